@@ -1,0 +1,98 @@
+//! Every limit, with its unit and its reason.
+//!
+//! A limit that is not here does not exist. `docs/reference/limits.md` is generated from this file;
+//! each is tested at its edge where it is enforced.
+
+/// Bytes of a table, column or source name.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Bytes of one ingest request body as it arrives (before decompression): a client splits above.
+pub const REQUEST_BYTES_MAX: usize = 32 << 20;
+/// Bytes of one ingest request after decompression; a bomb stops here.
+pub const REQUEST_BYTES_DECODED_MAX: usize = 128 << 20;
+/// Bytes of one record's JSON text.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Nesting depth of one record's JSON.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Records in one request.
+pub const REQUEST_RECORDS_MAX: usize = 100_000;
+/// Rejections reported with detail in one answer; the rest are counted.
+pub const REJECTIONS_REPORTED_MAX: usize = 1_000;
+/// Bytes of a Windows event log file taken in one request.
+pub const EVTX_BYTES_MAX: usize = 128 << 20;
+
+/// Tables outside the schema that a tenant may create by sending them.
+pub const RAW_TABLES_MAX: usize = 500;
+/// Columns outside the schema that a tenant's tables may gain together; beyond, one dynamic bag.
+pub const RAW_COLUMNS_MAX: usize = 1_000;
+
+/// Days of ingestion over which a repeated row is recognised.
+pub const IDENTITY_HORIZON_DAYS: i32 = 7;
+
+/// Bytes of one log segment file before the next is begun.
+pub const LOG_SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of one frame's payload in the log.
+pub const LOG_FRAME_BYTES_MAX: usize = 160 << 20;
+/// Log segment files a cell keeps before it flushes the largest or copies quiet tenants forward.
+pub const LOG_SEGMENTS_MAX: usize = 8;
+/// Requests that may wait for a commit; beyond, 429.
+pub const COMMIT_QUEUE_MAX: usize = 1_024;
+/// Bytes that may wait for a commit; beyond, 429.
+pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of a partition's memtable that make it flush.
+pub const MEMTABLE_PARTITION_BYTES_MAX: usize = 64 << 20;
+/// Bytes of all memtables of a cell that make the largest flush.
+pub const MEMTABLE_BYTES_MAX: usize = 512 << 20;
+/// Seconds after which a partition's memtable is flushed whatever its size.
+pub const MEMTABLE_AGE_SECONDS_MAX: i64 = 6 * 3600;
+/// Bytes of a memtable below which a tenant counts as quiet: it is copied forward, not flushed.
+pub const QUIET_MEMTABLE_BYTES_MAX: usize = 1 << 20;
+/// Rows of one Parquet row group.
+pub const ROW_GROUP_ROWS_MAX: usize = 131_072;
+/// Level-0 segments of one partition that make it compact.
+pub const COMPACT_SEGMENTS_MIN: usize = 4;
+/// Bytes of the segments that one compaction reads.
+pub const COMPACT_BYTES_MAX: u64 = 256 << 20;
+
+/// Rows of a hunt's result.
+pub const HUNT_ROWS_MAX: usize = 100_000;
+/// Bytes of a hunt's result, as encoded for the client.
+pub const HUNT_BYTES_MAX: usize = 64 << 20;
+/// Seconds a hunt may run.
+pub const HUNT_SECONDS_MAX: u64 = 600;
+/// Bytes of memory one hunt may hold.
+pub const HUNT_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Bytes of sealed temporary files one hunt may write.
+pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
+/// Days a hunt looks back when it does not say.
+pub const HUNT_LOOKBACK_DAYS: i64 = 30;
+/// Hunts of one tenant that may run at once.
+pub const HUNTS_PER_TENANT_MAX: usize = 4;
+/// Hunts of one cell that may run at once.
+pub const HUNTS_PER_CELL_MAX: usize = 8;
+
+/// Bytes of a query's text.
+pub const QUERY_BYTES_MAX: usize = 1 << 20;
+/// Nesting depth of a query.
+pub const QUERY_DEPTH_MAX: usize = 128;
+/// Diagnostics reported for one query.
+pub const QUERY_DIAGNOSTICS_MAX: usize = 20;
+
+/// Tenants of one cell.
+pub const TENANTS_MAX: usize = 10_000;
+/// Sources of one tenant.
+pub const SOURCES_PER_TENANT_MAX: usize = 1_000;
+/// Live tokens of one tenant.
+pub const TOKENS_PER_TENANT_MAX: usize = 1_000;
+/// Days a token lives at most.
+pub const TOKEN_DAYS_MAX: i64 = 366;
+/// Retention a tenant may choose, in days.
+pub const RETENTION_DAYS_MIN: i64 = 30;
+/// Retention a tenant may choose, in days.
+pub const RETENTION_DAYS_MAX: i64 = 180;
+
+/// Items of one page of a list.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// Items of one page of a list when the caller does not say.
+pub const PAGE_ITEMS_DEFAULT: usize = 100;

@@ -1,0 +1,4 @@
+//! Tests of the vocabulary.
+
+mod schema;
+mod words;
