@@ -1,0 +1,448 @@
+//! `Resolved`: a query with every name bound, every type known and every shorthand spelled out.
+//!
+//! The resolver reduces the language to few relational operators: `project-away`, `extend`, `print`
+//! and their kin are [`Op::Project`]; `count` is [`Op::Summarize`]; `top` is [`Op::Sort`] then
+//! [`Op::Take`]; `lookup` is [`Op::Join`] then [`Op::Project`]; `let` is inlined.
+//!
+//! Promises
+//! - Columns are positions in the *input's* `columns`; a position is always in range.
+//! - Every conversion is an explicit [`ExprKind::Cast`]; arguments have the types their function wants.
+//! - `now()` and `ago()` are folded: nothing in here asks for the time.
+//! - Output names and their order are Kusto's.
+//!
+//! Does not know how anything is computed: that is `query`'s.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::{ColumnType, Span, Span100ns, TableName, Ticks};
+
+use crate::functions::{AggregateFn, ScalarFn};
+
+/// A whole query.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolved {
+    /// What the query returns. No field of it is hidden.
+    pub root: Relation,
+    /// Relations computed at most once each: `materialize()`, `toscalar()` and the right side of
+    /// `in (tabular)`. One refers only to those before it.
+    pub shared: Vec<Relation>,
+    /// How the result wants to be drawn.
+    pub render: Option<Render>,
+}
+
+/// A position in [`Resolved::shared`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub struct SharedId(pub usize);
+
+/// `render kind with (name = value, …)`: a property of the result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Render {
+    /// For example `timechart`.
+    pub kind: String,
+    /// Properties in written order.
+    pub properties: Vec<(String, String)>,
+}
+
+/// A relational operator with the columns it puts out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Relation {
+    /// What makes the rows.
+    pub op: Op,
+    /// The output, in order. Visible names are unique.
+    pub columns: Vec<Field>,
+    /// Where it stands in the text.
+    pub span: Span,
+}
+
+/// One output column of a relation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Case-sensitive name.
+    pub name: Arc<str>,
+    /// Type of its values.
+    pub ty: ColumnType,
+    /// Carried along for `ingestion_time()` only; cannot be named and never reaches the result.
+    pub hidden: bool,
+}
+
+impl Field {
+    /// A column that can be named.
+    pub fn new(name: impl Into<Arc<str>>, ty: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            ty,
+            hidden: false,
+        }
+    }
+}
+
+/// What makes the rows of a relation.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    /// Rows of a table. `columns` are the stored names, one per output column, in order: at
+    /// least those the query reads, possibly none (rows still count).
+    Source {
+        /// The table.
+        table: TableName,
+        /// Stored column names, position by position; `_ingested_at` is the hidden one.
+        columns: Vec<Arc<str>>,
+    },
+    /// Given rows (`datatable`); `print` is a projection of one row without columns.
+    Values {
+        /// One value per output column in each row.
+        rows: Vec<Vec<Value>>,
+    },
+    /// `range name from a to b step c`: one column. The bounds read no column.
+    Range {
+        /// First value.
+        from: Expr,
+        /// Last value at most (or at least, with a negative step).
+        to: Expr,
+        /// Distance; for instants a timespan.
+        step: Expr,
+    },
+    /// The rows of a shared relation.
+    Shared(SharedId),
+    /// Rows for which `predicate` is true (null is not).
+    Filter {
+        /// Input.
+        input: Box<Relation>,
+        /// A `bool`.
+        predicate: Expr,
+    },
+    /// One expression per output column.
+    Project {
+        /// Input.
+        input: Box<Relation>,
+        /// Position by position.
+        exprs: Vec<Expr>,
+    },
+    /// Groups. Output: `by` columns, then the outputs of each aggregate in order. Nulls form a
+    /// group. No `by`: exactly one row, also for no input.
+    Summarize {
+        /// Input.
+        input: Box<Relation>,
+        /// Group keys.
+        by: Vec<Expr>,
+        /// Aggregates.
+        aggregates: Vec<Aggregate>,
+    },
+    /// Rows without their duplicates.
+    Distinct {
+        /// Input.
+        input: Box<Relation>,
+    },
+    /// At most so many rows.
+    Take {
+        /// Input.
+        input: Box<Relation>,
+        /// How many.
+        rows: u64,
+    },
+    /// Rows in order.
+    Sort {
+        /// Input.
+        input: Box<Relation>,
+        /// Most significant first.
+        keys: Vec<SortKey>,
+    },
+    /// Two inputs. Output: the columns of `left`, then those of `right` (semi and anti joins: of one
+    /// side), hidden ones included; clashing right names are already changed (`k1`). Unlike `==`,
+    /// null keys match null keys. Columns without a partner are null (strings `""`).
+    Join {
+        /// Left input.
+        left: Box<Relation>,
+        /// Right input.
+        right: Box<Relation>,
+        /// Which pairs.
+        kind: JoinKind,
+        /// Equal keys: an expression over the left input, one over the right, of the same type.
+        /// Empty: every pair.
+        on: Vec<(Expr, Expr)>,
+    },
+    /// All rows of all inputs, which have the output's columns, position by position.
+    Union {
+        /// Inputs, at least one.
+        inputs: Vec<Relation>,
+    },
+    /// One row per element. Output: the input's columns with the expanded ones replaced, then the
+    /// item index if `item_index`. Several columns expand in parallel, the shorter padded with
+    /// null. Null gives one row with null, an empty array or bag no row.
+    MvExpand {
+        /// Input.
+        input: Box<Relation>,
+        /// What is expanded, at least one.
+        columns: Vec<Expanded>,
+        /// How a bag's entries look.
+        bags: BagExpansion,
+        /// Whether a last column holds the position of the element, from 0.
+        item_index: bool,
+        /// Rows that one input row may become.
+        rows_max: Option<u64>,
+    },
+}
+
+/// One column of `mv-expand`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Expanded {
+    /// Position in the input: a `dynamic`.
+    pub column: usize,
+    /// Type of the elements: `dynamic` without `to typeof(…)`.
+    pub to: ColumnType,
+}
+
+/// How `mv-expand` presents the entries of a property bag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BagExpansion {
+    /// Bags of one entry.
+    Bag,
+    /// Arrays `[key, value]`.
+    Array,
+}
+
+/// One key of `order by`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SortKey {
+    /// Over the input.
+    pub expr: Expr,
+    /// Largest first.
+    pub descending: bool,
+    /// Nulls (and NaN, which sorts with them) before the rest.
+    pub nulls_first: bool,
+}
+
+/// Which pairs a join makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JoinKind {
+    /// As `Inner`, over a left side of which one row per key is kept (the first seen).
+    InnerUnique,
+    /// All pairs.
+    Inner,
+    /// All pairs, and left rows without a partner.
+    LeftOuter,
+    /// All pairs, and right rows without a partner.
+    RightOuter,
+    /// All pairs, and rows of both sides without a partner.
+    FullOuter,
+    /// Left rows without a partner.
+    LeftAnti,
+    /// Right rows without a partner.
+    RightAnti,
+    /// Left rows with a partner, each once.
+    LeftSemi,
+    /// Right rows with a partner, each once.
+    RightSemi,
+}
+
+/// One aggregate of a group.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Aggregate {
+    /// Which.
+    pub function: AggregateFn,
+    /// Over the input. `arg_max(t, a, b)`: the compared value, then what is returned beside it
+    /// (`*` is spelled out). `take_any(a, b)`: what is returned. `percentile(x, 5, 50)`: the
+    /// value, then literals of type `real` (`percentiles_array`: one literal `dynamic`).
+    pub args: Vec<Expr>,
+    /// The rows that count: `countif(p)` is `count` with a filter.
+    pub filter: Option<Expr>,
+    /// One type per output: one, but for `arg_max`, `arg_min` (the compared value first),
+    /// `take_any` and `percentiles`.
+    pub outputs: Vec<ColumnType>,
+    /// Where it stands in the text.
+    pub span: Span,
+}
+
+/// A scalar expression over the columns of one relation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Type of its value.
+    pub ty: ColumnType,
+    /// Where it stands in the text.
+    pub span: Span,
+}
+
+/// What a scalar expression is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExprKind {
+    /// A column of the input, by position.
+    Column(usize),
+    /// A constant.
+    Literal(Value),
+    /// A function or operator of the table in `functions`.
+    Call {
+        /// Which.
+        function: ScalarFn,
+        /// Of the types it wants.
+        args: Vec<Expr>,
+    },
+    /// To `ty` as `to<ty>()` does it: what does not convert is null (a string: `""`). Explicit and
+    /// implicit conversions alike; `dynamic` from a scalar wraps, without parsing.
+    Cast(Box<Expr>),
+    /// Access into a `dynamic`; what is missing is null. The result is `dynamic`.
+    Path {
+        /// A `dynamic`.
+        base: Box<Expr>,
+        /// Where in it.
+        key: PathKey,
+    },
+    /// `in`, `has_any`, `has_all` and their kin. Never null.
+    Member {
+        /// Which.
+        op: MemberOp,
+        /// The value on the left.
+        value: Box<Expr>,
+        /// What it is compared with.
+        set: Set,
+    },
+    /// First column of the first row of a shared relation; null if it has no row.
+    ToScalar(SharedId),
+}
+
+/// Access into a `dynamic`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PathKey {
+    /// `.name` and `["name"]`.
+    Property(Arc<str>),
+    /// `[3]`; negative counts from the end.
+    Index(i64),
+    /// `[expr]`: a `string` is a property, a `long` an index.
+    Computed(Box<Expr>),
+}
+
+/// The set operators.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemberOp {
+    /// `in`.
+    In,
+    /// `!in`.
+    NotIn,
+    /// `in~`: strings without regard to case.
+    InCi,
+    /// `!in~`.
+    NotInCi,
+    /// `has_any`: `has` of at least one.
+    HasAny,
+    /// `has_all`: `has` of each.
+    HasAll,
+}
+
+/// The right side of a set operator.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Set {
+    /// Expressions of the left side's type; literal arrays are already spelled out.
+    Exprs(Vec<Expr>),
+    /// An array known only at run time: a `dynamic`.
+    Array(Box<Expr>),
+    /// The one column of a shared relation, of the left side's type.
+    Shared(SharedId),
+}
+
+/// A constant of a Kusto type.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// The null of a type. There is no null string.
+    Null(ColumnType),
+    /// `bool`.
+    Bool(bool),
+    /// `int`.
+    Int(i32),
+    /// `long`.
+    Long(i64),
+    /// `real`; NaN and the infinities included.
+    Real(f64),
+    /// `decimal`, as its digits: `-12.50`.
+    Decimal(Arc<str>),
+    /// `string`.
+    String(Arc<str>),
+    /// `datetime`.
+    DateTime(Ticks),
+    /// `timespan`.
+    TimeSpan(Span100ns),
+    /// `guid`, the bytes in the order they are written.
+    Guid([u8; 16]),
+    /// `dynamic`, as compact JSON text. JSON's `null` is [`Value::Null`].
+    Dynamic(Arc<str>),
+}
+
+impl Value {
+    /// Its type.
+    pub fn ty(&self) -> ColumnType {
+        match self {
+            Self::Null(ty) => *ty,
+            Self::Bool(_) => ColumnType::Bool,
+            Self::Int(_) => ColumnType::Int,
+            Self::Long(_) => ColumnType::Long,
+            Self::Real(_) => ColumnType::Real,
+            Self::Decimal(_) => ColumnType::Decimal,
+            Self::String(_) => ColumnType::String,
+            Self::DateTime(_) => ColumnType::DateTime,
+            Self::TimeSpan(_) => ColumnType::TimeSpan,
+            Self::Guid(_) => ColumnType::Guid,
+            Self::Dynamic(_) => ColumnType::Dynamic,
+        }
+    }
+
+    /// What a column without a value holds: null, or `""` for strings.
+    pub fn missing(ty: ColumnType) -> Self {
+        match ty {
+            ColumnType::String => Self::String("".into()),
+            ty => Self::Null(ty),
+        }
+    }
+}
+
+impl Resolved {
+    /// The tables whose rows the query reads: what placement and scope are checked against.
+    pub fn tables(&self) -> BTreeSet<TableName> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&Relation> = self.shared.iter().collect();
+        open.push(&self.root);
+        while let Some(relation) = open.pop() {
+            if let Op::Source { table, .. } = &relation.op {
+                found.insert(table.clone());
+            }
+            open.extend(relation.inputs());
+        }
+        found
+    }
+}
+
+impl Relation {
+    /// The relations it reads, left to right (shared ones are not among them).
+    pub fn inputs(&self) -> Vec<&Self> {
+        match &self.op {
+            Op::Source { .. } | Op::Values { .. } | Op::Range { .. } | Op::Shared(_) => Vec::new(),
+            Op::Filter { input, .. }
+            | Op::Project { input, .. }
+            | Op::Summarize { input, .. }
+            | Op::Distinct { input }
+            | Op::Take { input, .. }
+            | Op::Sort { input, .. }
+            | Op::MvExpand { input, .. } => vec![input],
+            Op::Join { left, right, .. } => vec![left, right],
+            Op::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+}
+
+impl Expr {
+    /// A constant.
+    pub fn literal(value: Value, span: Span) -> Self {
+        Self {
+            ty: value.ty(),
+            kind: ExprKind::Literal(value),
+            span,
+        }
+    }
+
+    /// The constant it is, if it is one.
+    pub fn as_literal(&self) -> Option<&Value> {
+        match &self.kind {
+            ExprKind::Literal(value) => Some(value),
+            _ => None,
+        }
+    }
+}
