@@ -1,0 +1,4 @@
+//! Primitives against their published vectors, and the shapes around them.
+
+mod primitives;
+mod wycheproof;
