@@ -35,6 +35,8 @@ pub const LOG_SEGMENT_BYTES_MAX: u64 = 64 << 20;
 pub const LOG_FRAME_BYTES_MAX: usize = 160 << 20;
 /// Log segment files a cell keeps before it flushes the largest or copies quiet tenants forward.
 pub const LOG_SEGMENTS_MAX: usize = 8;
+/// Streams the log keeps a last sequence number of; the table stands in every segment's header.
+pub const LOG_STREAMS_MAX: usize = 65_536;
 /// Requests that may wait for a commit; beyond, 429.
 pub const COMMIT_QUEUE_MAX: usize = 1_024;
 /// Bytes that may wait for a commit; beyond, 429.
@@ -96,3 +98,19 @@ pub const RETENTION_DAYS_MAX: i64 = 180;
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Items of one page of a list when the caller does not say.
 pub const PAGE_ITEMS_DEFAULT: usize = 100;
+
+/// Seconds for which a grant is good after the decision: each request asks anew.
+pub const GRANT_SECONDS_MAX: i64 = 3600;
+/// Label combinations of one metric; beyond, all share one series labelled `other`.
+pub const METRIC_SERIES_MAX: usize = 1_000;
+
+/// Bytes of a signed document (registry, provisioning record, cell profile).
+pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// Entries of one list of a signed document: countries, geographies, regions, tables, cases of a rule.
+pub const DOCUMENT_ITEMS_MAX: usize = 2_000;
+/// Places that one case of a storage rule may want, in order.
+pub const WANTED_PLACES_MAX: usize = 16;
+/// Bytes of a free text in a signed document: a name, a region's address.
+pub const DOCUMENT_TEXT_BYTES_MAX: usize = 256;
+/// Bytes of one sealed field in a signed document.
+pub const DOCUMENT_SEALED_BYTES_MAX: usize = 16 << 10;

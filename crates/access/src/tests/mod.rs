@@ -1,0 +1,6 @@
+//! Tests of `access`.
+
+mod log;
+mod matrix;
+mod metrics;
+mod scope;
