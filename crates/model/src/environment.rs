@@ -30,7 +30,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes a new, empty file; `AlreadyExists` if there is one.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// Opens a file for reading at offsets.
+    /// Opens a file for reading at offsets and for `sync` (recovery makes durable what it found).
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// The names in a folder, sorted; folders included.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;

@@ -55,7 +55,9 @@ pub const ROW_GROUP_ROWS_MAX: usize = 131_072;
 /// Level-0 segments of one partition that make it compact.
 pub const COMPACT_SEGMENTS_MIN: usize = 4;
 /// Bytes of the segments that one compaction reads.
-pub const COMPACT_BYTES_MAX: u64 = 256 << 20;
+pub const COMPACT_BYTES_MAX: u64 = 64 << 20;
+/// Rows of the segments that one compaction reads.
+pub const COMPACT_ROWS_MAX: u64 = 400_000;
 
 /// Rows of a hunt's result.
 pub const HUNT_ROWS_MAX: usize = 100_000;

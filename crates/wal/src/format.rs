@@ -1,0 +1,356 @@
+//! The bytes of a segment file. Pure: from values to bytes and back.
+//!
+//! All numbers are little endian, all checksums CRC-32 (IEEE). Every checksum starts with the
+//! segment's id, so bytes of another file, or of an older one on the same blocks, do not verify.
+//!
+//! ```text
+//! file     = fixed fixed table table frame*        each of the first two stands twice
+//! fixed    = "BWLOGSEG" version:u16 0:u16 streams:u32 number:u64 id:16
+//!            previous_number:u64 previous_id:16 previous_bytes:u64 previous_frames:u64 crc:u32
+//! table    = (stream:16 last_sequence:u64){streams} crc:u32
+//! frame    = "BWLF" version:u16 kind:u16 stream:16 sequence:u64 frame:u64
+//!            previous_stream:16 previous_sequence:u64 payload_len:u32 payload_crc:u32 crc:u32 payload
+//! ```
+//!
+//! The file's name is `{number:016x}-{id:32 hex}.log`; numbers grow, and the name is a second witness
+//! of the id. `previous` says where the segment before this one ends: bytes beyond are void.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use model::{Random, StreamId, limits};
+
+/// The version that this program writes.
+pub(crate) const VERSION: u16 = 1;
+/// Bytes of one copy of the fixed part of a segment's header.
+pub(crate) const FIXED_LEN: usize = 84;
+/// Bytes of a frame's header.
+pub(crate) const FRAME_HEADER_LEN: usize = 76;
+/// The first bytes of a frame.
+pub(crate) const FRAME_MAGIC: &[u8; 4] = b"BWLF";
+
+const SEGMENT_MAGIC: &[u8; 8] = b"BWLOGSEG";
+const ENTRY_LEN: usize = 24;
+const CHECKSUM_LEN: usize = 4;
+const NAME_SUFFIX: &str = ".log";
+
+/// A segment file of the log: 128 random bits, part of the key of every frame in it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogSegmentId([u8; 16]);
+
+impl LogSegmentId {
+    /// The id made of these 128 bits.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 128 bits.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub(crate) fn random(random: &dyn Random) -> Self {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes);
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for LogSegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for LogSegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogSegmentId({self})")
+    }
+}
+
+/// The name of a segment file.
+pub(crate) fn file_name(number: u64, id: LogSegmentId) -> String {
+    format!("{number:016x}-{id}{NAME_SUFFIX}")
+}
+
+/// The number and id in a file's name; `None` if it is not a segment's.
+pub(crate) fn parse_file_name(name: &str) -> Option<(u64, LogSegmentId)> {
+    let (number, id) = name.strip_suffix(NAME_SUFFIX)?.split_once('-')?;
+    let number = u64::from_str_radix(number, 16).ok()?;
+    let id = LogSegmentId(u128::from_str_radix(id, 16).ok()?.to_be_bytes());
+    // Only the one spelling that this program writes.
+    (file_name(number, id) == name).then_some((number, id))
+}
+
+/// Where a segment ends: its last durable byte and its number of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) number: u64,
+    pub(crate) id: LogSegmentId,
+    pub(crate) bytes: u64,
+    pub(crate) frames: u64,
+}
+
+/// The fixed part of a segment's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fixed {
+    pub(crate) number: u64,
+    pub(crate) id: LogSegmentId,
+    pub(crate) streams: u32,
+    /// The segment before this one; `None` in the first segment of a log.
+    pub(crate) previous: Option<End>,
+}
+
+/// What a place that should hold a header holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decoded<T> {
+    Good(T),
+    /// Intact, of a version that this program does not read.
+    Newer(u16),
+    Bad,
+}
+
+impl Fixed {
+    /// Bytes of the whole header; frames begin here.
+    pub(crate) fn header_len(&self) -> u64 {
+        let table = u64::from(self.streams) * to_u64(ENTRY_LEN) + to_u64(CHECKSUM_LEN);
+        2 * (to_u64(FIXED_LEN) + table)
+    }
+
+    /// Bytes of one copy of the table of streams.
+    pub(crate) fn table_len(&self) -> usize {
+        usize::try_from(self.streams).unwrap_or(usize::MAX / ENTRY_LEN - 1) * ENTRY_LEN
+            + CHECKSUM_LEN
+    }
+
+    /// Reads one copy of the fixed part, of the file that is named for `id`.
+    pub(crate) fn decode(bytes: &[u8], id: LogSegmentId) -> Decoded<Self> {
+        Self::parse(bytes, id).unwrap_or(Decoded::Bad)
+    }
+
+    fn parse(bytes: &[u8], id: LogSegmentId) -> Option<Decoded<Self>> {
+        let mut fields = Fields::checked(bytes, id)?;
+        if fields.take::<8>()? != *SEGMENT_MAGIC {
+            return None;
+        }
+        let version = fields.u16()?;
+        if version != VERSION {
+            return Some(Decoded::Newer(version));
+        }
+        let _reserved = fields.u16()?;
+        let streams = fields.u32()?;
+        let number = fields.u64()?;
+        if fields.take::<16>()? != id.0 {
+            return None;
+        }
+        let previous = End {
+            number: fields.u64()?,
+            id: LogSegmentId(fields.take()?),
+            bytes: fields.u64()?,
+            frames: fields.u64()?,
+        };
+        Some(Decoded::Good(Self {
+            number,
+            id,
+            streams,
+            previous: (previous.number != 0).then_some(previous),
+        }))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let none = End {
+            number: 0,
+            id: LogSegmentId([0; 16]),
+            bytes: 0,
+            frames: 0,
+        };
+        let previous = self.previous.unwrap_or(none);
+        let mut bytes = Vec::with_capacity(FIXED_LEN);
+        bytes.extend(SEGMENT_MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(0_u16.to_le_bytes());
+        bytes.extend(self.streams.to_le_bytes());
+        bytes.extend(self.number.to_le_bytes());
+        bytes.extend(self.id.0);
+        bytes.extend(previous.number.to_le_bytes());
+        bytes.extend(previous.id.0);
+        bytes.extend(previous.bytes.to_le_bytes());
+        bytes.extend(previous.frames.to_le_bytes());
+        seal(bytes, self.id)
+    }
+}
+
+/// The whole header of a segment that begins with these streams.
+pub(crate) fn encode_header(
+    number: u64,
+    id: LogSegmentId,
+    previous: Option<End>,
+    streams: &BTreeMap<StreamId, u64>,
+) -> Vec<u8> {
+    let fixed = Fixed {
+        number,
+        id,
+        streams: u32::try_from(streams.len()).unwrap_or(u32::MAX),
+        previous,
+    };
+    let fixed_bytes = fixed.encode();
+    let mut table = Vec::with_capacity(fixed.table_len());
+    for (stream, last) in streams {
+        table.extend(stream.as_bytes());
+        table.extend(last.to_le_bytes());
+    }
+    let table = seal(table, id);
+    [&fixed_bytes, &fixed_bytes, &table, &table]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// Reads one copy of the table of streams: the last sequence number of each before this segment.
+pub(crate) fn decode_table(bytes: &[u8], id: LogSegmentId) -> Option<BTreeMap<StreamId, u64>> {
+    let mut fields = Fields::checked(bytes, id)?;
+    let mut streams = BTreeMap::new();
+    while !fields.0.is_empty() {
+        streams.insert(StreamId::from_bytes(fields.take()?), fields.u64()?);
+    }
+    Some(streams)
+}
+
+/// What a frame is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Data,
+    /// The numbers were reserved and not used; the payload is empty.
+    Withdrawn,
+}
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) kind: Kind,
+    pub(crate) stream: StreamId,
+    pub(crate) sequence: u64,
+    /// Number within the segment, from 0.
+    pub(crate) frame: u64,
+    /// Stream and sequence of the frame before this one in the segment: if that one's header is
+    /// damaged, this one names it. Zeros in the first frame.
+    pub(crate) previous: (StreamId, u64),
+    pub(crate) payload_len: u32,
+    pub(crate) payload_crc: u32,
+}
+
+impl FrameHeader {
+    pub(crate) fn decode(bytes: &[u8], id: LogSegmentId) -> Decoded<Self> {
+        Self::parse(bytes, id).unwrap_or(Decoded::Bad)
+    }
+
+    fn parse(bytes: &[u8], id: LogSegmentId) -> Option<Decoded<Self>> {
+        // Before the checksum, because a scan asks at every byte.
+        if !bytes.starts_with(FRAME_MAGIC) {
+            return None;
+        }
+        let mut fields = Fields::checked(bytes, id)?;
+        let _magic = fields.take::<4>()?;
+        let version = fields.u16()?;
+        if version != VERSION {
+            return Some(Decoded::Newer(version));
+        }
+        let kind = match fields.u16()? {
+            0 => Kind::Data,
+            1 => Kind::Withdrawn,
+            _ => return None,
+        };
+        let header = Self {
+            kind,
+            stream: StreamId::from_bytes(fields.take()?),
+            sequence: fields.u64()?,
+            frame: fields.u64()?,
+            previous: (StreamId::from_bytes(fields.take()?), fields.u64()?),
+            payload_len: fields.u32()?,
+            payload_crc: fields.u32()?,
+        };
+        // LIMIT: nothing is allocated for a length that was never written.
+        let fits = header.payload_bytes() <= limits::LOG_FRAME_BYTES_MAX;
+        fits.then_some(Decoded::Good(header))
+    }
+
+    /// Appends header and payload to `buffer`. `payload_len` and `payload_crc` are worked out here.
+    pub(crate) fn encode(mut self, id: LogSegmentId, payload: &[u8], buffer: &mut Vec<u8>) {
+        self.payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        self.payload_crc = checksum(id, payload);
+        let mut bytes = Vec::with_capacity(FRAME_HEADER_LEN);
+        bytes.extend(FRAME_MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        let kind: u16 = match self.kind {
+            Kind::Data => 0,
+            Kind::Withdrawn => 1,
+        };
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(self.stream.as_bytes());
+        bytes.extend(self.sequence.to_le_bytes());
+        bytes.extend(self.frame.to_le_bytes());
+        bytes.extend(self.previous.0.as_bytes());
+        bytes.extend(self.previous.1.to_le_bytes());
+        bytes.extend(self.payload_len.to_le_bytes());
+        bytes.extend(self.payload_crc.to_le_bytes());
+        buffer.extend(seal(bytes, id));
+        buffer.extend_from_slice(payload);
+    }
+
+    pub(crate) fn payload_bytes(&self) -> usize {
+        usize::try_from(self.payload_len).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of header and payload.
+    pub(crate) fn frame_len(&self) -> u64 {
+        to_u64(FRAME_HEADER_LEN) + u64::from(self.payload_len)
+    }
+}
+
+/// CRC-32 of the segment's id and then `bytes`.
+pub(crate) fn checksum(id: LogSegmentId, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&id.0);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+pub(crate) fn to_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn seal(mut bytes: Vec<u8>, id: LogSegmentId) -> Vec<u8> {
+    let crc = checksum(id, &bytes);
+    bytes.extend(crc.to_le_bytes());
+    bytes
+}
+
+/// The fields of a record, taken one after the other.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The fields before the trailing checksum, if it verifies.
+    fn checked(bytes: &'a [u8], id: LogSegmentId) -> Option<Self> {
+        let (fields, crc) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
+        (checksum(id, fields) == u32::from_le_bytes(*crc)).then_some(Self(fields))
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
