@@ -1,13 +1,24 @@
-//! The query language: text → syntax → [`Resolved`], with diagnostics that help.
+//! The query language: text → [`Syntax`] → [`Resolved`], with diagnostics that help.
 //!
-//! Parsing never fails: it gives a lossless tree and what is wrong with it. Resolving binds names
+//! [`parse`] never fails: it gives a lossless tree and what is wrong with it. Resolving binds names
 //! and types against a [`SchemaSource`] and gives `None` only beside at least one error.
 //!
 //! Does no I/O, reads no clock (`now` is an argument) and executes nothing.
 
+pub mod codes;
 pub mod functions;
+mod lexer;
+pub mod operators;
+mod parser;
 pub mod resolved;
 mod schema;
+mod suggest;
+pub mod syntax;
 
+pub use parser::parse;
 pub use resolved::Resolved;
 pub use schema::{SchemaSource, TableShape};
+pub use syntax::Syntax;
+
+#[cfg(test)]
+mod tests;

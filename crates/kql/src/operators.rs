@@ -1,0 +1,140 @@
+//! The operators of the language, one row each: name, old spellings, grammar, whether supported.
+
+/// How an operator's text is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Grammar {
+    /// Only the name.
+    Nothing,
+    /// One condition.
+    Condition,
+    /// One number.
+    Rows,
+    /// `a, b = c`.
+    NamedList,
+    /// The same or nothing.
+    OptionalNamedList,
+    /// Column names and patterns.
+    Patterns,
+    /// Aggregates, then `by`.
+    Summarize,
+    /// Options, a table, `on`.
+    Join,
+    /// Options, tables.
+    Union,
+    /// A number, `by`, keys.
+    Top,
+    /// `by`, keys.
+    Sort,
+    /// Columns with types and a limit.
+    MvExpand,
+    /// `name from a to b step c`.
+    Range,
+    /// A kind and properties, kept as tokens.
+    Render,
+    /// A name and options, kept as tokens.
+    Tokens,
+    /// Not supported yet: balanced tokens.
+    Opaque,
+}
+
+macro_rules! operators {
+    ($($variant:ident $name:literal [$($synonym:literal),*] $grammar:ident $doc:literal;)*) => {
+        /// An operator.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Operator {
+            $(#[doc = concat!("`", $name, "`: ", $doc, ".")] $variant,)*
+        }
+
+        impl Operator {
+            /// All operators, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The operator of that exact name or old spelling.
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name $(| $synonym)* => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The name in today's spelling.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// One line for the reader.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+
+            pub(crate) const fn grammar(self) -> Grammar {
+                match self { $(Self::$variant => Grammar::$grammar,)* }
+            }
+        }
+    };
+}
+
+impl Operator {
+    /// The names in today's spelling.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|operator| operator.as_str())
+    }
+
+    /// Whether queries may use it.
+    pub fn is_supported(self) -> bool {
+        self.grammar() != Grammar::Opaque
+    }
+}
+
+operators! {
+    Where "where" ["filter"] Condition "rows that meet a condition";
+    Project "project" [] NamedList "exactly these columns";
+    ProjectAway "project-away" [] Patterns "all but these columns";
+    ProjectKeep "project-keep" [] Patterns "these columns, in the order they had";
+    ProjectRename "project-rename" [] Patterns "the same columns, some under new names";
+    ProjectReorder "project-reorder" [] Patterns "the same columns, these first";
+    Extend "extend" [] NamedList "more columns";
+    Summarize "summarize" [] Summarize "one row per group";
+    Distinct "distinct" [] NamedList "each combination once";
+    Take "take" ["limit"] Rows "some rows";
+    Top "top" [] Top "the first rows in an order";
+    Sort "sort" ["order"] Sort "rows in order";
+    Count "count" [] Nothing "the number of rows";
+    Join "join" [] Join "rows of two tables with equal keys";
+    Lookup "lookup" [] Join "a table extended from a smaller one";
+    Union "union" [] Union "rows of several tables";
+    MvExpand "mv-expand" ["mvexpand"] MvExpand "one row per element of an array";
+    Print "print" [] NamedList "one row of given values";
+    Range "range" [] Range "a column of evenly spaced values";
+    Render "render" [] Render "how the result wants to be drawn";
+    Serialize "serialize" [] OptionalNamedList "rows in a fixed order";
+    GetSchema "getschema" [] Nothing "the columns of the input";
+    As "as" [] Tokens "a name for the input";
+    Consume "consume" [] Opaque "the input, thrown away";
+    Evaluate "evaluate" [] Opaque "a plugin";
+    Facet "facet" [] Opaque "several summaries";
+    Find "find" [] Opaque "rows of several tables that meet a condition";
+    Fork "fork" [] Opaque "several queries of one input";
+    GraphMatch "graph-match" [] Opaque "patterns in a graph";
+    GraphMarkComponents "graph-mark-components" [] Opaque "components of a graph";
+    GraphShortestPaths "graph-shortest-paths" [] Opaque "shortest paths in a graph";
+    GraphToTable "graph-to-table" [] Opaque "a graph as tables";
+    GraphWhereEdges "graph-where-edges" [] Opaque "edges that meet a condition";
+    GraphWhereNodes "graph-where-nodes" [] Opaque "nodes that meet a condition";
+    Invoke "invoke" [] Opaque "a function of the input";
+    MakeGraph "make-graph" [] Opaque "a graph of edges and nodes";
+    MakeSeries "make-series" [] Opaque "aggregates along an axis";
+    MacroExpand "macro-expand" [] Opaque "a query per entity";
+    MvApply "mv-apply" [] Opaque "a query per array";
+    Parse "parse" [] Opaque "columns from a text's pattern";
+    ParseKv "parse-kv" [] Opaque "columns from keys and values in a text";
+    ParseWhere "parse-where" [] Opaque "columns from a text's pattern, rows that match";
+    Partition "partition" [] Opaque "a query per value";
+    Reduce "reduce" [] Opaque "patterns of similar texts";
+    Sample "sample" [] Opaque "random rows";
+    SampleDistinct "sample-distinct" [] Opaque "random values";
+    Scan "scan" [] Opaque "sequences of rows";
+    Search "search" [] Opaque "rows that have a text anywhere";
+    TopHitters "top-hitters" [] Opaque "the commonest values, estimated";
+    TopNested "top-nested" [] Opaque "the first values per level";
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole crate; one file per stage.
+
+mod corpus;
