@@ -176,6 +176,14 @@ random_id! {
     /// Identity of a row: a keyed hash of what its source says identifies it (architecture §5.3).
     RowId, "row id"
 }
+random_id! {
+    /// A provider or parent with all its tenants; counts as one contributor at the centre.
+    OwnerGroupId, "owner group id"
+}
+random_id! {
+    /// A legal hold or an erasure, as its orders and leaves name it.
+    OrderId, "order id"
+}
 
 word_id! {
     /// A deployment, for example `eu`: 2 to 16 lower-case ASCII letters, digits or `-`.

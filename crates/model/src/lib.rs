@@ -19,8 +19,8 @@ pub use codes::Code;
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use environment::{Clock, Disk, DiskFile, Random};
 pub use ids::{
-    GeographyCode, KeyId, RegionCode, RequestId, RowId, RuleId, SegmentId, ServiceName, SourceId,
-    StreamId, TableName, TenantId, TokenId,
+    GeographyCode, KeyId, OrderId, OwnerGroupId, RegionCode, RequestId, RowId, RuleId, SegmentId,
+    ServiceName, SourceId, StreamId, TableName, TenantId, TokenId,
 };
 pub use schema::{Column, ColumnType, PrivacyClass, Schema, Table, TableKind};
 pub use ticks::{Span100ns, Ticks};
