@@ -1,0 +1,5 @@
+//! Tests of the chores: every rule is shown to find something and to leave good code alone.
+
+mod docs;
+mod graph;
+mod tidy;
