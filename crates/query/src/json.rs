@@ -1,0 +1,350 @@
+//! Dynamic values: JSON with the order of properties kept and integers apart from reals.
+//!
+//! `serde_json::Value` would do neither reliably (whether it keeps the order depends on who else is
+//! compiled in), and Kusto's results show both. In columns a dynamic is JSON text; null is a null.
+//!
+//! Promises: parsing never panics and recurses no deeper than `serde_json` allows (128).
+
+use std::fmt;
+
+use model::{ColumnType, Span100ns, Ticks};
+use serde_json::value::RawValue;
+
+/// One dynamic value.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    Long(i64),
+    Real(f64),
+    Text(String),
+    Array(Vec<Self>),
+    Bag(Vec<(String, Self)>),
+}
+
+impl Json {
+    /// Reads a JSON text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of a dynamic column's text: text that is not JSON is the string itself.
+    pub(crate) fn of_column(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+
+    /// What `parse_json` makes of a text: nothing for an empty one, itself if it is not JSON.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        Some(Self::of_column(text)).filter(|v| *v != Self::Null)
+    }
+
+    /// The elements, if it is an array.
+    pub(crate) fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The properties, if it is a bag.
+    pub(crate) fn as_bag(&self) -> Option<&[(String, Self)]> {
+        match self {
+            Self::Bag(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The property of that name.
+    pub(crate) fn property(&self, name: &str) -> Option<&Self> {
+        self.as_bag()?
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The element at a position; negative counts from the end.
+    pub(crate) fn element(&self, at: i64) -> Option<&Self> {
+        let items = self.as_array()?;
+        items.get(position(at, items.len())?)
+    }
+
+    /// Compact JSON text.
+    pub(crate) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+            Self::Long(n) => {
+                use fmt::Write as _;
+                let _ = write!(out, "{n}");
+            }
+            Self::Real(x) => write_real(*x, out),
+            Self::Text(text) => write_text(text, out),
+            Self::Array(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Bag(entries) => {
+                out.push('{');
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    write_text(key, out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// Compact JSON text.
+    pub(crate) fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// What `tostring` makes of it: a string without its quotes, anything else as JSON.
+    pub(crate) fn display(&self, out: &mut String) {
+        match self {
+            Self::Null => {}
+            Self::Text(text) => out.push_str(text),
+            other => other.write(out),
+        }
+    }
+}
+
+/// Where index `at` (negative: from the end) lies in `len` elements.
+pub(crate) fn position(at: i64, len: usize) -> Option<usize> {
+    let at = if at < 0 {
+        i64::try_from(len).ok()?.checked_add(at)?
+    } else {
+        at
+    };
+    usize::try_from(at).ok().filter(|at| *at < len)
+}
+
+/// A real as JSON: with a point or an exponent; what JSON cannot say is a string.
+pub(crate) fn write_real(x: f64, out: &mut String) {
+    use fmt::Write as _;
+    if x.is_nan() {
+        out.push_str("\"NaN\"");
+    } else if x.is_infinite() {
+        out.push_str(if x > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+    } else {
+        let _ = write!(out, "{x:?}");
+    }
+}
+
+/// A string as JSON, with its quotes.
+pub(crate) fn write_text(text: &str, out: &mut String) {
+    // Writing into a string cannot fail.
+    if let Ok(quoted) = serde_json::to_string(text) {
+        out.push_str(&quoted);
+    }
+}
+
+/// An instant or a duration inside a dynamic is its text.
+pub(crate) fn of_ticks(ticks: i64, ty: ColumnType) -> Json {
+    Json::Text(match ty {
+        ColumnType::DateTime => Ticks(ticks).to_string(),
+        _ => Span100ns(ticks).to_string(),
+    })
+}
+
+impl<'de> serde::Deserialize<'de> for Json {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> serde::de::Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, b: bool) -> Result<Json, E> {
+        Ok(Json::Bool(b))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
+        Ok(Json::Long(n))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "beyond a long, JSON numbers are reals"
+    )]
+    fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
+        Ok(i64::try_from(n).map_or(Json::Real(n as f64), Json::Long))
+    }
+
+    fn visit_f64<E>(self, x: f64) -> Result<Json, E> {
+        Ok(Json::Real(x))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut entries: Vec<(String, Json)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, Json>()? {
+            match entries.iter_mut().find(|(k, _)| *k == key) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((key, value)),
+            }
+        }
+        Ok(Json::Bag(entries))
+    }
+}
+
+/// One step into a dynamic value.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Step {
+    Property(String),
+    Index(i64),
+}
+
+/// The JSON text at `path` inside `text`, without building the values around it. `None` if `text`
+/// is not JSON, or nothing (or null) is there.
+pub(crate) fn raw_at<'t>(text: &'t str, path: &[Step]) -> Option<&'t str> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = serde::de::DeserializeSeed::deserialize(Walk(path), &mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    found.map(RawValue::get).filter(|raw| *raw != "null")
+}
+
+struct Walk<'p>(&'p [Step]);
+
+impl<'de> serde::de::DeserializeSeed<'de> for Walk<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        if self.0.is_empty() {
+            return <&RawValue as serde::Deserialize>::deserialize(d).map(Some);
+        }
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Walk<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let name = match self.0.first() {
+            Some(Step::Property(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+            if name == Some(key.as_ref()) {
+                found = map.next_value_seed(Walk(self.0.get(1..).unwrap_or_default()))?;
+            } else {
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let rest = self.0.get(1..).unwrap_or_default();
+        let mut found = None;
+        match self.0.first() {
+            Some(Step::Index(at)) if *at < 0 => {
+                // From the end: the length is known only after all of it.
+                let items: Vec<&'de RawValue> = {
+                    let mut items = Vec::new();
+                    while let Some(item) = seq.next_element()? {
+                        items.push(item);
+                    }
+                    items
+                };
+                let item = position(*at, items.len()).and_then(|at| items.get(at));
+                found = match item {
+                    Some(item) => {
+                        let mut inner = serde_json::Deserializer::from_str(item.get());
+                        serde::de::DeserializeSeed::deserialize(Walk(rest), &mut inner)
+                            .map_err(serde::de::Error::custom)?
+                    }
+                    None => None,
+                };
+            }
+            Some(Step::Index(at)) => {
+                let mut here = 0;
+                loop {
+                    if here == *at {
+                        match seq.next_element_seed(Walk(rest))? {
+                            Some(value) => found = value,
+                            None => break,
+                        }
+                    } else if seq.next_element::<serde::de::IgnoredAny>()?.is_none() {
+                        break;
+                    }
+                    here += 1;
+                }
+            }
+            _ => while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {},
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,348 @@
+//! What a kernel reads and writes: typed arguments by row, and typed columns out.
+//!
+//! A constant argument is one value read at every row. Output builders look at the query's
+//! [`Guard`] as they go, so that a cancelled query stops inside a batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int32Array,
+    Int32Builder, Int64Array, Int64Builder, StringArray, StringBuilder,
+};
+use datafusion::common::{DataFusionError, Result, exec_err};
+use datafusion::logical_expr::ColumnarValue;
+use model::ColumnType;
+
+use crate::json::{self, Json};
+
+/// The switch that stops a query's kernels.
+#[derive(Clone, Debug, Default)]
+pub struct Guard(Arc<AtomicBool>);
+
+impl Guard {
+    /// Stops everything that looks at this guard.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query was stopped.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_cancelled() {
+            return Err(cancelled());
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn cancelled() -> DataFusionError {
+    DataFusionError::Execution("the query was cancelled".to_owned())
+}
+
+/// One argument: a column, or a constant.
+#[derive(Debug)]
+pub(crate) struct Arg {
+    values: Values,
+    ty: ColumnType,
+    constant: bool,
+}
+
+#[derive(Debug)]
+enum Values {
+    Bool(BooleanArray),
+    Int(Int32Array),
+    Long(Int64Array),
+    Real(Float64Array),
+    Text(StringArray),
+}
+
+/// One value of any type.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Bool(bool),
+    Long(i64),
+    Real(f64),
+    Text(&'a str),
+    Guid(&'a str),
+    DateTime(i64),
+    TimeSpan(i64),
+    /// JSON text.
+    Dynamic(&'a str),
+}
+
+impl Arg {
+    pub(crate) fn new(value: &ColumnarValue, ty: ColumnType) -> Result<Self> {
+        let (array, constant) = match value {
+            ColumnarValue::Array(array) => (array.clone(), false),
+            ColumnarValue::Scalar(scalar) => (scalar.to_array_of_size(1)?, true),
+        };
+        Self::of_array(&array, ty, constant)
+    }
+
+    pub(crate) fn of_array(array: &ArrayRef, ty: ColumnType, constant: bool) -> Result<Self> {
+        fn typed<T: Clone + 'static>(array: &ArrayRef) -> Option<T> {
+            array.as_any().downcast_ref::<T>().cloned()
+        }
+        let values = match ty {
+            ColumnType::Bool => typed(array).map(Values::Bool),
+            ColumnType::Int => typed(array).map(Values::Int),
+            ColumnType::Long | ColumnType::DateTime | ColumnType::TimeSpan => {
+                typed(array).map(Values::Long)
+            }
+            ColumnType::Real => typed(array).map(Values::Real),
+            ColumnType::String | ColumnType::Dynamic | ColumnType::Guid => {
+                typed(array).map(Values::Text)
+            }
+            ColumnType::Decimal => None,
+        };
+        match values {
+            Some(values) => Ok(Self { values, ty, constant }),
+            None => exec_err!("a {ty} argument came as {}", array.data_type()),
+        }
+    }
+
+    pub(crate) fn ty(&self) -> ColumnType {
+        self.ty
+    }
+
+    /// Whether every row has the same value.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.constant
+    }
+
+    fn at(&self, row: usize) -> usize {
+        if self.constant { 0 } else { row }
+    }
+
+    fn valid(&self, row: usize) -> bool {
+        match &self.values {
+            Values::Bool(a) => a.is_valid(row),
+            Values::Int(a) => a.is_valid(row),
+            Values::Long(a) => a.is_valid(row),
+            Values::Real(a) => a.is_valid(row),
+            Values::Text(a) => a.is_valid(row),
+        }
+    }
+
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        self.ty != ColumnType::String && !self.valid(self.at(row))
+    }
+
+    pub(crate) fn bool(&self, row: usize) -> Option<bool> {
+        let at = self.at(row);
+        match &self.values {
+            Values::Bool(a) if a.is_valid(at) => Some(a.value(at)),
+            _ => None,
+        }
+    }
+
+    /// An `int`, `long`, `datetime` or `timespan`.
+    pub(crate) fn long(&self, row: usize) -> Option<i64> {
+        let at = self.at(row);
+        match &self.values {
+            Values::Long(a) if a.is_valid(at) => Some(a.value(at)),
+            Values::Int(a) if a.is_valid(at) => Some(i64::from(a.value(at))),
+            _ => None,
+        }
+    }
+
+    /// Any number, as a real.
+    pub(crate) fn real(&self, row: usize) -> Option<f64> {
+        match &self.values {
+            Values::Real(a) => {
+                let at = self.at(row);
+                a.is_valid(at).then(|| a.value(at))
+            }
+            _ => self.long(row).map(super::convert::real_of_long),
+        }
+    }
+
+    /// A string; what is missing is empty.
+    pub(crate) fn text(&self, row: usize) -> &str {
+        self.text_or_null(row).unwrap_or_default()
+    }
+
+    /// The text of a string, guid or dynamic.
+    pub(crate) fn text_or_null(&self, row: usize) -> Option<&str> {
+        let at = self.at(row);
+        match &self.values {
+            Values::Text(a) if a.is_valid(at) => Some(a.value(at)),
+            _ => None,
+        }
+    }
+
+    /// The value of a dynamic, or of a scalar put into one.
+    pub(crate) fn json(&self, row: usize) -> Option<Json> {
+        Some(match self.cell(row) {
+            Cell::Null => return None,
+            Cell::Dynamic(text) => Json::of_column(text),
+            Cell::Bool(b) => Json::Bool(b),
+            Cell::Long(n) => Json::Long(n),
+            Cell::Real(x) => Json::Real(x),
+            Cell::Text(text) | Cell::Guid(text) => Json::Text(text.to_owned()),
+            Cell::DateTime(t) => json::of_ticks(t, ColumnType::DateTime),
+            Cell::TimeSpan(t) => json::of_ticks(t, ColumnType::TimeSpan),
+        })
+        .filter(|v| *v != Json::Null)
+    }
+
+    /// The value, whatever its type.
+    pub(crate) fn cell(&self, row: usize) -> Cell<'_> {
+        let at = self.at(row);
+        match (&self.values, self.ty) {
+            (_, ColumnType::String) => Cell::Text(self.text(row)),
+            _ if !self.valid(at) => Cell::Null,
+            (Values::Bool(a), _) => Cell::Bool(a.value(at)),
+            (Values::Int(a), _) => Cell::Long(i64::from(a.value(at))),
+            (Values::Long(a), ColumnType::DateTime) => Cell::DateTime(a.value(at)),
+            (Values::Long(a), ColumnType::TimeSpan) => Cell::TimeSpan(a.value(at)),
+            (Values::Long(a), _) => Cell::Long(a.value(at)),
+            (Values::Real(a), _) => Cell::Real(a.value(at)),
+            (Values::Text(a), ColumnType::Guid) => Cell::Guid(a.value(at)),
+            (Values::Text(a), _) => Cell::Dynamic(a.value(at)),
+        }
+    }
+}
+
+/// The rows of one call, and the type it promised.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) args: &'a [Arg],
+    pub(crate) rows: usize,
+    pub(crate) result: ColumnType,
+    pub(crate) guard: &'a Guard,
+}
+
+/// Rows between two looks at the guard: a power of two.
+const ROWS_PER_LOOK: usize = 256;
+
+impl Call<'_> {
+    /// Argument `at`; asking for one that is not there is a mistake of the kernel.
+    pub(crate) fn arg(&self, at: usize) -> Result<&Arg> {
+        match self.args.get(at) {
+            Some(arg) => Ok(arg),
+            None => exec_err!("argument {at} is missing"),
+        }
+    }
+
+    /// Argument `at`, if it was given.
+    pub(crate) fn optional(&self, at: usize) -> Option<&Arg> {
+        self.args.get(at)
+    }
+
+    fn look(&self, row: usize) -> Result<()> {
+        if row.is_multiple_of(ROWS_PER_LOOK) {
+            self.guard.check()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bools(&self, mut f: impl FnMut(usize) -> Option<bool>) -> Result<ArrayRef> {
+        let mut out = BooleanBuilder::with_capacity(self.rows);
+        for row in 0..self.rows {
+            self.look(row)?;
+            out.append_option(f(row));
+        }
+        Ok(Arc::new(out.finish()))
+    }
+
+    /// Longs, datetimes, timespans; ints when that is what was promised (null beyond their range).
+    pub(crate) fn longs(&self, mut f: impl FnMut(usize) -> Option<i64>) -> Result<ArrayRef> {
+        if self.result == ColumnType::Int {
+            let mut out = Int32Builder::with_capacity(self.rows);
+            for row in 0..self.rows {
+                self.look(row)?;
+                out.append_option(f(row).and_then(|n| i32::try_from(n).ok()));
+            }
+            return Ok(Arc::new(out.finish()));
+        }
+        let mut out = Int64Builder::with_capacity(self.rows);
+        for row in 0..self.rows {
+            self.look(row)?;
+            out.append_option(f(row));
+        }
+        Ok(Arc::new(out.finish()))
+    }
+
+    pub(crate) fn reals(&self, mut f: impl FnMut(usize) -> Option<f64>) -> Result<ArrayRef> {
+        let mut out = Float64Builder::with_capacity(self.rows);
+        for row in 0..self.rows {
+            self.look(row)?;
+            out.append_option(f(row));
+        }
+        Ok(Arc::new(out.finish()))
+    }
+
+    /// Strings: never null. `f` appends to an empty buffer.
+    pub(crate) fn texts(&self, mut f: impl FnMut(usize, &mut String)) -> Result<ArrayRef> {
+        let mut out = StringBuilder::new();
+        let mut buffer = String::new();
+        for row in 0..self.rows {
+            self.look(row)?;
+            buffer.clear();
+            f(row, &mut buffer);
+            out.append_value(&buffer);
+        }
+        Ok(Arc::new(out.finish()))
+    }
+
+    /// Guids and dynamics as text, or null.
+    pub(crate) fn texts_or_null(
+        &self,
+        mut f: impl FnMut(usize, &mut String) -> Option<()>,
+    ) -> Result<ArrayRef> {
+        let mut out = StringBuilder::new();
+        let mut buffer = String::new();
+        for row in 0..self.rows {
+            self.look(row)?;
+            buffer.clear();
+            match f(row, &mut buffer) {
+                Some(()) => out.append_value(&buffer),
+                None => out.append_null(),
+            }
+        }
+        Ok(Arc::new(out.finish()))
+    }
+
+    /// Dynamics; a JSON null is null.
+    pub(crate) fn dynamics(&self, mut f: impl FnMut(usize) -> Option<Json>) -> Result<ArrayRef> {
+        self.texts_or_null(|row, out| {
+            let value = f(row)?;
+            if value == Json::Null {
+                return None;
+            }
+            value.write(out);
+            Some(())
+        })
+    }
+
+    /// One column of whatever type was promised, from dynamic values converted as by a cast.
+    pub(crate) fn converted(&self, mut f: impl FnMut(usize) -> Option<Json>) -> Result<ArrayRef> {
+        use super::convert;
+        match self.result {
+            ColumnType::Bool => self.bools(|row| convert::json_to_bool(&f(row)?)),
+            ColumnType::Int | ColumnType::Long => self.longs(|row| convert::json_to_long(&f(row)?)),
+            ColumnType::Real => self.reals(|row| convert::json_to_real(&f(row)?)),
+            ColumnType::DateTime => self.longs(|row| convert::json_to_datetime(&f(row)?)),
+            ColumnType::TimeSpan => self.longs(|row| convert::json_to_timespan(&f(row)?)),
+            ColumnType::Guid => self.texts_or_null(|row, out| match f(row)? {
+                Json::Text(text) => {
+                    out.push_str(&convert::parse_guid(&text)?);
+                    Some(())
+                }
+                _ => None,
+            }),
+            ColumnType::Dynamic => self.dynamics(f),
+            ColumnType::String | ColumnType::Decimal => self.texts(|row, out| {
+                if let Some(value) = f(row) {
+                    value.display(out);
+                }
+            }),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The kernel of `mv-expand`: one row's dynamics become a list of structs, one per output row.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, ListArray, StructArray};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::Result;
+use kql::resolved::BagExpansion;
+use model::ColumnType;
+
+use super::args::{Arg, Call, Guard};
+use crate::json::Json;
+
+/// What one `mv-expand` makes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Expansion {
+    /// Type of each expanded column's elements.
+    pub(crate) to: Vec<ColumnType>,
+    pub(crate) as_pairs: bool,
+    pub(crate) item_index: bool,
+    pub(crate) rows_max: Option<u64>,
+}
+
+impl Expansion {
+    pub(crate) fn new(
+        to: Vec<ColumnType>,
+        bags: BagExpansion,
+        item_index: bool,
+        rows_max: Option<u64>,
+    ) -> Self {
+        Self { to, as_pairs: bags == BagExpansion::Array, item_index, rows_max }
+    }
+
+    fn fields(&self) -> Fields {
+        let columns = self.to.iter().enumerate();
+        let mut fields: Vec<Field> = columns
+            .map(|(i, ty)| Field::new(format!("f{i}"), rows::types::data_type(*ty), true))
+            .collect();
+        if self.item_index {
+            fields.push(Field::new(format!("f{}", self.to.len()), DataType::Int64, true));
+        }
+        fields.into()
+    }
+
+    fn item(&self) -> FieldRef {
+        Arc::new(Field::new("item", DataType::Struct(self.fields()), true))
+    }
+
+    /// A list of structs.
+    pub(crate) fn data_type(&self) -> DataType {
+        DataType::List(self.item())
+    }
+
+    pub(crate) fn run(&self, args: &[Arg], rows: usize, guard: &Guard) -> Result<ArrayRef> {
+        let mut columns: Vec<Vec<Option<Json>>> = vec![Vec::new(); self.to.len()];
+        let mut index: Vec<i64> = Vec::new();
+        let mut lengths = Vec::with_capacity(rows);
+        for row in 0..rows {
+            guard.check()?;
+            let expanded: Vec<Vec<Option<Json>>> =
+                args.iter().map(|arg| self.elements(arg.json(row))).collect();
+            let longest = expanded.iter().map(Vec::len).max().unwrap_or(0);
+            let most = self.rows_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            let length = longest.min(most);
+            for (column, mut values) in columns.iter_mut().zip(expanded) {
+                values.resize(length, None);
+                column.append(&mut values);
+            }
+            index.extend((0_i64..).take(length));
+            lengths.push(length);
+        }
+        let mut arrays = Vec::with_capacity(columns.len() + 1);
+        for (ty, values) in self.to.iter().zip(columns) {
+            let call = Call { args: &[], rows: values.len(), result: *ty, guard };
+            let mut values = values.into_iter();
+            arrays.push(call.converted(|_| values.next().flatten())?);
+        }
+        if self.item_index {
+            arrays.push(Arc::new(datafusion::arrow::array::Int64Array::from(index)) as ArrayRef);
+        }
+        let structs = StructArray::try_new(self.fields(), arrays, None)?;
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        Ok(Arc::new(ListArray::try_new(self.item(), offsets, Arc::new(structs), None)?))
+    }
+
+    fn elements(&self, value: Option<Json>) -> Vec<Option<Json>> {
+        match value {
+            None => vec![None],
+            Some(Json::Array(items)) => items.into_iter().map(Some).collect(),
+            Some(Json::Bag(entries)) => entries
+                .into_iter()
+                .map(|(key, value)| {
+                    Some(if self.as_pairs {
+                        Json::Array(vec![Json::Text(key), value])
+                    } else {
+                        Json::Bag(vec![(key, value)])
+                    })
+                })
+                .collect(),
+            Some(scalar) => vec![Some(scalar)],
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Scalar kernels: every function and operator of the language over Arrow columns, with Kusto's
+//! semantics.
+//!
+//! A [`Kernel`] is a DataFusion function. Lowering makes one per call, knows the Kusto types of its
+//! arguments, and has checked that the function is among those that run ([`refusal`]).
+//!
+//! Promises
+//! - Pure: same arguments, same result. A kernel never fails for a value; it gives null.
+//! - Every function of `kql`'s table is matched here by name: a new one does not compile unnoticed.
+
+pub(crate) mod args;
+pub(crate) mod convert;
+mod dynamics;
+mod encode;
+pub(crate) mod expand;
+pub(crate) mod member;
+mod net;
+mod numbers;
+mod operators;
+pub(crate) mod regexes;
+mod strings;
+mod text;
+pub(crate) mod time;
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, StructArray};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use kql::functions::ScalarFn as F;
+use kql::resolved::MemberOp;
+use model::ColumnType;
+
+use crate::json::Step;
+use args::{Arg, Call, Guard};
+use expand::Expansion;
+use member::Known;
+use regexes::Patterns;
+
+/// Which computation a kernel does.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// A function or operator of the table.
+    Function(F),
+    /// A conversion to the promised type.
+    Cast,
+    /// Steps into a dynamic, or into a string that is JSON.
+    Path(Vec<Step>),
+    /// One step, known at run time.
+    ComputedPath,
+    /// A set operator over expressions; the flag says that the one expression is an array.
+    Member(MemberOp, bool),
+    /// A set operator over a set known before; the number tells sets apart.
+    KnownMember(MemberOp, Known, u64),
+    /// `mv-expand`.
+    Expand(Expansion),
+    /// Field `usize` of a struct.
+    Field(usize),
+    /// NaN as null, so that both sort together.
+    NanToNull,
+}
+
+/// What tells two kernels apart beside their arguments.
+#[derive(PartialEq, Eq, Hash, Debug)]
+enum Identity<'a> {
+    Function(F),
+    Cast,
+    Path(&'a [Step]),
+    ComputedPath,
+    Member(u8, bool),
+    KnownMember(u8, u64),
+    Expand(&'a Expansion),
+    Field(usize),
+    NanToNull,
+}
+
+/// One call of a query, as a DataFusion function.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    work: Work,
+    arg_types: Vec<ColumnType>,
+    result: ColumnType,
+    data_type: DataType,
+    signature: Signature,
+    guard: Guard,
+    patterns: Patterns,
+}
+
+impl Kernel {
+    pub(crate) fn new(
+        work: Work,
+        arg_types: Vec<ColumnType>,
+        result: ColumnType,
+        guard: &Guard,
+        patterns: &Patterns,
+    ) -> Self {
+        let data_type = match &work {
+            Work::Expand(expansion) => expansion.data_type(),
+            _ => rows::types::data_type(result),
+        };
+        Self {
+            work,
+            arg_types,
+            result,
+            data_type,
+            signature: Signature::user_defined(Volatility::Immutable),
+            guard: guard.clone(),
+            patterns: patterns.clone(),
+        }
+    }
+
+    pub(crate) fn into_udf(self) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(self))
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        match &self.work {
+            Work::Function(function) => Identity::Function(*function),
+            Work::Cast => Identity::Cast,
+            Work::Path(steps) => Identity::Path(steps),
+            Work::ComputedPath => Identity::ComputedPath,
+            Work::Member(op, array) => Identity::Member(*op as u8, *array),
+            Work::KnownMember(op, _, set) => Identity::KnownMember(*op as u8, *set),
+            Work::Expand(expansion) => Identity::Expand(expansion),
+            Work::Field(at) => Identity::Field(*at),
+            Work::NanToNull => Identity::NanToNull,
+        }
+    }
+
+    fn run(&self, args: &[Arg], rows: usize) -> Result<ArrayRef> {
+        let call = Call { args, rows, result: self.result, guard: &self.guard };
+        match &self.work {
+            Work::Function(function) => run(*function, &call, &self.patterns),
+            Work::Cast => convert::cast(&call),
+            Work::Path(steps) => dynamics::path(&call, steps),
+            Work::ComputedPath => dynamics::computed_path(&call),
+            Work::Member(op, array) => member::computed(*op, *array, &call),
+            Work::KnownMember(op, set, _) => member::known(*op, set, &call),
+            Work::Expand(expansion) => expansion.run(args, rows, &self.guard),
+            Work::NanToNull => {
+                let value = call.arg(0)?;
+                call.reals(|row| value.real(row).filter(|x| !x.is_nan()))
+            }
+            Work::Field(_) => exec_err!("a struct's field takes no call"),
+        }
+    }
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+            && self.arg_types == other.arg_types
+            && self.result == other.result
+    }
+}
+
+impl Eq for Kernel {}
+
+impl Hash for Kernel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+        self.arg_types.hash(state);
+        self.result.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Kernel {
+    fn name(&self) -> &str {
+        match &self.work {
+            Work::Function(function) => function.as_str(),
+            Work::Cast => "cast",
+            Work::Path(_) | Work::ComputedPath => "path",
+            Work::Member(..) | Work::KnownMember(..) => "member",
+            Work::Expand(_) => "expand",
+            Work::Field(_) => "field",
+            Work::NanToNull => "nan_to_null",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.guard.check()?;
+        if let Work::Field(at) = self.work {
+            return field(&call, at);
+        }
+        let constant = call.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { call.number_rows };
+        let args: Vec<Arg> = call
+            .args
+            .iter()
+            .zip(&self.arg_types)
+            .map(|(value, ty)| Arg::new(value, *ty))
+            .collect::<Result<_>>()?;
+        let array = self.run(&args, rows)?;
+        Ok(if constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)
+        } else {
+            ColumnarValue::Array(array)
+        })
+    }
+}
+
+fn field(call: &ScalarFunctionArgs, at: usize) -> Result<ColumnarValue> {
+    let Some(value) = call.args.first() else {
+        return exec_err!("a struct is missing");
+    };
+    let array = value.to_array(call.number_rows)?;
+    let Some(structs) = array.as_any().downcast_ref::<StructArray>() else {
+        return exec_err!("not a struct: {}", array.data_type());
+    };
+    match structs.columns().get(at) {
+        // A null struct's fields are null.
+        Some(column) if structs.null_count() > 0 => {
+            let valid = datafusion::arrow::compute::is_not_null(structs)?;
+            let nulls = datafusion::arrow::array::new_null_array(column.data_type(), column.len());
+            Ok(ColumnarValue::Array(datafusion::arrow::compute::kernels::zip::zip(&valid, column, &nulls)?))
+        }
+        Some(column) => Ok(ColumnarValue::Array(column.clone())),
+        None => exec_err!("a struct has no field {at}"),
+    }
+}
+
+/// Why a function does not run yet; `None` if it does.
+pub(crate) fn refusal(function: F) -> Option<&'static str> {
+    Some(match function {
+        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 => "hashes are not supported yet",
+        F::ParseVersion => "decimals are not supported yet",
+        F::ParseXml => "XML is not supported yet",
+        F::DatetimeLocalToUtc | F::DatetimeUtcToLocal => "time zones are not supported yet",
+        _ => return None,
+    })
+}
+
+/// One function of the table. Those that lowering spells out as plan expressions (`and`, `iff` …)
+/// do not come here.
+fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
+    match function {
+        F::Strcat | F::StrcatDelim | F::StrcatArray | F::Strcmp | F::Strrep | F::Strlen
+        | F::StringSize | F::Toupper | F::Tolower | F::Substring | F::Indexof | F::Reverse
+        | F::Split | F::ReplaceString | F::ReplaceStrings | F::Translate | F::HasAnyIndex
+        | F::UnicodeCodepointsFromString | F::UnicodeCodepointsToString | F::ParseCommandLine => {
+            text::run(function, call)
+        }
+        F::Extract | F::ExtractAll | F::ReplaceRegex | F::Replace | F::Trim | F::TrimStart
+        | F::TrimEnd | F::Countof | F::RegexQuote | F::IndexofRegex | F::MatchesRegex => {
+            regexes::run(function, call, patterns)
+        }
+        F::UrlEncode | F::UrlEncodeComponent | F::UrlDecode | F::Base64EncodeTostring
+        | F::Base64DecodeTostring | F::Base64DecodeToarray | F::ParseUrl | F::ParseUrlquery
+        | F::ParsePath | F::ParseCsv => encode::run(function, call),
+        F::ExtractJson => dynamics::extract_json(call),
+        F::ParseIpv4 | F::ParseIpv4Mask | F::ParseIpv6 | F::FormatIpv4 | F::FormatIpv4Mask
+        | F::Ipv4IsPrivate | F::Ipv4IsInRange | F::Ipv4IsInAnyRange | F::Ipv4IsMatch
+        | F::Ipv4Compare | F::Ipv4NetmaskSuffix | F::Ipv6IsMatch | F::Ipv6Compare
+        | F::Ipv6IsInRange | F::HasIpv4 | F::HasAnyIpv4 | F::HasIpv4Prefix
+        | F::HasAnyIpv4Prefix => net::run(function, call),
+        F::Startofday | F::Startofweek | F::Startofmonth | F::Startofyear | F::Endofday
+        | F::Endofweek | F::Endofmonth | F::Endofyear | F::Dayofweek | F::Dayofmonth
+        | F::Dayofyear | F::Hourofday | F::WeekOfYear | F::Monthofyear | F::Getyear
+        | F::DatetimeAdd | F::DatetimeDiff | F::DatetimePart | F::FormatDatetime
+        | F::FormatTimespan | F::MakeDatetime | F::MakeTimespan | F::UnixtimeSecondsTodatetime
+        | F::UnixtimeMillisecondsTodatetime | F::UnixtimeMicrosecondsTodatetime
+        | F::UnixtimeNanosecondsTodatetime => time::run(function, call),
+        F::Bin | F::BinAt => operators::bin(call),
+        F::Round | F::Ceiling | F::Abs | F::Sign | F::Pow | F::Sqrt | F::Exp | F::Exp2
+        | F::Exp10 | F::Log | F::Log2 | F::Log10 | F::Sin | F::Cos | F::Tan | F::Asin
+        | F::Acos | F::Atan | F::Atan2 | F::Isnan | F::Isinf | F::Isfinite | F::BinaryAnd
+        | F::BinaryOr | F::BinaryXor | F::BinaryNot | F::BinaryShiftLeft | F::BinaryShiftRight
+        | F::Tohex | F::FormatBytes => numbers::run(function, call),
+        F::MaxOf => operators::extreme(call, Ordering::Greater),
+        F::MinOf => operators::extreme(call, Ordering::Less),
+        F::ParseJson | F::ArrayLength | F::ArrayConcat | F::ArraySlice | F::ArrayIndexOf
+        | F::ArrayReverse | F::ArraySortAsc | F::ArraySortDesc | F::ArraySum | F::PackArray
+        | F::BagPack | F::BagKeys | F::BagMerge | F::BagHasKey | F::BagRemoveKeys
+        | F::BagSetKey | F::BagZip | F::SetHasElement | F::SetUnion | F::SetIntersect
+        | F::SetDifference | F::Zip | F::Repeat | F::RangeArray | F::Gettype => {
+            dynamics::run(function, call)
+        }
+        F::Add | F::Subtract | F::Multiply | F::Divide | F::Modulo | F::Negate => {
+            operators::arithmetic(function, call)
+        }
+        F::Equal | F::NotEqual | F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual
+        | F::Between | F::NotBetween => operators::compare(function, call),
+        F::EqualCi | F::NotEqualCi | F::Has | F::NotHas | F::HasCs | F::NotHasCs
+        | F::HasPrefix | F::NotHasPrefix | F::HasPrefixCs | F::NotHasPrefixCs | F::HasSuffix
+        | F::NotHasSuffix | F::HasSuffixCs | F::NotHasSuffixCs | F::Contains | F::NotContains
+        | F::ContainsCs | F::NotContainsCs | F::StartsWith | F::NotStartsWith
+        | F::StartsWithCs | F::NotStartsWithCs | F::EndsWith | F::NotEndsWith | F::EndsWithCs
+        | F::NotEndsWithCs => text::operator(function, call),
+        F::And | F::Or | F::Not | F::Iff | F::Case | F::Coalesce | F::Isnull | F::Isnotnull
+        | F::Isempty | F::Isnotempty | F::Pi => {
+            exec_err!("`{}` is spelled out by lowering", function.as_str())
+        }
+        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 | F::ParseVersion | F::ParseXml
+        | F::DatetimeLocalToUtc | F::DatetimeUtcToLocal => {
+            exec_err!("`{}` is refused by lowering", function.as_str())
+        }
+    }
+}
