@@ -14,6 +14,12 @@ pub enum Error {
         /// What was expected.
         kind: Kind,
     },
+    /// The payload is not of this kind.
+    #[error("the payload does not say that it is a {kind} document")]
+    OtherKind {
+        /// What was expected.
+        kind: Kind,
+    },
     /// Signed, but by another key than the pinned one.
     #[error("the {kind} document names the key {found}, which is not the pinned one")]
     OtherKey {
@@ -102,6 +108,12 @@ pub enum Error {
         /// The tenant's geography.
         geography: GeographyCode,
     },
+    /// A region with data of the tenant is declared elsewhere now.
+    #[error("region `{region}` was declared in another country or geography when it was pinned")]
+    RegionChanged {
+        /// The region.
+        region: RegionCode,
+    },
     /// The plan that was confirmed is not the one that the registry gives now.
     #[error("the plan is not the one that was confirmed")]
     PlanChanged,
@@ -126,9 +138,9 @@ pub enum Error {
         /// The other.
         b: ServiceName,
     },
-    /// A cell profile was asked for a region that holds nothing beyond home.
-    #[error("region `{region}` holds no service of this tenant as a second cell")]
-    NothingThere {
+    /// A cell profile was asked for home, or for a region that never held anything.
+    #[error("region `{region}` is no second cell of this tenant")]
+    NoSecondCell {
         /// The region.
         region: RegionCode,
     },
@@ -141,11 +153,13 @@ pub enum Error {
         expected: RegionCode,
     },
     /// The registry is not the one that the tenant's placement was made with.
-    #[error("the tenant's placement is of registry version {wanted}, not {found}")]
+    #[error(
+        "the registry of version {found} is not the one that the tenant accepted, of version {wanted}"
+    )]
     OtherRegistry {
-        /// The version that the record pins.
+        /// The version that the tenant accepted.
         wanted: u64,
-        /// The version that was handed in.
+        /// The version that was handed in; the same if only the bytes differ.
         found: u64,
     },
     /// The row's service is not one that its source declares.
@@ -172,6 +186,7 @@ impl Error {
         match self {
             Self::OtherKey { .. } | Self::Signature { .. } => Code::BadSignature,
             Self::NotSigned { .. }
+            | Self::OtherKind { .. }
             | Self::Json { .. }
             | Self::Contradiction { .. }
             | Self::Reused { .. }
@@ -184,8 +199,9 @@ impl Error {
             Self::PlacementFixed => Code::PlacementFixed,
             Self::Retention { .. } | Self::Sharing { .. } => Code::BadRequest,
             Self::HomeGone { .. }
+            | Self::RegionChanged { .. }
             | Self::PlanChanged
-            | Self::NothingThere { .. }
+            | Self::NoSecondCell { .. }
             | Self::OtherRegistry { .. } => Code::Conflict,
             Self::ServiceNotDeclared { .. } => Code::ServiceNotDeclared,
             Self::ServiceAmbiguous { .. } => Code::ServiceAmbiguous,

@@ -36,8 +36,8 @@ pub use plan::{
     Candidate, GeographyChoice, Outcome, Pin, Plan, RuleRef, ServicePlan, TenantFacts, Verdict,
     plan,
 };
-pub use profile::{CellProfile, Grounds, Opaque, Order, ProfileSource};
-pub use provisioning::{CentreMode, Provisioning, Settings, Sharing};
+pub use profile::{CellProfile, Opaque, Order, ProfileInput, ProfileSource};
+pub use provisioning::{CentreMode, Earlier, Provisioning, Settings, Sharing};
 pub use registry::{
     Basis, Case, Country, Document, Draft, Geography, Place, Region, Registry, Rule, Service, Want,
 };

@@ -74,13 +74,13 @@ impl TenantPlacement {
     ) -> impl Iterator<Item = &'a ServiceName> {
         self.pins
             .values()
-            .filter(|pin| region_of(pin) == Some(region))
+            .filter(|pin| pin.region() == Some(region))
             .map(|pin| &pin.service)
     }
 
     /// Where a service rests, as far as this cell knows; `None` if it is refused or unknown here.
     pub fn region_of(&self, service: &ServiceName) -> Option<&RegionCode> {
-        region_of(self.pins.get(service)?)
+        self.pins.get(service)?.region()
     }
 }
 
@@ -267,13 +267,6 @@ fn by_service(pins: &[Pin]) -> BTreeMap<ServiceName, Pin> {
     pins.iter()
         .map(|pin| (pin.service.clone(), pin.clone()))
         .collect()
-}
-
-fn region_of(pin: &Pin) -> Option<&RegionCode> {
-    match &pin.outcome {
-        Outcome::Placed { region, .. } => Some(region),
-        Outcome::Refused { .. } => None,
-    }
 }
 
 fn list(countries: &[CountryCode]) -> String {

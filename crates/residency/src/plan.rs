@@ -25,7 +25,8 @@ use crate::signed::{Accepted, Digest};
 use crate::{CountryCode, Error};
 
 /// What is known of a tenant before it is provisioned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TenantFacts {
     /// The country it signed up from.
     pub country: CountryCode,
@@ -170,6 +171,15 @@ pub(crate) struct Keep<'a> {
     pub(crate) pins: &'a [Pin],
 }
 
+impl<'a> Keep<'a> {
+    fn region_of(&self, service: &ServiceName) -> Option<&'a RegionCode> {
+        self.pins
+            .iter()
+            .find(|pin| pin.service == *service)?
+            .region()
+    }
+}
+
 pub(crate) fn plan_keeping(
     registry: &Registry,
     facts: &TenantFacts,
@@ -189,7 +199,7 @@ pub(crate) fn plan_keeping(
     let services = rules
         .into_iter()
         .map(|rule| {
-            let pinned = keep.and_then(|keep| pinned_region(keep.pins, &rule.service));
+            let pinned = keep.and_then(|keep| keep.region_of(&rule.service));
             let wanted = rule.wanted(facts.country, &geography);
             plan_service(registry, rule, wanted, &Preference { pinned, home })
         })
@@ -225,13 +235,6 @@ fn home<'a>(
         None => codes.min().ok_or_else(|| Error::UnknownGeography {
             geography: geography.clone(),
         }),
-    }
-}
-
-fn pinned_region<'a>(pins: &'a [Pin], service: &ServiceName) -> Option<&'a RegionCode> {
-    match &pins.iter().find(|pin| pin.service == *service)?.outcome {
-        Outcome::Placed { region, .. } => Some(region),
-        Outcome::Refused { .. } => None,
     }
 }
 
@@ -315,6 +318,16 @@ fn regions_of<'a>(
         )
     });
     regions
+}
+
+impl Pin {
+    /// The region that new data goes to; `None` if the service is refused.
+    pub fn region(&self) -> Option<&RegionCode> {
+        match &self.outcome {
+            Outcome::Placed { region, .. } => Some(region),
+            Outcome::Refused { .. } => None,
+        }
+    }
 }
 
 impl RuleRef {

@@ -9,12 +9,12 @@
 //! - A profile is of one region: another region's cell refuses it.
 
 use crypto::{PublicKey, Signer, hex, unhex};
-use model::{GeographyCode, OrderId, RegionCode, ServiceName, SourceId, TenantId, Ticks, limits};
+use model::{OrderId, RegionCode, ServiceName, SourceId, TenantId, Ticks, limits};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
-use crate::plan::{Outcome, Pin};
-use crate::provisioning::{CentreMode, Provisioning};
+use crate::plan::Pin;
+use crate::provisioning::{CentreMode, Earlier, Provisioning};
 use crate::signed::{self, Accepted, Kind, Payload, Verified};
 
 /// Bytes that only the receiver can open, written as hex.
@@ -83,10 +83,9 @@ pub struct Order {
 }
 
 /// What the home cell adds to its record to make a profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grounds {
-    /// The tenant's sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileInput {
+    /// The tenant's sources; those that declare no service of the region are left out.
     pub sources: Vec<ProfileSource>,
     /// Legal holds in force.
     pub holds: Vec<Order>,
@@ -109,46 +108,45 @@ pub struct CellProfile {
     registry: Accepted,
     home: RegionCode,
     region: RegionCode,
-    region_geography: GeographyCode,
     services: Vec<Pin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Earlier>,
     retention_days: i64,
     centre: CentreMode,
     federated_reads: bool,
-    grounds: Grounds,
+    sources: Vec<ProfileSource>,
+    holds: Vec<Order>,
+    erasures: Vec<Order>,
+    link_secret: Opaque,
 }
 
 impl CellProfile {
-    /// Version `version` of the profile of `region`, from the tenant's record. Sources that declare no
-    /// service held there are left out.
+    /// Version `version` of the profile of `region`, from the tenant's record. A region that only
+    /// holds older data gets one too: holds, erasures and retention concern it.
     pub fn issue(
         record: &Verified<Provisioning>,
         region: &RegionCode,
         version: u64,
-        mut grounds: Grounds,
+        input: ProfileInput,
         now: Ticks,
     ) -> Result<Self, Error> {
-        let nothing = || Error::NothingThere {
-            region: region.clone(),
-        };
-        let held_here =
-            |pin: &&Pin| matches!(&pin.outcome, Outcome::Placed { region: r, .. } if r == region);
-        let services: Vec<Pin> = record
-            .services()
-            .iter()
-            .filter(held_here)
-            .cloned()
-            .collect();
-        let geography = services.iter().find_map(|pin| match &pin.outcome {
-            Outcome::Placed { geography, .. } => Some(geography.clone()),
-            Outcome::Refused { .. } => None,
-        });
-        let region_geography = geography
-            .filter(|_| region != record.home())
-            .ok_or_else(nothing)?;
+        let here = |pin: &&Pin| pin.region() == Some(region);
+        let services: Vec<Pin> = record.services().iter().filter(here).cloned().collect();
+        let was_here = |earlier: &&Earlier| earlier.region == *region;
+        let earlier: Vec<Earlier> = record.earlier().iter().filter(was_here).cloned().collect();
+        if region == record.home() || (services.is_empty() && earlier.is_empty()) {
+            return Err(Error::NoSecondCell {
+                region: region.clone(),
+            });
+        }
         let held = |name: &ServiceName| services.iter().any(|pin| pin.service == *name);
-        grounds
-            .sources
-            .retain(|source| source.services.iter().any(held));
+        let ProfileInput {
+            mut sources,
+            holds,
+            erasures,
+            link_secret,
+        } = input;
+        sources.retain(|source| source.services.iter().any(held));
         let profile = Self {
             magic: signed::magic(Kind::CellProfile),
             format: Self::FORMAT,
@@ -159,12 +157,15 @@ impl CellProfile {
             registry: record.registry(),
             home: record.home().clone(),
             region: region.clone(),
-            region_geography,
             services,
+            earlier,
             retention_days: record.settings().retention_days,
             centre: record.settings().centre,
             federated_reads: record.settings().federated_reads,
-            grounds,
+            sources,
+            holds,
+            erasures,
+            link_secret,
         };
         profile.check()?;
         Ok(profile)
@@ -253,9 +254,29 @@ impl CellProfile {
         self.federated_reads
     }
 
-    /// Sources, holds, erasures and the link secret.
-    pub fn grounds(&self) -> &Grounds {
-        &self.grounds
+    /// Services whose older data rests there.
+    pub fn earlier(&self) -> &[Earlier] {
+        &self.earlier
+    }
+
+    /// The sources that may send there.
+    pub fn sources(&self) -> &[ProfileSource] {
+        &self.sources
+    }
+
+    /// Legal holds in force.
+    pub fn holds(&self) -> &[Order] {
+        &self.holds
+    }
+
+    /// Erasures to be carried out.
+    pub fn erasures(&self) -> &[Order] {
+        &self.erasures
+    }
+
+    /// The tenant's link secret, sealed to the receiving cell's key.
+    pub fn link_secret(&self) -> &Opaque {
+        &self.link_secret
     }
 }
 
@@ -280,31 +301,30 @@ impl Payload for CellProfile {
                 days: self.retention_days,
             });
         }
-        if self.home == self.region || self.services.is_empty() {
-            return contradiction("it is for the home region or holds no service");
+        if self.home == self.region {
+            return contradiction("it is for the home region");
         }
         if !self.services.is_sorted_by(|a, b| a.service < b.service) {
             return contradiction("the services are not in order of their names, each once");
         }
-        let here = |pin: &Pin| match &pin.outcome {
-            Outcome::Placed {
-                region, geography, ..
-            } => *region == self.region && *geography == self.region_geography,
-            Outcome::Refused { .. } => false,
-        };
-        if !self.services.iter().all(here) {
+        if !self
+            .services
+            .iter()
+            .all(|pin| pin.region() == Some(&self.region))
+            || !self
+                .earlier
+                .iter()
+                .all(|earlier| earlier.region == self.region)
+        {
             return contradiction("a service in it rests in another region");
         }
-        let Grounds {
-            sources,
-            holds,
-            erasures,
-            link_secret: _,
-        } = &self.grounds;
-        let texts = sources.iter().filter_map(|s| s.envelope_tenant.as_ref());
-        if sources.len() > limits::SOURCES_PER_TENANT_MAX
-            || holds.len() > limits::DOCUMENT_ITEMS_MAX
-            || erasures.len() > limits::DOCUMENT_ITEMS_MAX
+        let texts = self
+            .sources
+            .iter()
+            .filter_map(|s| s.envelope_tenant.as_ref());
+        if self.sources.len() > limits::SOURCES_PER_TENANT_MAX
+            || self.holds.len() > limits::DOCUMENT_ITEMS_MAX
+            || self.erasures.len() > limits::DOCUMENT_ITEMS_MAX
             || texts
                 .into_iter()
                 .any(|text| text.len() > limits::DOCUMENT_TEXT_BYTES_MAX)

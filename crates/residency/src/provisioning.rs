@@ -11,13 +11,13 @@
 //!
 //! Does not hold the tenant's name: records pass through places where only opaque ids may.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::{PublicKey, Signer};
 use model::{GeographyCode, OwnerGroupId, RegionCode, ServiceName, TenantId, Ticks, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{GeographyChoice, Keep, Pin, Plan, TenantFacts, plan, plan_keeping};
+use crate::plan::{GeographyChoice, Keep, Outcome, Pin, Plan, TenantFacts, plan, plan_keeping};
 use crate::registry::Registry;
 use crate::signed::{self, Accepted, Digest, Kind, Payload, Verified};
 use crate::{CountryCode, Error};
@@ -92,6 +92,18 @@ pub struct Settings {
     pub owner_group: Option<OwnerGroupId>,
 }
 
+/// A region where older data of a service may still rest, since a registry moved the new data away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Earlier {
+    /// The service.
+    pub service: ServiceName,
+    /// The region that held its new data before.
+    pub region: RegionCode,
+    /// When it last ceased to.
+    pub until: Ticks,
+}
+
 /// One version of a tenant's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +120,8 @@ pub struct Provisioning {
     geography_choice: GeographyChoice,
     home: RegionCode,
     services: Vec<Pin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Earlier>,
     settings: Settings,
 }
 
@@ -136,6 +150,7 @@ impl Provisioning {
             services: pins(&plan),
             geography: plan.geography,
             home: plan.home,
+            earlier: Vec::new(),
             settings,
         }
         .checked()
@@ -173,12 +188,18 @@ impl Provisioning {
             return Err(Error::PlacementFixed);
         }
         self.registry.admits(Kind::Registry, registry.accepted())?;
-        self.replanned(plan(registry, facts)?.confirmed(confirmed)?, now)
+        // Nothing rests anywhere yet, so nothing is left behind.
+        self.replanned(
+            plan(registry, facts)?.confirmed(confirmed)?,
+            Vec::new(),
+            now,
+        )
     }
 
     /// What [`Self::accept_registry`] would do, to be shown first.
     pub fn plan_with(&self, registry: &Registry) -> Result<Plan, Error> {
         self.registry.admits(Kind::Registry, registry.accepted())?;
+        self.same_regions(registry)?;
         let geography = Some(self.geography.clone());
         let facts = TenantFacts {
             country: self.country,
@@ -200,7 +221,9 @@ impl Provisioning {
         confirmed: Digest,
         now: Ticks,
     ) -> Result<Self, Error> {
-        self.replanned(self.plan_with(registry)?.confirmed(confirmed)?, now)
+        let plan = self.plan_with(registry)?.confirmed(confirmed)?;
+        let earlier = self.left_behind(&plan, now);
+        self.replanned(plan, earlier, now)
     }
 
     /// The next version with other settings.
@@ -214,7 +237,54 @@ impl Provisioning {
         .checked()
     }
 
-    fn replanned(&self, plan: Plan, now: Ticks) -> Result<Self, Error> {
+    /// A region does not move by being declared elsewhere: its disks, and the geography bound into
+    /// what is sealed on them, stay what they were. A region that is gone is not one that moved.
+    fn same_regions(&self, registry: &Registry) -> Result<(), Error> {
+        for pin in &self.services {
+            if let Outcome::Placed {
+                region,
+                geography,
+                country,
+            } = &pin.outcome
+                && let Some(now) = registry.region(region)
+                && (now.geography != *geography || now.country != *country)
+            {
+                return Err(Error::RegionChanged {
+                    region: region.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where older data rests once new data follows `plan`, in order of service and region.
+    fn left_behind(&self, plan: &Plan, now: Ticks) -> Vec<Earlier> {
+        let mut until: BTreeMap<_, Ticks> = self
+            .earlier
+            .iter()
+            .map(|e| ((e.service.clone(), e.region.clone()), e.until))
+            .collect();
+        for pin in &self.services {
+            let next = plan.services.iter().find(|s| s.pin.service == pin.service);
+            let next = next.and_then(|s| s.pin.region());
+            match pin.region() {
+                Some(region) if next != Some(region) => {
+                    until.insert((pin.service.clone(), region.clone()), now);
+                }
+                _ => {}
+            }
+        }
+        let earlier = until.into_iter();
+        earlier
+            .map(|((service, region), until)| Earlier {
+                service,
+                region,
+                until,
+            })
+            .collect()
+    }
+
+    fn replanned(&self, plan: Plan, earlier: Vec<Earlier>, now: Ticks) -> Result<Self, Error> {
         Self {
             version: self.version + 1,
             changed_at: now,
@@ -224,6 +294,7 @@ impl Provisioning {
             services: pins(&plan),
             geography: plan.geography,
             home: plan.home,
+            earlier,
             ..self.clone()
         }
         .checked()
@@ -284,6 +355,21 @@ impl Provisioning {
         &self.services
     }
 
+    /// Where older data may still rest.
+    pub fn earlier(&self) -> &[Earlier] {
+        &self.earlier
+    }
+
+    /// All regions where data of a service may rest: a read that leaves one out is partial.
+    pub fn regions_of(&self, service: &ServiceName) -> BTreeSet<&RegionCode> {
+        let pinned = self.services.iter().filter(|pin| pin.service == *service);
+        let earlier = self.earlier.iter().filter(|e| e.service == *service);
+        pinned
+            .filter_map(Pin::region)
+            .chain(earlier.map(|e| &e.region))
+            .collect()
+    }
+
     /// What the tenant chose beside its place.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -295,6 +381,19 @@ fn pins(plan: &Plan) -> Vec<Pin> {
         .iter()
         .map(|service| service.pin.clone())
         .collect()
+}
+
+impl Settings {
+    /// The safe defaults: nothing is shared between services and nothing goes to the centre.
+    pub fn closed(retention_days: i64) -> Self {
+        Self {
+            retention_days,
+            sharing: Sharing::None,
+            centre: CentreMode::Off,
+            federated_reads: true,
+            owner_group: None,
+        }
+    }
 }
 
 impl Payload for Provisioning {
@@ -319,6 +418,14 @@ impl Payload for Provisioning {
                 what,
             });
         }
+        let by_place = |e: &Earlier| (e.service.clone(), e.region.clone());
+        if !self.earlier.is_sorted_by(|a, b| by_place(a) < by_place(b)) {
+            let what = "the earlier places are not in order, each once".to_owned();
+            return Err(Error::Contradiction {
+                kind: Self::KIND,
+                what,
+            });
+        }
         if let Sharing::Pairs(pairs) = &self.settings.sharing {
             let planned = |name: &ServiceName| self.services.iter().any(|pin| pin.service == *name);
             if let Some((a, b)) = pairs
@@ -332,13 +439,5 @@ impl Payload for Provisioning {
             }
         }
         Ok(())
-    }
-}
-
-/// The digest of a record's payload, for a ledger leaf.
-impl Verified<Provisioning> {
-    /// Of the payload that was signed.
-    pub fn digest(&self) -> Digest {
-        self.accepted().digest
     }
 }

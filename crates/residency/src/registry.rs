@@ -19,7 +19,7 @@ use model::{GeographyCode, RegionCode, RuleId, ServiceName, TableName};
 use serde::{Deserialize, Serialize};
 
 use crate::signed::{self, Accepted, Digest, Kind, Payload};
-use crate::{CountryCode, Error};
+use crate::{CountryCode, Error, TenantPlacement};
 
 /// The document as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,6 +256,22 @@ impl Registry {
             highest.admits(Kind::Registry, accepted)?;
         }
         Ok(Self::index(document, accepted))
+    }
+
+    /// The registry that a tenant accepted, from the bytes kept since then: the tenant's verified
+    /// record names its digest, so it is used even if the operator's key or least version changed.
+    pub fn recall(bytes: &[u8], tenant: &TenantPlacement) -> Result<Self, Error> {
+        let kind = Kind::Registry;
+        let payload = signed::unverified_payload(bytes).ok_or(Error::NotSigned { kind })?;
+        let wanted = tenant.registry();
+        if Digest::of(payload) != wanted.digest {
+            let document: Document = signed::parse(payload)?;
+            return Err(Error::OtherRegistry {
+                wanted: wanted.version,
+                found: document.version,
+            });
+        }
+        Ok(Self::index(signed::parse(payload)?, wanted))
     }
 
     fn index(document: Document, accepted: Accepted) -> Self {

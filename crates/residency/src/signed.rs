@@ -204,6 +204,15 @@ pub fn verify<'a>(bytes: &'a [u8], kind: Kind, pinned: &PublicKey) -> Result<&'a
     Ok(payload)
 }
 
+/// What follows the first line, unverified: for a document whose digest is known from elsewhere.
+pub(crate) fn unverified_payload(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes
+        .iter()
+        .take(LINE_BYTES_MAX)
+        .position(|b| *b == b'\n')?;
+    bytes.get(end + 1..)
+}
+
 /// A document that can stand in a signed envelope.
 pub(crate) trait Payload: Serialize + DeserializeOwned {
     /// Its kind.
@@ -258,7 +267,7 @@ pub(crate) fn parse<T: Payload>(payload: &[u8]) -> Result<T, Error> {
         });
     }
     if head.magic != magic(kind) || head.format != T::FORMAT {
-        return Err(Error::NotSigned { kind });
+        return Err(Error::OtherKind { kind });
     }
     let value: T = serde_json::from_slice(payload).map_err(json)?;
     value.check()?;

@@ -14,8 +14,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use model::{GeographyCode, RegionCode, ServiceName, TableName, TenantId, Ticks};
 
 use crate::{
-    CentreMode, CountryCode, DEFAULT_REGISTRY, Document, Draft, Error, Geography, Plan,
-    Provisioning, Region, Registry, Settings, Sharing, TenantFacts, Verified,
+    CountryCode, DEFAULT_REGISTRY, Document, Draft, Error, Geography, Plan, Provisioning, Region,
+    Registry, Settings, TenantFacts, Verified,
 };
 
 /// A key of the tests' own.
@@ -131,13 +131,7 @@ fn at(day: i64) -> Ticks {
 }
 
 fn settings() -> Settings {
-    Settings {
-        retention_days: 90,
-        sharing: Sharing::None,
-        centre: CentreMode::Off,
-        federated_reads: true,
-        owner_group: None,
-    }
+    Settings::closed(90)
 }
 
 fn provision(registry: &Registry, facts: &TenantFacts) -> Provisioning {
@@ -166,4 +160,49 @@ fn pin_summary(pin: &crate::Pin) -> String {
 /// The code and words of an error, for expectations.
 fn told(error: &Error) -> String {
     format!("{}: {error}", error.code())
+}
+
+/// The countries in which a service's data may be, worked out from the document alone, without the
+/// index and the order that the crate uses.
+fn wanted_countries(
+    document: &Document,
+    service: &ServiceName,
+    country: CountryCode,
+    geography: &GeographyCode,
+) -> Vec<CountryCode> {
+    fn expand(document: &Document, code: &GeographyCode, out: &mut Vec<CountryCode>) {
+        let found = document
+            .geographies
+            .iter()
+            .find(|g| g.code == *code)
+            .unwrap();
+        out.extend(&found.countries);
+        found
+            .contains
+            .iter()
+            .for_each(|part| expand(document, part, out));
+    }
+    let rule = document
+        .rules
+        .iter()
+        .find(|r| r.service == *service)
+        .unwrap();
+    let case = rule.cases.iter().find(|case| {
+        case.countries
+            .as_ref()
+            .is_none_or(|set| set.contains(&country))
+            && case
+                .geographies
+                .as_ref()
+                .is_none_or(|set| set.contains(geography))
+    });
+    let mut out = Vec::new();
+    for want in &case.unwrap().want {
+        match want {
+            crate::Want::TenantGeography => expand(document, geography, &mut out),
+            crate::Want::Geography(code) => expand(document, code, &mut out),
+            crate::Want::Country(code) => out.push(*code),
+        }
+    }
+    out
 }

@@ -4,9 +4,9 @@ use expect_test::expect;
 
 use super::{
     at, changed, default_registry, deploy_in_france, from, provision, region, service, table,
-    verified,
+    verified, wanted_countries,
 };
-use crate::{Basis, NotHere, TenantPlacement, place, service_of};
+use crate::{Basis, NotHere, Placement, TenantFacts, TenantPlacement, place, service_of};
 
 #[test]
 fn a_placement_says_where_and_by_which_rule() {
@@ -124,9 +124,84 @@ fn the_service_of_a_row_is_the_accepted_registrys() {
     });
     let declared = [service("email"), service("xdr")];
     let error = service_of(&newer, &tenant, &table("UrlClickEvents"), &declared).unwrap_err();
-    expect!["conflict: the tenant's placement is of registry version 1, not 2"]
-        .assert_eq(&super::told(&error));
+    expect![
+        "conflict: the registry of version 2 is not the one that the tenant accepted, of version 1"
+    ]
+    .assert_eq(&super::told(&error));
     let registry = default_registry();
     let service = service_of(&registry, &tenant, &table("UrlClickEvents"), &declared).unwrap();
     assert_eq!(service.as_str(), "email");
+}
+
+#[test]
+fn a_placement_is_only_given_in_a_country_that_the_rule_wants() {
+    // Every country with its suggested geography and, in turn, with each of the others; in each of
+    // these, every service is asked of every region. What is wanted is read from the document.
+    let registry = default_registry();
+    let document = registry.document();
+    let geographies: Vec<_> = document.regions.iter().map(|r| &r.geography).collect();
+    let (mut n_placed, mut n_refused) = (0, 0);
+    for (n, country) in document.countries.iter().enumerate() {
+        let geography = (n % 2 == 0).then(|| geographies[n / 2 % geographies.len()].clone());
+        let facts = TenantFacts {
+            country: country.code,
+            geography,
+        };
+        let record = verified(&provision(&registry, &facts));
+        let tenant = TenantPlacement::of_record(&record);
+        for service in &document.services {
+            let wanted =
+                wanted_countries(document, &service.name, country.code, record.geography());
+            let mut n_here = 0;
+            for region in &document.regions {
+                if let Ok(placement) = place(&tenant, &region.code, &service.name) {
+                    assert_eq!(placement.region(), &region.code);
+                    assert_eq!(placement.country(), region.country);
+                    assert!(
+                        wanted.contains(&region.country),
+                        "{placement:?} wants {wanted:?}"
+                    );
+                    n_here += 1;
+                }
+            }
+            let n_satisfying = document
+                .regions
+                .iter()
+                .filter(|r| wanted.contains(&r.country))
+                .count();
+            assert_eq!(
+                n_here,
+                n_satisfying.min(1),
+                "{} {}",
+                country.code,
+                service.name
+            );
+            n_placed += n_here;
+            n_refused += 1 - n_here;
+        }
+    }
+    assert_eq!(n_placed + n_refused, 244 * 6);
+    assert!(
+        n_placed > 1_000 && n_refused > 100,
+        "{n_placed} {n_refused}"
+    );
+}
+
+/// A placement is shown, not copied or written down.
+#[test]
+fn a_placement_is_neither_cloned_nor_serialised() {
+    // Each call names exactly one implementation, or does not compile: were `Placement` to become
+    // `Clone` or `Serialize`, there would be two.
+    trait NotClone<Marker> {
+        fn not_clone() {}
+    }
+    impl<T> NotClone<()> for T {}
+    impl<T: Clone> NotClone<u8> for T {}
+    trait NotSerialize<Marker> {
+        fn not_serialize() {}
+    }
+    impl<T> NotSerialize<()> for T {}
+    impl<T: serde::Serialize> NotSerialize<u8> for T {}
+    <Placement as NotClone<_>>::not_clone();
+    <Placement as NotSerialize<_>>::not_serialize();
 }

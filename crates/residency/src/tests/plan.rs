@@ -5,11 +5,9 @@ use proptest::prelude::*;
 
 use super::{
     accept, changed, country, default_document, default_registry, deploy_in_france, from,
-    geography, region_in, summary, told,
+    geography, region_in, summary, told, wanted_countries,
 };
-use crate::{
-    Document, Outcome, Place, Plan, Registry, TenantFacts, Verdict, Want, plan, render_plan,
-};
+use crate::{Document, Outcome, Place, Plan, TenantFacts, Verdict, plan, render_plan};
 
 #[test]
 fn an_ordinary_uk_tenant_has_identity_in_the_eu() {
@@ -260,47 +258,6 @@ fn the_digest_tells_plans_apart() {
     );
 }
 
-/// The countries that a tenant's pin may be in, worked out from the document alone, without the
-/// index and the order that the crate uses.
-fn wanted_countries(registry: &Registry, plan: &Plan, service: &str) -> Vec<String> {
-    fn expand(document: &Document, code: &str, out: &mut Vec<String>) {
-        let found = document
-            .geographies
-            .iter()
-            .find(|g| g.code.as_str() == code)
-            .unwrap();
-        out.extend(found.countries.iter().map(ToString::to_string));
-        found
-            .contains
-            .iter()
-            .for_each(|part| expand(document, part.as_str(), out));
-    }
-    let document = registry.document();
-    let rule = document
-        .rules
-        .iter()
-        .find(|r| r.service.as_str() == service)
-        .unwrap();
-    let case = rule.cases.iter().find(|case| {
-        case.countries
-            .as_ref()
-            .is_none_or(|set| set.contains(&plan.country))
-            && case
-                .geographies
-                .as_ref()
-                .is_none_or(|set| set.contains(&plan.geography))
-    });
-    let mut out = Vec::new();
-    for want in &case.unwrap().want {
-        match want {
-            Want::TenantGeography => expand(document, plan.geography.as_str(), &mut out),
-            Want::Geography(code) => expand(document, code.as_str(), &mut out),
-            Want::Country(code) => out.push(code.to_string()),
-        }
-    }
-    out
-}
-
 /// Registries with further regions in any country, in a geography of that country alone.
 fn with_regions(extra: &[usize]) -> Document {
     let mut document = default_document();
@@ -340,14 +297,14 @@ proptest! {
             };
             let plan = plan(&registry, &facts).unwrap();
             for pin in plan.services.iter().map(|s| &s.pin) {
-                let wanted = wanted_countries(&registry, &plan, pin.service.as_str());
+                let wanted = wanted_countries(document, &pin.service, plan.country, &plan.geography);
                 match &pin.outcome {
                     Outcome::Placed { region, country, .. } => {
-                        prop_assert!(wanted.contains(&country.to_string()), "{pin:?}");
+                        prop_assert!(wanted.contains(country), "{pin:?}");
                         prop_assert_eq!(registry.region(region).unwrap().country, *country);
                     }
                     Outcome::Refused { .. } => {
-                        let deployed = |r: &crate::Region| wanted.contains(&r.country.to_string());
+                        let deployed = |r: &crate::Region| wanted.contains(&r.country);
                         prop_assert!(!document.regions.iter().any(deployed), "{pin:?}");
                     }
                 }

@@ -5,11 +5,12 @@ use expect_test::expect;
 use model::{OrderId, SourceId, TenantId};
 
 use super::{
-    TestKey, at, default_registry, from, home_cell, provision, region, service, told, verified,
+    TestKey, at, changed, default_registry, deploy_in_france, from, home_cell, provision, region,
+    service, told, verified,
 };
 use crate::{
-    CellProfile, Error, Grounds, NotHere, Opaque, Order, ProfileSource, TenantPlacement, Verified,
-    place,
+    CellProfile, Error, NotHere, Opaque, Order, ProfileInput, ProfileSource, TenantPlacement,
+    Verified, place,
 };
 
 fn source(id: u8, services: &[&str]) -> ProfileSource {
@@ -22,8 +23,8 @@ fn source(id: u8, services: &[&str]) -> ProfileSource {
     }
 }
 
-fn grounds() -> Grounds {
-    Grounds {
+fn input() -> ProfileInput {
+    ProfileInput {
         sources: vec![
             source(1, &["endpoint", "identity"]),
             source(2, &["endpoint"]),
@@ -41,7 +42,7 @@ fn grounds() -> Grounds {
 /// The UK tenant's profile for the EU cell.
 fn issue() -> CellProfile {
     let record = verified(&provision(&default_registry(), &from("GB")));
-    CellProfile::issue(&record, &region("eu"), 1, grounds(), at(2)).unwrap()
+    CellProfile::issue(&record, &region("eu"), 1, input(), at(2)).unwrap()
 }
 
 fn open(bytes: &[u8], own: &str) -> Result<Verified<CellProfile>, Error> {
@@ -58,13 +59,13 @@ fn it_holds_what_the_region_holds_and_no_more() {
         .collect();
     assert_eq!(services, ["cloud_apps", "identity", "identity_protection"]);
     assert_eq!(
-        profile.grounds().sources.len(),
+        profile.sources().len(),
         1,
         "the endpoint-only source stays at home"
     );
     let bytes = profile.sign(&home_cell()).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
-    expect![[r#"{"magic":"bailiwick-cell-profile","format":1,"version":1,"tenant":"07070707070707070707070707070707","issued_at":"2026-01-03T00:00:00.0000000Z","provisioning_version":1,"registry":{"version":1,"digest":"c25e82110f83442db27ff61cea1066dfeda5ce298772f200d503eb85e8e516da"},"home":"uk","region":"eu","region_geography":"EU","services":[{"service":"cloud_apps","rule":{"id":"cloud-apps-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity","rule":{"id":"identity-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity_protection","rule":{"id":"identity-protection-sign-up","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}}],"retention_days":90,"centre":"off","federated_reads":true,"grounds":{"sources":[{"id":"01010101010101010101010101010101","services":["endpoint","identity"],"envelope_tenant":"01010101010101010101010101010101","masked":true,"enabled":true}],"holds":[{"id":"03030303030303030303030303030303","ordered_at":"2026-01-02T00:00:00.0000000Z","scope":"010203"}],"erasures":[],"link_secret":"090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909"}}"#]].assert_eq(text.split_once('\n').unwrap().1);
+    expect![[r#"{"magic":"bailiwick-cell-profile","format":1,"version":1,"tenant":"07070707070707070707070707070707","issued_at":"2026-01-03T00:00:00.0000000Z","provisioning_version":1,"registry":{"version":1,"digest":"c25e82110f83442db27ff61cea1066dfeda5ce298772f200d503eb85e8e516da"},"home":"uk","region":"eu","services":[{"service":"cloud_apps","rule":{"id":"cloud-apps-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity","rule":{"id":"identity-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity_protection","rule":{"id":"identity-protection-sign-up","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}}],"retention_days":90,"centre":"off","federated_reads":true,"sources":[{"id":"01010101010101010101010101010101","services":["endpoint","identity"],"envelope_tenant":"01010101010101010101010101010101","masked":true,"enabled":true}],"holds":[{"id":"03030303030303030303030303030303","ordered_at":"2026-01-02T00:00:00.0000000Z","scope":"010203"}],"erasures":[],"link_secret":"090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909"}"#]].assert_eq(text.split_once('\n').unwrap().1);
     assert_eq!(*open(&bytes, "eu").unwrap(), profile);
 }
 
@@ -86,7 +87,7 @@ fn it_verifies_only_with_the_home_key_and_only_in_its_region() {
 fn an_older_profile_is_refused() {
     let record = verified(&provision(&default_registry(), &from("GB")));
     let signed = |version| {
-        let profile = CellProfile::issue(&record, &region("eu"), version, grounds(), at(2));
+        let profile = CellProfile::issue(&record, &region("eu"), version, input(), at(2));
         profile.unwrap().sign(&home_cell()).unwrap()
     };
     let newest = open(&signed(4), "eu").unwrap().accepted();
@@ -100,7 +101,7 @@ fn an_older_profile_is_refused() {
 fn there_is_none_for_home_or_for_a_region_that_holds_nothing() {
     let record = verified(&provision(&default_registry(), &from("GB")));
     for code in ["uk", "us", "mars"] {
-        let error = CellProfile::issue(&record, &region(code), 1, grounds(), at(2)).unwrap_err();
+        let error = CellProfile::issue(&record, &region(code), 1, input(), at(2)).unwrap_err();
         assert_eq!(error.code(), model::Code::Conflict, "{code}");
     }
 }
@@ -122,6 +123,33 @@ fn the_second_cell_places_its_services_and_sends_the_rest_home() {
             service: service("endpoint"),
             region: region("uk")
         }
+    );
+}
+
+#[test]
+fn a_region_that_only_keeps_older_data_is_still_told() {
+    let record = provision(&default_registry(), &from("GB"));
+    // Everything of the UK tenant that rested in the EU goes to a new region in France.
+    let newer = changed(|document| {
+        deploy_in_france(document);
+        document.regions.retain(|r| r.code.as_str() != "eu");
+    });
+    let shown = record.plan_with(&newer).unwrap().digest();
+    let record = verified(&record.accept_registry(&newer, shown, at(3)).unwrap());
+    let profile = CellProfile::issue(&record, &region("eu"), 2, input(), at(4)).unwrap();
+    assert!(profile.services().is_empty() && profile.sources().is_empty());
+    assert_eq!(profile.earlier().len(), 3);
+    assert_eq!(profile.holds().len(), 1);
+
+    let bytes = profile.sign(&home_cell()).unwrap();
+    let tenant = TenantPlacement::of_profile(&open(&bytes, "eu").unwrap());
+    assert_eq!(
+        place(&tenant, &region("eu"), &service("identity")).unwrap_err(),
+        NotHere::WrongRegion {
+            service: service("identity"),
+            region: region("uk")
+        },
+        "no new data, and home knows where it belongs"
     );
 }
 

@@ -251,3 +251,69 @@ fn a_correction_does_not_go_back_to_an_older_registry() {
         .unwrap_err();
     assert_eq!(error.code(), model::Code::OldVersion);
 }
+
+#[test]
+fn what_a_new_registry_leaves_behind_is_remembered() {
+    let record = provision(&default_registry(), &from("JP"));
+    let places_of = |record: &Provisioning, name: &str| {
+        let regions = record.regions_of(&service(name));
+        regions
+            .into_iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(record.earlier().is_empty());
+    assert_eq!(places_of(&record, "identity"), "us");
+    assert_eq!(places_of(&record, "email"), "");
+
+    // Asia is nearer than the US, so new identity data goes there.
+    let asia = changed(|document| document.regions.push(region_in("sg", "ASIA", "SG")));
+    let shown = record.plan_with(&asia).unwrap().digest();
+    let moved = record.accept_registry(&asia, shown, at(5)).unwrap();
+    assert_eq!(places_of(&moved, "identity"), "sg us");
+    assert_eq!(places_of(&moved, "endpoint"), "us");
+    let [earlier] = moved.earlier() else {
+        panic!("{:?}", moved.earlier())
+    };
+    assert_eq!((earlier.region.as_str(), earlier.until), ("us", at(5)));
+    assert_eq!(*verified(&moved), moved);
+
+    // And it is not forgotten by the next change.
+    let later = moved.with_settings(settings(), at(6)).unwrap();
+    assert_eq!(later.earlier(), moved.earlier());
+    let mut document = asia.document().clone();
+    document.version += 1;
+    document.regions.retain(|r| r.code.as_str() != "sg");
+    let gone = accept(document);
+    let shown = later.plan_with(&gone).unwrap().digest();
+    let back = later.accept_registry(&gone, shown, at(7)).unwrap();
+    assert_eq!(places_of(&back, "identity"), "sg us");
+    assert_eq!(
+        back.earlier().len(),
+        3,
+        "identity in sg and us, identity_protection in sg"
+    );
+}
+
+#[test]
+fn a_correction_leaves_nothing_behind() {
+    let registry = default_registry();
+    let record = provision(&registry, &from("GB"));
+    let shown = plan(&registry, &from("US")).unwrap().digest();
+    let corrected = record
+        .correct(&registry, &from("US"), shown, false, at(1))
+        .unwrap();
+    assert!(corrected.earlier().is_empty());
+}
+
+#[test]
+fn a_region_does_not_move_by_being_declared_elsewhere() {
+    let record = provision(&default_registry(), &from("GB"));
+    let elsewhere = changed(|document| document.regions[0].country = country("NL"));
+    let error = record.plan_with(&elsewhere).unwrap_err();
+    expect![
+        "conflict: region `eu` was declared in another country or geography when it was pinned"
+    ]
+    .assert_eq(&told(&error));
+}

@@ -260,7 +260,7 @@ fn text_that_is_no_registry_is_told() {
     check(
         "bailiwick-registry",
         "bailiwick-recipe",
-        expect!["bad_document: the bytes are not a signed document of kind `registry`"],
+        expect!["bad_document: the payload does not say that it is a registry document"],
     );
     check(
         "\"format\": 1",
@@ -347,4 +347,60 @@ fn the_signed_bytes_are_the_written_ones() {
     let registry = Registry::accept(&signed, &operator().public_key(), 1, None).unwrap();
     assert_eq!(registry.accepted().digest, draft.digest());
     assert_eq!(registry.document(), accept(default_document()).document());
+}
+
+#[test]
+fn a_kept_registry_is_recalled_by_the_digest_in_a_verified_record() {
+    let document = default_document();
+    let kept = Draft::of(document).unwrap().sign(&TestKey::new(77));
+    let old_key = TestKey::new(77).public_key();
+    let registry = Registry::accept(&kept, &old_key, 1, None).unwrap();
+    let record = super::verified(&super::provision(&registry, &super::from("GB")));
+    let tenant = crate::TenantPlacement::of_record(&record);
+
+    // The operator's key was changed since: the bytes no longer verify, the digest still does.
+    assert!(Registry::accept(&kept, &operator().public_key(), 1, None).is_err());
+    let recalled = Registry::recall(&kept, &tenant).unwrap();
+    assert_eq!(recalled.accepted(), registry.accepted());
+    assert_eq!(recalled.document(), registry.document());
+
+    let newer = super::changed(|_| {});
+    let other = Draft::of(newer.document().clone())
+        .unwrap()
+        .sign(&operator());
+    let error = Registry::recall(&other, &tenant).unwrap_err();
+    expect![
+        "conflict: the registry of version 2 is not the one that the tenant accepted, of version 1"
+    ]
+    .assert_eq(&told(&error));
+    for at in (0..kept.len()).filter(|at| kept[*at] != b'\n').step_by(97) {
+        let mut damaged = kept.clone();
+        damaged[at] ^= 1;
+        let line_end = kept.iter().position(|b| *b == b'\n').unwrap();
+        assert_eq!(
+            Registry::recall(&damaged, &tenant).is_err(),
+            at > line_end,
+            "byte {at}"
+        );
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn damaged_text_is_refused_or_read_never_a_panic(
+        at in 0_usize..27_000,
+        len in 0_usize..40,
+        with in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        let mut bytes = DEFAULT_REGISTRY.as_bytes().to_vec();
+        let end = (at + len).min(bytes.len());
+        bytes.splice(at..end, with);
+        let _ = Draft::parse(&bytes);
+    }
 }
