@@ -1,8 +1,8 @@
 //! Which files of the folder are the log, in which order, and where each of them ends.
 //!
-//! Every segment's header names the segment before it and says where that one ended when this one was
-//! begun. Walking back from the newest file gives the log. A file that is passed over was begun and
-//! never used (its header could not be written whole), so nothing in it was ever acknowledged.
+//! Every segment's header lists the segments before it with their ends, as they were when it was
+//! begun. The list of the newest segment therefore is the log, even where older headers are damaged.
+//! A file that it passes over was begun and never used, so nothing in it was ever acknowledged.
 
 use std::path::{Path, PathBuf};
 
@@ -21,18 +21,20 @@ pub(crate) struct File {
     pub(crate) len: u64,
     /// `None` if both copies are damaged or were never written whole.
     pub(crate) fixed: Option<Fixed>,
-    /// The whole header fits into the file.
-    complete: bool,
+    /// The segments before this one; `None` if the header is damaged or was never written whole.
+    ends: Option<Vec<End>>,
+    /// A crash cut the file short while its header was being written.
+    stub: bool,
 }
 
 /// What is known of a segment's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The next segment says where: bytes beyond are void, bytes before must be good.
+    /// A later segment says where: bytes beyond are void, bytes before must be good.
     Closed(End),
     /// The newest segment: what does not verify at its end is a torn tail.
     Open,
-    /// The next segment's header is damaged, or that segment is gone.
+    /// Every later header is damaged.
     Unknown,
 }
 
@@ -41,8 +43,8 @@ pub(crate) enum Ending {
 pub(crate) struct Link {
     pub(crate) file: File,
     pub(crate) ending: Ending,
-    /// A segment that should stand before this one is gone.
-    pub(crate) missing: Option<LogSegmentId>,
+    /// The segments that should stand between the one before and this one, and are gone.
+    pub(crate) missing: Vec<End>,
 }
 
 /// The segment files of a folder, by number.
@@ -58,13 +60,18 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<File>, Error> {
         let path = dir.join(&name);
         let mut reader = Reader::open(disk, &path, id)?;
         let fixed = reader.fixed()?.filter(|fixed| fixed.number == number);
+        let table = match &fixed {
+            Some(fixed) => reader.table(fixed)?,
+            None => None,
+        };
         files.push(File {
             path,
             number,
             id,
             len: reader.len(),
             fixed,
-            complete: fixed.is_some_and(|fixed| fixed.header_len() <= reader.len()),
+            ends: table.map(|table| table.ends),
+            stub: reader.is_stub(fixed.as_ref())?,
         });
     }
     files.sort_by_key(|file| (file.number, file.id));
@@ -72,53 +79,42 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<File>, Error> {
 }
 
 /// The log that `files` hold, oldest segment first.
-pub(crate) fn walk(disk: &dyn Disk, files: &[File]) -> Result<Vec<Link>, Error> {
-    let mut chain = Vec::new();
-    let mut next = newest_used(disk, files)?.map(|file| (file, Ending::Open));
-    while let Some((file, ending)) = next {
-        let mut link = Link {
-            file: file.clone(),
-            ending,
-            missing: None,
-        };
-        next = match file.fixed.map(|fixed| fixed.previous) {
-            Some(None) => None,
-            Some(Some(end)) => match files.iter().find(|f| f.id == end.id) {
-                Some(previous) if previous.number < file.number => {
-                    Some((previous, Ending::Closed(end)))
-                }
-                _ => {
-                    // Removal takes the oldest first, so an older file means that this one was lost.
-                    let older = newest_used(disk, before(files, end.number))?;
-                    link.missing = older.is_some().then_some(end.id);
-                    older.map(|older| (older, Ending::Unknown))
-                }
-            },
-            None => {
-                newest_used(disk, before(files, file.number))?.map(|older| (older, Ending::Unknown))
-            }
-        };
-        chain.push(link);
+pub(crate) fn link(disk: &dyn Disk, files: Vec<File>) -> Result<Vec<Link>, Error> {
+    // The newest header that can be read lists what is before it; what is after it has no header.
+    let authority = files.iter().rposition(|file| file.ends.is_some());
+    let ends = authority.and_then(|index| files.get(index)?.ends.clone());
+    let ends = ends.unwrap_or_default();
+    let mut chain: Vec<Link> = Vec::new();
+    let mut missing = Vec::new();
+    for end in ends {
+        match files.iter().find(|file| file.id == end.id) {
+            Some(file) => chain.push(Link {
+                file: file.clone(),
+                ending: Ending::Closed(end),
+                missing: std::mem::take(&mut missing),
+            }),
+            // Removal takes the oldest first, so only what has an older one before it was lost.
+            None if chain.is_empty() => {}
+            None => missing.push(end),
+        }
     }
-    chain.reverse();
+    for (index, file) in files.into_iter().enumerate() {
+        let later = Some(index) > authority && (!file.stub || has_frames(disk, &file)?);
+        if later || Some(index) == authority {
+            chain.push(Link {
+                file,
+                ending: Ending::Unknown,
+                missing: std::mem::take(&mut missing),
+            });
+        }
+    }
+    if let Some(newest) = chain.last_mut() {
+        newest.ending = Ending::Open;
+    }
     Ok(chain)
 }
 
-/// The newest file that may hold something: its header is whole, or there are frames in it.
-fn newest_used<'a>(disk: &dyn Disk, files: &'a [File]) -> Result<Option<&'a File>, Error> {
-    for file in files.iter().rev() {
-        if file.complete {
-            return Ok(Some(file));
-        }
-        let mut reader = Reader::open(disk, &file.path, file.id)?;
-        if reader.scan(0, file.len, 0)?.is_some() {
-            return Ok(Some(file));
-        }
-    }
-    Ok(None)
-}
-
-fn before(files: &[File], number: u64) -> &[File] {
-    let end = files.partition_point(|file| file.number < number);
-    files.get(..end).unwrap_or_default()
+fn has_frames(disk: &dyn Disk, file: &File) -> Result<bool, Error> {
+    let mut reader = Reader::open(disk, &file.path, file.id)?;
+    Ok(reader.scan(0, file.len, 0)?.is_some())
 }

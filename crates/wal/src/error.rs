@@ -131,8 +131,9 @@ pub enum Damage {
         /// The last lost one.
         to: u64,
     },
-    /// A second frame of the same number, not handed out. Follows only where the record of what was
-    /// withdrawn is itself damaged ([`Damage::Header`]).
+    /// A second frame of the same number, not handed out. Follows only where the newest header, which
+    /// says where the segment before it ends, is itself damaged ([`Damage::Header`]): then the first one
+    /// may be of a commit that failed on a full disk.
     Repeat {
         /// Whose frame.
         stream: StreamId,
@@ -143,8 +144,8 @@ pub enum Damage {
         /// Where it begins.
         offset: u64,
     },
-    /// Both copies of a segment's header, or of its table of streams, are bad. Its frames are handed
-    /// out; where the segment before it ends is not known.
+    /// Both copies of a segment's header, or of its table, are bad. Its frames are handed out. If it is
+    /// the newest, nothing says where the segment before it ends.
     Header {
         /// Which file.
         segment: LogSegmentId,

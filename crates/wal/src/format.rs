@@ -5,15 +5,16 @@
 //!
 //! ```text
 //! file     = fixed fixed table table frame*        each of the first two stands twice
-//! fixed    = "BWLOGSEG" version:u16 0:u16 streams:u32 number:u64 id:16
-//!            previous_number:u64 previous_id:16 previous_bytes:u64 previous_frames:u64 crc:u32
-//! table    = (stream:16 last_sequence:u64){streams} crc:u32
+//! fixed    = "BWLOGSEG" version:u16 0:u16 streams:u32 segments:u32 number:u64 id:16 crc:u32
+//! table    = unnamed:u64 end{segments} (stream:16 last_sequence:u64){streams} crc:u32
+//! end      = number:u64 id:16 bytes:u64 frames:u64
 //! frame    = "BWLF" version:u16 kind:u16 stream:16 sequence:u64 frame:u64
 //!            previous_stream:16 previous_sequence:u64 payload_len:u32 payload_crc:u32 crc:u32 payload
 //! ```
 //!
 //! The file's name is `{number:016x}-{id:32 hex}.log`; numbers grow, and the name is a second witness
-//! of the id. `previous` says where the segment before this one ends: bytes beyond are void.
+//! of the id. The ends say which segments are before this one, and where each ends: bytes beyond are
+//! void, and so is a file that is not among them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,14 +24,16 @@ use model::{Random, StreamId, limits};
 /// The version that this program writes.
 pub(crate) const VERSION: u16 = 1;
 /// Bytes of one copy of the fixed part of a segment's header.
-pub(crate) const FIXED_LEN: usize = 84;
+pub(crate) const FIXED_LEN: usize = 48;
 /// Bytes of a frame's header.
 pub(crate) const FRAME_HEADER_LEN: usize = 76;
 /// The first bytes of a frame.
 pub(crate) const FRAME_MAGIC: &[u8; 4] = b"BWLF";
 
 const SEGMENT_MAGIC: &[u8; 8] = b"BWLOGSEG";
-const ENTRY_LEN: usize = 24;
+const UNNAMED_LEN: usize = 8;
+const END_LEN: usize = 40;
+const STREAM_LEN: usize = 24;
 const CHECKSUM_LEN: usize = 4;
 const NAME_SUFFIX: &str = ".log";
 
@@ -96,9 +99,20 @@ pub(crate) struct End {
 pub(crate) struct Fixed {
     pub(crate) number: u64,
     pub(crate) id: LogSegmentId,
-    pub(crate) streams: u32,
-    /// The segment before this one; `None` in the first segment of a log.
-    pub(crate) previous: Option<End>,
+    streams: u32,
+    segments: u32,
+}
+
+/// The tables of a segment's header: the log as it was when the segment was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// The segments before this one that have frames, oldest first.
+    pub(crate) ends: Vec<End>,
+    /// The last sequence number of each stream.
+    pub(crate) streams: BTreeMap<StreamId, u64>,
+    /// Frames that a recovery found to be lost in these segments and could not name. Kept because the
+    /// numbers above no longer tell.
+    pub(crate) unnamed: u64,
 }
 
 /// What a place that should hold a header holds.
@@ -113,14 +127,15 @@ pub(crate) enum Decoded<T> {
 impl Fixed {
     /// Bytes of the whole header; frames begin here.
     pub(crate) fn header_len(&self) -> u64 {
-        let table = u64::from(self.streams) * to_u64(ENTRY_LEN) + to_u64(CHECKSUM_LEN);
-        2 * (to_u64(FIXED_LEN) + table)
+        2 * (to_u64(FIXED_LEN) + self.table_len())
     }
 
-    /// Bytes of one copy of the table of streams.
-    pub(crate) fn table_len(&self) -> usize {
-        usize::try_from(self.streams).unwrap_or(usize::MAX / ENTRY_LEN - 1) * ENTRY_LEN
-            + CHECKSUM_LEN
+    /// Bytes of one copy of the table.
+    pub(crate) fn table_len(&self) -> u64 {
+        to_u64(UNNAMED_LEN)
+            + u64::from(self.segments) * to_u64(END_LEN)
+            + u64::from(self.streams) * to_u64(STREAM_LEN)
+            + to_u64(CHECKSUM_LEN)
     }
 
     /// Reads one copy of the fixed part, of the file that is named for `id`.
@@ -138,83 +153,83 @@ impl Fixed {
             return Some(Decoded::Newer(version));
         }
         let _reserved = fields.u16()?;
-        let streams = fields.u32()?;
+        let (streams, segments) = (fields.u32()?, fields.u32()?);
         let number = fields.u64()?;
-        if fields.take::<16>()? != id.0 {
-            return None;
-        }
-        let previous = End {
-            number: fields.u64()?,
-            id: LogSegmentId(fields.take()?),
-            bytes: fields.u64()?,
-            frames: fields.u64()?,
-        };
-        Some(Decoded::Good(Self {
+        let same = fields.take::<16>()? == id.0;
+        same.then_some(Decoded::Good(Self {
             number,
             id,
             streams,
-            previous: (previous.number != 0).then_some(previous),
+            segments,
         }))
     }
 
     fn encode(&self) -> Vec<u8> {
-        let none = End {
-            number: 0,
-            id: LogSegmentId([0; 16]),
-            bytes: 0,
-            frames: 0,
-        };
-        let previous = self.previous.unwrap_or(none);
         let mut bytes = Vec::with_capacity(FIXED_LEN);
         bytes.extend(SEGMENT_MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend(0_u16.to_le_bytes());
         bytes.extend(self.streams.to_le_bytes());
+        bytes.extend(self.segments.to_le_bytes());
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(self.id.0);
-        bytes.extend(previous.number.to_le_bytes());
-        bytes.extend(previous.id.0);
-        bytes.extend(previous.bytes.to_le_bytes());
-        bytes.extend(previous.frames.to_le_bytes());
         seal(bytes, self.id)
     }
 }
 
-/// The whole header of a segment that begins with these streams.
-pub(crate) fn encode_header(
-    number: u64,
-    id: LogSegmentId,
-    previous: Option<End>,
-    streams: &BTreeMap<StreamId, u64>,
-) -> Vec<u8> {
+impl Table {
+    /// Reads one copy of the table of the segment that begins with `fixed`.
+    pub(crate) fn decode(bytes: &[u8], fixed: &Fixed) -> Option<Self> {
+        let mut fields = Fields::checked(bytes, fixed.id)?;
+        let mut table = Self {
+            unnamed: fields.u64()?,
+            ..Self::default()
+        };
+        for _ in 0..fixed.segments {
+            table.ends.push(End {
+                number: fields.u64()?,
+                id: LogSegmentId(fields.take()?),
+                bytes: fields.u64()?,
+                frames: fields.u64()?,
+            });
+        }
+        for _ in 0..fixed.streams {
+            let stream = StreamId::from_bytes(fields.take()?);
+            table.streams.insert(stream, fields.u64()?);
+        }
+        Some(table)
+    }
+
+    fn encode(&self, id: LogSegmentId) -> Vec<u8> {
+        let mut bytes = Vec::from(self.unnamed.to_le_bytes());
+        for end in &self.ends {
+            bytes.extend(end.number.to_le_bytes());
+            bytes.extend(end.id.0);
+            bytes.extend(end.bytes.to_le_bytes());
+            bytes.extend(end.frames.to_le_bytes());
+        }
+        for (stream, last) in &self.streams {
+            bytes.extend(stream.as_bytes());
+            bytes.extend(last.to_le_bytes());
+        }
+        seal(bytes, id)
+    }
+}
+
+/// The whole header of a segment.
+pub(crate) fn encode_header(number: u64, id: LogSegmentId, table: &Table) -> Vec<u8> {
     let fixed = Fixed {
         number,
         id,
-        streams: u32::try_from(streams.len()).unwrap_or(u32::MAX),
-        previous,
+        streams: u32::try_from(table.streams.len()).unwrap_or(u32::MAX),
+        segments: u32::try_from(table.ends.len()).unwrap_or(u32::MAX),
     };
-    let fixed_bytes = fixed.encode();
-    let mut table = Vec::with_capacity(fixed.table_len());
-    for (stream, last) in streams {
-        table.extend(stream.as_bytes());
-        table.extend(last.to_le_bytes());
-    }
-    let table = seal(table, id);
-    [&fixed_bytes, &fixed_bytes, &table, &table]
+    let (fixed, table) = (fixed.encode(), table.encode(id));
+    [&fixed, &fixed, &table, &table]
         .into_iter()
         .flatten()
         .copied()
         .collect()
-}
-
-/// Reads one copy of the table of streams: the last sequence number of each before this segment.
-pub(crate) fn decode_table(bytes: &[u8], id: LogSegmentId) -> Option<BTreeMap<StreamId, u64>> {
-    let mut fields = Fields::checked(bytes, id)?;
-    let mut streams = BTreeMap::new();
-    while !fields.0.is_empty() {
-        streams.insert(StreamId::from_bytes(fields.take()?), fields.u64()?);
-    }
-    Some(streams)
 }
 
 /// What a frame is for.

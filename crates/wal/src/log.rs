@@ -19,7 +19,7 @@ use std::sync::Arc;
 use model::{Disk, DiskFile, Random, StreamId, limits};
 
 use crate::error::Error;
-use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, to_u64};
+use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, Table, to_u64};
 
 /// Bytes of buffer kept between commits.
 const BUFFER_KEPT_BYTES: usize = 4 << 20;
@@ -130,7 +130,8 @@ pub(crate) struct Start {
     pub(crate) segments: Vec<SegmentInfo>,
     pub(crate) streams: BTreeMap<StreamId, u64>,
     pub(crate) newest: Option<u64>,
-    pub(crate) end: Option<End>,
+    pub(crate) ends: Vec<End>,
+    pub(crate) unnamed: u64,
 }
 
 /// The open log. One thread writes it; made by [`crate::Recovery::finish`].
@@ -148,7 +149,13 @@ pub struct Log {
     next_number: u64,
     /// Number of the segment whose table holds the last sequence numbers.
     newest: Option<u64>,
-    /// The last segment of the log as of its last commit: what the next segment's header closes.
+    /// The segments before `end` that have frames, oldest first.
+    ends: Vec<End>,
+    /// Frames lost in the segments of earlier runs, their streams unknown.
+    unnamed: u64,
+    /// Number of the newest segment of an earlier run.
+    recovered: Option<u64>,
+    /// The last segment of this run as of its last commit.
     end: Option<End>,
     /// The file of `end`, while it takes commits.
     file: Option<Active>,
@@ -186,7 +193,10 @@ impl Log {
             forgotten: BTreeSet::new(),
             next_number: last.unwrap_or(0) + 1,
             newest: start.newest,
-            end: start.end,
+            ends: start.ends,
+            unnamed: start.unnamed,
+            recovered: start.newest,
+            end: None,
             file: None,
             waiting: Waiting::default(),
             outstanding: false,
@@ -399,9 +409,8 @@ impl Log {
         let (number, id) = (self.next_number, LogSegmentId::random(self.random.as_ref()));
         self.next_number += 1;
         let path = self.dir.join(format::file_name(number, id));
-        let mut table = self.streams.clone();
-        table.retain(|stream, _| !self.forgotten.contains(stream));
-        let header = format::encode_header(number, id, self.end, &table);
+        let table = self.table();
+        let header = format::encode_header(number, id, &table);
 
         let mut file = match self.disk.create_new(&path) {
             Ok(file) => file,
@@ -430,13 +439,25 @@ impl Log {
         if let Some(info) = self.segments.last_mut() {
             info.bytes = end.bytes;
         }
-        self.streams = table;
+        (self.ends, self.streams) = (table.ends, table.streams);
         self.forgotten.clear();
         self.newest = Some(number);
         self.end = Some(end);
         self.file = Some(Active { path, file });
         self.waiting.previous = None;
         Ok(end)
+    }
+
+    /// The log as the next segment's header tells it.
+    fn table(&self) -> Table {
+        let last = self.end.filter(|end| end.frames > 0);
+        let mut streams = self.streams.clone();
+        streams.retain(|stream, _| !self.forgotten.contains(stream));
+        Table {
+            ends: self.ends.iter().copied().chain(last).collect(),
+            streams,
+            unnamed: self.unnamed,
+        }
     }
 
     /// After a failed write: gives the segment up at its last commit if the disk is full, else closes
@@ -490,7 +511,11 @@ impl Log {
         }
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(|source| sync_error(&self.dir, source))?;
-        self.segments.remove(0);
+        let removed = self.segments.remove(0);
+        self.ends.retain(|end| end.id != removed.segment);
+        if self.recovered.is_none_or(|last| last <= removed.number) {
+            self.unnamed = 0;
+        }
         Ok(())
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! Says what is where; does not judge whether something missing is damage.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use model::{Disk, DiskFile, StreamId};
+use model::{Disk, DiskFile};
 
 use crate::error::Error;
 use crate::format::{
     self, Decoded, FIXED_LEN, FRAME_HEADER_LEN, FRAME_MAGIC, Fixed, FrameHeader, LogSegmentId,
-    to_u64,
+    Table, to_u64,
 };
 
 /// Bytes read at once.
@@ -74,21 +73,32 @@ impl Reader {
         Ok(None)
     }
 
-    /// The table of streams, from the first copy that verifies.
-    pub(crate) fn table(
-        &mut self,
-        fixed: &Fixed,
-    ) -> Result<Option<BTreeMap<StreamId, u64>>, Error> {
+    /// The table of the header, from the first copy that verifies.
+    pub(crate) fn table(&mut self, fixed: &Fixed) -> Result<Option<Table>, Error> {
+        // LIMIT: a length that does not fit into the file is not allocated.
+        if fixed.header_len() > self.len {
+            return Ok(None);
+        }
         let len = fixed.table_len();
         for copy in 0..2 {
-            let offset = 2 * to_u64(FIXED_LEN) + copy * to_u64(len);
-            let bytes = self.bytes(offset, len)?;
-            let table = bytes.and_then(|bytes| format::decode_table(bytes, fixed.id));
+            let offset = 2 * to_u64(FIXED_LEN) + copy * len;
+            let bytes = self.bytes(offset, usize::try_from(len).unwrap_or(usize::MAX))?;
+            let table = bytes.and_then(|bytes| Table::decode(bytes, fixed));
             if table.is_some() {
                 return Ok(table);
             }
         }
         Ok(None)
+    }
+
+    /// Whether this is what a crash leaves of a file whose header was being written: a beginning of
+    /// it, or zeros. Anything else that does not verify was whole once.
+    pub(crate) fn is_stub(&mut self, fixed: Option<&Fixed>) -> Result<bool, Error> {
+        if let Some(fixed) = fixed {
+            return Ok(self.len <= fixed.header_len());
+        }
+        let start = self.bytes(0, FIXED_LEN)?;
+        Ok(start.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0)))
     }
 
     /// The frame header at `offset`, if one verifies there.

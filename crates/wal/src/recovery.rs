@@ -15,7 +15,7 @@ use model::{Disk, Random, StreamId};
 
 use crate::chain::{self, Ending, File, Link};
 use crate::error::{Damage, Error};
-use crate::format::{End, FrameHeader, Kind, LogSegmentId};
+use crate::format::{End, FrameHeader, Kind, LogSegmentId, Table};
 use crate::log::{FrameRef, Log, Options, SegmentInfo, Start};
 use crate::reader::Reader;
 
@@ -54,10 +54,14 @@ pub struct Recovery {
     /// `streams` is complete: a stream that it lacks has had no frame yet.
     complete: bool,
     losses: Losses,
+    /// Frames lost that no table can name any more.
+    unnamed: u64,
+    reported: bool,
     segments: Vec<SegmentInfo>,
     /// Number of the newest segment of the log.
     newest: Option<u64>,
-    end: Option<End>,
+    /// Where the segments with frames end, oldest first.
+    ends: Vec<End>,
     failed: bool,
 }
 
@@ -68,6 +72,16 @@ struct Losses {
     frames: u64,
     /// Of these, by sequence numbers: their streams are known.
     named: u64,
+    /// There may be more, at the end of a segment of which nothing says how many it had.
+    uncounted: bool,
+}
+
+impl Losses {
+    /// At least this many frames are lost without a name.
+    fn unnamed(&self) -> u64 {
+        let unnamed = self.frames.saturating_sub(self.named);
+        unnamed.max(u64::from(self.uncounted))
+    }
 }
 
 /// The segment being read.
@@ -79,9 +93,8 @@ struct Current {
     limit: u64,
     offset: u64,
     next_frame: u64,
+    header_damaged: bool,
     info: SegmentInfo,
-    /// Where the segment before this one ends.
-    previous: Option<End>,
 }
 
 impl Recovery {
@@ -94,7 +107,7 @@ impl Recovery {
     ) -> Result<Self, Error> {
         make_durable_dir(disk.as_ref(), dir)?;
         let files = chain::list(disk.as_ref(), dir)?;
-        let chain = chain::walk(disk.as_ref(), &files)?;
+        let chain = chain::link(disk.as_ref(), files.clone())?;
         // A process that was killed may have left bytes that only the cache holds; who is handed a
         // frame takes it for durable. Older segments were synced before the next was begun.
         if let Some(newest) = chain.last() {
@@ -112,9 +125,11 @@ impl Recovery {
             streams: BTreeMap::new(),
             complete: true,
             losses: Losses::default(),
+            unnamed: 0,
+            reported: false,
             segments: Vec::new(),
             newest: None,
-            end: None,
+            ends: Vec::new(),
             failed: false,
         })
     }
@@ -141,7 +156,8 @@ impl Recovery {
             options: self.options,
             streams: self.streams,
             newest: self.newest,
-            end: self.end,
+            ends: self.ends,
+            unnamed: self.unnamed,
         }))
     }
 
@@ -163,22 +179,23 @@ impl Recovery {
         Ok(true)
     }
 
-    /// Opens the next segment and checks the streams so far against its table.
+    /// Opens the next segment and compares the streams so far with its table.
     fn enter(&mut self, link: Link) -> Result<Current, Error> {
         let Link {
             file,
             ending,
             missing,
         } = link;
-        if let Some(segment) = missing {
-            self.damage(Damage::Missing { segment });
-            self.losses.frames += 1;
+        for end in missing {
+            self.damage(Damage::Missing { segment: end.id });
+            self.losses.frames += end.frames;
         }
         let mut reader = Reader::open(self.disk.as_ref(), &file.path, file.id)?;
         let table = match &file.fixed {
             Some(fixed) => reader.table(fixed)?,
             None => None,
         };
+        let header_damaged = table.is_none();
         if let Some(table) = table {
             self.check_table(table);
         } else {
@@ -193,6 +210,7 @@ impl Recovery {
         let mut offset = file.fixed.map_or(0, |fixed| fixed.header_len());
         if file.fixed.is_none() {
             let first = reader.scan(0, limit, 0)?;
+            self.losses.uncounted |= first.is_none();
             offset = first.map_or(limit, |(offset, _)| offset);
         }
         Ok(Current {
@@ -201,20 +219,24 @@ impl Recovery {
             limit,
             offset: offset.min(limit),
             next_frame: 0,
+            header_damaged,
             info: SegmentInfo::new(file.id, file.number),
-            previous: file.fixed.and_then(|fixed| fixed.previous),
         })
     }
 
-    fn check_table(&mut self, table: BTreeMap<StreamId, u64>) {
+    fn check_table(&mut self, table: Table) {
         if !self.segments.is_empty() {
-            for (stream, last) in &table {
+            for (stream, last) in &table.streams {
                 self.check_sequence(*stream, last.saturating_add(1));
             }
         }
-        // All that was lost so far has a name now.
-        self.losses = Losses::default();
-        self.streams = table;
+        // All that was lost so far has a name now, unless the streams' beginnings are not known.
+        let losses = std::mem::take(&mut self.losses);
+        if !self.complete {
+            self.unnamed += losses.unnamed();
+        }
+        self.unnamed = self.unnamed.max(table.unnamed);
+        self.streams = table.streams;
         self.complete = true;
     }
 
@@ -276,7 +298,7 @@ impl Recovery {
             bytes: end - offset,
         });
         if next.is_none() && current.ending == Ending::Unknown {
-            self.losses.frames += 1;
+            self.losses.uncounted = true;
         }
         current.offset = end;
         Ok(true)
@@ -287,6 +309,11 @@ impl Recovery {
         if header.frame > current.next_frame {
             self.losses.frames += header.frame - current.next_frame;
             let (stream, sequence) = header.previous;
+            if !self.complete {
+                // Whatever was before it: this one itself is lost.
+                let before = sequence.saturating_sub(1);
+                self.streams.entry(stream).or_insert(before);
+            }
             self.check_sequence(stream, sequence.saturating_add(1));
             self.advance(current, stream, sequence);
         }
@@ -348,43 +375,45 @@ impl Recovery {
 
     /// Closes the books of a segment.
     fn leave(&mut self, mut current: Current) {
-        if let Ending::Closed(end) = current.ending {
-            if current.offset < end.bytes {
-                self.damage(Damage::Region {
-                    segment: current.info.segment,
-                    offset: current.offset,
-                    bytes: end.bytes - current.offset,
-                });
-            }
-            self.losses.frames += end.frames.saturating_sub(current.next_frame);
-        }
-        current.info.bytes = current.offset;
-        current.info.frames = current.next_frame;
-        self.newest = Some(current.info.number);
-        self.end = Some(End {
+        let read = End {
             number: current.info.number,
             id: current.info.segment,
             bytes: current.offset,
             frames: current.next_frame,
-        });
-        // A segment without frames is passed over: if it was begun by a run whose sync failed, its
-        // header may yet vanish, and a segment that refers to it would look like one that lost its
-        // predecessor.
-        if current.ending == Ending::Open && current.next_frame == 0 {
-            self.end = current.previous;
+        };
+        let (end, keep) = match current.ending {
+            Ending::Closed(end) => (end, true),
+            Ending::Unknown => (read, true),
+            // A newest segment without frames is passed over from now on: if it was begun by a run
+            // whose sync failed, its header may yet vanish, and that must not look like damage.
+            Ending::Open => (read, read.frames > 0 || current.header_damaged),
+        };
+        if read.bytes < end.bytes {
+            self.damage(Damage::Region {
+                segment: end.id,
+                offset: read.bytes,
+                bytes: end.bytes - read.bytes,
+            });
         }
+        self.losses.frames += end.frames.saturating_sub(read.frames);
+        if keep {
+            self.ends.push(end);
+        }
+        self.newest = Some(end.number);
+        (current.info.bytes, current.info.frames) = (end.bytes, end.frames);
         self.segments.push(current.info);
     }
 
     /// At the end of the log: `true` if there is something left to say.
     fn report_unnamed(&mut self) -> bool {
-        let Losses { frames, named } = std::mem::take(&mut self.losses);
-        if frames > named {
-            self.damage(Damage::Unnamed {
-                frames: frames - named,
-            });
+        self.unnamed += std::mem::take(&mut self.losses).unnamed();
+        let report = self.unnamed > 0 && !self.reported;
+        if report {
+            let frames = self.unnamed;
+            self.damage(Damage::Unnamed { frames });
         }
-        frames > named
+        self.reported = true;
+        report
     }
 
     fn damage(&mut self, damage: Damage) {

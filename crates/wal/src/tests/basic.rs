@@ -229,10 +229,10 @@ fn a_newer_format_is_refused_and_is_no_damage() {
     let place = write(&mut log, 1, b"x");
     let path = disk.files().pop().unwrap();
     // Version 2 in a header that verifies: the last four bytes are the checksum.
-    let mut header = disk.read(&path).unwrap()[..84].to_vec();
+    let mut header = disk.read(&path).unwrap()[..48].to_vec();
     header[8] = 2;
-    let crc = crate::format::checksum(place.segment, &header[..80]);
-    header[80..].copy_from_slice(&crc.to_le_bytes());
+    let crc = crate::format::checksum(place.segment, &header[..44]);
+    header[44..].copy_from_slice(&crc.to_le_bytes());
     let old = disk.read(&path).unwrap();
     for (at, (new, old)) in header.iter().zip(&old).enumerate() {
         disk.flip(&path, u64::try_from(at).unwrap(), new ^ old)

@@ -1,6 +1,9 @@
 //! Tests of the log, all on the simulated disk.
 
 mod basic;
+mod damage;
+mod full;
+mod model;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ fn stream(n: u8) -> StreamId {
 /// Small segments, so that rotation is common.
 fn small() -> Options {
     Options {
-        segment_bytes_max: 600,
+        segment_bytes_max: 700,
         frame_bytes_max: 10_000,
         streams_max: 100,
     }
