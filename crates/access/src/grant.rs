@@ -12,7 +12,9 @@ use std::marker::PhantomData;
 use model::{Code, SourceId, Span100ns, TableName, TenantId, Ticks, limits};
 
 use crate::policy::{Question, Resource};
-use crate::{Actor, CellAction, Credential, Policy, Scope, TenantAction};
+use crate::{
+    Actor, CellAction, Credential, ManageTokens, Permissions, Policy, Scope, TenantAction,
+};
 
 /// Evidence that `actor` may do `A` to `tenant` within `scope`, until `until`.
 ///
@@ -162,6 +164,26 @@ impl<A> Granted<A> {
     /// Fails if `source` is outside the scope.
     pub fn check_source(&self, source: SourceId) -> Result<(), Denied> {
         if self.scope.sources.allows(&source) {
+            Ok(())
+        } else {
+            Err(Denied::DENIED)
+        }
+    }
+}
+
+impl Granted<ManageTokens> {
+    /// Fails if a token of that scope would open more than its minter may.
+    ///
+    /// A tenant's token mints no more than it holds. Operators, who hold no permission on rows,
+    /// mint any token of a tenant: somebody has to mint the first one, and each minting leaves a
+    /// leaf. Nobody mints a tenant's token with the operator's permission.
+    pub fn check_mint(&self, scope: &Scope) -> Result<(), Denied> {
+        let covered = match self.actor {
+            Actor::Token { .. } => self.scope.covers(scope),
+            Actor::Operator(_) | Actor::LocalOperator => true,
+            Actor::System(_) => false,
+        };
+        if covered && Permissions::TENANT.covers(scope.permissions) {
             Ok(())
         } else {
             Err(Denied::DENIED)

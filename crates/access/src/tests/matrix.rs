@@ -281,3 +281,30 @@ fn a_policy_may_be_stricter_and_an_invalid_one_does_not_load() {
         r"permit (principal, action, resource) when { context.tenant == resource };";
     assert!(Policy::parse(wrong_attribute).is_err());
 }
+
+#[test]
+fn a_token_mints_no_more_than_it_holds() {
+    let policy = policy();
+    let mint = |credential: &Credential, scope: &Scope| {
+        let grant: Granted<ManageTokens> = decide(&policy, credential, OURS, NOW).unwrap();
+        answer(grant.check_mint(scope))
+    };
+    let admin = Credential::token(
+        TOKEN,
+        OURS,
+        Scope::of(Permissions::only(Permission::Administer).with(Permission::Ingest)),
+        later(),
+    );
+    let ingest = Scope::of(Permissions::only(Permission::Ingest));
+    let hunt = Scope::of(Permissions::only(Permission::Hunt));
+    let operator = Scope::of(Permissions::only(Permission::Operator));
+    assert_eq!(mint(&admin, &ingest), "yes");
+    assert_eq!(mint(&admin, &hunt), "denied");
+    for minter in [
+        Credential::operator(TOKEN, later()),
+        Credential::local_operator(),
+    ] {
+        assert_eq!(mint(&minter, &hunt), "yes");
+        assert_eq!(mint(&minter, &operator), "denied");
+    }
+}

@@ -29,10 +29,18 @@ fn a_limit_without_a_sentence_is_refused() {
 
 #[test]
 fn every_code_has_a_row_and_no_two_are_alike() {
-    let page = codes();
+    let page = codes("    UNKNOWN \"KQL0207\" \"a column\";\n").unwrap();
+    assert!(page.ends_with("| `KQL0207` | a column |\n"));
     for code in model::Code::ALL {
         let row = format!("| `{code}` | {} |", code.status());
         assert_eq!(page.matches(&row).count(), 1, "{code}");
         assert!(code.summary().ends_with('.'), "{code}");
     }
+}
+
+#[test]
+fn a_query_code_stands_once() {
+    let twice = "A \"KQL0001\" \"a\";\nB \"KQL0001\" \"b\";\n";
+    expect!["crates/kql/src/codes.rs: `KQL0001` stands twice"].assert_eq(&codes(twice).unwrap_err().to_string());
+    expect!["crates/kql/src/codes.rs: no code found"].assert_eq(&codes("").unwrap_err().to_string());
 }
