@@ -20,6 +20,9 @@ pub const REQUEST_RECORDS_MAX: usize = 100_000;
 pub const REJECTIONS_REPORTED_MAX: usize = 1_000;
 /// Bytes of a Windows event log file taken in one request.
 pub const EVTX_BYTES_MAX: usize = 128 << 20;
+/// Bytes that the records of one event log file may have as text: its templates can repeat a little
+/// binary many times. Honest files grow two- to eightfold.
+pub const EVTX_RENDERED_BYTES_MAX: usize = 512 << 20;
 
 /// Tables outside the schema that a tenant may create by sending them.
 pub const RAW_TABLES_MAX: usize = 500;
@@ -80,6 +83,14 @@ pub const HUNTS_PER_CELL_MAX: usize = 8;
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Nesting depth of a query.
 pub const QUERY_DEPTH_MAX: usize = 128;
+/// Variables and functions that one query defines.
+pub const QUERY_LETS_MAX: usize = 1_000;
+/// Operators of a query after its variables and functions are spelled out.
+pub const QUERY_OPERATORS_MAX: usize = 10_000;
+/// Operators one after the other, variables spelled out.
+pub const QUERY_OPERATORS_DEPTH_MAX: usize = 512;
+/// Scalar expressions of a query after its variables and functions are spelled out.
+pub const QUERY_EXPRESSIONS_MAX: usize = 500_000;
 /// Diagnostics reported for one query.
 pub const QUERY_DIAGNOSTICS_MAX: usize = 20;
 
