@@ -101,6 +101,13 @@ impl Dice {
         out
     }
 
+    /// A word of 26 characters that occurs nowhere else.
+    pub(crate) fn token(&mut self) -> String {
+        let mut out = String::from("zq");
+        self.push_hex(&mut out, 24);
+        out
+    }
+
     /// A guid of version 4 in its usual hyphenated, lower-case form.
     pub(crate) fn guid(&mut self) -> String {
         let mut out = String::with_capacity(36);

@@ -25,7 +25,7 @@
 //! | hours | 07 to 19 local standard time on five days a week (`countries`); about 95 % of rows in them |
 //! | scenes at work | browsing 25 %, documents 20 %, mail in 17 %, cloud 11 %, mail out 7 %, services 7 %, chat 6 %, server logons 4 %, directory 1.5 %, inventory 1.5 % |
 //! | scenes at rest | services 56 %, mail in 17 %, server logons 9 %, inventory 8 %, the rest 10 % |
-//! | mail in | 5 % junk, half with links, two in five with attachments; 35 % of it read at once, during work |
+//! | mail in | 5 % junk, two in three with links, two in five with attachments; 35 % of it read at once, during work |
 //! | delivery | after 88 to 240 s, fixed per tenant; 0.4 % of rows 5 to 90 minutes later still |
 //! | repeats | [`Options::duplicates_permille`] (30 as a rule) delivered 2 to 4 times in all, 1 to 67 minutes apart |
 //! | vendor alerts | [`Options::vendor_alerts_per_100k`], informational, unrelated to anything |
@@ -33,7 +33,8 @@
 //! | missing values | text `null` or `""` evenly; anything else `null` |
 //!
 //! There is no attack here yet. An attack is a [`stream`] script beside the background: it plays on
-//! the same stage, with the machines, sign-ins and processes that the background left there.
+//! the same stage, with the machines, sign-ins and processes that the background left there, and
+//! with dice of its own.
 
 mod background;
 mod catalogue;

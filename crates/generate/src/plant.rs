@@ -13,7 +13,8 @@
 //! - guid: a guid of its own;
 //! - datetime and bool: exempt. An instant or a truth value identifies nobody, and cannot be unique.
 //!
-//! Does not plant outside the schema but for `MachineGroup`, which the export adds.
+//! [`World::plant`] stays inside the schema but for `MachineGroup`, which the export adds;
+//! [`World::plant_unknown`] goes outside it, where names of columns are a tenant's content too.
 
 use std::sync::Arc;
 
@@ -98,6 +99,66 @@ impl World {
     }
 }
 
+/// A table that is not in the schema.
+const UNKNOWN_TABLE: &str = "PlantedUnknown_CL";
+/// Columns outside the schema in each of the two rows of [`World::plant_unknown`].
+const UNKNOWN_COLUMNS: usize = 8;
+
+impl World {
+    /// Rows outside the schema: one of a table that nobody knows, one of `DeviceEvents` with columns
+    /// that nobody knows. Each column's name is a marker and its value another.
+    pub fn plant_unknown(&self, tenant: usize, seed: u64) -> Planting {
+        let mut planting = Planting::default();
+        let Some(of) = self.tenants().get(tenant) else {
+            return planting;
+        };
+        let id = &of.spec.envelope_tenant_id;
+        let at = self.start.saturating_add(Span100ns::seconds(7_200));
+        for (record_index, table) in [UNKNOWN_TABLE, "DeviceEvents"].into_iter().enumerate() {
+            let mut dice = Dice::new(seed, &["planted outside", id, table]);
+            let mut row = Row::default();
+            row.time("Timestamp", at);
+            for _ in 0..UNKNOWN_COLUMNS {
+                let (name, value) = (dice.token(), dice.token());
+                row.text(&name, &value);
+                let column: Arc<str> = name.as_str().into();
+                planting.planted.extend([name, value].map(|token| Planted {
+                    tenant,
+                    table,
+                    column: column.clone(),
+                    marker: Marker::token(token),
+                    record_index,
+                }));
+            }
+            planting
+                .records
+                .push(envelope(table, id, at).close_over(row.as_str()));
+        }
+        planting
+    }
+}
+
+impl Marker {
+    fn token(token: String) -> Self {
+        Self::Text {
+            value: token.clone(),
+            token,
+        }
+    }
+}
+
+fn envelope<'a>(table: &'static str, tenant_id: &'a str, at: Ticks) -> Envelope<'a> {
+    Envelope {
+        table,
+        tenant_id,
+        time: at,
+        received: None,
+        delivered: at.saturating_add(Span100ns::seconds(100)),
+        repeat: false,
+        constant_first: false,
+    }
+}
+
 struct Planter<'a> {
     tenant: &'a Tenant,
     seed: u64,
@@ -129,26 +190,11 @@ impl Planter<'_> {
             let column: Arc<str> = "MachineGroup".into();
             let token = self.token(name, &column, "value");
             self.row.text(&column, &token);
-            note(
-                &column,
-                Marker::Text {
-                    value: token.clone(),
-                    token,
-                },
-            );
+            note(&column, Marker::token(token));
         }
-        let envelope = Envelope {
-            table: name,
-            tenant_id: &self.tenant.spec.envelope_tenant_id,
-            time: at,
-            received: None,
-            delivered: at.saturating_add(Span100ns::seconds(100)),
-            repeat: false,
-            constant_first: false,
-        };
-        planting
-            .records
-            .push(envelope.close_over(self.row.as_str()));
+        let envelope = envelope(name, &self.tenant.spec.envelope_tenant_id, at);
+        let record = envelope.close_over(self.row.as_str());
+        planting.records.push(record);
     }
 
     /// Writes one value and returns what can be found of it.
@@ -186,12 +232,7 @@ impl Planter<'_> {
                 } else {
                     self.row.native(key, &json);
                 }
-                [name, value]
-                    .map(|token| Marker::Text {
-                        value: token.clone(),
-                        token,
-                    })
-                    .into()
+                [name, value].map(Marker::token).into()
             }
             ColumnType::String | ColumnType::TimeSpan => {
                 let token = self.token(table, key, "value");
@@ -209,9 +250,7 @@ impl Planter<'_> {
     }
 
     fn token(&self, table: &str, column: &str, part: &str) -> String {
-        let mut token = String::from("zq");
-        self.dice(table, column, part).push_hex(&mut token, 24);
-        token
+        self.dice(table, column, part).token()
     }
 
     fn dice(&self, table: &str, column: &str, part: &str) -> Dice {

@@ -26,6 +26,7 @@ const LATE_PERMILLE: u64 = 4;
 pub(crate) struct Stage<'w> {
     pub(crate) world: &'w World,
     pub(crate) tenant: &'w Tenant,
+    /// The dice of the script that plays.
     pub(crate) dice: Dice,
     pub(crate) row: Row,
     /// What goes on at each machine, in the order of the tenant's devices.
@@ -202,14 +203,10 @@ impl<'w> Stage<'w> {
         }
     }
 
-    /// A number of a report that counts ticks, not rows.
+    /// The number of a report on a machine's state: its instant in ticks since the year 1, which
+    /// is beyond 2^53.
     pub(crate) fn due_report(&self) -> u64 {
-        // Ticks since 1601-01-01, as the services that report states number their reports.
-        self.due
-            .0
-            .saturating_sub(504_911_232_000_000_000)
-            .unsigned_abs()
-            + 500_000_000_000_000_000
+        self.due.0.unsigned_abs()
     }
 
     /// Machine `number`.

@@ -3,11 +3,13 @@
 //! A [`Script`] is something that happens over time: the background is one, and an attack is
 //! another that is added to the list. Each says when it is next due; the one that is due first
 //! plays. Scripts share the stage, so that an attack happens on the machines, sign-ins and
-//! processes that the background left there, and its rows lie among the others.
+//! processes that the background left there, and its rows lie among the others. Each makes its
+//! choices with dice of its own, so that the days go on alike with an attack and without.
 
 use model::Ticks;
 
 use crate::background::Background;
+use crate::dice::Dice;
 use crate::options::Profile;
 use crate::record::Record;
 use crate::stage::Stage;
@@ -15,6 +17,9 @@ use crate::world::{Tenant, World};
 
 /// Something that happens over time.
 pub(crate) trait Script: std::fmt::Debug + Send {
+    /// What its dice are named after; no two scripts of a stream have the same.
+    fn name(&self) -> &'static str;
+
     /// When the next scene begins; never earlier than before. `None` when it is over.
     fn due(&self) -> Option<Ticks>;
 
@@ -26,17 +31,34 @@ pub(crate) trait Script: std::fmt::Debug + Send {
 #[derive(Debug)]
 pub struct Records<'w> {
     stage: Option<Stage<'w>>,
-    scripts: Vec<Box<dyn Script>>,
+    actors: Vec<Actor>,
+}
+
+/// A script and its dice.
+#[derive(Debug)]
+struct Actor {
+    script: Box<dyn Script>,
+    dice: Dice,
 }
 
 impl<'w> Records<'w> {
     pub(crate) fn new(world: &'w World, tenant: Option<&'w Tenant>, profile: Profile) -> Self {
-        Self {
+        let mut records = Self {
             stage: tenant.map(|tenant| Stage::new(world, tenant)),
-            scripts: tenant
-                .map(|tenant| Box::new(Background::new(tenant, profile)) as Box<dyn Script>)
-                .into_iter()
-                .collect(),
+            actors: Vec::new(),
+        };
+        if let Some(tenant) = tenant {
+            records.add(Box::new(Background::new(tenant, profile)));
+        }
+        records
+    }
+
+    /// Lets `script` play too, from the beginning.
+    pub(crate) fn add(&mut self, script: Box<dyn Script>) {
+        if let Some(stage) = &self.stage {
+            let id = &stage.tenant.spec.envelope_tenant_id;
+            let dice = Dice::new(stage.world.seed, &["script", id, script.name()]);
+            self.actors.push(Actor { script, dice });
         }
     }
 }
@@ -48,15 +70,18 @@ impl Iterator for Records<'_> {
         let stage = self.stage.as_mut()?;
         loop {
             let first = self
-                .scripts
+                .actors
                 .iter_mut()
-                .filter_map(|script| script.due().map(|due| (due, script)))
+                .filter_map(|actor| actor.script.due().map(|due| (due, actor)))
                 .min_by_key(|(due, _)| *due);
             if let Some(record) = stage.deliver(first.as_ref().map(|(due, _)| *due)) {
                 return Some(record);
             }
             // Nothing is certain to be next: either a scene must be played, or all is delivered.
-            first?.1.play(stage);
+            let (_, actor) = first?;
+            std::mem::swap(&mut stage.dice, &mut actor.dice);
+            actor.script.play(stage);
+            std::mem::swap(&mut stage.dice, &mut actor.dice);
         }
     }
 }

@@ -4,8 +4,8 @@
 //! short story (somebody reads a mail, opens its attachment, saves a document) whose rows refer to
 //! each other; nobody does anything at a machine before signing in there that day.
 //!
-//! Promises: exactly the tenant's share of rows; every kind of scene plays once, in a fixed order,
-//! before chance takes over, so that a stream of a few hundred rows has every table.
+//! Promises: exactly the tenant's share of rows; every kind of scene but the vendor's alert plays
+//! once, in a fixed order, before chance takes over, so that a short stream has all services.
 
 mod desk;
 mod mail;
@@ -124,6 +124,10 @@ impl Background {
 }
 
 impl Script for Background {
+    fn name(&self) -> &'static str {
+        "background"
+    }
+
     fn due(&self) -> Option<Ticks> {
         self.due
     }
@@ -150,7 +154,10 @@ impl Script for Background {
         }
         self.scenes += 1;
         self.made = self.total - stage.room;
-        self.due =
-            (self.made < self.total).then(|| stage.tenant.calendar.at(self.made, self.total));
+        self.due = (self.made < self.total).then(|| {
+            // The calendar is a grid; people are not. Never before the scene that just played.
+            let next = stage.tenant.calendar.at(self.made, self.total);
+            stage.dice.after(next, 0, 1_000).max(at)
+        });
     }
 }

@@ -309,7 +309,7 @@ impl<'w> Stage<'w> {
     pub(crate) fn device_info(&mut self, at: Ticks, device: usize, users: &str) {
         let printed = self.begin(at, Digits::Ticks);
         let of = self.device(device);
-        // A time in ticks since 1601-01-01: beyond 2^53, which a reader of doubles gets wrong.
+        // Beyond 2^53: a reader of doubles gets it wrong.
         let report = self.due_report();
         let windows = of.os.is_windows();
         let person = of.owner.is_some();

@@ -97,6 +97,22 @@ const TABLES: [&str; 23] = [
     "UrlClickEvents",
 ];
 
+#[test]
+fn a_short_stream_has_all_services() {
+    let world = world(1_200);
+    let services: BTreeSet<&str> = world.records(0).map(|r| r.service.as_str()).collect();
+    let all = [
+        "cloud_apps",
+        "email",
+        "endpoint",
+        "identity",
+        "identity_protection",
+    ];
+    assert_eq!(services, all.into());
+    let tables: BTreeSet<&str> = world.records(0).map(|r| r.table).collect();
+    assert!(tables.len() >= 18, "{tables:?}");
+}
+
 fn top_level_keys(row: &str) -> usize {
     let (mut depth, mut in_text, mut escaped, mut keys) = (0, false, false, 0);
     for c in row.chars() {
@@ -177,7 +193,8 @@ fn the_traps_of_the_export_are_all_there() {
             ports.insert(row["DestinationPort"].is_number());
         }
         if record.table == "DeviceInfo" {
-            beyond_doubles += u32::from(row["ReportId"].as_i64().unwrap() > 1 << 53);
+            let report = row["ReportId"].as_i64().unwrap();
+            beyond_doubles += u32::from(report > 1 << 53 && report >= record.time.0);
         }
         let text = |key: &str| row.get(key).and_then(Value::as_str);
         if let (Some(path), Some(file)) = (text("FolderPath"), text("FileName")) {

@@ -9,6 +9,7 @@ mod delivery;
 mod export;
 mod options;
 mod plant;
+mod stream;
 mod text;
 
 /// Tenants of the tests: three countries, three sizes.
