@@ -1,1 +1,59 @@
-//! Placeholder header, replaced with the crate's first code.
+//! One region's rows: log, memtables, sealed segments, catalogue.
+//!
+//! ```text
+//! append(Placement, batch) ─► commit thread: drop repeats, seal, log, fsync ─► Durable ─► memtable
+//!                                             flush ─► sealed Parquet ─► catalogue ─► log trimmed
+//!                                             compact: few large segments instead of many small
+//! view(grant) ─► one consistent snapshot of memtable and segments, pruned by time
+//! ```
+//!
+//! Promises
+//! - A row is stored only with a [`residency::Placement`] for this very region, and read only with an
+//!   [`access::Granted`] of its tenant.
+//! - When [`Store::append`] returns, every row that it names is durable, exactly once, repeats over the
+//!   identity horizon included; after a crash it is returned exactly once.
+//! - Nothing reaches the disk in clear: log frames, segments, key tables, catalogue blobs and
+//!   temporary files are sealed before.
+//! - A segment that is not the one that the catalogue names, byte for byte, is never parsed.
+//!
+//! Layout of a data directory: `docs/formats/directory.md`.
+//!
+//! Does not decode, detect or query, and deletes nothing before its replacement is durable.
+
+pub mod catalogue;
+mod commit;
+mod compact;
+mod entries;
+mod error;
+mod flush;
+mod identity;
+mod leaves;
+mod local;
+mod lock;
+mod manifest;
+mod memory;
+mod objects;
+mod open;
+mod payload;
+mod segment;
+mod snapshot;
+mod status;
+mod temporary;
+
+pub use catalogue::SourceCounts;
+pub use commit::{Appended, Durable, PlacedRows};
+pub use compact::CompactionReport;
+pub use entries::{SourceEntry, TenantEntry, TokenEntry};
+pub use error::Error;
+pub use flush::FlushReport;
+pub use local::LocalDir;
+pub use lock::{DirectoryLock, LockError};
+pub use manifest::Manifest;
+pub use open::{Options, Store};
+pub use segment::SegmentReader;
+pub use snapshot::{SegmentHandle, TableView, View};
+pub use status::{Holding, PartitionStatus, TenantHealth};
+pub use temporary::{SealedReader, SealedWriter, TemporaryFiles};
+
+#[cfg(test)]
+mod tests;

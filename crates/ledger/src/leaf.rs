@@ -1,0 +1,99 @@
+//! One leaf: who did what, when, to what.
+
+use std::collections::BTreeMap;
+
+use model::{TenantId, Ticks};
+use serde::{Deserialize, Serialize};
+
+/// Version of the leaf's form.
+const VERSION: u16 = 1;
+
+/// What happened. Names are part of the format: they are added to, never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// A tenant was provisioned in its home region.
+    TenantProvisioned,
+    /// A provisioning record was replaced before the first record, or accepted a newer registry.
+    TenantChanged,
+    /// A second region learned of a tenant by a signed cell profile.
+    ProfileAccepted,
+    /// A registry was accepted.
+    RegistryAccepted,
+    /// A source was added.
+    SourceAdded,
+    /// A source was switched off or on.
+    SourceSwitched,
+    /// A token was minted.
+    TokenCreated,
+    /// A token was taken back.
+    TokenRevoked,
+    /// Rows were written into sealed segments.
+    SegmentsFlushed,
+    /// Segments were merged into others with the same rows.
+    SegmentsMerged,
+    /// Somebody at the machine opened the data directory.
+    LocalAccess,
+}
+
+/// One leaf of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaf {
+    /// Form of the leaf.
+    pub version: u16,
+    /// Position in the sequence of its tenant (or of the cell).
+    pub sequence: u64,
+    /// Whose; nothing for the cell's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tenant: Option<TenantId>,
+    /// When.
+    pub at: Ticks,
+    /// Who, as `access::Actor` prints it.
+    pub actor: String,
+    /// What.
+    pub happening: Happening,
+    /// Opaque ids, versions, counts and digests that say to what; sorted by name.
+    #[serde(default)]
+    pub details: BTreeMap<String, String>,
+}
+
+impl Leaf {
+    /// A leaf without details.
+    pub fn new(
+        sequence: u64,
+        tenant: Option<TenantId>,
+        at: Ticks,
+        actor: impl ToString,
+        happening: Happening,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            sequence,
+            tenant,
+            at,
+            actor: actor.to_string(),
+            happening,
+            details: BTreeMap::new(),
+        }
+    }
+
+    /// The same with one detail more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.details.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Canonical JSON: fields in the order above, details sorted, no blanks.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Strings, numbers and a string map always serialise.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes)
+            .ok()
+            .filter(|leaf: &Self| leaf.version == VERSION)
+    }
+}

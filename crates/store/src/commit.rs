@@ -1,0 +1,550 @@
+//! The commit thread: the one writer of the log.
+//!
+//! It takes all that waits, drops rows that are stored already, seals and appends the rest, syncs
+//! once, publishes to the memtable and answers. The next commit starts when this one has returned:
+//! no timer, so a lone request waits for one sync and a crowd shares one.
+//!
+//! Promises
+//! - A caller is answered only after the sync that made its rows durable, or with an error; a row
+//!   that repeats another of the same group is answered when that one is durable.
+//! - After a failed sync nothing is acknowledged any more (the log is poisoned); a full disk refuses
+//!   the group and the next one is tried anew.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use model::{RowId, SourceId, StreamId, TableName, TenantId, Ticks, limits};
+use residency::Placement;
+use rows::arrow::array::BooleanArray;
+use rows::arrow::compute::filter_record_batch;
+use rows::{RecordBatch, encoding, hidden};
+use tokio::sync::oneshot;
+use vault::{FramePlace, TenantVault};
+use wal::{Log, LogSegmentId};
+
+use crate::Error;
+use crate::identity::Identities;
+use crate::manifest::PartitionKey;
+use crate::memory::{Chunk, Memory};
+use crate::payload::{Part, Payload};
+
+/// Bytes of one group after which the rest waits for the next commit.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+
+/// Stamped rows of one table with the proof that they may rest here.
+#[derive(Debug)]
+pub struct PlacedRows {
+    /// The table.
+    pub table: TableName,
+    /// Where they may rest.
+    pub placement: Placement,
+    /// The rows with their hidden columns.
+    pub batch: RecordBatch,
+    /// When the cell took them; the same as in `_ingested_at`.
+    pub ingested_at: Ticks,
+    /// Where they came from; the same as in `_source`.
+    pub source: SourceId,
+}
+
+/// Rows that are durable in the log of this region. Only the commit thread makes them.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    tenant: TenantId,
+    key: PartitionKey,
+    batch: RecordBatch,
+    sequence: u64,
+}
+
+impl Durable {
+    /// Whose rows.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Their table.
+    pub fn table(&self) -> &TableName {
+        &self.key.table
+    }
+
+    /// The rows, hidden columns included.
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// Their place in the tenant's stream of the log.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Default)]
+pub struct Appended {
+    /// The rows that are new, now durable.
+    pub durable: Vec<Durable>,
+    /// Rows that had been stored before (or earlier in the same request).
+    pub duplicates: u64,
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Arc<Error>>>;
+
+/// One tenant's rows on their way to the log.
+pub(crate) struct Job {
+    pub(crate) vault: Arc<TenantVault>,
+    pub(crate) stream: StreamId,
+    pub(crate) parts: Vec<JobPart>,
+    pub(crate) at: Ticks,
+    pub(crate) reply: Reply<Appended>,
+}
+
+/// Rows of one partition; encoded by the caller, so that the one thread only seals.
+pub(crate) struct JobPart {
+    pub(crate) key: PartitionKey,
+    pub(crate) batch: RecordBatch,
+    pub(crate) encoded: Vec<u8>,
+}
+
+/// A chunk of a quiet tenant that is to move to the newest log file.
+pub(crate) struct Forward {
+    pub(crate) vault: Arc<TenantVault>,
+    pub(crate) stream: StreamId,
+    pub(crate) key: PartitionKey,
+    pub(crate) chunk: Arc<Chunk>,
+}
+
+pub(crate) enum Message {
+    Append(Job),
+    Forward(Vec<Forward>, Reply<()>),
+    /// Remove log files that no row needs any more.
+    Trim(Reply<LogStatus>),
+}
+
+/// The log, for reconcilers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LogStatus {
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    pub(crate) oldest: u64,
+    pub(crate) newest: u64,
+}
+
+/// The way to the commit thread.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    sender: RwLock<Option<SyncSender<Message>>>,
+    waiting_bytes: Arc<AtomicUsize>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread owns.
+pub(crate) struct Writer {
+    pub(crate) log: Log,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) identities: HashMap<TenantId, Identities>,
+    /// A damaged tenant or an unknown stream: nothing of the log is removed.
+    pub(crate) hold: Arc<AtomicBool>,
+}
+
+impl Queue {
+    /// Starts the thread.
+    pub(crate) fn start(writer: Writer) -> Result<Self, Error> {
+        let (sender, receiver) = sync_channel(limits::COMMIT_QUEUE_MAX);
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let counted = waiting_bytes.clone();
+        let thread = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || run(writer, &receiver, &counted))
+            .map_err(|source| Error::Io {
+                path: "commit thread".into(),
+                source,
+            })?;
+        Ok(Self {
+            sender: RwLock::new(Some(sender)),
+            waiting_bytes,
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Puts a message into the queue; refuses at once if too much waits.
+    pub(crate) fn send(&self, message: Message) -> Result<(), Error> {
+        let bytes = message_bytes(&message);
+        let before = self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let full = before > 0 && before + bytes > limits::COMMIT_QUEUE_BYTES_MAX;
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        let sent = match sender.as_ref() {
+            None => Err(Error::Closed),
+            Some(_) if full => Err(Error::Busy),
+            Some(sender) => sender.try_send(message).map_err(|e| match e {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Disconnected(_) => Error::Closed,
+            }),
+        };
+        if sent.is_err() {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        }
+        sent
+    }
+
+    /// Lets the thread finish what waits and ends it.
+    pub(crate) fn stop(&self) {
+        drop(
+            self.sender
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A panic of the thread was answered to its callers as `Closed`.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn message_bytes(message: &Message) -> usize {
+    match message {
+        Message::Append(job) => job.parts.iter().map(|p| p.encoded.len()).sum(),
+        Message::Forward(..) | Message::Trim(_) => 0,
+    }
+}
+
+fn run(mut writer: Writer, receiver: &Receiver<Message>, waiting: &AtomicUsize) {
+    while let Ok(first) = receiver.recv() {
+        let mut bytes = message_bytes(&first);
+        let mut jobs = Vec::new();
+        let mut others = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Append(job) => jobs.push(job),
+                other => others.push(other),
+            }
+            next = if bytes < GROUP_BYTES_MAX {
+                receiver.try_recv().ok()
+            } else {
+                None
+            };
+            bytes += next.as_ref().map_or(0, message_bytes);
+        }
+        writer.commit_group(jobs);
+        waiting.fetch_sub(bytes, Ordering::AcqRel);
+        for other in others {
+            match other {
+                Message::Append(_) => {}
+                Message::Forward(chunks, reply) => drop(reply.send(writer.forward(&chunks))),
+                Message::Trim(reply) => drop(reply.send(writer.trim())),
+            }
+        }
+    }
+}
+
+/// A job whose frame is in the log's buffer.
+struct Prepared {
+    job: Job,
+    /// New rows, with their partition and ids; none if all were repeats.
+    fresh: Vec<(PartitionKey, RecordBatch, Vec<RowId>)>,
+    duplicates: u64,
+    written: Option<(u64, LogSegmentId)>,
+}
+
+impl Writer {
+    fn commit_group(&mut self, jobs: Vec<Job>) {
+        let mut in_group: HashMap<TenantId, HashSet<RowId>> = HashMap::new();
+        let mut prepared = Vec::with_capacity(jobs.len());
+        let mut failed = None;
+        for job in jobs {
+            if failed.is_some() {
+                prepared.push(Prepared {
+                    job,
+                    fresh: Vec::new(),
+                    duplicates: 0,
+                    written: None,
+                });
+                continue;
+            }
+            match self.prepare(job, &mut in_group) {
+                Ok(Ok(job)) => prepared.push(job),
+                // This one cannot be stored; it has touched nothing that the others rest on.
+                Ok(Err((job, error))) => drop(job.reply.send(Err(Arc::new(error)))),
+                Err((job, error)) => {
+                    failed = Some(error);
+                    prepared.push(Prepared {
+                        job,
+                        fresh: Vec::new(),
+                        duplicates: 0,
+                        written: None,
+                    });
+                }
+            }
+        }
+        let done = match failed {
+            Some(error) => {
+                // What is in the log's buffer must not be mistaken for acknowledged later on.
+                let _ = self.log.commit();
+                Err(error)
+            }
+            None => self.log.commit().map_err(Error::Log),
+        };
+        match done {
+            Ok(()) => prepared.into_iter().for_each(|p| self.publish(p)),
+            Err(error) => {
+                let error = Arc::new(error);
+                for p in prepared {
+                    let _ = p.job.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Drops repeats and puts the rest into the log's buffer. The inner error concerns this job
+    /// alone, the outer one the whole group.
+    #[expect(
+        clippy::type_complexity,
+        reason = "two kinds of failure, each with its job"
+    )]
+    #[expect(clippy::result_large_err, reason = "the job goes back with its error")]
+    fn prepare(
+        &mut self,
+        job: Job,
+        in_group: &mut HashMap<TenantId, HashSet<RowId>>,
+    ) -> Result<Result<Prepared, (Job, Error)>, (Job, Error)> {
+        let tenant = job.vault.tenant();
+        let size: usize = job.parts.iter().map(|p| p.encoded.len() + 1024).sum();
+        if size > limits::LOG_FRAME_BYTES_MAX {
+            let too_large = wal::Error::FrameTooLarge {
+                bytes: size,
+                max: limits::LOG_FRAME_BYTES_MAX,
+            };
+            return Ok(Err((job, Error::Log(too_large))));
+        }
+        let stored = self.identities.entry(tenant).or_default();
+        let group = in_group.entry(tenant).or_default();
+        let mut job = job;
+        let mut fresh = Vec::new();
+        let mut parts = Vec::new();
+        let mut duplicates = 0;
+        for part in std::mem::take(&mut job.parts) {
+            let Some(ids) = hidden::row_ids(&part.batch).map(Iterator::collect::<Vec<_>>) else {
+                return Err((job, Error::Form { what: "row ids" }));
+            };
+            let is_new: Vec<bool> = ids
+                .iter()
+                .map(|id| !stored.contains(*id) && group.insert(*id))
+                .collect();
+            match keep_new(part, &is_new) {
+                Err(error) => return Err((job, error)),
+                Ok((dropped, kept)) => {
+                    duplicates += dropped;
+                    let Some((key, batch, encoded)) = kept else {
+                        continue;
+                    };
+                    let ids = ids
+                        .into_iter()
+                        .zip(is_new)
+                        .filter_map(|(id, new)| new.then_some(id));
+                    parts.push(Part {
+                        key: key.clone(),
+                        batch: encoded,
+                    });
+                    fresh.push((key, batch, ids.collect()));
+                }
+            }
+        }
+        let mut written = None;
+        if !parts.is_empty() {
+            match self.write(
+                &job.vault,
+                job.stream,
+                &Payload {
+                    copied_from: None,
+                    parts,
+                },
+            ) {
+                Ok(place) => written = Some(place),
+                Err(error) => return Err((job, error)),
+            }
+        }
+        Ok(Ok(Prepared {
+            job,
+            fresh,
+            duplicates,
+            written,
+        }))
+    }
+
+    fn write(
+        &mut self,
+        vault: &TenantVault,
+        stream: StreamId,
+        payload: &Payload,
+    ) -> Result<(u64, LogSegmentId), Error> {
+        let bytes = payload.to_bytes()?;
+        let reservation = self.log.reserve(stream).map_err(Error::Log)?;
+        let place = FramePlace {
+            segment: *reservation.segment().as_bytes(),
+            number: reservation.frame(),
+            stream,
+            sequence: reservation.sequence(),
+        };
+        let (sequence, segment) = (reservation.sequence(), reservation.segment());
+        let frame = vault.seal_frame(place, bytes);
+        self.log
+            .append(reservation, frame.as_bytes())
+            .map_err(Error::Log)?;
+        Ok((sequence, segment))
+    }
+
+    fn publish(&mut self, prepared: Prepared) {
+        let Prepared {
+            job,
+            fresh,
+            duplicates,
+            written,
+        } = prepared;
+        let mut appended = Appended {
+            durable: Vec::with_capacity(fresh.len()),
+            duplicates,
+        };
+        if let Some((sequence, segment)) = written {
+            let tenant = job.vault.tenant();
+            let file = self.file_number(segment);
+            let stored = self.identities.entry(tenant).or_default();
+            stored.forget_before(job.at.day());
+            for (key, _, ids) in &fresh {
+                ids.iter().for_each(|id| stored.insert(key.day, *id));
+            }
+            self.memory.update(tenant, |rows| {
+                for (key, batch, _) in &fresh {
+                    let chunk = Chunk::new(batch.clone(), (sequence, sequence), file);
+                    rows.push(key, chunk, job.at);
+                }
+            });
+            appended
+                .durable
+                .extend(fresh.into_iter().map(|(key, batch, _)| Durable {
+                    tenant,
+                    key,
+                    batch,
+                    sequence,
+                }));
+        }
+        // A caller that gave up waiting gets its answer when it asks again.
+        let _ = job.reply.send(Ok(appended));
+    }
+
+    fn forward(&mut self, chunks: &[Forward]) -> Result<(), Arc<Error>> {
+        let mut moved = Vec::new();
+        for f in chunks {
+            let batch =
+                encoding::encode(&f.chunk.batch).map_err(|e| Arc::new(Error::Encoding(e)))?;
+            let parts = vec![Part {
+                key: f.key.clone(),
+                batch,
+            }];
+            let payload = Payload {
+                copied_from: Some(f.chunk.sequences),
+                parts,
+            };
+            moved.push((f, self.write(&f.vault, f.stream, &payload)?.1));
+        }
+        self.log.commit().map_err(Error::Log)?;
+        for (f, segment) in moved {
+            let file = self.file_number(segment);
+            self.memory.update(f.vault.tenant(), |rows| {
+                let chunks = &mut rows.partition(&f.key).chunks;
+                // A chunk that was merged or flushed meanwhile keeps its place: the copy is spare.
+                if let Some(chunk) = chunks.iter_mut().find(|c| Arc::ptr_eq(c, &f.chunk)) {
+                    *chunk = Arc::new(Chunk {
+                        oldest_file: file,
+                        ..Chunk::clone(chunk)
+                    });
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self) -> Result<LogStatus, Arc<Error>> {
+        if !self.hold.load(Ordering::Acquire) {
+            let newest = self.log.segments().last().map(|s| s.number);
+            let needed = self.memory.oldest_file().or(newest).unwrap_or(0);
+            let spare = self
+                .log
+                .segments()
+                .iter()
+                .filter(|s| s.number < needed)
+                .next_back();
+            if let Some(segment) = spare.map(|s| s.segment) {
+                self.log.remove_through(segment).map_err(Error::Log)?;
+            }
+        }
+        let segments = self.log.segments();
+        Ok(LogStatus {
+            files: segments.len(),
+            bytes: segments.iter().map(|s| s.bytes).sum(),
+            oldest: segments.first().map_or(0, |s| s.number),
+            newest: segments.last().map_or(0, |s| s.number),
+        })
+    }
+
+    fn file_number(&self, segment: LogSegmentId) -> u64 {
+        let found = self
+            .log
+            .segments()
+            .iter()
+            .rev()
+            .find(|s| s.segment == segment);
+        found.map_or(0, |s| s.number)
+    }
+}
+
+/// Rows of one partition that are new, with their encoding.
+type Kept = Option<(PartitionKey, RecordBatch, Vec<u8>)>;
+
+fn keep_new(part: JobPart, is_new: &[bool]) -> Result<(u64, Kept), Error> {
+    let dropped = is_new.iter().filter(|new| !**new).count();
+    let JobPart {
+        key,
+        batch,
+        encoded,
+    } = part;
+    let kept = match (dropped, dropped == is_new.len()) {
+        (_, true) => None,
+        (0, _) => Some((key, batch, encoded)),
+        _ => {
+            let batch = filter_record_batch(&batch, &BooleanArray::from(is_new.to_vec()))
+                .map_err(Error::Rows)?;
+            let encoded = encoding::encode(&batch).map_err(Error::Encoding)?;
+            Some((key, batch, encoded))
+        }
+    };
+    Ok((u64::try_from(dropped).unwrap_or(u64::MAX), kept))
+}
+
+/// Groups of placed rows by partition, encoded for the log.
+pub(crate) fn job_parts(rows: Vec<PlacedRows>) -> Result<Vec<JobPart>, Error> {
+    let mut by_key: BTreeMap<PartitionKey, Vec<RecordBatch>> = BTreeMap::new();
+    for r in rows {
+        let key = PartitionKey::new(&r.table, &r.placement, r.ingested_at);
+        by_key.entry(key).or_default().push(r.batch);
+    }
+    let mut parts = Vec::with_capacity(by_key.len());
+    for (key, batches) in by_key {
+        for batch in batches {
+            let encoded = encoding::encode(&batch).map_err(Error::Encoding)?;
+            parts.push(JobPart {
+                key: key.clone(),
+                batch,
+                encoded,
+            });
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,104 @@
+//! Ledger leaves as rows of the transaction that they report.
+//!
+//! One lock orders everything that writes the catalogue, because a leaf carries the next number of
+//! its tenant's sequence inside its sealed content: the number must be known before sealing and true
+//! at commit (the catalogue checks).
+
+use std::collections::BTreeMap;
+
+use crypto::Fields;
+use ledger::{Happening, Leaf};
+use model::{TenantId, Ticks};
+use vault::{KeyTable, Vault};
+
+use crate::Error;
+use crate::catalogue::LeafRow;
+
+/// What the holder of the catalogue's write lock knows.
+#[derive(Debug, Default)]
+pub(crate) struct Sequences {
+    /// Next leaf by tenant; the cell's own under `None`.
+    pub(crate) next_leaf: BTreeMap<Option<TenantId>, u64>,
+    /// The key table of each tenant, as committed.
+    pub(crate) key_tables: BTreeMap<TenantId, KeyTable>,
+}
+
+/// A leaf before it has its number.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) at: Ticks,
+    pub(crate) actor: String,
+    pub(crate) happening: Happening,
+    pub(crate) details: Vec<(&'static str, String)>,
+}
+
+impl Draft {
+    pub(crate) fn new(
+        tenant: Option<TenantId>,
+        at: Ticks,
+        actor: impl ToString,
+        happening: Happening,
+    ) -> Self {
+        Self {
+            tenant,
+            at,
+            actor: actor.to_string(),
+            happening,
+            details: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.details.push((name, value.to_string()));
+        self
+    }
+}
+
+impl Sequences {
+    /// Numbers and seals a leaf. The number counts only once [`Self::committed`] is told.
+    pub(crate) fn seal(&self, vault: &Vault, draft: Draft) -> Result<LeafRow, Error> {
+        let sequence = self.next_leaf.get(&draft.tenant).copied().unwrap_or(0);
+        let leaf = Leaf::new(
+            sequence,
+            draft.tenant,
+            draft.at,
+            draft.actor,
+            draft.happening,
+        );
+        let leaf = draft
+            .details
+            .into_iter()
+            .fold(leaf, |leaf, (name, value)| leaf.with(name, value));
+        let context = context(sequence);
+        let sealed = match draft.tenant {
+            Some(tenant) => vault.tenant(tenant)?.seal_blob(&context, &leaf.to_bytes()),
+            None => vault.seal_cell_blob(&context, &leaf.to_bytes()),
+        };
+        Ok(LeafRow {
+            tenant: draft.tenant,
+            sequence,
+            at: draft.at,
+            sealed,
+        })
+    }
+
+    /// Notes that the leaf's transaction is durable.
+    pub(crate) fn committed(&mut self, leaf: &LeafRow) {
+        self.next_leaf.insert(leaf.tenant, leaf.sequence + 1);
+    }
+}
+
+/// Opens a leaf's row.
+pub(crate) fn open(vault: &Vault, row: &LeafRow) -> Result<Leaf, Error> {
+    let context = context(row.sequence);
+    let bytes = match row.tenant {
+        Some(tenant) => vault.tenant(tenant)?.open_blob(&context, &row.sealed)?,
+        None => vault.open_cell_blob(&context, &row.sealed)?,
+    };
+    Leaf::from_bytes(&bytes).ok_or(Error::Form { what: "leaf" })
+}
+
+fn context(sequence: u64) -> Fields {
+    Fields::new("leaf").with_u64(sequence)
+}

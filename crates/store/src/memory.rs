@@ -1,0 +1,161 @@
+//! What a cell holds of each tenant: memtable chunks and the list of segments.
+//!
+//! One immutable value per tenant behind an `Arc`; readers take the `Arc` and see one moment, writers
+//! replace it. The commit thread adds chunks, flush and compaction move them on; all writers go
+//! through [`Memory::update`], which holds the lock for microseconds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::{TenantId, Ticks};
+use rows::arrow::compute::concat_batches;
+use rows::{RecordBatch, conform};
+
+use crate::Error;
+use crate::manifest::PartitionKey;
+use crate::segment::SegmentFile;
+
+/// Chunks at the end of a partition are merged while the one before is at most this many times
+/// larger: a partition has a logarithm of chunks, and a row is copied as often at most.
+const MERGE_RATIO: usize = 2;
+/// Chunks of this many rows are not merged further.
+const MERGED_ROWS_MAX: usize = 8_192;
+
+/// Rows that are durable in the log and not yet in a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    pub(crate) batch: RecordBatch,
+    /// Sequence numbers under which the rows were first logged.
+    pub(crate) sequences: (u64, u64),
+    /// Number of the oldest log file that has any of the rows.
+    pub(crate) oldest_file: u64,
+    pub(crate) bytes: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new(batch: RecordBatch, sequences: (u64, u64), oldest_file: u64) -> Self {
+        let bytes = batch.get_array_memory_size();
+        Self {
+            batch,
+            sequences,
+            oldest_file,
+            bytes,
+        }
+    }
+}
+
+/// One partition's rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Partition {
+    /// In order of their sequence numbers.
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// In order of their making.
+    pub(crate) segments: Vec<Arc<SegmentFile>>,
+    /// Rows up to this sequence number are in segments.
+    pub(crate) flushed_sequence: u64,
+    /// When the oldest chunk's first row came.
+    pub(crate) oldest_at: Option<Ticks>,
+}
+
+impl Partition {
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        self.chunks.iter().map(|c| c.bytes).sum()
+    }
+
+    fn push(&mut self, chunk: Chunk, at: Ticks) {
+        self.oldest_at.get_or_insert(at);
+        let mut chunk = chunk;
+        while let Some(last) = self.chunks.last() {
+            let (rows, before) = (chunk.batch.num_rows(), last.batch.num_rows());
+            if before > rows * MERGE_RATIO || rows + before > MERGED_ROWS_MAX {
+                break;
+            }
+            // Columns of two types cannot be merged; both chunks are good as they are.
+            let Ok(merged) = merge(last, &chunk) else {
+                break;
+            };
+            chunk = merged;
+            self.chunks.pop();
+        }
+        self.chunks.push(Arc::new(chunk));
+    }
+}
+
+fn merge(first: &Chunk, second: &Chunk) -> Result<Chunk, Error> {
+    let schema = crate::snapshot::union_schema(
+        [first.batch.schema_ref(), second.batch.schema_ref()].into_iter(),
+    );
+    let batches = [
+        conform(&first.batch, &schema).map_err(Error::Rows)?,
+        conform(&second.batch, &schema).map_err(Error::Rows)?,
+    ];
+    let batch = concat_batches(&schema, &batches).map_err(Error::Rows)?;
+    let sequences = (first.sequences.0, second.sequences.1);
+    Ok(Chunk::new(
+        batch,
+        sequences,
+        first.oldest_file.min(second.oldest_file),
+    ))
+}
+
+/// One tenant's rows in this region.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TenantRows {
+    pub(crate) partitions: BTreeMap<PartitionKey, Arc<Partition>>,
+}
+
+impl TenantRows {
+    pub(crate) fn partition(&mut self, key: &PartitionKey) -> &mut Partition {
+        if !self.partitions.contains_key(key) {
+            self.partitions.insert(key.clone(), Arc::default());
+        }
+        Arc::make_mut(self.partitions.entry(key.clone()).or_default())
+    }
+
+    pub(crate) fn push(&mut self, key: &PartitionKey, chunk: Chunk, at: Ticks) {
+        self.partition(key).push(chunk, at);
+    }
+}
+
+/// All tenants' rows.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    tenants: RwLock<HashMap<TenantId, Arc<TenantRows>>>,
+}
+
+impl Memory {
+    /// The tenant's rows at this moment.
+    pub(crate) fn of(&self, tenant: TenantId) -> Arc<TenantRows> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// Everyone's rows at this moment, by tenant.
+    pub(crate) fn all(&self) -> BTreeMap<TenantId, Arc<TenantRows>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants
+            .iter()
+            .map(|(tenant, rows)| (*tenant, rows.clone()))
+            .collect()
+    }
+
+    /// Changes a tenant's rows; readers see all of the change or nothing.
+    pub(crate) fn update<T>(
+        &self,
+        tenant: TenantId,
+        change: impl FnOnce(&mut TenantRows) -> T,
+    ) -> T {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(tenants.entry(tenant).or_default()))
+    }
+
+    /// The oldest log file that is still needed; `None` if no row waits for a flush.
+    pub(crate) fn oldest_file(&self) -> Option<u64> {
+        let all = self.all();
+        let chunks = all
+            .values()
+            .flat_map(|t| t.partitions.values())
+            .flat_map(|p| &p.chunks);
+        chunks.map(|c| c.oldest_file).min()
+    }
+}

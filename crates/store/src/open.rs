@@ -1,0 +1,630 @@
+//! Opening a data directory, and what an open store consists of.
+//!
+//! Order: catalogue → keys → key tables and manifests → orphans removed → row ids of the horizon →
+//! log replayed into memory → commit thread. A tenant whose keys or part of the log are damaged is
+//! marked and refused; the others are served.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use access::{Cx, Granted, Hunt, Ingest};
+use crypto::Fields;
+use model::{Code, Disk, RowId, StreamId, TenantId, Ticks};
+use rows::arrow::array::BooleanArray;
+use rows::arrow::compute::filter_record_batch;
+use rows::{encoding, hidden};
+use tokio::sync::oneshot;
+use vault::{FramePlace, KeyTable, TenantVault, Vault};
+use wal::{Damage, FrameRef, Recovered, Recovery};
+
+use crate::catalogue::{Catalogue, Loaded, SegmentRow, TenantRow};
+use crate::commit::{Appended, Job, Message, PlacedRows, Queue, Writer, job_parts};
+use crate::entries::{TenantEntry, document_context};
+use crate::identity::{Identities, first_day};
+use crate::leaves::Sequences;
+use crate::manifest::Manifest;
+use crate::memory::{Chunk, Memory};
+use crate::objects::{KEY_TABLES, Objects, SEGMENTS, key_table_path};
+use crate::payload::Payload;
+use crate::segment::SegmentFile;
+use crate::snapshot::View;
+use crate::status::TenantHealth;
+use crate::{Error, TemporaryFiles};
+
+/// Folder of the log.
+pub(crate) const LOG: &str = "log";
+
+/// What a store is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory; the caller holds its lock.
+    pub disk: Arc<dyn Disk>,
+    /// Its catalogue.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The region's keys.
+    pub vault: Arc<Vault>,
+    /// Limits of the log.
+    pub log: wal::Options,
+}
+
+/// The rows of one region. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) cx: Cx,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) objects: Objects,
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) queue: Queue,
+    /// Orders all writers of the catalogue.
+    pub(crate) writer: tokio::sync::Mutex<Sequences>,
+    /// One flush or compaction at a time.
+    pub(crate) reconciling: tokio::sync::Mutex<()>,
+    pub(crate) temporary: TemporaryFiles,
+    tenants: RwLock<BTreeMap<TenantId, Arc<TenantState>>>,
+}
+
+/// A tenant that is served here.
+#[derive(Debug)]
+pub(crate) struct TenantState {
+    pub(crate) tenant: TenantId,
+    pub(crate) stream: StreamId,
+    pub(crate) vault: Arc<TenantVault>,
+    home: bool,
+    document: RwLock<(u64, Arc<[u8]>)>,
+    first_record: RwLock<Option<Ticks>>,
+    health: RwLock<TenantHealth>,
+}
+
+impl TenantState {
+    pub(crate) fn new(row: &TenantRow, vault: Arc<TenantVault>, document: Vec<u8>) -> Self {
+        Self {
+            tenant: row.tenant,
+            stream: row.stream,
+            vault,
+            home: row.home,
+            document: RwLock::new((row.document_version, document.into())),
+            first_record: RwLock::new(row.first_record_at),
+            health: RwLock::new(TenantHealth::Good),
+        }
+    }
+
+    pub(crate) fn document(&self) -> (u64, Arc<[u8]>) {
+        self.document
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_document(&self, version: u64, document: Vec<u8>) {
+        *self
+            .document
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = (version, document.into());
+    }
+
+    fn first_record_at(&self) -> Option<Ticks> {
+        *self
+            .first_record
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn health(&self) -> TenantHealth {
+        *self.health.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, health: TenantHealth) {
+        *self.health.write().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    pub(crate) fn entry(&self) -> TenantEntry {
+        let (document_version, document) = self.document();
+        TenantEntry {
+            tenant: self.tenant,
+            home: self.home,
+            document_version,
+            document: document.to_vec(),
+            first_record_at: self.first_record_at(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.health() {
+            TenantHealth::Good => Ok(()),
+            TenantHealth::LogDamaged { offset } => Err(Error::LogDamaged {
+                tenant: self.tenant,
+                offset,
+            }),
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn tenant(&self, tenant: TenantId) -> Result<Arc<TenantState>, Error> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants
+            .get(&tenant)
+            .cloned()
+            .ok_or(Error::NoTenant { tenant })
+    }
+
+    pub(crate) fn tenants(&self) -> Vec<Arc<TenantState>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().cloned().collect()
+    }
+
+    pub(crate) fn add_tenant(&self, state: TenantState) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        tenants.insert(state.tenant, Arc::new(state));
+    }
+}
+
+impl Store {
+    /// Opens a data directory and replays its log. May take seconds: it reads the row ids of the
+    /// identity horizon.
+    pub async fn open(cx: Cx, options: Options) -> Result<Self, Error> {
+        let loaded = options.catalogue.load().await?;
+        tokio::task::spawn_blocking(move || Self::assemble(cx, options, loaded))
+            .await
+            .map_err(|_| Error::Closed)?
+    }
+
+    fn assemble(cx: Cx, options: Options, loaded: Loaded) -> Result<Self, Error> {
+        let objects = Objects::new(options.disk.clone());
+        for dir in [SEGMENTS, KEY_TABLES, LOG] {
+            objects.create_dir(Path::new(dir))?;
+        }
+        let temporary = TemporaryFiles::open(options.disk.clone(), cx.random.clone())?;
+        let mut opening = Opening::new(&cx, &options.vault, &objects);
+        opening.tenants(&loaded)?;
+        opening.segments(&loaded)?;
+        opening.orphans(&loaded)?;
+        opening.identities()?;
+        let recovery = Recovery::open(
+            options.disk.clone(),
+            Path::new(LOG),
+            cx.random.clone(),
+            options.log,
+        )
+        .map_err(Error::Log)?;
+        let log = opening.replay(recovery)?;
+        let Opening {
+            tenants,
+            memory,
+            identities,
+            sequences,
+            hold,
+            ..
+        } = opening;
+        let memory = Arc::new(memory);
+        let hold = Arc::new(AtomicBool::new(hold));
+        let queue = Queue::start(Writer {
+            log,
+            memory: memory.clone(),
+            identities,
+            hold,
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                cx,
+                vault: options.vault,
+                objects,
+                catalogue: options.catalogue,
+                memory,
+                queue,
+                writer: tokio::sync::Mutex::new(sequences),
+                reconciling: tokio::sync::Mutex::new(()),
+                temporary,
+                tenants: RwLock::new(tenants),
+            }),
+        })
+    }
+
+    /// Stores rows of one request. On return the new ones are durable; the others were stored before.
+    pub async fn append(
+        &self,
+        grant: &Granted<Ingest>,
+        rows: Vec<PlacedRows>,
+    ) -> Result<Appended, Arc<Error>> {
+        let state = self.inner.tenant(grant.tenant())?;
+        state.check()?;
+        for r in &rows {
+            self.check_placed(grant, r)?;
+        }
+        if rows.iter().all(|r| r.batch.num_rows() == 0) {
+            return Ok(Appended::default());
+        }
+        let at = self.inner.cx.now();
+        if state.first_record_at().is_none() {
+            // Before the first row is durable, so that no row ever precedes the mark.
+            self.inner
+                .catalogue
+                .mark_first_record(state.tenant, at)
+                .await
+                .map_err(Error::from)?;
+            *state
+                .first_record
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Some(at);
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            vault: state.vault.clone(),
+            stream: state.stream,
+            parts: job_parts(rows)?,
+            at,
+            reply,
+        };
+        self.inner.queue.send(Message::Append(job))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    fn check_placed(&self, grant: &Granted<Ingest>, rows: &PlacedRows) -> Result<(), Error> {
+        let placement = &rows.placement;
+        let here = placement.region() == self.inner.vault.region()
+            && placement.geography() == self.inner.vault.geography()
+            && placement.tenant() == grant.tenant();
+        if !here {
+            return Err(Error::Misplaced);
+        }
+        let scope = grant.scope();
+        if !scope.tables.allows(&rows.table) || !scope.sources.allows(&rows.source) {
+            return Err(Error::NotGranted);
+        }
+        let stamped = hidden::ALL
+            .iter()
+            .all(|name| rows.batch.column_by_name(name).is_some());
+        if stamped {
+            Ok(())
+        } else {
+            Err(Error::Form {
+                what: "stamped rows",
+            })
+        }
+    }
+
+    /// One moment of the tenant's rows.
+    pub fn view(&self, grant: &Granted<Hunt>) -> Result<View, Error> {
+        let state = self.inner.tenant(grant.tenant())?;
+        state.check()?;
+        Ok(View::new(grant, self.inner.memory.of(state.tenant)))
+    }
+
+    /// The region's sealed temporary files, for a query that spills.
+    pub fn temporary_files(&self) -> &TemporaryFiles {
+        &self.inner.temporary
+    }
+
+    /// The region's keys.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.inner.vault
+    }
+
+    /// Lets waiting commits finish, ends the commit thread and closes the catalogue. Rows in memory
+    /// stay in the log.
+    pub async fn close(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        let stopped = tokio::task::spawn_blocking(move || inner.queue.stop()).await;
+        stopped.map_err(|_| Error::Closed)?;
+        Ok(self.inner.catalogue.close().await?)
+    }
+}
+
+/// A store on its way up.
+struct Opening<'a> {
+    cx: &'a Cx,
+    vault: &'a Vault,
+    objects: &'a Objects,
+    tenants: BTreeMap<TenantId, Arc<TenantState>>,
+    by_stream: HashMap<StreamId, TenantId>,
+    memory: Memory,
+    identities: HashMap<TenantId, Identities>,
+    sequences: Sequences,
+    /// Keyed partition tokens that were flushed up to a sequence number.
+    flushed: HashMap<(TenantId, [u8; 16]), u64>,
+    hold: bool,
+}
+
+impl<'a> Opening<'a> {
+    fn new(cx: &'a Cx, vault: &'a Vault, objects: &'a Objects) -> Self {
+        Self {
+            cx,
+            vault,
+            objects,
+            tenants: BTreeMap::new(),
+            by_stream: HashMap::new(),
+            memory: Memory::default(),
+            identities: HashMap::new(),
+            sequences: Sequences::default(),
+            flushed: HashMap::new(),
+            hold: false,
+        }
+    }
+
+    fn tenants(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        self.sequences.next_leaf.insert(None, loaded.next_cell_leaf);
+        for row in &loaded.tenants {
+            self.by_stream.insert(row.stream, row.tenant);
+            match self.open_tenant(row) {
+                Ok((state, table)) => {
+                    self.sequences
+                        .next_leaf
+                        .insert(Some(row.tenant), row.next_leaf);
+                    self.sequences.key_tables.insert(row.tenant, table);
+                    self.tenants.insert(row.tenant, Arc::new(state));
+                }
+                Err(error) if error.code() == Code::WrongKey => {
+                    self.hold = true;
+                    let fields = [("tenant", row.tenant.into())];
+                    self.cx.error("tenant_keys_missing", error.code(), &fields);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for p in &loaded.partitions {
+            self.flushed
+                .insert((p.tenant, p.partition), p.flushed_sequence);
+        }
+        Ok(())
+    }
+
+    fn open_tenant(&self, row: &TenantRow) -> Result<(TenantState, KeyTable), Error> {
+        let vault = self.vault.tenant(row.tenant)?;
+        let document = vault.open_blob(&document_context(row.document_version), &row.sealed)?;
+        let table = match row.key_table_generation {
+            0 => KeyTable::default(),
+            generation => {
+                let bytes = self.objects.read(&key_table_path(row.tenant, generation))?;
+                vault.open_key_table(&bytes)?
+            }
+        };
+        Ok((TenantState::new(row, vault, document), table))
+    }
+
+    fn segments(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        for row in &loaded.segments {
+            let Some(state) = self.tenants.get(&row.tenant) else {
+                continue;
+            };
+            let file = self.open_segment(state, row)?;
+            let token = row.partition;
+            let flushed = self.flushed.get(&(row.tenant, token)).copied().unwrap_or(0);
+            self.memory.update(row.tenant, |rows| {
+                let partition = rows.partition(&file.manifest.partition);
+                partition.flushed_sequence = flushed;
+                partition.segments.push(Arc::new(file));
+            });
+        }
+        Ok(())
+    }
+
+    fn open_segment(&self, state: &TenantState, row: &SegmentRow) -> Result<SegmentFile, Error> {
+        let plain = state.vault.open_blob(&manifest_context(row), &row.sealed)?;
+        let manifest = Manifest::from_bytes(&plain).ok_or(Error::Form { what: "manifest" })?;
+        let table = self.sequences.key_tables.get(&row.tenant);
+        let key = table
+            .ok_or(Error::NoTenant { tenant: row.tenant })?
+            .get(row.key)?;
+        SegmentFile::new(row.clone(), manifest, key, self.objects.clone())
+    }
+
+    /// Removes files that no committed row names: a crash came between file and transaction.
+    fn orphans(&self, loaded: &Loaded) -> Result<(), Error> {
+        let mut removed = 0_u64;
+        for tenant in self.objects.list(Path::new(SEGMENTS))? {
+            let dir = Path::new(SEGMENTS).join(&tenant);
+            for name in self.objects.list(&dir)? {
+                let id = name.strip_suffix(".parquet").and_then(|id| id.parse().ok());
+                let named = loaded
+                    .segments
+                    .iter()
+                    .any(|s| Some(s.segment) == id && s.tenant.to_string() == tenant);
+                if !named {
+                    self.objects.remove(&dir.join(name))?;
+                    removed += 1;
+                }
+            }
+        }
+        for name in self.objects.list(Path::new(KEY_TABLES))? {
+            let path = Path::new(KEY_TABLES).join(&name);
+            let named = loaded
+                .tenants
+                .iter()
+                .any(|t| key_table_path(t.tenant, t.key_table_generation) == path);
+            if !named {
+                self.objects.remove(&path)?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            self.cx
+                .info("orphans_removed", &[("files", removed.into())]);
+        }
+        Ok(())
+    }
+
+    /// Reads the row ids of the horizon from the segments.
+    fn identities(&mut self) -> Result<(), Error> {
+        let first = first_day(self.cx.now().day());
+        for (tenant, rows) in self.memory.all() {
+            let identities = self.identities.entry(tenant).or_default();
+            for (key, partition) in rows.partitions.iter().filter(|(key, _)| key.day >= first) {
+                for segment in &partition.segments {
+                    for batch in segment.read(Some(&[hidden::ROW_ID]))? {
+                        let ids = hidden::row_ids(&batch).ok_or(Error::Form { what: "row ids" })?;
+                        ids.for_each(|id| identities.insert(key.day, id));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, mut recovery: Recovery) -> Result<wal::Log, Error> {
+        // File numbers are known only once the log is open; the order of files stands in for them.
+        let mut pending = Vec::new();
+        for item in &mut recovery {
+            match item.map_err(Error::Log)? {
+                Recovered::Frame(at, bytes) => {
+                    let chunks = self.replay_frame(&at, bytes);
+                    pending.extend(
+                        chunks
+                            .into_iter()
+                            .map(|(tenant, key, chunk)| (tenant, key, chunk, at.segment)),
+                    );
+                }
+                Recovered::Damage(damage) => self.damaged(&damage),
+                Recovered::TornTail { offset, bytes, .. } => {
+                    let fields = [("offset", offset.into()), ("bytes", bytes.into())];
+                    self.cx.info("log_tail_cut", &fields);
+                }
+            }
+        }
+        let log = recovery.finish().map_err(Error::Log)?;
+        let numbers: HashMap<_, _> = log
+            .segments()
+            .iter()
+            .map(|s| (s.segment, s.number))
+            .collect();
+        let now = self.cx.now();
+        for (tenant, key, chunk, segment) in pending {
+            let oldest_file = numbers.get(&segment).copied().unwrap_or(0);
+            let chunk = Chunk {
+                oldest_file,
+                ..chunk
+            };
+            self.memory
+                .update(tenant, |rows| rows.push(&key, chunk, now));
+        }
+        Ok(log)
+    }
+
+    /// The rows of a frame that are not in segments yet.
+    fn replay_frame(
+        &mut self,
+        at: &FrameRef,
+        bytes: Vec<u8>,
+    ) -> Vec<(TenantId, crate::manifest::PartitionKey, Chunk)> {
+        let Some(tenant) = self.by_stream.get(&at.stream).copied() else {
+            // A stream that the catalogue does not know: keep the log for whoever looks into it.
+            self.hold = true;
+            let fields = [("stream", at.stream.into()), ("offset", at.offset.into())];
+            self.cx
+                .error("log_stream_unknown", Code::LogDamaged, &fields);
+            return Vec::new();
+        };
+        let Some(state) = self.tenants.get(&tenant).cloned() else {
+            return Vec::new();
+        };
+        match self.rows_of_frame(&state, at, bytes) {
+            Ok(chunks) => chunks,
+            Err(error) => {
+                self.hold = true;
+                state.mark(TenantHealth::LogDamaged { offset: at.offset });
+                let fields = [("tenant", tenant.into()), ("offset", at.offset.into())];
+                self.cx.error("log_frame_damaged", error.code(), &fields);
+                Vec::new()
+            }
+        }
+    }
+
+    fn rows_of_frame(
+        &mut self,
+        state: &TenantState,
+        at: &FrameRef,
+        bytes: Vec<u8>,
+    ) -> Result<Vec<(TenantId, crate::manifest::PartitionKey, Chunk)>, Error> {
+        let place = FramePlace {
+            segment: *at.segment.as_bytes(),
+            number: at.frame,
+            stream: at.stream,
+            sequence: at.sequence,
+        };
+        let plain = state.vault.open_frame(place, bytes)?;
+        let payload = Payload::from_bytes(&plain).ok_or(Error::Form { what: "frame" })?;
+        let sequences = payload.copied_from.unwrap_or((at.sequence, at.sequence));
+        let identities = self.identities.entry(state.tenant).or_default();
+        let mut chunks = Vec::new();
+        for part in payload.parts {
+            let token = state.vault.blind_index("partition", &part.key.to_bytes());
+            let flushed = self
+                .flushed
+                .get(&(state.tenant, token))
+                .copied()
+                .unwrap_or(0);
+            if sequences.1 <= flushed {
+                continue;
+            }
+            let batch = encoding::decode(&part.batch).map_err(Error::Encoding)?;
+            let ids: Vec<RowId> = hidden::row_ids(&batch)
+                .ok_or(Error::Form { what: "row ids" })?
+                .collect();
+            let new: Vec<bool> = ids.iter().map(|id| !identities.contains(*id)).collect();
+            ids.iter()
+                .for_each(|id| identities.insert(part.key.day, *id));
+            let batch =
+                filter_record_batch(&batch, &BooleanArray::from(new)).map_err(Error::Rows)?;
+            if batch.num_rows() > 0 {
+                chunks.push((state.tenant, part.key, Chunk::new(batch, sequences, 0)));
+            }
+        }
+        Ok(chunks)
+    }
+
+    fn damaged(&mut self, damage: &Damage) {
+        self.hold = true;
+        let (stream, offset) = match damage {
+            Damage::Payload { stream, offset, .. } | Damage::Repeat { stream, offset, .. } => {
+                (Some(*stream), *offset)
+            }
+            Damage::Gap { stream, .. } => (Some(*stream), 0),
+            Damage::Region { offset, .. } => (None, *offset),
+            Damage::Header { .. } | Damage::Missing { .. } | Damage::Unnamed { .. } => (None, 0),
+        };
+        let unnamed = matches!(damage, Damage::Unnamed { .. });
+        self.cx.error(
+            "log_damaged",
+            Code::LogDamaged,
+            &[("offset", offset.into())],
+        );
+        let concerned = |id: StreamId| unnamed || stream == Some(id);
+        for state in self.tenants.values().filter(|t| concerned(t.stream)) {
+            state.mark(TenantHealth::LogDamaged { offset });
+            self.cx.error(
+                "tenant_log_damaged",
+                Code::LogDamaged,
+                &[("tenant", state.tenant.into())],
+            );
+        }
+    }
+}
+
+/// What a manifest is sealed for.
+pub(crate) fn manifest_context(row: &SegmentRow) -> Fields {
+    Fields::new("manifest").with(row.segment.as_bytes())
+}
+
+impl Inner {
+    /// Whether anything keeps the log from being trimmed is the commit thread's to know; this only
+    /// asks it to try.
+    pub(crate) async fn trim(&self) -> Result<crate::commit::LogStatus, Arc<Error>> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Message::Trim(reply))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A store that was not closed ends its thread all the same; nothing acknowledged is lost.
+        self.queue.stop();
+    }
+}

@@ -1,0 +1,96 @@
+//! What a log frame says, before it is sealed.
+//!
+//! Layout (little endian): `u8` kind (1 rows, 2 rows copied forward), `u16` version, `u64` first and
+//! `u64` last sequence number that the rows had when they were first logged, `u16` number of parts;
+//! per part: `u32` length and JSON of its partition key, `u32` length and the encoded batch
+//! (`rows::encoding`). A frame of rows is one request's rows for this tenant: all or none.
+
+use crate::Error;
+use crate::manifest::PartitionKey;
+
+const VERSION: u16 = 1;
+const KIND_ROWS: u8 = 1;
+const KIND_COPIED: u8 = 2;
+
+/// Rows of one partition in a frame.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) key: PartitionKey,
+    /// `rows::encoding` of the batch.
+    pub(crate) batch: Vec<u8>,
+}
+
+/// A frame's content.
+#[derive(Debug, Clone)]
+pub(crate) struct Payload {
+    /// For copied rows, the sequence numbers under which they were first logged.
+    pub(crate) copied_from: Option<(u64, u64)>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Payload {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let too_many = |_| Error::Form { what: "frame" };
+        let size: usize = self.parts.iter().map(|p| p.batch.len() + 512).sum();
+        // Room for the tag as well, so that sealing does not copy.
+        let mut out = Vec::with_capacity(size + 64);
+        out.push(if self.copied_from.is_some() {
+            KIND_COPIED
+        } else {
+            KIND_ROWS
+        });
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        let (first, last) = self.copied_from.unwrap_or_default();
+        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&last.to_le_bytes());
+        let parts = u16::try_from(self.parts.len()).map_err(too_many)?;
+        out.extend_from_slice(&parts.to_le_bytes());
+        for part in &self.parts {
+            let key = serde_json::to_vec(&part.key).map_err(|_| Error::Form { what: "frame" })?;
+            for bytes in [&key, &part.batch] {
+                let len = u32::try_from(bytes.len()).map_err(too_many)?;
+                out.extend_from_slice(&len.to_le_bytes());
+                out.extend_from_slice(bytes);
+            }
+        }
+        Ok(out)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let [kind] = *take::<1>(&mut rest)?;
+        if u16::from_le_bytes(*take(&mut rest)?) != VERSION {
+            return None;
+        }
+        let first = u64::from_le_bytes(*take(&mut rest)?);
+        let last = u64::from_le_bytes(*take(&mut rest)?);
+        let copied_from = match kind {
+            KIND_ROWS => None,
+            KIND_COPIED => Some((first, last)),
+            _ => return None,
+        };
+        let n = u16::from_le_bytes(*take(&mut rest)?);
+        let mut parts = Vec::with_capacity(usize::from(n));
+        for _ in 0..n {
+            let key = serde_json::from_slice(sized(&mut rest)?).ok()?;
+            parts.push(Part {
+                key,
+                batch: sized(&mut rest)?.to_vec(),
+            });
+        }
+        rest.is_empty().then_some(Self { copied_from, parts })
+    }
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(head)
+}
+
+fn sized<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = usize::try_from(u32::from_le_bytes(*take(rest)?)).ok()?;
+    let (head, tail) = rest.split_at_checked(len)?;
+    *rest = tail;
+    Some(head)
+}
