@@ -32,7 +32,7 @@
 //! | instants | devices 7 digits, 9 % of rows fewer; mail and cloud apps whole seconds; directory 3 digits, 3 % six |
 //! | missing values | text `null` or `""` evenly; anything else `null` |
 //!
-//! There is no attack here yet. An attack is a [`stream`] script beside the background: it plays on
+//! There is no attack here yet. An attack is a script (`stream`) beside the background: it plays on
 //! the same stage, with the machines, sign-ins and processes that the background left there, and
 //! with dice of its own.
 
