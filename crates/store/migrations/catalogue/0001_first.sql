@@ -15,6 +15,7 @@ CREATE TABLE meta (
     geography      TEXT    NOT NULL,
     writer_epoch   INTEGER NOT NULL CHECK (writer_epoch >= 0),
     next_cell_leaf INTEGER NOT NULL CHECK (next_cell_leaf >= 0),
+    commits_failed INTEGER NOT NULL CHECK (commits_failed >= 0),
     created_at     INTEGER NOT NULL,
     opened_at      INTEGER NOT NULL
 ) STRICT;

@@ -9,11 +9,15 @@
 //! - A database of a newer format, of another program or of another region is refused before a byte of
 //!   it changes. A released migration that was changed since is refused.
 //! - After a failed or abandoned transaction the writer starts clean; it does not need a restart.
+//! - A transaction whose commit failed does not come back: before anything else is written, and before
+//!   the call returns if that is possible, another change takes its place in the log.
 //! - [`Catalogue::close`] folds the log into the file and empties it: no older version of a sealed
 //!   field is left in either. Before that, the log may hold older versions (sealed as well).
 //!
 //! Does not vacuum, does not check pages that nobody reads, and does not replace the directory's lock.
-//! A call that is dropped while it commits may have happened or not, as after a crash.
+//! A call that is dropped while it commits may have happened or not, as after a crash. So may, if the
+//! process dies next, a call whose commit failed on a disk that fails its successor too: who gets
+//! [`Error::Database`] keeps the files that the transaction names until a later write has worked.
 //!
 //! Every table and column, and why it may be in clear:
 //!
@@ -21,7 +25,7 @@
 //! |---|---|---|---|
 //! | `meta` | `id` | constant | one row |
 //! | | `region`, `geography` | codes of the registry | the operator's, public |
-//! | | `writer_epoch`, `next_cell_leaf` | counts | |
+//! | | `writer_epoch`, `next_cell_leaf`, `commits_failed` | counts | |
 //! | | `created_at`, `opened_at` | times | |
 //! | `tenant` | `tenant`, `stream` | random ids | |
 //! | | `home` | enum 0, 1 | |
@@ -143,10 +147,7 @@ impl SqliteCatalogue {
         let found = inspect(path, region, geography).await?;
         let mut connection = connect_writer(path).await?;
         if found == Found::Empty {
-            sqlx::raw_sql(PROLOGUE)
-                .execute(&mut connection)
-                .await
-                .map_err(Error::Database)?;
+            execute(&mut connection, PROLOGUE).await?;
         }
         // Not `run`: its future cannot be shown to be `Send`.
         let migrated = migrations().run_direct(None, &mut connection, false).await;
@@ -164,7 +165,8 @@ impl SqliteCatalogue {
             path: path.to_owned(),
             writer: Mutex::new(Some(Writer {
                 connection,
-                clean: true,
+                epoch,
+                state: State::Clean,
             })),
             readers,
             epoch,
@@ -176,8 +178,11 @@ impl SqliteCatalogue {
         let guard = self.writer.lock().await;
         let writer = MutexGuard::try_map(guard, Option::as_mut)
             .map_err(|_| Error::Database(sqlx::Error::PoolClosed))?;
-        let mut tx = Transaction { writer };
-        tx.start(&self.path).await?;
+        let mut tx = Transaction {
+            writer,
+            path: &self.path,
+        };
+        tx.start().await?;
         let epoch: Result<i64> = sqlx::query_scalar("SELECT writer_epoch FROM meta WHERE id = 1")
             .fetch_one(tx.connection())
             .await
@@ -228,7 +233,16 @@ impl SqliteCatalogue {
     /// As after an error upon which SQLite rolled back by itself: whether a transaction is open is not
     /// known, and none is.
     pub(crate) async fn lose_transaction(&self) {
-        self.writer.lock().await.as_mut().unwrap().clean = false;
+        self.writer.lock().await.as_mut().unwrap().state = State::Open;
+    }
+
+    /// Makes the next commit fail, and not the statement before it, if it names an unknown tenant.
+    pub(crate) async fn defer_foreign_keys(&self) {
+        let mut writer = self.writer.lock().await;
+        let connection = &mut writer.as_mut().unwrap().connection;
+        execute(connection, "PRAGMA defer_foreign_keys = ON")
+            .await
+            .unwrap();
     }
 
     /// The number that a statement answers with.
@@ -375,8 +389,9 @@ async fn take_over(
         .await
         .map_err(Error::Database)?;
     sqlx::query(
-        "INSERT INTO meta (id, region, geography, writer_epoch, next_cell_leaf, created_at, opened_at)
-         VALUES (1, ?1, ?2, 0, 0, ?3, ?3) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO meta (id, region, geography, writer_epoch, next_cell_leaf, commits_failed,
+                           created_at, opened_at)
+         VALUES (1, ?1, ?2, 0, 0, 0, ?3, ?3) ON CONFLICT (id) DO NOTHING",
     )
     .bind(region.as_str())
     .bind(geography.as_str())
@@ -410,25 +425,49 @@ async fn take_over(
 /// for good once SQLite has rolled back by itself, which it does when the disk is full.
 struct Writer {
     connection: SqliteConnection,
-    /// Whether no transaction can be open on it.
-    clean: bool,
+    epoch: i64,
+    state: State,
+}
+
+/// What may be open on the writer's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No transaction.
+    Clean,
+    /// One that was not to be committed.
+    Open,
+    /// One whose commit failed or was abandoned. Its bytes may lie in the log, and recovery after a
+    /// crash would find them whole: a failed sync does not take back what was written.
+    Doubtful,
 }
 
 impl Writer {
-    /// Ends what a failed or abandoned call left open.
+    /// Ends what a failed or abandoned call left behind. Nothing else is written before that worked.
     async fn clean_up(&mut self, path: &Path) -> Result<()> {
-        if self.clean {
+        if self.state == State::Clean {
             return Ok(());
         }
         // "No transaction is active" is one of the errors here; a new connection answers them all.
-        if sqlx::raw_sql("ROLLBACK")
-            .execute(&mut self.connection)
-            .await
-            .is_err()
-        {
+        if execute(&mut self.connection, "ROLLBACK").await.is_err() {
             self.connection = connect_writer(path).await?;
         }
-        self.clean = true;
+        if self.state == State::Doubtful {
+            self.settle().await?;
+        }
+        self.state = State::Clean;
+        Ok(())
+    }
+
+    /// Commits a change of its own, which takes the doubtful one's place in the log, so that this can
+    /// never come back. If another process is the writer by now, its first transaction did that.
+    async fn settle(&mut self) -> Result<()> {
+        sqlx::query(
+            "UPDATE meta SET commits_failed = commits_failed + 1 WHERE id = 1 AND writer_epoch = ?1",
+        )
+        .bind(self.epoch)
+        .execute(&mut self.connection)
+        .await
+        .map_err(Error::Database)?;
         Ok(())
     }
 }
@@ -436,6 +475,7 @@ impl Writer {
 /// An open write transaction; nothing else writes meanwhile. If it is dropped, the next one rolls back.
 struct Transaction<'a> {
     writer: MappedMutexGuard<'a, Writer>,
+    path: &'a Path,
 }
 
 impl Transaction<'_> {
@@ -443,35 +483,41 @@ impl Transaction<'_> {
         &mut self.writer.connection
     }
 
-    async fn start(&mut self, path: &Path) -> Result<()> {
-        self.writer.clean_up(path).await?;
-        self.writer.clean = false;
-        let begun = sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(self.connection())
-            .await;
-        begun.map(drop).map_err(Error::Database)
+    async fn start(&mut self) -> Result<()> {
+        self.writer.clean_up(self.path).await?;
+        self.writer.state = State::Open;
+        execute(self.connection(), "BEGIN IMMEDIATE").await
     }
 
     /// Commits what was done, or rolls back if it failed.
     async fn end<T>(mut self, done: Result<T>) -> Result<T> {
         let done = match done {
             Ok(value) => {
-                let committed = sqlx::raw_sql("COMMIT").execute(self.connection()).await;
-                committed.map(|_| value).map_err(Error::Database)
+                self.writer.state = State::Doubtful;
+                execute(self.connection(), "COMMIT").await.map(|()| value)
             }
             Err(error) => Err(error),
         };
-        // A rollback now, not at the next call: another process may wait for the lock.
-        self.writer.clean = done.is_ok()
-            || sqlx::raw_sql("ROLLBACK")
-                .execute(self.connection())
-                .await
-                .is_ok();
+        if done.is_ok() {
+            self.writer.state = State::Clean;
+        } else {
+            // Now, not at the next call: another process may wait for the lock. If it fails, the next
+            // call tries again, and says why it cannot go on.
+            self.writer.clean_up(self.path).await.ok();
+        }
         done
     }
 }
 
-/// Runs a statement that adds a row: a duplicate is a conflict, an unknown tenant is missing.
+async fn execute(connection: &mut SqliteConnection, sql: &'static str) -> Result<()> {
+    sqlx::raw_sql(sql)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::Database)
+}
+
+/// Why a row could not be added: a duplicate is a conflict, an unknown tenant is missing.
 fn refused(error: sqlx::Error, what: &'static str) -> Error {
     match error
         .as_database_error()

@@ -1379,6 +1379,27 @@ async fn a_connection_in_an_unknown_state_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_commit_that_failed_does_not_come_back() {
+    let place = SqlitePlace::new();
+    let catalogue = place.catalogue().await.unwrap();
+    populate(&catalogue).await;
+    let before = everything(&catalogue).await;
+    let failed = "SELECT commits_failed FROM meta";
+    assert_eq!(catalogue.writer_number(failed).await, 0);
+    catalogue.defer_foreign_keys().await;
+    let refused = catalogue.put_source(&source(5, 99), &[]).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Database(_)),
+        "the commit failed, not the insert: {refused:?}"
+    );
+    // Another transaction stands in its place already, for whoever recovers these files.
+    assert_eq!(catalogue.writer_number(failed).await, 1);
+    assert_eq!(everything(&catalogue).await, before);
+    catalogue.put_source(&source(5, 1), &[]).await.unwrap();
+    assert_eq!(catalogue.writer_number(failed).await, 1);
+}
+
+#[tokio::test]
 async fn the_writer_is_set_up_for_durability_and_secrecy() {
     let place = SqlitePlace::new();
     let catalogue = place.catalogue().await.unwrap();
