@@ -17,6 +17,7 @@ pub(crate) mod member;
 mod net;
 mod numbers;
 mod operators;
+pub(crate) use operators::order;
 pub(crate) mod regexes;
 mod strings;
 mod text;

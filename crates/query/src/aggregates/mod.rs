@@ -1,0 +1,179 @@
+//! Aggregates with Kusto's results, as DataFusion aggregate functions.
+//!
+//! `count`, `sum`, `min` … are DataFusion's own with Kusto's defaults around them (in `lower`); here
+//! are those it does not have. Each keeps its own bytes in sight of the memory pool.
+
+mod collect;
+mod distinct;
+mod fold;
+mod pick;
+mod rank;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use model::ColumnType;
+
+/// Elements of an array made by `make_list` or `make_set` when the query does not say.
+pub(crate) const ELEMENTS_MAX: usize = 1_048_576;
+
+/// What is computed over a group.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Gather {
+    /// `make_list`, with nulls or without.
+    List { limit: usize, nulls: bool },
+    /// `make_set`.
+    Set { limit: usize },
+    /// `make_bag`.
+    Bag { limit: usize },
+    /// `dcount`.
+    Distinct,
+    /// `percentile` and `percentiles`: the percentiles wanted.
+    Ranks(Vec<f64>),
+    /// `percentiles_array`.
+    RankArray(Vec<f64>),
+    /// The row where argument 0 is greatest (`true`) or least.
+    Extreme(bool),
+    /// Any row.
+    Any,
+    /// Mean of instants or durations.
+    MeanTicks,
+    /// Bits combined.
+    Bits(BitFold),
+}
+
+/// How bits are combined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BitFold {
+    And,
+    Or,
+    Xor,
+}
+
+/// One aggregate of a query.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregator {
+    gather: Gather,
+    /// Kusto types of the arguments.
+    args: Vec<ColumnType>,
+    /// One type per output; several make a struct.
+    outputs: Vec<ColumnType>,
+    signature: Signature,
+}
+
+impl Aggregator {
+    pub(crate) fn new(gather: Gather, args: Vec<ColumnType>, outputs: Vec<ColumnType>) -> Self {
+        Self { gather, args, outputs, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    pub(crate) fn into_udaf(self) -> Arc<AggregateUDF> {
+        Arc::new(AggregateUDF::new_from_impl(self))
+    }
+
+    /// Whether the result is a struct of the outputs.
+    pub(crate) fn is_struct(gather: &Gather) -> bool {
+        matches!(gather, Gather::Extreme(_) | Gather::Any | Gather::Ranks(_))
+    }
+
+    fn data_type(&self) -> DataType {
+        if Self::is_struct(&self.gather) {
+            return DataType::Struct(struct_fields(&self.outputs));
+        }
+        self.outputs.first().map_or(DataType::Null, |ty| rows::types::data_type(*ty))
+    }
+
+    fn state_type(&self) -> DataType {
+        match self.gather {
+            Gather::List { .. } | Gather::Set { .. } | Gather::Bag { .. } => DataType::Utf8,
+            Gather::Distinct | Gather::Ranks(_) | Gather::RankArray(_) | Gather::MeanTicks => {
+                DataType::Binary
+            }
+            Gather::Extreme(_) | Gather::Any => self.data_type(),
+            Gather::Bits(_) => DataType::Int64,
+        }
+    }
+}
+
+/// The fields of a struct that holds several outputs.
+pub(crate) fn struct_fields(types: &[ColumnType]) -> Fields {
+    types
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| Field::new(format!("f{i}"), rows::types::data_type(*ty), true))
+        .collect()
+}
+
+impl PartialEq for Aggregator {
+    fn eq(&self, other: &Self) -> bool {
+        self.gather == other.gather && self.args == other.args && self.outputs == other.outputs
+    }
+}
+
+impl Eq for Aggregator {}
+
+impl Hash for Aggregator {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(&self.gather).hash(state);
+        self.args.hash(state);
+        self.outputs.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for Aggregator {
+    fn name(&self) -> &str {
+        match self.gather {
+            Gather::List { .. } => "make_list",
+            Gather::Set { .. } => "make_set",
+            Gather::Bag { .. } => "make_bag",
+            Gather::Distinct => "dcount",
+            Gather::Ranks(_) => "percentiles",
+            Gather::RankArray(_) => "percentiles_array",
+            Gather::Extreme(true) => "arg_max",
+            Gather::Extreme(false) => "arg_min",
+            Gather::Any => "take_any",
+            Gather::MeanTicks => "avg_ticks",
+            Gather::Bits(_) => "binary_all",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type())
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let name = format!("{}[state]", args.name);
+        Ok(vec![Arc::new(Field::new(name, self.state_type(), true))])
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let first = self.args.first().copied().unwrap_or(ColumnType::Dynamic);
+        Ok(match &self.gather {
+            Gather::List { limit, nulls } => {
+                Box::new(collect::Elements::list(first, *limit, *nulls))
+            }
+            Gather::Set { limit } => Box::new(collect::Elements::set(first, *limit)),
+            Gather::Bag { limit } => Box::new(collect::Entries::new(*limit)),
+            Gather::Distinct => Box::new(distinct::Distinct::new(first)),
+            Gather::Ranks(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), false)),
+            Gather::RankArray(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), true)),
+            Gather::Extreme(greatest) => {
+                Box::new(pick::Pick::extreme(self.args.clone(), self.outputs.clone(), *greatest))
+            }
+            Gather::Any => Box::new(pick::Pick::any(self.args.clone(), self.outputs.clone())),
+            Gather::MeanTicks => Box::new(fold::MeanTicks::new(first)),
+            Gather::Bits(how) => Box::new(fold::Bits::new(*how, first)),
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a hunt failed.
+//!
+//! `Display` never quotes data: DataFusion's own texts may, so they are kept as sources and mapped to
+//! a code.
+
+use datafusion::common::DataFusionError;
+use model::{Code, Diagnostic};
+
+/// Why a hunt gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The query does not say something that can run; each finding has its place.
+    #[error("the query has {} errors", diagnostics.len())]
+    Query {
+        /// What is wrong.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The query ran longer than allowed.
+    #[error("the query ran longer than {seconds} seconds")]
+    Timeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The query needs more memory or temporary space than allowed.
+    #[error("the query needs more than {bytes} bytes of memory")]
+    Resources {
+        /// The limit.
+        bytes: usize,
+    },
+    /// The caller cancelled the query.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// A stored file did not read as the catalogue says.
+    #[error("a segment could not be read")]
+    Segment {
+        /// What the reader said.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The engine failed in a way that it should not.
+    #[error("the query could not be executed")]
+    Engine {
+        /// What the engine said; may quote data.
+        #[source]
+        source: DataFusionError,
+    },
+    /// A part of the engine panicked; other queries go on.
+    #[error("the query engine stopped unexpectedly")]
+    Panicked,
+}
+
+impl Error {
+    pub(crate) fn internal(what: impl Into<String>) -> Self {
+        Self::Engine { source: DataFusionError::Internal(what.into()) }
+    }
+
+    /// The stable code of the answer.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Query { .. } => Code::BadQuery,
+            Self::Timeout { .. } => Code::HuntTimeout,
+            Self::Resources { .. } => Code::HuntResources,
+            Self::Cancelled => Code::HuntCancelled,
+            Self::Segment { .. } => Code::SegmentDamaged,
+            Self::Engine { .. } | Self::Panicked => Code::Internal,
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(source: DataFusionError) -> Self {
+        let root = source.find_root();
+        match root {
+            // The caller knows the limit and puts it in.
+            DataFusionError::ResourcesExhausted(_) => Self::Resources { bytes: 0 },
+            DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => Self::Segment { source },
+            _ => Self::Engine { source },
+        }
+    }
+}
+
+impl From<datafusion::arrow::error::ArrowError> for Error {
+    fn from(source: datafusion::arrow::error::ArrowError) -> Self {
+        DataFusionError::from(source).into()
+    }
+}

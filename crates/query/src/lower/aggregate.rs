@@ -1,0 +1,221 @@
+//! `summarize`: groups and aggregates, with Kusto's answers for groups of nothing.
+
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::functions_aggregate::{average, count, min_max, stddev, sum, variance};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
+use kql::functions::AggregateFn as A;
+use kql::resolved::{Aggregate, Expr, Relation, Value};
+use model::ColumnType;
+
+use super::exprs::{missing, named, or_else};
+use super::{Lowered, Lowering, Scope};
+use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
+use crate::error::Error;
+use crate::json::Json;
+use crate::kernels::{Work, convert};
+
+/// How an aggregate is computed, and what its result still needs.
+struct Recipe {
+    function: Arc<AggregateUDF>,
+    /// How many of the arguments are values; the rest were literals.
+    values: usize,
+    distinct: bool,
+    /// What stands for the null of a group of nothing.
+    default: Option<ScalarValue>,
+    /// The result is a struct of the outputs.
+    is_struct: bool,
+    /// Values are turned into reals first.
+    as_real: bool,
+}
+
+impl Recipe {
+    fn plain(function: Arc<AggregateUDF>, default: Option<ScalarValue>) -> Self {
+        Self { function, values: 1, distinct: false, default, is_struct: false, as_real: false }
+    }
+
+    fn real(function: Arc<AggregateUDF>, default: f64) -> Self {
+        let default = Some(ScalarValue::Float64(Some(default)));
+        Self { as_real: true, ..Self::plain(function, default) }
+    }
+
+    fn gathered(gather: Gather, aggregate: &Aggregate, values: usize) -> Self {
+        let args = aggregate.args.iter().take(values).map(|arg| arg.ty).collect();
+        let is_struct = Aggregator::is_struct(&gather);
+        let udaf = Aggregator::new(gather, args, aggregate.outputs.clone()).into_udaf();
+        Self { values, is_struct, ..Self::plain(udaf, None) }
+    }
+}
+
+/// The literal size limit of `make_list` and its kin.
+fn limit(aggregate: &Aggregate) -> usize {
+    let given = match aggregate.args.get(1).and_then(Expr::as_literal) {
+        Some(Value::Long(n)) => usize::try_from(*n).ok(),
+        Some(Value::Int(n)) => usize::try_from(*n).ok(),
+        _ => None,
+    };
+    given.unwrap_or(ELEMENTS_MAX).min(ELEMENTS_MAX)
+}
+
+/// The literal percentiles of an aggregate.
+fn percentiles(aggregate: &Aggregate) -> Vec<f64> {
+    let mut wanted = Vec::new();
+    for arg in aggregate.args.iter().skip(1) {
+        match arg.as_literal() {
+            Some(Value::Real(p)) => wanted.push(*p),
+            Some(Value::Long(p)) => wanted.push(convert::real_of_long(*p)),
+            Some(Value::Int(p)) => wanted.push(f64::from(*p)),
+            Some(Value::Dynamic(text)) => {
+                let items = Json::of_column(text);
+                wanted.extend(items.as_array().unwrap_or_default().iter().filter_map(convert::json_to_real));
+            }
+            _ => {}
+        }
+    }
+    wanted
+}
+
+fn recipe(aggregate: &Aggregate) -> Recipe {
+    let ty = aggregate.outputs.first().copied().unwrap_or(ColumnType::Dynamic);
+    let is_ticks = crate::kernels::time::is_ticks(ty);
+    let gathered = |gather| Recipe::gathered(gather, aggregate, 1);
+    let zero = match ty {
+        ColumnType::Real => ScalarValue::Float64(Some(0.0)),
+        ColumnType::Int => ScalarValue::Int32(Some(0)),
+        _ => ScalarValue::Int64(Some(0)),
+    };
+    match aggregate.function {
+        A::Count => Recipe { values: 0, ..Recipe::plain(count::count_udaf(), None) },
+        A::CountDistinct => Recipe { distinct: true, ..Recipe::plain(count::count_udaf(), None) },
+        A::Dcount => gathered(Gather::Distinct),
+        A::Sum => Recipe::plain(sum::sum_udaf(), Some(zero)),
+        A::Avg if is_ticks => gathered(Gather::MeanTicks),
+        A::Avg => Recipe::real(average::avg_udaf(), f64::NAN),
+        A::Min => Recipe::plain(min_max::min_udaf(), None),
+        A::Max => Recipe::plain(min_max::max_udaf(), None),
+        A::ArgMin => Recipe::gathered(Gather::Extreme(false), aggregate, aggregate.args.len()),
+        A::ArgMax => Recipe::gathered(Gather::Extreme(true), aggregate, aggregate.args.len()),
+        A::TakeAny => Recipe::gathered(Gather::Any, aggregate, aggregate.args.len()),
+        A::MakeList => gathered(Gather::List { limit: limit(aggregate), nulls: false }),
+        A::MakeListWithNulls => gathered(Gather::List { limit: ELEMENTS_MAX, nulls: true }),
+        A::MakeSet => gathered(Gather::Set { limit: limit(aggregate) }),
+        A::MakeBag => gathered(Gather::Bag { limit: limit(aggregate) }),
+        A::Percentile => gathered(Gather::Ranks(percentiles(aggregate))),
+        A::PercentilesArray => gathered(Gather::RankArray(percentiles(aggregate))),
+        A::Stdev => Recipe::real(stddev::stddev_udaf(), 0.0),
+        A::Stdevp => Recipe::real(stddev::stddev_pop_udaf(), 0.0),
+        A::Variance => Recipe::real(variance::var_samp_udaf(), 0.0),
+        A::Variancep => Recipe::real(variance::var_pop_udaf(), 0.0),
+        A::BinaryAllAnd => gathered(Gather::Bits(BitFold::And)),
+        A::BinaryAllOr => gathered(Gather::Bits(BitFold::Or)),
+        A::BinaryAllXor => gathered(Gather::Bits(BitFold::Xor)),
+    }
+}
+
+/// Whether the order of the rows shows in the result.
+pub(crate) fn is_order_sensitive(aggregates: &[Aggregate]) -> bool {
+    aggregates.iter().any(|aggregate| {
+        matches!(
+            aggregate.function,
+            A::MakeList | A::MakeListWithNulls | A::MakeSet | A::MakeBag | A::TakeAny | A::ArgMax | A::ArgMin
+        )
+    })
+}
+
+impl Lowering<'_> {
+    pub(crate) fn summarize(
+        &mut self,
+        relation: &Relation,
+        input: Lowered,
+        by: &[Expr],
+        aggregates: &[Aggregate],
+    ) -> Result<Lowered, Error> {
+        let scope = Scope(&input.columns);
+        // Keys, arguments and filters first become columns, so that aggregates only name columns.
+        let mut prepared = Vec::new();
+        let mut keys = Vec::new();
+        for key in by {
+            let name = self.next_name();
+            prepared.push(self.expr(key, &scope)?.alias(&name));
+            keys.push(name);
+        }
+        let mut results = Vec::new();
+        let mut finished: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
+        for aggregate in aggregates {
+            let recipe = recipe(aggregate);
+            let call = self.aggregate_call(aggregate, &recipe, &scope, &mut prepared)?;
+            let name = self.next_name();
+            results.push(call.alias(&name));
+            self.finish_aggregate(aggregate, &recipe, &name, &mut finished)?;
+        }
+        if prepared.is_empty() {
+            prepared.push(lit(true).alias(self.next_name()));
+        }
+        let keys: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
+        let plan = LogicalPlanBuilder::from(input.plan)
+            .project(prepared)?
+            .aggregate(keys, results)?
+            .build()?;
+        self.project(plan, finished, relation)
+    }
+
+    fn aggregate_call(
+        &mut self,
+        aggregate: &Aggregate,
+        recipe: &Recipe,
+        scope: &Scope<'_>,
+        prepared: &mut Vec<Plan>,
+    ) -> Result<Plan, Error> {
+        let mut args = Vec::new();
+        for arg in aggregate.args.iter().take(recipe.values) {
+            let mut value = self.expr(arg, scope)?;
+            let wanted = aggregate.outputs.first().copied();
+            if recipe.as_real && arg.ty != ColumnType::Real {
+                value = Plan::Cast(Cast::new(Box::new(value), rows::types::data_type(ColumnType::Real)));
+            } else if aggregate.function == A::Sum && wanted == Some(ColumnType::Long) && arg.ty == ColumnType::Int {
+                value = Plan::Cast(Cast::new(Box::new(value), rows::types::data_type(ColumnType::Long)));
+            }
+            let name = self.next_name();
+            prepared.push(value.alias(&name));
+            args.push(named(&name));
+        }
+        if recipe.values == 0 {
+            args.push(lit(1_i64));
+        }
+        let filter = match &aggregate.filter {
+            Some(filter) => {
+                let name = self.next_name();
+                prepared.push(self.predicate(filter, scope)?.alias(&name));
+                Some(Box::new(named(&name)))
+            }
+            None => None,
+        };
+        let function = recipe.function.clone();
+        let call = AggregateFunction::new_udf(function, args, recipe.distinct, filter, Vec::new(), None);
+        Ok(Plan::AggregateFunction(call))
+    }
+
+    fn finish_aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        recipe: &Recipe,
+        name: &str,
+        finished: &mut Vec<Plan>,
+    ) -> Result<(), Error> {
+        for (at, ty) in aggregate.outputs.iter().enumerate() {
+            let mut value = named(name);
+            if recipe.is_struct {
+                value = self.kernel(Work::Field(at), vec![(value, *ty)], *ty);
+            }
+            if let Some(default) = &recipe.default {
+                value = or_else(value, Plan::Literal(default.clone(), None));
+            } else if *ty == ColumnType::String {
+                value = or_else(value, missing(*ty)?);
+            }
+            finished.push(value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! Two operators that DataFusion does not have.
+//!
+//! [`Unique`] keeps the first row of each key, streaming, in order: the left side of Kusto's default
+//! join. [`InOrder`] makes the order of its input a requirement, so that the planner does not drop a
+//! sort below an order-sensitive aggregate.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchemaRef, Result, exec_err, plan_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::{Distribution, LexOrdering, OrderingRequirements, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    CardinalityEffect, PlanProperties,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
+};
+use futures::StreamExt as _;
+
+use crate::kernels::args::Guard;
+
+/// The first row of each key.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Unique {
+    pub(crate) input: LogicalPlan,
+    pub(crate) keys: Vec<Expr>,
+}
+
+/// The input, in its own order.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct InOrder {
+    pub(crate) input: LogicalPlan,
+}
+
+impl PartialOrd for Unique {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        (self == other).then_some(std::cmp::Ordering::Equal)
+    }
+}
+
+impl PartialOrd for InOrder {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        (self == other).then_some(std::cmp::Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Unique {
+    fn name(&self) -> &str {
+        "Unique"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        self.keys.clone()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unique: {} keys", self.keys.len())
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match inputs.pop() {
+            Some(input) if inputs.is_empty() => Ok(Self { input, keys: exprs }),
+            _ => plan_err!("Unique has one input"),
+        }
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let schema = self.input.schema();
+        let mut needed = output_columns.to_vec();
+        for key in &self.keys {
+            for column in key.column_refs() {
+                needed.push(schema.maybe_index_of_column(column)?);
+            }
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
+
+impl UserDefinedLogicalNodeCore for InOrder {
+    fn name(&self) -> &str {
+        "InOrder"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InOrder")
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match inputs.pop() {
+            Some(input) if inputs.is_empty() => Ok(Self { input }),
+            _ => plan_err!("InOrder has one input"),
+        }
+    }
+}
+
+/// What an [`OneInput`] does with its input.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// [`Unique`] over these keys.
+    Unique(Vec<Arc<dyn PhysicalExpr>>),
+    /// [`InOrder`], with the order that the input had.
+    InOrder(Option<LexOrdering>),
+}
+
+/// The physical form of both.
+#[derive(Debug)]
+pub(crate) struct OneInput {
+    input: Arc<dyn ExecutionPlan>,
+    action: Action,
+    guard: Guard,
+    properties: Arc<PlanProperties>,
+}
+
+impl OneInput {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, action: Action, guard: Guard) -> Self {
+        let properties = input.properties();
+        let properties = Arc::new(PlanProperties::new(
+            properties.eq_properties.clone(),
+            datafusion::physical_expr::Partitioning::UnknownPartitioning(1),
+            properties.emission_type,
+            properties.boundedness,
+        ));
+        Self { input, action, guard, properties }
+    }
+}
+
+impl DisplayAs for OneInput {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ExecutionPlan for OneInput {
+    fn name(&self) -> &str {
+        match self.action {
+            Action::Unique(_) => "UniqueExec",
+            Action::InOrder(_) => "InOrderExec",
+        }
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        match &self.action {
+            Action::InOrder(Some(order)) => vec![Some(OrderingRequirements::from(order.clone()))],
+            _ => vec![None],
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        match self.action {
+            Action::Unique(_) => CardinalityEffect::LowerEqual,
+            Action::InOrder(_) => CardinalityEffect::Equal,
+        }
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        if let Action::Unique(keys) = &self.action {
+            for key in keys {
+                if f(key)? == TreeNodeRecursion::Stop {
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) if children.is_empty() => {
+                Ok(Arc::new(Self::new(input, self.action.clone(), self.guard.clone())))
+            }
+            _ => plan_err!("{} has one input", self.name()),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context.clone())?;
+        let Action::Unique(keys) = &self.action else {
+            return Ok(input);
+        };
+        let schema = input.schema();
+        let memory = MemoryConsumer::new("UniqueExec").register(context.memory_pool());
+        let mut first = FirstSeen::new(keys.clone(), &schema, memory)?;
+        let guard = self.guard.clone();
+        let stream = input.map(move |batch| {
+            guard.check()?;
+            first.keep(&batch?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+/// The keys seen so far.
+struct FirstSeen {
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+    converter: RowConverter,
+    seen: HashSet<Box<[u8]>>,
+    memory: MemoryReservation,
+}
+
+/// Bytes of a set's entry beside the key's own.
+const ENTRY_BYTES: usize = 32;
+
+impl FirstSeen {
+    fn new(
+        keys: Vec<Arc<dyn PhysicalExpr>>,
+        schema: &datafusion::arrow::datatypes::Schema,
+        memory: MemoryReservation,
+    ) -> Result<Self> {
+        let fields = keys
+            .iter()
+            .map(|key| Ok(SortField::new(key.data_type(schema)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { keys, converter: RowConverter::new(fields)?, seen: HashSet::new(), memory })
+    }
+
+    fn keep(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns: Vec<ArrayRef> = self
+            .keys
+            .iter()
+            .map(|key| key.evaluate(batch)?.into_array(batch.num_rows()))
+            .collect::<Result<_>>()?;
+        if columns.is_empty() {
+            return exec_err!("a unique row needs a key");
+        }
+        let rows = self.converter.convert_columns(&columns)?;
+        let mut grown = 0;
+        let fresh: BooleanArray = rows
+            .iter()
+            .map(|row| {
+                let fresh = !self.seen.contains(row.as_ref());
+                if fresh {
+                    grown += row.as_ref().len() + ENTRY_BYTES;
+                    self.seen.insert(row.as_ref().into());
+                }
+                Some(fresh)
+            })
+            .collect();
+        self.memory.try_grow(grown)?;
+        Ok(filter_record_batch(batch, &fresh)?)
+    }
+}

@@ -1,0 +1,69 @@
+//! The physical planner: DataFusion's own, with the operators of [`crate::nodes`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::{Result, plan_err};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::catalog::Session;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion::physical_planner::{
+    DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner,
+};
+
+use crate::kernels::args::Guard;
+use crate::nodes::{Action, InOrder, OneInput, Unique};
+
+#[derive(Debug)]
+pub(crate) struct HuntPlanner {
+    pub(crate) guard: Guard,
+}
+
+#[async_trait]
+impl QueryPlanner for HuntPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let ours = Arc::new(OneInputPlanner { guard: self.guard.clone() });
+        DefaultPhysicalPlanner::with_extension_planners(vec![ours])
+            .create_physical_plan(plan, session)
+            .await
+    }
+}
+
+struct OneInputPlanner {
+    guard: Guard,
+}
+
+#[async_trait]
+impl ExtensionPlanner for OneInputPlanner {
+    async fn plan_extension(
+        &self,
+        planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        planning_ctx: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(input), Some(logical)) = (physical_inputs.first(), logical_inputs.first()) else {
+            return plan_err!("{} without an input", node.name());
+        };
+        let action = if let Some(unique) = node.as_any().downcast_ref::<Unique>() {
+            let mut keys = Vec::with_capacity(unique.keys.len());
+            for key in &unique.keys {
+                keys.push(planner.create_physical_expr(key, logical.schema(), session, planning_ctx)?);
+            }
+            Action::Unique(keys)
+        } else if node.as_any().downcast_ref::<InOrder>().is_some() {
+            Action::InOrder(input.output_ordering().cloned())
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(OneInput::new(input.clone(), action, self.guard.clone()))))
+    }
+}
