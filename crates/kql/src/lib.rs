@@ -1,6 +1,6 @@
 //! The query language: text → [`Syntax`] → [`Resolved`], with diagnostics that help.
 //!
-//! [`parse`] never fails: it gives a lossless tree and what is wrong with it. Resolving binds names
+//! [`parse`] never fails: it gives a lossless tree and what is wrong with it. [`resolve`] binds names
 //! and types against a [`SchemaSource`] and gives `None` only beside at least one error.
 //!
 //! Does no I/O, reads no clock (`now` is an argument) and executes nothing.
@@ -8,14 +8,18 @@
 pub mod codes;
 pub mod functions;
 mod lexer;
+mod not_yet;
 pub mod operators;
 mod parser;
+mod resolve;
 pub mod resolved;
 mod schema;
+mod signatures;
 mod suggest;
 pub mod syntax;
 
 pub use parser::parse;
+pub use resolve::resolve;
 pub use resolved::Resolved;
 pub use schema::{SchemaSource, TableShape};
 pub use syntax::Syntax;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use model::{Schema, Ticks};
+
 fn data() -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
     path.exists()
@@ -14,6 +16,8 @@ fn published_queries() {
     let Some(data) = data() else { return };
     let text = std::fs::read_to_string(data.join("kql/hunting_queries.jsonl")).unwrap();
     let (mut n, mut parsed) = (0, 0);
+    let (mut ok, mut resolved) = (0, 0);
+    let mut codes = std::collections::BTreeMap::new();
     for line in text.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let query = row["query"].as_str().unwrap();
@@ -21,18 +25,30 @@ fn published_queries() {
         assert_eq!(syntax.root().text().to_string(), query);
         if row["syntax_ok"] == true {
             n += 1;
-            if syntax.diagnostics.is_empty() {
-                parsed += 1;
+            parsed += usize::from(syntax.diagnostics.is_empty());
+        }
+        let (plan, diagnostics) =
+            crate::resolve(&syntax, Schema::hunting(), Ticks(638_000_000_000_000_000));
+        assert_eq!(plan.is_some(), diagnostics.is_empty());
+        if row["semantic_ok_alias"] == true {
+            ok += 1;
+            if plan.is_some() {
+                resolved += 1;
             } else {
-                println!(
-                    "{} {}",
-                    row["id"],
-                    syntax.diagnostics[0].render("query", query)
-                );
+                let d = &diagnostics[0];
+                *codes
+                    .entry(format!("{} {}", d.code, d.message))
+                    .or_insert(0) += 1;
+                println!("FAIL {} {}", row["id"], d.render("query", query));
             }
-        } else if syntax.diagnostics.is_empty() {
-            println!("{} parses but should not", row["id"]);
+        } else if plan.is_some() {
+            println!("LENIENT {}", row["id"]);
         }
     }
-    println!("{parsed} of {n} parse");
+    let mut codes: Vec<_> = codes.into_iter().collect();
+    codes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    for (code, n) in codes {
+        println!("{n:5} {code}");
+    }
+    println!("{parsed} of {n} parse, {resolved} of {ok} resolve");
 }

@@ -1,0 +1,557 @@
+//! `summarize`: aggregates are collected while their expressions are read, so that
+//! `round(avg(x), 2)` is an aggregate and a projection over it.
+
+use model::{ColumnType, Span};
+
+use super::calls::{accepts, arguments, visible};
+use super::names::{self, Suggested, Taken, suggested};
+use super::types::cast;
+use super::{Broken, Fallible, Resolver, Row, call_name, child, column, plain_name};
+use crate::codes;
+use crate::functions::{self, AggregateFn, Function, Meaning};
+use crate::resolved::{Aggregate, Expr, ExprKind, Field, Op, Relation, Value};
+use crate::signatures;
+use crate::syntax::{Kind, Node, span};
+
+/// The aggregates met so far.
+#[derive(Clone, Debug)]
+pub(super) struct Collector {
+    input: Vec<Field>,
+    /// Columns before the first aggregate's: those after `by`.
+    by: usize,
+    aggregates: Vec<Aggregate>,
+}
+
+impl Collector {
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        let row = Row {
+            columns: &self.input,
+        };
+        super::scalar::find_column(row, name).is_some()
+    }
+
+    pub(super) fn column_names(&self) -> Vec<String> {
+        let visible = self.input.iter().filter(|f| !f.hidden);
+        visible.map(|f| f.name.to_string()).collect()
+    }
+
+    /// Takes an aggregate and gives its outputs as columns of the summary.
+    fn take(&mut self, aggregate: Aggregate) -> Vec<Expr> {
+        let before: usize = self.aggregates.iter().map(|a| a.outputs.len()).sum();
+        let start = self.by + before;
+        let outputs = aggregate
+            .outputs
+            .iter()
+            .enumerate()
+            .map(|(at, ty)| column(start + at, *ty, aggregate.span))
+            .collect();
+        self.aggregates.push(aggregate);
+        outputs
+    }
+}
+
+/// One column of the result, before its name is settled.
+struct Output {
+    name: Naming,
+    expr: Expr,
+}
+
+enum Naming {
+    Given(String, Span),
+    Suggested(Suggested, Span),
+}
+
+impl Resolver<'_> {
+    pub(super) fn summarize(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut outputs = Vec::new();
+        let mut by = Vec::new();
+        let mut broken = false;
+        let by_list = child(node, Kind::ByList);
+        for item in by_list.iter().flat_map(super::tabular::items) {
+            match self.by_item(&item, row) {
+                Ok((name, expr)) => {
+                    outputs.push(Output {
+                        name,
+                        expr: column(by.len(), expr.ty, expr.span),
+                    });
+                    by.push(expr);
+                }
+                Err(Broken) => broken = true,
+            }
+        }
+        let by_names: Vec<String> = outputs.iter().filter_map(|o| o.name.text()).collect();
+        let mut collector = Collector {
+            input: input.columns.clone(),
+            by: by.len(),
+            aggregates: Vec::new(),
+        };
+        for item in super::tabular::items(node) {
+            if item.kind() == Kind::ByList {
+                continue;
+            }
+            match self.aggregate_item(&item, &mut collector, &by_names) {
+                Ok(more) => outputs.extend(more),
+                Err(Broken) => {
+                    broken = true;
+                    self.poison(&item);
+                }
+            }
+        }
+        let columns = self.summary_columns(&outputs)?;
+        if broken {
+            return Err(Broken);
+        }
+        self.count_relations(2, at)?;
+        Ok(assembled(
+            input,
+            by,
+            collector.aggregates,
+            outputs,
+            columns,
+            at,
+        ))
+    }
+
+    fn by_item(&mut self, item: &Node, row: Row<'_>) -> Fallible<(Naming, Expr)> {
+        let (name, value) = self.named(item)?;
+        let expr = self.expr(&value, row)?;
+        self.refuse_dynamic(&expr, "group by")?;
+        let name = match name {
+            Some(name) => Naming::Given(name, span(item)),
+            None => Naming::Suggested(suggested(&value, false), span(item)),
+        };
+        Ok((name, expr))
+    }
+
+    /// Groups and order are over scalars.
+    pub(super) fn refuse_dynamic(&mut self, expr: &Expr, what: &str) -> Fallible<()> {
+        if expr.ty != ColumnType::Dynamic {
+            return Ok(());
+        }
+        Err(self.error_help(
+            codes::DYNAMIC_KEY,
+            expr.span,
+            format!("cannot {what} a dynamic value"),
+            "convert it, for example with `tostring(…)`",
+        ))
+    }
+
+    fn aggregate_item(
+        &mut self,
+        item: &Node,
+        collector: &mut Collector,
+        by_names: &[String],
+    ) -> Fallible<Vec<Output>> {
+        let (given, value) = self.given_names(item)?;
+        let at = span(item);
+        if let Some(call) = several(&value) {
+            let mut outputs = self.several_outputs(&call, collector, by_names)?;
+            for (output, name) in outputs.iter_mut().zip(given) {
+                output.name = Naming::Given(name, at);
+            }
+            return Ok(outputs);
+        }
+        let before = collector.aggregates.len();
+        self.aggregates = Some(collector.clone());
+        let expr = self.expr(&value, Row::NONE);
+        if let Some(after) = self.aggregates.take() {
+            *collector = after;
+        }
+        let expr = expr?;
+        if collector.aggregates.len() == before
+            && !matches!(expr.kind, ExprKind::Literal(_) | ExprKind::ToScalar(_))
+        {
+            return Err(self.error(
+                codes::NOT_AGGREGATED,
+                at,
+                "an expression without an aggregate stands in `summarize`",
+            ));
+        }
+        let name = match given.into_iter().next() {
+            Some(name) => Naming::Given(name, at),
+            None => Naming::Suggested(suggested(&value, true), at),
+        };
+        Ok(vec![Output { name, expr }])
+    }
+
+    /// The names given to an item, and its value.
+    fn given_names(&mut self, item: &Node) -> Fallible<(Vec<String>, Node)> {
+        if let Some(list) = child(item, Kind::NameList) {
+            let names = list.children().map(|n| plain_name(&n)).collect();
+            let value = item.children().nth(1).ok_or(Broken)?;
+            return Ok((names, value));
+        }
+        let (name, value) = self.named(item)?;
+        Ok((name.into_iter().collect(), value))
+    }
+
+    /// `arg_max`, `take_any` and `percentiles` standing alone may give several columns.
+    fn several_outputs(
+        &mut self,
+        node: &Node,
+        collector: &mut Collector,
+        by_names: &[String],
+    ) -> Fallible<Vec<Output>> {
+        let name = call_name(node);
+        let at = span(node);
+        let args = arguments(node);
+        let Some(function) = functions::aggregate_named(&name) else {
+            return Err(Broken);
+        };
+        let Meaning::Aggregate(meaning, _) = function.meaning else {
+            return Err(Broken);
+        };
+        let input = collector.input.clone();
+        let row = Row { columns: &input };
+        if meaning == AggregateFn::Percentile {
+            return self.percentiles(function, &args, at, row, collector);
+        }
+        let mut exprs: Vec<(Suggested, Expr)> = Vec::new();
+        for arg in &args {
+            if arg.kind() == Kind::All {
+                let chosen: Vec<String> = exprs
+                    .iter()
+                    .filter_map(|(s, _)| s.text().map(str::to_owned))
+                    .chain(by_names.iter().cloned())
+                    .collect();
+                let others = visible(row, span(arg)).filter(|(name, _)| !chosen.contains(name));
+                exprs.extend(others.map(|(name, expr)| (Suggested::Derived(name), expr)));
+            } else {
+                let name = match suggested(arg, false) {
+                    Suggested::Column(name) => Suggested::Derived(name),
+                    other => other,
+                };
+                exprs.push((name, self.expr(arg, row)?));
+            }
+        }
+        let (mut suggestions, args): (Vec<Suggested>, Vec<Expr>) = exprs.into_iter().unzip();
+        let Some(signature) = signatures::of(function).first() else {
+            return Err(Broken);
+        };
+        // `arg_max(t, *)` over `t` alone returns `t`; `take_any(*)` of nothing but keys nothing.
+        if !args.is_empty() && !accepts(signature, &args, false) || args.is_empty() {
+            return Err(self.bad_arguments(function, &args, at));
+        }
+        // Today's spelling keeps the names; the old one put itself before them.
+        if matches!(name.as_str(), "any" | "argmax" | "argmin") {
+            let prefix = name.trim_start_matches("arg");
+            for (position, suggestion) in suggestions.iter_mut().enumerate() {
+                if position == 0 || name == "any" {
+                    let old = suggestion.text().unwrap_or_default();
+                    *suggestion = Suggested::Derived(format!("{prefix}_{old}"));
+                }
+            }
+        }
+        let outputs = collector.take(Aggregate {
+            function: meaning,
+            outputs: args.iter().map(|e| e.ty).collect(),
+            args,
+            filter: None,
+            span: at,
+        });
+        Ok(outputs
+            .into_iter()
+            .zip(suggestions)
+            .map(|(expr, name)| Output {
+                name: Naming::Suggested(name, at),
+                expr,
+            })
+            .collect())
+    }
+
+    fn percentiles(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+        collector: &mut Collector,
+    ) -> Fallible<Vec<Output>> {
+        let mut exprs = Vec::new();
+        for arg in args {
+            exprs.push(self.expr(arg, row)?);
+        }
+        let fits = signatures::of(function)
+            .iter()
+            .any(|s| accepts(s, &exprs, false));
+        if !fits {
+            return Err(self.bad_arguments(function, &exprs, at));
+        }
+        let ranks: Vec<Expr> = exprs
+            .split_off(1)
+            .into_iter()
+            .map(|e| cast(e, ColumnType::Real))
+            .collect();
+        for rank in &ranks {
+            if rank.as_literal().is_none() {
+                let message = "a percentile must be a literal number";
+                return Err(self.error(codes::NOT_CONSTANT, rank.span, message));
+            }
+        }
+        let value = exprs.pop().ok_or(Broken)?;
+        let ty = value.ty;
+        let of = args
+            .first()
+            .map_or(Suggested::Nothing, |arg| suggested(arg, false));
+        let suggestions: Vec<Suggested> = args
+            .iter()
+            .skip(1)
+            .map(|rank| {
+                let rank = rank.text().to_string();
+                let name = names::percentile_name(of.text().unwrap_or_default(), &rank);
+                Suggested::Derived(name)
+            })
+            .collect();
+        let outputs = collector.take(Aggregate {
+            function: AggregateFn::Percentile,
+            outputs: vec![ty; ranks.len()],
+            args: std::iter::once(value).chain(ranks).collect(),
+            filter: None,
+            span: at,
+        });
+        Ok(outputs
+            .into_iter()
+            .zip(suggestions)
+            .map(|(expr, name)| Output {
+                name: Naming::Suggested(name, at),
+                expr,
+            })
+            .collect())
+    }
+
+    /// One aggregate inside of an expression.
+    pub(super) fn aggregate_call(
+        &mut self,
+        function: &'static Function,
+        name: &str,
+        args: &[Node],
+        at: Span,
+    ) -> Fallible<Expr> {
+        let Some(mut collector) = self.aggregates.take() else {
+            return Err(Broken);
+        };
+        let input = collector.input.clone();
+        let row = Row { columns: &input };
+        let found = self.plain_aggregate(function, name, args, at, row);
+        let result = found.map(|aggregate| collector.take(aggregate));
+        self.aggregates = Some(collector);
+        result?.into_iter().next().ok_or(Broken)
+    }
+
+    fn plain_aggregate(
+        &mut self,
+        function: &'static Function,
+        name: &str,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Aggregate> {
+        let Meaning::Aggregate(meaning, is_filtered) = function.meaning else {
+            return Err(Broken);
+        };
+        let mut exprs = Vec::new();
+        let mut broken = false;
+        for arg in args {
+            match self.expr(arg, row) {
+                Ok(expr) => exprs.push(expr),
+                Err(Broken) => broken = true,
+            }
+        }
+        if broken {
+            return Err(Broken);
+        }
+        let signature = signatures::of(function)
+            .iter()
+            .find(|s| accepts(s, &exprs, false));
+        let Some(signature) = signature else {
+            return Err(self.bad_arguments(function, &exprs, at));
+        };
+        let (mut args, ty) = self.converted(signature, exprs, at)?;
+        let mut filter = None;
+        if is_filtered {
+            let position = usize::from(meaning != AggregateFn::Count);
+            if position < args.len() {
+                filter = Some(args.remove(position));
+            }
+        }
+        let is_row = matches!(meaning, AggregateFn::ArgMax | AggregateFn::ArgMin);
+        if is_row && args.len() > 1 {
+            return Err(self.error(
+                codes::BAD_ARGUMENTS,
+                at,
+                format!("`{name}` gives several columns and cannot stand inside of an expression"),
+            ));
+        }
+        Ok(Aggregate {
+            function: meaning,
+            args: self.literal_tail(meaning, args)?,
+            filter,
+            outputs: vec![ty],
+            span: at,
+        })
+    }
+
+    /// Sizes, accuracies and percentiles are known before the query runs.
+    fn literal_tail(&mut self, meaning: AggregateFn, args: Vec<Expr>) -> Fallible<Vec<Expr>> {
+        let wants_real = matches!(
+            meaning,
+            AggregateFn::Percentile | AggregateFn::PercentilesArray
+        );
+        let mut out = Vec::with_capacity(args.len());
+        for (position, arg) in args.into_iter().enumerate() {
+            let is_real = wants_real && position > 0 && super::types::is_number(arg.ty);
+            let arg = if is_real {
+                cast(arg, ColumnType::Real)
+            } else {
+                arg
+            };
+            if position > 0 && meaning != AggregateFn::TakeAny && arg.as_literal().is_none() {
+                let message = "this argument must be a literal";
+                return Err(self.error(codes::NOT_CONSTANT, arg.span, message));
+            }
+            out.push(arg);
+        }
+        Ok(out)
+    }
+
+    /// Settles the names of the result.
+    fn summary_columns(&mut self, outputs: &[Output]) -> Fallible<Vec<Field>> {
+        let mut taken = Taken::default();
+        let mut columns = Vec::new();
+        let mut unnamed = 0;
+        let mut result = Ok(());
+        for output in outputs {
+            let name = match &output.name {
+                Naming::Given(name, at) | Naming::Suggested(Suggested::Column(name), at) => {
+                    if !taken.take(name) {
+                        result = Err(self.duplicate(name, *at));
+                    }
+                    name.clone()
+                }
+                Naming::Suggested(Suggested::Derived(name), _) => taken.unique(name),
+                Naming::Suggested(Suggested::Nothing, _) => {
+                    unnamed += 1;
+                    taken.unique(&format!("Column{unnamed}"))
+                }
+            };
+            columns.push(Field::new(name, output.expr.ty));
+        }
+        result.map(|()| columns)
+    }
+
+    pub(super) fn duplicate(&mut self, name: &str, at: Span) -> Broken {
+        self.error_help(
+            codes::DUPLICATE_COLUMN,
+            at,
+            format!("column `{name}` is named twice"),
+            "give one of them another name",
+        )
+    }
+
+    pub(super) fn count(&mut self, input: Relation, name: &str, at: Span) -> Relation {
+        let aggregate = Aggregate {
+            function: AggregateFn::Count,
+            args: Vec::new(),
+            filter: None,
+            outputs: vec![ColumnType::Long],
+            span: at,
+        };
+        Relation {
+            op: Op::Summarize {
+                input: Box::new(input),
+                by: Vec::new(),
+                aggregates: vec![aggregate],
+            },
+            columns: vec![Field::new(name, ColumnType::Long)],
+            span: at,
+        }
+    }
+}
+
+impl Naming {
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Given(name, _) => Some(name.clone()),
+            Self::Suggested(suggestion, _) => suggestion.text().map(str::to_owned),
+        }
+    }
+}
+
+/// A call that may give several columns.
+fn several(node: &Node) -> Option<Node> {
+    match node.kind() {
+        Kind::Paren => several(&node.children().next()?),
+        Kind::Call => {
+            let name = call_name(node);
+            let is_several = matches!(
+                name.as_str(),
+                "arg_max"
+                    | "arg_min"
+                    | "argmax"
+                    | "argmin"
+                    | "take_any"
+                    | "any"
+                    | "percentile"
+                    | "percentiles"
+            );
+            is_several.then(|| node.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The summary, and a projection over it if it is not the result as it stands.
+fn assembled(
+    input: Relation,
+    by: Vec<Expr>,
+    aggregates: Vec<Aggregate>,
+    outputs: Vec<Output>,
+    columns: Vec<Field>,
+    at: Span,
+) -> Relation {
+    let inner_types: Vec<ColumnType> = by
+        .iter()
+        .map(|e| e.ty)
+        .chain(aggregates.iter().flat_map(|a| a.outputs.iter().copied()))
+        .collect();
+    let is_identity = outputs.len() == inner_types.len()
+        && outputs
+            .iter()
+            .enumerate()
+            .all(|(position, o)| o.expr.kind == ExprKind::Column(position));
+    let summary = |columns| Relation {
+        op: Op::Summarize {
+            input: Box::new(input),
+            by,
+            aggregates,
+        },
+        columns,
+        span: at,
+    };
+    // Distinct keys only: `summarize by a` has no aggregate and is fine as it is.
+    if is_identity {
+        return summary(columns);
+    }
+    let inner = inner_types
+        .iter()
+        .enumerate()
+        .map(|(position, ty)| Field::new(format!("summary_{position}"), *ty))
+        .collect();
+    Relation {
+        op: Op::Project {
+            input: Box::new(summary(inner)),
+            exprs: outputs.into_iter().map(|o| o.expr).collect(),
+        },
+        columns,
+        span: at,
+    }
+}
+
+/// A literal used where a column without a value stands.
+pub(super) fn missing(ty: ColumnType, at: Span) -> Expr {
+    Expr::literal(Value::missing(ty), at)
+}

@@ -1,0 +1,704 @@
+//! Calls: built-in functions by their signatures, functions of the query by inlining.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{ColumnType, Span, limits};
+
+use super::operations::{call, fold};
+use super::types::{cast, common, is_integer, is_number, wider};
+use super::{Binding, Broken, Fallible, Resolver, Row, call_name, child, plain_name};
+use crate::codes;
+use crate::functions::{self, Function, Meaning, ScalarFn, Special};
+use crate::not_yet;
+use crate::resolved::{Expr, ExprKind, Field, Op, Relation, Value};
+use crate::signatures::{self, Accepts, Gives, Signature, Times};
+use crate::suggest;
+use crate::syntax::{Kind, Node, span};
+
+impl Resolver<'_> {
+    pub(super) fn call(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let name = call_name(node);
+        let at = span(node);
+        let args = arguments(node);
+        if let Some(binding) = self.lookup(&name)
+            && let Binding::Function { lambda, env_len } = &*binding
+        {
+            return self.scalar_function(&name, lambda, *env_len, &args, at, row);
+        }
+        if self.aggregates.is_some()
+            && let Some(function) = functions::aggregate_named(&name)
+        {
+            return self.aggregate_call(function, &name, &args, at);
+        }
+        let Some(function) = functions::scalar(&name) else {
+            return Err(self.unknown_function(node, &name));
+        };
+        match function.meaning {
+            Meaning::Special(special) => self.special(special, function, &args, at, row),
+            Meaning::Call(ScalarFn::Case) => self.case(&args, at, row),
+            _ => {
+                let exprs = self.exprs(&args, function, row)?;
+                self.built_in(function, exprs, &args, at)
+            }
+        }
+    }
+
+    fn unknown_function(&mut self, node: &Node, name: &str) -> Broken {
+        let at = node
+            .children()
+            .next()
+            .map_or_else(|| span(node), |n| span(&n));
+        if functions::aggregate_named(name).is_some() {
+            return self.error_help(
+                codes::AGGREGATE_PLACE,
+                at,
+                format!("the aggregate `{name}` stands outside of `summarize`"),
+                "aggregate with `summarize`, then use the column",
+            );
+        }
+        if not_yet::FORBIDDEN.contains(&name) {
+            return self.error(
+                codes::FORBIDDEN,
+                at,
+                "a query reads the tables of its own tenant only",
+            );
+        }
+        if not_yet::FUNCTIONS.contains(&name)
+            || name.starts_with("series_")
+            || name.starts_with("geo_")
+        {
+            return self.error(
+                codes::FUNCTION_NOT_YET,
+                at,
+                format!("the function `{name}` is not supported yet"),
+            );
+        }
+        let known = functions::all().map(|f| f.name);
+        let own: Vec<Arc<str>> = self.env.iter().map(|(name, _)| name.clone()).collect();
+        let similar = suggest::similar(name, known.chain(own.iter().map(|n| &**n)));
+        let message = format!("unknown function `{name}`");
+        match similar {
+            Some(similar) => self.error_help(
+                codes::UNKNOWN_FUNCTION,
+                at,
+                message,
+                format!("a function with a similar name exists: `{similar}`"),
+            ),
+            None => self.error(codes::UNKNOWN_FUNCTION, at, message),
+        }
+    }
+
+    /// The arguments, each judged though another is wrong. `typeof(…)` becomes a null of the type.
+    fn exprs(&mut self, args: &[Node], function: &Function, row: Row<'_>) -> Fallible<Vec<Expr>> {
+        let mut out = Vec::with_capacity(args.len());
+        let mut broken = false;
+        let takes_star = function.name == "pack_array";
+        for arg in args {
+            let expr = match arg.kind() {
+                Kind::TypeOf => self
+                    .type_of(arg)
+                    .map(|ty| Expr::literal(Value::Null(ty), span(arg))),
+                Kind::All if takes_star => {
+                    out.extend(visible(row, span(arg)).map(|(_, expr)| expr));
+                    continue;
+                }
+                _ => self.expr(arg, row),
+            };
+            match expr {
+                Ok(expr) => out.push(expr),
+                Err(Broken) => broken = true,
+            }
+        }
+        if broken { Err(Broken) } else { Ok(out) }
+    }
+
+    /// The type that `typeof(…)` names.
+    pub(super) fn type_of(&mut self, node: &Node) -> Fallible<ColumnType> {
+        let words = super::words(node);
+        let name = words.get(2).map_or("", String::as_str);
+        ColumnType::parse(name).ok_or_else(|| {
+            let message = format!("unknown type `{name}`");
+            self.error_help(
+                codes::UNKNOWN_TYPE,
+                span(node),
+                message,
+                "types are bool, datetime, decimal, dynamic, guid, int, long, real, string, timespan",
+            )
+        })
+    }
+
+    pub(super) fn built_in(
+        &mut self,
+        function: &'static Function,
+        exprs: Vec<Expr>,
+        nodes: &[Node],
+        at: Span,
+    ) -> Fallible<Expr> {
+        // What is dynamic already is not read again.
+        if function.meaning == Meaning::Call(ScalarFn::ParseJson)
+            && let [only] = exprs.as_slice()
+            && only.ty == ColumnType::Dynamic
+        {
+            return Ok(Expr {
+                span: at,
+                ..only.clone()
+            });
+        }
+        for signature in signatures::of(function) {
+            let has_type = nodes.last().is_some_and(|n| n.kind() == Kind::TypeOf);
+            if !accepts(signature, &exprs, has_type) {
+                continue;
+            }
+            let (args, gives) = self.converted(signature, exprs, at)?;
+            return Ok(made(function, args, gives, at));
+        }
+        Err(self.bad_arguments(function, &exprs, at))
+    }
+
+    pub(super) fn bad_arguments(
+        &mut self,
+        function: &Function,
+        exprs: &[Expr],
+        at: Span,
+    ) -> Broken {
+        let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
+        let message = format!("`{}` does not take ({})", function.name, types.join(", "));
+        let usage: Vec<String> = function
+            .signatures
+            .iter()
+            .map(|s| format!("`{}{}`", function.name, s.split(" -> ").next().unwrap_or(s)))
+            .collect();
+        self.error_help(
+            codes::BAD_ARGUMENTS,
+            at,
+            message,
+            format!("it is called as {}", usage.join(" or ")),
+        )
+    }
+
+    /// The arguments in the types that the signature wants, and the result's type.
+    pub(super) fn converted(
+        &mut self,
+        signature: &Signature,
+        exprs: Vec<Expr>,
+        at: Span,
+    ) -> Fallible<(Vec<Expr>, ColumnType)> {
+        let kinds = expanded(signature, exprs.len()).unwrap_or_default();
+        let numbers = exprs
+            .iter()
+            .zip(&kinds)
+            .filter(|(_, kind)| **kind == Accepts::Number)
+            .filter(|(e, _)| is_number(e.ty))
+            .map(|(e, _)| e.ty);
+        let widest = numbers
+            .reduce(|a, b| wider(a, b).unwrap_or(a))
+            .unwrap_or(ColumnType::Real);
+        let commons: Vec<ColumnType> = exprs
+            .iter()
+            .zip(&kinds)
+            .filter(|(_, kind)| **kind == Accepts::Common)
+            .map(|(e, _)| e.ty)
+            .collect();
+        let common = common(&commons).unwrap_or(ColumnType::Dynamic);
+        let mut named = ColumnType::String;
+        let mut first = ColumnType::Dynamic;
+        let mut args = Vec::with_capacity(exprs.len());
+        for (position, (expr, kind)) in exprs.into_iter().zip(kinds).enumerate() {
+            let expr = match kind {
+                Accepts::TypeName => {
+                    named = expr.ty;
+                    continue;
+                }
+                Accepts::Type(ty) => cast(expr, ty),
+                Accepts::Text | Accepts::Stringish => cast(expr, ColumnType::String),
+                Accepts::Regex => {
+                    let expr = cast(expr, ColumnType::String);
+                    self.check_regex(&expr)?;
+                    expr
+                }
+                Accepts::Integer => cast(expr, ColumnType::Long),
+                Accepts::Number => {
+                    let wanted = if signature.gives == Gives::Widest {
+                        widest
+                    } else {
+                        expr.ty
+                    };
+                    cast(expr, wanted)
+                }
+                Accepts::Common => cast(expr, common),
+                _ => expr,
+            };
+            if position == 0 {
+                first = expr.ty;
+            }
+            args.push(expr);
+        }
+        let gives = match signature.gives {
+            Gives::Type(ty) => ty,
+            Gives::First | Gives::Row | Gives::Any => first,
+            Gives::Widest => widest,
+            Gives::Common => common,
+            Gives::TypeName => named,
+            Gives::Promoted if first == ColumnType::Int => ColumnType::Long,
+            Gives::Mean if is_integer(first) => ColumnType::Real,
+            Gives::Promoted | Gives::Mean => first,
+        };
+        self.count_expressions(args.len(), at)?;
+        Ok((args, gives))
+    }
+
+    /// `case(condition, value, …, else)`.
+    fn case(&mut self, args: &[Node], at: Span, row: Row<'_>) -> Fallible<Expr> {
+        let Some(function) = functions::scalar("case") else {
+            return Err(Broken);
+        };
+        let exprs = self.exprs(args, function, row)?;
+        let is_condition = |position: usize| position % 2 == 0 && position + 1 < exprs.len();
+        let values: Vec<ColumnType> = exprs
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| !is_condition(*position))
+            .map(|(_, e)| e.ty)
+            .collect();
+        let conditions_fit = exprs
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| is_condition(*position))
+            .all(|(_, e)| e.ty == ColumnType::Bool);
+        if exprs.len() < 3 || exprs.len() % 2 == 0 || !conditions_fit {
+            return Err(self.bad_arguments(function, &exprs, at));
+        }
+        let ty = common(&values).unwrap_or(ColumnType::Dynamic);
+        let count = exprs.len();
+        let args = exprs
+            .into_iter()
+            .enumerate()
+            .map(|(position, e)| {
+                let is_condition = position % 2 == 0 && position + 1 < count;
+                if is_condition { e } else { cast(e, ty) }
+            })
+            .collect();
+        Ok(call(ScalarFn::Case, args, ty, at))
+    }
+
+    fn special(
+        &mut self,
+        special: Special,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        match special {
+            Special::Now | Special::Ago => self.instant(special, function, args, at, row),
+            Special::IngestionTime => {
+                // Once the row has been projected nobody knows when it came.
+                let hidden = row.columns.iter().position(|f| f.hidden);
+                Ok(match hidden {
+                    Some(position) => super::column(position, ColumnType::DateTime, at),
+                    None => Expr::literal(Value::Null(ColumnType::DateTime), at),
+                })
+            }
+            Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
+            Special::ToScalar => self.to_scalar(function, args, at),
+            Special::PackAll => {
+                let pairs = visible(row, at).collect();
+                Ok(self.bag(pairs, at)?)
+            }
+            Special::BagPackColumns => {
+                let mut pairs = Vec::new();
+                for arg in args {
+                    let expr = self.expr(arg, row)?;
+                    pairs.push((plain_name(arg), expr));
+                }
+                self.bag(pairs, at)
+            }
+        }
+    }
+
+    fn bag(&mut self, pairs: Vec<(String, Expr)>, at: Span) -> Fallible<Expr> {
+        self.count_expressions(pairs.len() * 2, at)?;
+        let args = pairs
+            .into_iter()
+            .flat_map(|(name, expr)| [Expr::literal(Value::String(name.into()), at), expr])
+            .collect();
+        Ok(call(ScalarFn::BagPack, args, ColumnType::Dynamic, at))
+    }
+
+    fn instant(
+        &mut self,
+        special: Special,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let now = Expr::literal(Value::DateTime(self.now), at);
+        let exprs = self.exprs(args, function, row)?;
+        let Some(signature) = signatures::of(function).first() else {
+            return Err(Broken);
+        };
+        if !accepts(signature, &exprs, false) {
+            return Err(self.bad_arguments(function, &exprs, at));
+        }
+        let Some(span) = exprs.into_iter().next() else {
+            return Ok(now);
+        };
+        let function = if special == Special::Ago {
+            ScalarFn::Subtract
+        } else {
+            ScalarFn::Add
+        };
+        let span = cast(span, ColumnType::TimeSpan);
+        Ok(fold(call(
+            function,
+            vec![now, span],
+            ColumnType::DateTime,
+            at,
+        )))
+    }
+
+    fn column_if_exists(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let [name, default] = args else {
+            return Err(self.bad_arguments(function, &[], at));
+        };
+        let name = match self.expr(name, row)?.as_literal() {
+            Some(Value::String(name)) => name.clone(),
+            _ => {
+                let message = "the column's name must be a string literal";
+                return Err(self.error(codes::NOT_CONSTANT, span(name), message));
+            }
+        };
+        let default = self.expr(default, row)?;
+        Ok(match super::scalar::find_column(row, &name) {
+            Some(position) => {
+                let ty = row.columns.get(position).map_or(default.ty, |f| f.ty);
+                super::column(position, ty, at)
+            }
+            None => default,
+        })
+    }
+
+    fn to_scalar(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+    ) -> Fallible<Expr> {
+        let [arg] = args else {
+            return Err(self.bad_arguments(function, &[], at));
+        };
+        if !self.is_tabular(arg) {
+            return self.expr(arg, Row::NONE);
+        }
+        let relation = self.subquery(arg)?;
+        let Some(first) = relation.columns.iter().position(|f| !f.hidden) else {
+            return Err(self.error(codes::NOT_A_SCALAR, at, "the table has no column"));
+        };
+        let field = relation.columns.get(first).cloned().ok_or(Broken)?;
+        let ty = field.ty;
+        let one = Relation {
+            span: relation.span,
+            op: Op::Project {
+                exprs: vec![super::column(first, ty, at)],
+                input: Box::new(relation),
+            },
+            columns: vec![field],
+        };
+        let first_row = Relation {
+            span: one.span,
+            columns: one.columns.clone(),
+            op: Op::Take {
+                input: Box::new(one),
+                rows: 1,
+            },
+        };
+        let shared = self.share(first_row);
+        Ok(Expr {
+            kind: ExprKind::ToScalar(shared),
+            ty,
+            span: at,
+        })
+    }
+
+    // Functions of the query.
+
+    fn scalar_function(
+        &mut self,
+        name: &str,
+        lambda: &Node,
+        env_len: usize,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let bound = self.bind_params(name, lambda, args, at, row)?;
+        let body = self.within(env_len, bound, at, |resolver| {
+            let last = resolver.body(lambda)?;
+            resolver.expr(&last, Row::NONE)
+        })?;
+        Ok(Expr { span: at, ..body })
+    }
+
+    pub(super) fn table_function(
+        &mut self,
+        name: &str,
+        lambda: &Node,
+        env_len: usize,
+        args: &[Node],
+        at: Span,
+    ) -> Fallible<Relation> {
+        let bound = self.bind_params(name, lambda, args, at, Row::NONE)?;
+        self.within(env_len, bound, at, |resolver| {
+            let last = resolver.body(lambda)?;
+            resolver.table(&last)
+        })
+    }
+
+    /// Runs `inside` with the definitions that the function saw, and its parameters.
+    fn within<T>(
+        &mut self,
+        env_len: usize,
+        bound: Vec<(Arc<str>, Rc<Binding>)>,
+        at: Span,
+        inside: impl FnOnce(&mut Self) -> Fallible<T>,
+    ) -> Fallible<T> {
+        // LIMIT: functions inlined in each other count as nesting.
+        if self.calls >= limits::QUERY_DEPTH_MAX / 4 {
+            let message = format!(
+                "functions call each other more than {} levels deep",
+                limits::QUERY_DEPTH_MAX / 4
+            );
+            return Err(self.error(codes::TOO_DEEP, at, message));
+        }
+        self.calls += 1;
+        let tail = self.env.split_off(env_len.min(self.env.len()));
+        self.env.extend(bound);
+        let result = inside(self);
+        self.env.truncate(env_len);
+        self.env.extend(tail);
+        self.calls -= 1;
+        result
+    }
+
+    /// Takes the definitions of a function's body and gives its last expression.
+    fn body(&mut self, lambda: &Node) -> Fallible<Node> {
+        let Some(body) = child(lambda, Kind::Body) else {
+            return Err(Broken);
+        };
+        let mut last = None;
+        for statement in body.children() {
+            match statement.kind() {
+                Kind::Let => self.let_statement(&statement),
+                Kind::Query => last = statement.children().next(),
+                _ => {}
+            }
+        }
+        last.ok_or_else(|| self.error(codes::EXPECTED, span(&body), "the function has no result"))
+    }
+
+    fn bind_params(
+        &mut self,
+        name: &str,
+        lambda: &Node,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Vec<(Arc<str>, Rc<Binding>)>> {
+        let params: Vec<Node> = child(lambda, Kind::Params)
+            .map(|p| p.children().collect())
+            .unwrap_or_default();
+        if args.len() > params.len() {
+            let message = format!(
+                "`{name}` takes {} arguments, not {}",
+                params.len(),
+                args.len()
+            );
+            return Err(self.error(codes::BAD_ARGUMENTS, at, message));
+        }
+        let mut bound = Vec::new();
+        let mut positional = args.iter().filter(|a| a.kind() != Kind::Named);
+        for param in &params {
+            let Some(param_name) = param.children().next().map(|n| plain_name(&n)) else {
+                return Err(Broken);
+            };
+            let named = args
+                .iter()
+                .filter(|a| a.kind() == Kind::Named)
+                .find(|a| {
+                    a.children()
+                        .next()
+                        .is_some_and(|n| plain_name(&n) == param_name)
+                })
+                .and_then(|a| a.children().nth(1));
+            let arg = named.or_else(|| positional.next().cloned());
+            let binding = self.bind_param(name, &param_name, param, arg, at, row)?;
+            bound.push((param_name.as_str().into(), Rc::new(binding)));
+        }
+        Ok(bound)
+    }
+
+    fn bind_param(
+        &mut self,
+        name: &str,
+        param_name: &str,
+        param: &Node,
+        arg: Option<Node>,
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Binding> {
+        let missing = format!("`{name}` wants its argument `{param_name}`");
+        if let Some(columns) = child(param, Kind::ColumnDecls) {
+            let Some(arg) = arg else {
+                return Err(self.error(codes::BAD_ARGUMENTS, at, missing));
+            };
+            let relation = self.table(&arg)?;
+            let relation = self.as_declared(relation, &columns, span(&arg))?;
+            return Ok(self.table_binding(relation));
+        }
+        let expr = match arg {
+            Some(arg) => self.expr(&arg, row)?,
+            None => match param.children().nth(1) {
+                Some(default) => self.expr(&default, Row::NONE)?,
+                None => return Err(self.error(codes::BAD_ARGUMENTS, at, missing)),
+            },
+        };
+        let type_name = super::words(param).get(1).cloned().unwrap_or_default();
+        let Some(ty) = ColumnType::parse(&type_name) else {
+            let message = format!("unknown type `{type_name}`");
+            return Err(self.error(codes::UNKNOWN_TYPE, span(param), message));
+        };
+        if !fits(expr.ty, ty) {
+            let message = format!(
+                "`{param_name}` of `{name}` is a `{ty}`, not a `{}`",
+                expr.ty
+            );
+            return Err(self.error(codes::BAD_ARGUMENTS, expr.span, message));
+        }
+        Ok(super::scalar_binding(cast(expr, ty), Some(self.row_depth)))
+    }
+
+    /// A table argument as the parameter declares it: `(*)` takes all columns, a list those named.
+    fn as_declared(&mut self, relation: Relation, decls: &Node, at: Span) -> Fallible<Relation> {
+        let wanted = self.declared_columns(decls)?;
+        if super::words(decls).iter().any(|w| w == "*") {
+            return Ok(relation);
+        }
+        let mut exprs = Vec::new();
+        let mut columns = Vec::new();
+        for (name, ty) in wanted {
+            let row = Row {
+                columns: &relation.columns,
+            };
+            let Some(position) = super::scalar::find_column(row, &name) else {
+                return Err(self.unknown_name(&name, at, row));
+            };
+            let found = relation.columns.get(position).map_or(ty, |f| f.ty);
+            exprs.push(cast(super::column(position, found, at), ty));
+            columns.push(Field::new(name, ty));
+        }
+        Ok(Relation {
+            span: relation.span,
+            op: Op::Project {
+                input: Box::new(relation),
+                exprs,
+            },
+            columns,
+        })
+    }
+}
+
+/// The arguments of a call.
+pub(super) fn arguments(node: &Node) -> Vec<Node> {
+    child(node, Kind::Args)
+        .map(|args| args.children().collect())
+        .unwrap_or_default()
+}
+
+/// The visible columns of a row as named expressions.
+pub(super) fn visible(row: Row<'_>, at: Span) -> impl Iterator<Item = (String, Expr)> {
+    row.columns
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.hidden)
+        .map(move |(position, f)| (f.name.to_string(), super::column(position, f.ty, at)))
+}
+
+fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> Expr {
+    match function.meaning {
+        Meaning::Cast(to) if args.len() == 1 => Expr {
+            span: at,
+            ..cast(args.remove(0), to)
+        },
+        Meaning::Call(function) => call(function, args, ty, at),
+        // The other meanings never come here.
+        _ => Expr::literal(Value::missing(ty), at),
+    }
+}
+
+/// One kind per argument, repetitions spelled out; `None` if the number does not fit.
+fn expanded(signature: &Signature, count: usize) -> Option<Vec<Accepts>> {
+    let mut kinds = Vec::with_capacity(count);
+    for (position, (kind, times)) in signature.params.iter().enumerate() {
+        let needed_after = signature
+            .params
+            .iter()
+            .skip(position + 1)
+            .filter(|(_, times)| matches!(times, Times::Once | Times::SomeTimes))
+            .count();
+        let room = count.saturating_sub(kinds.len() + needed_after);
+        let take = match times {
+            Times::Once => 1,
+            Times::Maybe => room.min(1),
+            Times::Many => room,
+            Times::SomeTimes => room.max(1),
+        };
+        kinds.extend(std::iter::repeat_n(*kind, take));
+    }
+    (kinds.len() == count).then_some(kinds)
+}
+
+pub(super) fn accepts(signature: &Signature, exprs: &[Expr], has_type: bool) -> bool {
+    let wants_type = signature
+        .params
+        .iter()
+        .any(|(kind, _)| *kind == Accepts::TypeName);
+    let Some(kinds) = expanded(signature, exprs.len()) else {
+        return false;
+    };
+    wants_type == has_type
+        && exprs
+            .iter()
+            .zip(kinds)
+            .all(|(e, kind)| accepts_one(kind, e.ty))
+}
+
+fn accepts_one(kind: Accepts, ty: ColumnType) -> bool {
+    use ColumnType::{DateTime, Dynamic, String, TimeSpan};
+    match kind {
+        Accepts::Any | Accepts::Text | Accepts::Common | Accepts::TypeName => true,
+        Accepts::Stringish | Accepts::Regex => matches!(ty, String | Dynamic),
+        Accepts::Type(wanted) => fits(ty, wanted),
+        Accepts::Integer => is_integer(ty) || ty == Dynamic,
+        Accepts::Number => is_number(ty),
+        Accepts::Summable => is_number(ty) || matches!(ty, DateTime | TimeSpan),
+        Accepts::Orderable | Accepts::NotDynamic => ty != Dynamic,
+        Accepts::Array => ty == Dynamic,
+        Accepts::Table => false,
+    }
+}
+
+/// Whether a value of type `ty` may stand where `wanted` is declared.
+fn fits(ty: ColumnType, wanted: ColumnType) -> bool {
+    ty == wanted
+        || (ty == ColumnType::Dynamic && wanted != ColumnType::Bool)
+        || wider(ty, wanted) == Some(wanted)
+        || (is_integer(ty) && is_integer(wanted))
+}

@@ -1,0 +1,521 @@
+//! `join`, `lookup` and `union`.
+
+use std::sync::Arc;
+
+use model::{ColumnType, Span};
+
+use super::aggregate::missing;
+use super::names::Taken;
+use super::tabular::{items, matches_pattern, projected};
+use super::types::{cast, wider};
+use super::{Broken, Fallible, Resolver, Row, column, plain_name, words};
+use crate::codes;
+use crate::resolved::{Expr, Field, JoinKind, Op, Relation, Value};
+use crate::syntax::{Kind, Node, span};
+
+/// An option's name, value and place.
+struct Choice {
+    name: String,
+    value: String,
+    at: Span,
+}
+
+fn choices(node: &Node) -> Vec<Choice> {
+    node.children()
+        .filter(|c| c.kind() == Kind::OperatorOption)
+        .map(|option| {
+            let said = words(&option);
+            Choice {
+                name: said.first().cloned().unwrap_or_default(),
+                value: said.last().cloned().unwrap_or_default(),
+                at: span(&option),
+            }
+        })
+        // Hints are about the service's own cluster.
+        .filter(|choice| choice.name != "hint")
+        .collect()
+}
+
+impl Resolver<'_> {
+    pub(super) fn join(
+        &mut self,
+        left: Relation,
+        node: &Node,
+        is_lookup: bool,
+    ) -> Fallible<Relation> {
+        let kind = self.join_kind(node, is_lookup)?;
+        let Some(operand) = items(node).find(|c| c.kind() != Kind::OnList) else {
+            return Err(Broken);
+        };
+        let right = self.table(&operand)?;
+        let at = span(node);
+        let conditions = super::child(node, Kind::OnList);
+        let mut on = Vec::new();
+        let mut broken = false;
+        for item in conditions.iter().flat_map(items) {
+            if self.join_condition(&item, &left, &right, &mut on).is_err() {
+                broken = true;
+            }
+        }
+        if broken {
+            return Err(Broken);
+        }
+        if on.is_empty() {
+            return Err(self.error_help(
+                codes::JOIN_KEY,
+                at,
+                "the join has no condition",
+                "name the columns that must be equal after `on`",
+            ));
+        }
+        self.count_relations(2, at)?;
+        Ok(if is_lookup {
+            looked_up(left, right, kind, on, at)
+        } else {
+            joined(left, right, kind, on, at)
+        })
+    }
+
+    fn join_kind(&mut self, node: &Node, is_lookup: bool) -> Fallible<JoinKind> {
+        let default = if is_lookup {
+            JoinKind::LeftOuter
+        } else {
+            JoinKind::InnerUnique
+        };
+        let mut kind = default;
+        for choice in choices(node) {
+            let known = match choice.value.as_str() {
+                "inner" => Some(JoinKind::Inner),
+                "leftouter" => Some(JoinKind::LeftOuter),
+                _ if is_lookup => None,
+                "innerunique" => Some(JoinKind::InnerUnique),
+                "rightouter" => Some(JoinKind::RightOuter),
+                "fullouter" | "outer" => Some(JoinKind::FullOuter),
+                "leftanti" | "anti" | "leftantisemi" => Some(JoinKind::LeftAnti),
+                "rightanti" | "rightantisemi" => Some(JoinKind::RightAnti),
+                "leftsemi" | "semi" => Some(JoinKind::LeftSemi),
+                "rightsemi" => Some(JoinKind::RightSemi),
+                _ => None,
+            };
+            match known {
+                Some(known) => kind = known,
+                None => {
+                    let message = format!("unknown join kind `{}`", choice.value);
+                    let help = "kinds are innerunique, inner, leftouter, rightouter, fullouter, leftanti, rightanti, leftsemi, rightsemi";
+                    return Err(self.error_help(codes::UNKNOWN_OPTION, choice.at, message, help));
+                }
+            }
+        }
+        Ok(kind)
+    }
+
+    /// `name`, `$left.a == $right.b`, or several joined by `and`.
+    fn join_condition(
+        &mut self,
+        node: &Node,
+        left: &Relation,
+        right: &Relation,
+        on: &mut Vec<(Expr, Expr)>,
+    ) -> Fallible<()> {
+        let at = span(node);
+        match node.kind() {
+            Kind::Paren => match node.children().next() {
+                Some(inner) => self.join_condition(&inner, left, right, on),
+                None => Err(Broken),
+            },
+            Kind::Name | Kind::BracketName => {
+                let name = plain_name(node);
+                let a = self.side(&name, left, at, "left")?;
+                let b = self.side(&name, right, at, "right")?;
+                self.key(a, b, at, on)
+            }
+            Kind::Chain => {
+                let ops = words(node);
+                let operands: Vec<Node> = node.children().collect();
+                if ops.iter().all(|op| op == "and") {
+                    for operand in &operands {
+                        self.join_condition(operand, left, right, on)?;
+                    }
+                    return Ok(());
+                }
+                let sides: Vec<Option<(bool, String)>> = operands.iter().map(side_of).collect();
+                match (ops.as_slice(), sides.as_slice()) {
+                    ([op], [Some((true, a)), Some((false, b))])
+                    | ([op], [Some((false, b)), Some((true, a))])
+                        if op == "==" =>
+                    {
+                        let a = self.side(a, left, at, "left")?;
+                        let b = self.side(b, right, at, "right")?;
+                        self.key(a, b, at, on)
+                    }
+                    _ => Err(self.bad_condition(at)),
+                }
+            }
+            _ => Err(self.bad_condition(at)),
+        }
+    }
+
+    fn bad_condition(&mut self, at: Span) -> Broken {
+        self.error_help(
+            codes::JOIN_KEY,
+            at,
+            "a join's condition is a column of both sides, or `$left.a == $right.b`",
+            "make other keys with `extend` before the join",
+        )
+    }
+
+    fn side(&mut self, name: &str, relation: &Relation, at: Span, side: &str) -> Fallible<Expr> {
+        let row = Row {
+            columns: &relation.columns,
+        };
+        if let Some(position) = super::scalar::find_column(row, name) {
+            let ty = relation
+                .columns
+                .get(position)
+                .map_or(ColumnType::String, |f| f.ty);
+            return Ok(column(position, ty, at));
+        }
+        if self.poisoned.contains(name) {
+            return Err(Broken);
+        }
+        let visible = row.columns.iter().filter(|f| !f.hidden).map(|f| &*f.name);
+        let similar = crate::suggest::similar(name, visible);
+        let message = format!("unknown column `{name}` on the {side} side of the join");
+        Err(match similar {
+            Some(similar) => self.error_help(
+                codes::UNKNOWN_COLUMN,
+                at,
+                message,
+                format!("a column with a similar name exists: `{similar}`"),
+            ),
+            None => self.error(codes::UNKNOWN_COLUMN, at, message),
+        })
+    }
+
+    fn key(&mut self, a: Expr, b: Expr, at: Span, on: &mut Vec<(Expr, Expr)>) -> Fallible<()> {
+        let ty = match (a.ty, b.ty) {
+            (x, y) if x == y => Some(x),
+            (ColumnType::Dynamic, y) => Some(y),
+            (x, ColumnType::Dynamic) => Some(x),
+            (x, y) => wider(x, y),
+        };
+        let Some(ty) = ty else {
+            let message = format!("the join compares `{}` with `{}`", a.ty, b.ty);
+            let help = "convert one side with `extend` before the join";
+            return Err(self.error_help(codes::JOIN_KEY, at, message, help));
+        };
+        on.push((cast(a, ty), cast(b, ty)));
+        Ok(())
+    }
+
+    // Union.
+
+    pub(super) fn union(&mut self, first: Option<Relation>, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let (mut is_inner, mut is_fuzzy, mut source) = (false, false, None);
+        for choice in choices(node) {
+            match (choice.name.as_str(), choice.value.as_str()) {
+                ("kind", "inner") => is_inner = true,
+                ("kind", "outer") => is_inner = false,
+                ("isfuzzy", value) => is_fuzzy = value == "true",
+                ("withsource" | "with_source", name) => source = Some(name.to_owned()),
+                (name, value) => {
+                    let message = format!("`union` has no option `{name}={value}`");
+                    return Err(self.error(codes::UNKNOWN_OPTION, choice.at, message));
+                }
+            }
+        }
+        let mut inputs: Vec<(String, Relation)> = Vec::new();
+        if let Some(first) = first {
+            inputs.push((origin(&first, 0), first));
+        }
+        let mut broken = false;
+        for item in items(node) {
+            match self.union_item(&item, is_fuzzy, inputs.len()) {
+                Ok(more) => inputs.extend(more),
+                Err(Broken) => broken = true,
+            }
+        }
+        if broken {
+            return Err(Broken);
+        }
+        if inputs.is_empty() {
+            return Err(self.error(codes::UNKNOWN_TABLE, at, "the union has no table"));
+        }
+        self.count_relations(inputs.len() + 1, at)?;
+        let columns = if is_inner {
+            common_columns(&inputs)
+        } else {
+            all_columns(&inputs)
+        };
+        self.count_expressions(columns.len() * inputs.len(), at)?;
+        Ok(united(inputs, &columns, source.as_deref(), at))
+    }
+
+    fn union_item(
+        &mut self,
+        item: &Node,
+        is_fuzzy: bool,
+        position: usize,
+    ) -> Fallible<Vec<(String, Relation)>> {
+        let at = span(item);
+        if matches!(item.kind(), Kind::Wildcard | Kind::All) {
+            let pattern = item.text().to_string();
+            let pattern = pattern.trim();
+            let mut names: Vec<String> = self
+                .schema
+                .tables()
+                .into_iter()
+                .filter(|name| matches_pattern(pattern, name))
+                .collect();
+            names.sort();
+            if names.is_empty() {
+                let message = format!("no table matches `{pattern}`");
+                return Err(self.error(codes::UNKNOWN_TABLE, at, message));
+            }
+            return Ok(names
+                .into_iter()
+                .filter_map(|name| self.source(&name, at).map(|relation| (name, relation)))
+                .collect());
+        }
+        let is_name = matches!(item.kind(), Kind::Name | Kind::BracketName);
+        let name = plain_name(item);
+        if is_fuzzy && is_name && self.lookup(&name).is_none() && self.schema.table(&name).is_none()
+        {
+            return Ok(Vec::new());
+        }
+        let relation = self.table(item)?;
+        let is_table = is_name && self.lookup(&name).is_none();
+        let origin = if is_table {
+            name
+        } else {
+            format!("union_arg{position}")
+        };
+        Ok(vec![(origin, relation)])
+    }
+}
+
+fn origin(relation: &Relation, position: usize) -> String {
+    match &relation.op {
+        Op::Source { table, .. } => table.as_str().to_owned(),
+        _ => format!("union_arg{position}"),
+    }
+}
+
+/// `$left.name` is `(true, name)`, `$right.name` is `(false, name)`.
+fn side_of(node: &Node) -> Option<(bool, String)> {
+    let mut parts = node.children();
+    let (base, member) = (parts.next()?, parts.next()?);
+    if node.kind() != Kind::Path || parts.next().is_some() {
+        return None;
+    }
+    let name = member.children().next()?;
+    let is_name = matches!(name.kind(), Kind::Name | Kind::BracketName)
+        || matches!(member.kind(), Kind::Index);
+    let is_left = match plain_name(&base).as_str() {
+        "$left" => true,
+        "$right" => false,
+        _ => return None,
+    };
+    is_name.then(|| (is_left, plain_name(&name)))
+}
+
+fn joined(
+    left: Relation,
+    right: Relation,
+    kind: JoinKind,
+    on: Vec<(Expr, Expr)>,
+    at: Span,
+) -> Relation {
+    let columns = match kind {
+        JoinKind::LeftAnti | JoinKind::LeftSemi => left.columns.clone(),
+        JoinKind::RightAnti | JoinKind::RightSemi => right.columns.clone(),
+        _ => both_sides(&left, &right),
+    };
+    Relation {
+        op: Op::Join {
+            left: Box::new(left),
+            right: Box::new(right),
+            kind,
+            on,
+        },
+        columns,
+        span: at,
+    }
+}
+
+/// Left columns, then right columns with their clashes numbered.
+fn both_sides(left: &Relation, right: &Relation) -> Vec<Field> {
+    let mut columns = left.columns.clone();
+    let mut taken = Taken::new(columns.iter().map(|f| &*f.name));
+    for field in &right.columns {
+        let name: Arc<str> = if field.hidden {
+            field.name.clone()
+        } else {
+            taken.unique(&field.name).into()
+        };
+        columns.push(Field {
+            name,
+            ..field.clone()
+        });
+    }
+    columns
+}
+
+/// A join without the right side's keys.
+fn looked_up(
+    left: Relation,
+    right: Relation,
+    kind: JoinKind,
+    on: Vec<(Expr, Expr)>,
+    at: Span,
+) -> Relation {
+    let width = left.columns.len();
+    let keys: Vec<usize> = on
+        .iter()
+        .filter_map(|(_, b)| match &b.kind {
+            crate::resolved::ExprKind::Column(position) => Some(*position),
+            crate::resolved::ExprKind::Cast(inner) => match inner.kind {
+                crate::resolved::ExprKind::Column(position) => Some(position),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    let mut taken = Taken::new(left.columns.iter().map(|f| &*f.name));
+    let mut columns = left.columns.clone();
+    let mut positions: Vec<usize> = (0..width).collect();
+    for (position, field) in right.columns.iter().enumerate() {
+        if !keys.contains(&position) && !field.hidden {
+            columns.push(Field::new(taken.unique(&field.name), field.ty));
+            positions.push(width + position);
+        }
+    }
+    let exprs = positions
+        .iter()
+        .zip(&columns)
+        .map(|(position, f)| column(*position, f.ty, at))
+        .collect();
+    projected(joined(left, right, kind, on, at), exprs, columns, at)
+}
+
+/// A column of a union: its name there, and what it is called in the inputs.
+struct United {
+    output: String,
+    name: Arc<str>,
+    ty: ColumnType,
+}
+
+/// Every pair of name and type; a name with several types carries them.
+fn all_columns(inputs: &[(String, Relation)]) -> Vec<United> {
+    let mut names: Vec<(Arc<str>, Vec<ColumnType>)> = Vec::new();
+    let mut position_of = std::collections::HashMap::new();
+    for field in inputs
+        .iter()
+        .flat_map(|(_, r)| &r.columns)
+        .filter(|f| !f.hidden)
+    {
+        let position = *position_of.entry(field.name.clone()).or_insert_with(|| {
+            names.push((field.name.clone(), Vec::new()));
+            names.len() - 1
+        });
+        if let Some((_, types)) = names.get_mut(position)
+            && !types.contains(&field.ty)
+        {
+            types.push(field.ty);
+        }
+    }
+    let clashing = names.iter().filter(|(_, types)| types.len() == 1);
+    let mut taken = Taken::new(clashing.map(|(name, _)| &**name));
+    let mut out = Vec::new();
+    for (name, types) in &names {
+        for ty in types {
+            let output = if types.len() == 1 {
+                name.to_string()
+            } else {
+                taken.unique(&format!("{name}_{ty}"))
+            };
+            out.push(United {
+                output,
+                name: name.clone(),
+                ty: *ty,
+            });
+        }
+    }
+    out
+}
+
+/// The columns that every input has, of the same type.
+fn common_columns(inputs: &[(String, Relation)]) -> Vec<United> {
+    let everywhere = |f: &Field| {
+        inputs.iter().all(|(_, r)| {
+            r.columns
+                .iter()
+                .any(|g| !g.hidden && g.name == f.name && g.ty == f.ty)
+        })
+    };
+    let first = inputs.iter().take(1).flat_map(|(_, r)| &r.columns);
+    first
+        .filter(|f| !f.hidden && everywhere(f))
+        .map(|f| United {
+            output: f.name.to_string(),
+            name: f.name.clone(),
+            ty: f.ty,
+        })
+        .collect()
+}
+
+fn united(
+    inputs: Vec<(String, Relation)>,
+    columns: &[United],
+    source: Option<&str>,
+    at: Span,
+) -> Relation {
+    // The hidden column stays if every input has it.
+    let keeps_hidden = inputs
+        .iter()
+        .all(|(_, r)| r.columns.iter().any(|f| f.hidden));
+    let mut fields: Vec<Field> = Vec::new();
+    if let Some(name) = source {
+        fields.push(Field::new(name, ColumnType::String));
+    }
+    fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
+    let hidden = inputs
+        .iter()
+        .find_map(|(_, r)| r.columns.iter().find(|f| f.hidden).cloned())
+        .filter(|_| keeps_hidden);
+    fields.extend(hidden.clone());
+    let aligned = inputs
+        .into_iter()
+        .map(|(origin, relation)| {
+            let mut exprs = Vec::with_capacity(fields.len());
+            if source.is_some() {
+                exprs.push(Expr::literal(Value::String(origin.into()), at));
+            }
+            let by_name: std::collections::HashMap<&str, (usize, ColumnType)> = relation
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, f)| !f.hidden)
+                .map(|(position, f)| (&*f.name, (position, f.ty)))
+                .collect();
+            for wanted in columns {
+                exprs.push(match by_name.get(&*wanted.name) {
+                    Some((position, ty)) if *ty == wanted.ty => column(*position, *ty, at),
+                    _ => missing(wanted.ty, at),
+                });
+            }
+            if hidden.is_some()
+                && let Some(position) = relation.columns.iter().position(|f| f.hidden)
+            {
+                exprs.push(column(position, ColumnType::DateTime, at));
+            }
+            projected(relation, exprs, fields.clone(), at)
+        })
+        .collect();
+    Relation {
+        op: Op::Union { inputs: aligned },
+        columns: fields,
+        span: at,
+    }
+}

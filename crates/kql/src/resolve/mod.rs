@@ -1,0 +1,522 @@
+//! Syntax → [`Resolved`]: names bound, types known, shorthand spelled out.
+//!
+//! Recovery: what is wrong with one column does not hide what is wrong with the next; after an
+//! operator that cannot be understood the rest of its pipeline is not judged. A name whose
+//! definition failed is *poisoned*: using it is silent, the definition has been reported.
+//!
+//! Promises
+//! - `None` only beside at least one error; `Some` only without.
+//! - What a query spells out to is bounded (`limits::QUERY_…_MAX`), whatever its `let`s multiply.
+
+mod aggregate;
+mod calls;
+mod join;
+mod literals;
+mod membership;
+mod names;
+mod operations;
+mod scalar;
+mod tabular;
+mod types;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{ColumnType, Diagnostic, Span, Ticks, limits};
+
+use crate::codes;
+use crate::resolved::{Expr, ExprKind, Field, Relation, Render, Resolved, Set, SharedId};
+use crate::schema::SchemaSource;
+use crate::syntax::{Kind, Node, Syntax, span};
+
+/// Binds `syntax` against `schema`, with `now` for every `now()` and `ago()`.
+///
+/// Gives the query if nothing is wrong with it, and every finding, those of the syntax included.
+pub fn resolve(
+    syntax: &Syntax,
+    schema: &dyn SchemaSource,
+    now: Ticks,
+) -> (Option<Resolved>, Vec<Diagnostic>) {
+    let mut resolver = Resolver {
+        schema,
+        now,
+        diagnostics: syntax.diagnostics.clone(),
+        env: Vec::new(),
+        shared: Vec::new(),
+        render: None,
+        poisoned: BTreeSet::new(),
+        aggregates: None,
+        relations: 0,
+        expressions: 0,
+        calls: 0,
+        row_depth: 0,
+        wants_ingestion_time: wants_ingestion_time(&syntax.root()),
+    };
+    // A tree with errors has holes; judging names in it would blame the wrong thing.
+    let root = if syntax.diagnostics.is_empty() {
+        resolver.query(&syntax.root()).ok()
+    } else {
+        None
+    };
+    let Resolver {
+        shared,
+        render,
+        mut diagnostics,
+        ..
+    } = resolver;
+    diagnostics.truncate(limits::QUERY_DIAGNOSTICS_MAX);
+    let resolved = root
+        .filter(|_| diagnostics.is_empty())
+        .map(|root| Resolved {
+            root,
+            shared,
+            render,
+        });
+    (resolved, diagnostics)
+}
+
+/// `ingestion_time()` needs a hidden column along the pipeline; other queries do without.
+fn wants_ingestion_time(root: &Node) -> bool {
+    root.descendants_with_tokens()
+        .filter_map(|e| e.into_token())
+        .any(|t| t.text() == "ingestion_time")
+}
+
+/// Something is wrong and has been reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Broken;
+
+type Fallible<T> = Result<T, Broken>;
+
+/// What a name defined by `let` or a parameter stands for.
+#[derive(Clone, Debug)]
+enum Binding {
+    Scalar {
+        expr: Expr,
+        size: usize,
+        /// The row depth at which its columns are meant; `None` if it reads none.
+        row_depth: Option<usize>,
+    },
+    Table {
+        relation: Relation,
+        size: usize,
+    },
+    Function {
+        lambda: Node,
+        /// The definitions it sees: those before it.
+        env_len: usize,
+    },
+    Poisoned,
+}
+
+/// The columns an expression may name.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    columns: &'a [Field],
+}
+
+impl Row<'_> {
+    const NONE: Row<'static> = Row { columns: &[] };
+}
+
+struct Resolver<'a> {
+    schema: &'a dyn SchemaSource,
+    now: Ticks,
+    diagnostics: Vec<Diagnostic>,
+    env: Vec<(Arc<str>, Rc<Binding>)>,
+    shared: Vec<Relation>,
+    render: Option<Render>,
+    /// Columns whose definition failed.
+    poisoned: BTreeSet<String>,
+    /// Inside the aggregates of a `summarize`.
+    aggregates: Option<aggregate::Collector>,
+    relations: usize,
+    expressions: usize,
+    /// Functions being inlined, one in the other.
+    calls: usize,
+    row_depth: usize,
+    wants_ingestion_time: bool,
+}
+
+impl Resolver<'_> {
+    // Reporting.
+
+    fn error(&mut self, code: &str, span: Span, message: impl Into<String>) -> Broken {
+        self.report(Diagnostic::error(
+            code,
+            span,
+            message.into().replace(['\n', '\r'], " "),
+        ))
+    }
+
+    fn error_help(
+        &mut self,
+        code: &str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Broken {
+        let message = message.into().replace(['\n', '\r'], " ");
+        self.report(Diagnostic::error(code, span, message).with_help(help))
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) -> Broken {
+        // One definition used twice would be blamed twice.
+        if self.diagnostics.len() < limits::QUERY_DIAGNOSTICS_MAX
+            && !self.diagnostics.contains(&diagnostic)
+        {
+            self.diagnostics.push(diagnostic);
+        }
+        Broken
+    }
+
+    // Limits.
+
+    fn count_relations(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.relations += n;
+        if self.relations <= limits::QUERY_OPERATORS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the query spells out to more than {} operators",
+            limits::QUERY_OPERATORS_MAX
+        );
+        Err(self.error_help(
+            codes::TOO_LARGE,
+            span,
+            message,
+            "use a variable fewer times, or put its value into `materialize()`",
+        ))
+    }
+
+    fn count_expressions(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.expressions += n;
+        if self.expressions <= limits::QUERY_EXPRESSIONS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the query spells out to more than {} expressions",
+            limits::QUERY_EXPRESSIONS_MAX
+        );
+        Err(self.error(codes::TOO_LARGE, span, message))
+    }
+
+    fn check_depth(&mut self, depth: usize, span: Span) -> Fallible<()> {
+        if depth <= limits::QUERY_OPERATORS_DEPTH_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the query has more than {} operators one after the other",
+            limits::QUERY_OPERATORS_DEPTH_MAX
+        );
+        Err(self.error(codes::TOO_LARGE, span, message))
+    }
+
+    // Statements.
+
+    fn query(&mut self, root: &Node) -> Fallible<Relation> {
+        let mut result = None;
+        for statement in root.children() {
+            match statement.kind() {
+                Kind::Let => self.let_statement(&statement),
+                Kind::Query if result.is_some() => {
+                    let at = span(&statement);
+                    let _ = self.error_help(
+                        codes::MANY_QUERIES,
+                        at,
+                        "a text can hold one query only",
+                        "join the queries with `union`, or send them one by one",
+                    );
+                }
+                Kind::Query => result = Some(self.query_statement(&statement)),
+                Kind::OtherStatement => self.other_statement(&statement),
+                Kind::Command => {
+                    let at = span(&statement);
+                    let _ = self.error(
+                        codes::FORBIDDEN,
+                        Span::new(at.start, at.start + 1),
+                        "management commands are not part of hunting",
+                    );
+                }
+                _ => {}
+            }
+        }
+        let at = span(root);
+        result.unwrap_or_else(|| {
+            Err(self.error_help(
+                codes::EMPTY_QUERY,
+                Span::new(at.end, at.end),
+                "the text has no query",
+                "after the `let` statements, name a table",
+            ))
+        })
+    }
+
+    fn query_statement(&mut self, statement: &Node) -> Fallible<Relation> {
+        let Some(node) = statement.children().next() else {
+            return Err(Broken);
+        };
+        let relation = self.table(&node)?;
+        Ok(without_hidden(relation))
+    }
+
+    fn other_statement(&mut self, statement: &Node) {
+        let at = span(statement);
+        let word = first_word(statement);
+        // Options of the service's own engine change nothing that is visible here.
+        if word == "set" {
+            return;
+        }
+        let message = format!("the statement `{word}` is not supported yet");
+        let _ = self.error(codes::FORM_NOT_YET, at, message);
+    }
+
+    fn let_statement(&mut self, statement: &Node) {
+        let mut parts = statement.children();
+        let (Some(name_node), Some(value)) = (parts.next(), parts.next()) else {
+            return;
+        };
+        let at = span(&name_node);
+        let Ok(name) = self.declared(&name_node) else {
+            return;
+        };
+        if self.env.len() >= limits::QUERY_LETS_MAX {
+            let message = format!(
+                "the query has more than {} variables",
+                limits::QUERY_LETS_MAX
+            );
+            let _ = self.error(codes::MANY_LETS, at, message);
+            return;
+        }
+        let binding = self.let_value(&value).unwrap_or(Binding::Poisoned);
+        self.env.push((name.as_str().into(), Rc::new(binding)));
+    }
+
+    fn let_value(&mut self, value: &Node) -> Fallible<Binding> {
+        if value.kind() == Kind::Lambda {
+            return Ok(Binding::Function {
+                lambda: value.clone(),
+                env_len: self.env.len(),
+            });
+        }
+        if self.is_tabular(value) {
+            let relation = self.table(value)?;
+            return Ok(self.table_binding(relation));
+        }
+        let expr = self.expr(value, Row::NONE)?;
+        Ok(scalar_binding(expr, None))
+    }
+
+    fn table_binding(&self, relation: Relation) -> Binding {
+        let (size, _) = measure(&relation);
+        Binding::Table { relation, size }
+    }
+
+    fn lookup(&self, name: &str) -> Option<Rc<Binding>> {
+        self.env
+            .iter()
+            .rev()
+            .find(|(known, _)| &**known == name)
+            .map(|(_, binding)| binding.clone())
+    }
+
+    /// Whether an expression is a table, judged by its shape and the names in it.
+    fn is_tabular(&self, node: &Node) -> bool {
+        match node.kind() {
+            Kind::Pipeline | Kind::DataTable | Kind::ExternalData => true,
+            Kind::Paren => node
+                .children()
+                .next()
+                .is_some_and(|inner| self.is_tabular(&inner)),
+            Kind::Name | Kind::BracketName => {
+                let name = plain_name(node);
+                match self.lookup(&name).as_deref() {
+                    Some(Binding::Table { .. }) => true,
+                    Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
+                    Some(Binding::Scalar { .. } | Binding::Poisoned) => false,
+                    None => self.schema.table(&name).is_some(),
+                }
+            }
+            Kind::Call => {
+                let name = call_name(node);
+                match self.lookup(&name).as_deref() {
+                    Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
+                    _ => matches!(name.as_str(), "materialize" | "table" | "view"),
+                }
+            }
+            _ => false,
+        }
+    }
+
+    fn is_tabular_function(&self, lambda: &Node) -> bool {
+        let Some(body) = child(lambda, Kind::Body) else {
+            return false;
+        };
+        let Some(last) = body.children().filter(|c| c.kind() == Kind::Query).last() else {
+            return false;
+        };
+        let Some(value) = last.children().next() else {
+            return false;
+        };
+        if value.kind() == Kind::Name {
+            let name = plain_name(&value);
+            let is_let = body
+                .children()
+                .filter(|c| c.kind() == Kind::Let)
+                .find(|c| c.children().next().is_some_and(|n| plain_name(&n) == name))
+                .and_then(|c| c.children().nth(1));
+            if let Some(definition) = is_let {
+                return definition.kind() != Kind::Name && self.is_tabular(&definition);
+            }
+            let params = child(lambda, Kind::Params);
+            let is_param = params.into_iter().flat_map(|p| p.children()).any(|p| {
+                p.children().next().is_some_and(|n| plain_name(&n) == name)
+                    && child(&p, Kind::ColumnDecls).is_some()
+            });
+            if is_param {
+                return true;
+            }
+        }
+        self.is_tabular(&value)
+    }
+}
+
+fn scalar_binding(expr: Expr, row_depth: Option<usize>) -> Binding {
+    let (size, reads_row) = weigh(&expr);
+    Binding::Scalar {
+        expr,
+        size,
+        row_depth: row_depth.filter(|_| reads_row),
+    }
+}
+
+/// Size and depth of a relation, without recursion.
+fn measure(relation: &Relation) -> (usize, usize) {
+    let (mut size, mut depth) = (0, 0);
+    let mut open = vec![(relation, 1)];
+    while let Some((relation, level)) = open.pop() {
+        size += 1;
+        depth = depth.max(level);
+        open.extend(
+            relation
+                .inputs()
+                .into_iter()
+                .map(|input| (input, level + 1)),
+        );
+    }
+    (size, depth)
+}
+
+/// Size of an expression and whether it reads a column, without recursion.
+fn weigh(expr: &Expr) -> (usize, bool) {
+    let (mut size, mut reads_row) = (0, false);
+    let mut open = vec![expr];
+    while let Some(expr) = open.pop() {
+        size += 1;
+        match &expr.kind {
+            ExprKind::Column(_) => reads_row = true,
+            ExprKind::Literal(_) | ExprKind::ToScalar(SharedId(_)) => {}
+            ExprKind::Call { args, .. } => open.extend(args),
+            ExprKind::Cast(inner) => open.push(inner),
+            ExprKind::Path { base, key } => {
+                open.push(base);
+                if let crate::resolved::PathKey::Computed(key) = key {
+                    open.push(key);
+                }
+            }
+            ExprKind::Member { value, set, .. } => {
+                open.push(value);
+                match set {
+                    Set::Exprs(exprs) => open.extend(exprs),
+                    Set::Array(array) => open.push(array),
+                    Set::Shared(_) => {}
+                }
+            }
+        }
+    }
+    (size, reads_row)
+}
+
+/// Drops the columns that only `ingestion_time()` reads.
+fn without_hidden(relation: Relation) -> Relation {
+    if relation.columns.iter().all(|f| !f.hidden) {
+        return relation;
+    }
+    let at = relation.span;
+    let kept: Vec<(usize, Field)> = relation
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.hidden)
+        .map(|(position, f)| (position, f.clone()))
+        .collect();
+    let exprs = kept
+        .iter()
+        .map(|(position, f)| column(*position, f.ty, at))
+        .collect();
+    Relation {
+        op: crate::resolved::Op::Project {
+            input: Box::new(relation),
+            exprs,
+        },
+        columns: kept.into_iter().map(|(_, f)| f).collect(),
+        span: at,
+    }
+}
+
+fn column(position: usize, ty: ColumnType, span: Span) -> Expr {
+    Expr {
+        kind: ExprKind::Column(position),
+        ty,
+        span,
+    }
+}
+
+// Reading the tree.
+
+fn child(node: &Node, kind: Kind) -> Option<Node> {
+    node.children().find(|c| c.kind() == kind)
+}
+
+fn first_word(node: &Node) -> String {
+    words(node).into_iter().next().unwrap_or_default()
+}
+
+/// The texts of the tokens that stand directly in `node`, blanks aside.
+fn words(node: &Node) -> Vec<String> {
+    node.children_with_tokens()
+        .filter_map(|e| e.into_token())
+        .filter(|t| t.kind().matters())
+        .map(|t| t.text().to_owned())
+        .collect()
+}
+
+/// The name that a [`Kind::Name`] or [`Kind::BracketName`] says; a bad escape stays as it is.
+fn plain_name(node: &Node) -> String {
+    let token = node
+        .children_with_tokens()
+        .filter_map(|e| e.into_token())
+        .find(|t| matches!(t.kind(), Kind::Word | Kind::String | Kind::Integer));
+    token.map_or_else(String::new, |t| match t.kind() {
+        Kind::String => literals::string(t.text()).unwrap_or_else(|_| t.text().to_owned()),
+        _ => t.text().to_owned(),
+    })
+}
+
+fn call_name(node: &Node) -> String {
+    node.children()
+        .next()
+        .map_or_else(String::new, |n| plain_name(&n))
+}
+
+impl Resolver<'_> {
+    /// The name that a declaration gives.
+    fn declared(&mut self, node: &Node) -> Fallible<String> {
+        let name = plain_name(node);
+        if name.is_empty() {
+            return Err(self.error(codes::EXPECTED, span(node), "a name cannot be empty"));
+        }
+        Ok(name)
+    }
+}

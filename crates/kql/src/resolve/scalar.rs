@@ -1,0 +1,308 @@
+//! Scalar expressions: names, literals, access, and the way to calls and operations.
+
+use model::ColumnType;
+
+use super::{Binding, Broken, Fallible, Resolver, Row, call_name, column, plain_name};
+use crate::codes;
+use crate::resolved::{Expr, ExprKind, PathKey, Value};
+use crate::suggest;
+use crate::syntax::{Kind, Node, span};
+
+/// The columns that every table has and no query may name.
+const HIDDEN: &[&str] = &[
+    "_row_id",
+    "_ingested_at",
+    "_service",
+    "_source",
+    "_source_fields",
+];
+
+impl Resolver<'_> {
+    /// A scalar expression over `row`.
+    pub(super) fn expr(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let at = span(node);
+        self.count_expressions(1, at)?;
+        match node.kind() {
+            Kind::Name | Kind::BracketName => self.name(node, row),
+            Kind::Literal => self.literal(node),
+            Kind::DynamicLiteral => match super::literals::dynamic(node) {
+                Ok(value) => Ok(Expr::literal(value, at)),
+                Err(message) => Err(self.error(codes::BAD_LITERAL, at, message)),
+            },
+            Kind::Paren => self.inner(node, row),
+            Kind::Chain => self.chain(node, row),
+            Kind::Unary => self.unary(node, row),
+            Kind::Path => self.path(node, row),
+            Kind::Call => self.call(node, row),
+            Kind::All => Err(self.error(codes::EXPECTED, at, "`*` cannot stand here")),
+            Kind::Pipeline | Kind::DataTable | Kind::ExternalData => Err(self.error_help(
+                codes::NOT_A_SCALAR,
+                at,
+                "a table stands where a scalar is wanted",
+                "take one value of it with `toscalar()`",
+            )),
+            Kind::Named => {
+                Err(self.error(codes::EXPECTED, at, "a named argument cannot stand here"))
+            }
+            Kind::TypeOf => Err(self.error(codes::EXPECTED, at, "`typeof()` cannot stand here")),
+            _ => Err(self.error(codes::EXPECTED, at, "expected an expression")),
+        }
+    }
+
+    fn inner(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let Some(inner) = node.children().next() else {
+            return Err(Broken);
+        };
+        let expr = self.expr(&inner, row)?;
+        Ok(Expr {
+            span: span(node),
+            ..expr
+        })
+    }
+
+    pub(super) fn literal(&mut self, node: &Node) -> Fallible<Expr> {
+        let at = span(node);
+        match super::literals::literal(node) {
+            Ok(value) => Ok(Expr::literal(value, at)),
+            Err(message) if message.starts_with("unknown escape") => Err(self.error_help(
+                codes::BAD_LITERAL,
+                at,
+                message,
+                "double the backslash, or write the string as `@\"…\"`",
+            )),
+            Err(message) => Err(self.error(codes::BAD_LITERAL, at, message)),
+        }
+    }
+
+    fn name(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let name = plain_name(node);
+        let at = span(node);
+        if let Some(position) = find_column(row, &name) {
+            let ty = row
+                .columns
+                .get(position)
+                .map_or(ColumnType::String, |f| f.ty);
+            return Ok(column(position, ty, at));
+        }
+        if let Some(binding) = self.lookup(&name) {
+            return self.bound(&name, &binding, at);
+        }
+        if let Some(collector) = &self.aggregates
+            && collector.has_column(&name)
+        {
+            return Err(self.error_help(
+                codes::NOT_AGGREGATED,
+                at,
+                format!("column `{name}` stands outside of an aggregate"),
+                "put it after `by`, or into an aggregate such as `take_any()`",
+            ));
+        }
+        Err(self.unknown_name(&name, at, row))
+    }
+
+    fn bound(&mut self, name: &str, binding: &Binding, at: model::Span) -> Fallible<Expr> {
+        match binding {
+            Binding::Scalar {
+                expr,
+                size,
+                row_depth,
+            } => {
+                self.count_expressions(*size, at)?;
+                if row_depth.is_some_and(|depth| depth != self.row_depth) {
+                    return Err(self.error(
+                        codes::FORM_NOT_YET,
+                        at,
+                        format!(
+                            "`{name}` depends on a row of another query, which is not supported yet"
+                        ),
+                    ));
+                }
+                Ok(Expr {
+                    span: at,
+                    ..expr.clone()
+                })
+            }
+            Binding::Table { .. } => Err(self.error_help(
+                codes::NOT_A_SCALAR,
+                at,
+                format!("`{name}` is a table, and a scalar is wanted"),
+                "take one value of it with `toscalar()`",
+            )),
+            Binding::Function { .. } => Err(self.error_help(
+                codes::NOT_A_SCALAR,
+                at,
+                format!("`{name}` is a function, and a scalar is wanted"),
+                format!("call it: `{name}(…)`"),
+            )),
+            Binding::Poisoned => Err(Broken),
+        }
+    }
+
+    /// Reports a name that nothing here has, unless its definition was reported already.
+    pub(super) fn unknown_name(&mut self, name: &str, at: model::Span, row: Row<'_>) -> Broken {
+        if self.poisoned.contains(name) {
+            return Broken;
+        }
+        if HIDDEN.contains(&name) {
+            return self.error(
+                codes::HIDDEN_COLUMN,
+                at,
+                format!("column `{name}` cannot be named in a query"),
+            );
+        }
+        let collected: Vec<String> = self
+            .aggregates
+            .as_ref()
+            .map(|c| c.column_names())
+            .unwrap_or_default();
+        let visible = row.columns.iter().filter(|f| !f.hidden).map(|f| &*f.name);
+        let similar = suggest::similar(
+            name,
+            visible
+                .chain(collected.iter().map(String::as_str))
+                .chain(self.env.iter().map(|(known, _)| &**known)),
+        );
+        let has_columns = !row.columns.is_empty() || !collected.is_empty();
+        let (code, what) = if has_columns {
+            (codes::UNKNOWN_COLUMN, "column")
+        } else {
+            (codes::UNKNOWN_NAME, "name")
+        };
+        let message = format!("unknown {what} `{name}`");
+        match similar {
+            Some(similar) => self.error_help(
+                code,
+                at,
+                message,
+                format!("a {what} with a similar name exists: `{similar}`"),
+            ),
+            None => self.error(code, at, message),
+        }
+    }
+
+    fn unary(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let at = span(node);
+        let Some(inner) = node.children().next() else {
+            return Err(Broken);
+        };
+        let expr = self.expr(&inner, row)?;
+        if super::first_word(node) == "+" {
+            return Ok(Expr { span: at, ..expr });
+        }
+        self.negate(expr, at)
+    }
+
+    fn path(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let mut parts = node.children();
+        let Some(base_node) = parts.next() else {
+            return Err(Broken);
+        };
+        let name = plain_name(&base_node);
+        if base_node.kind() == Kind::Name && matches!(name.as_str(), "$left" | "$right") {
+            return Err(self.error_help(
+                codes::UNKNOWN_NAME,
+                span(&base_node),
+                format!("`{name}` stands outside of a join's condition"),
+                "write the column's name alone",
+            ));
+        }
+        if base_node.kind() == Kind::Call
+            && matches!(
+                call_name(&base_node).as_str(),
+                "cluster" | "database" | "workspace" | "app"
+            )
+        {
+            return Err(self.error(
+                codes::FORBIDDEN,
+                span(node),
+                "a query reads the tables of its own tenant only",
+            ));
+        }
+        let mut base = self.expr(&base_node, row)?;
+        for part in parts {
+            let at = span(&part).cover(base.span);
+            base = self.as_parts(base)?;
+            let key = self.path_key(&part, row)?;
+            base = Expr {
+                kind: ExprKind::Path {
+                    base: Box::new(base),
+                    key,
+                },
+                ty: ColumnType::Dynamic,
+                span: at,
+            };
+        }
+        Ok(base)
+    }
+
+    /// `base` as something that has parts.
+    fn as_parts(&mut self, base: Expr) -> Fallible<Expr> {
+        match base.ty {
+            ColumnType::Dynamic => Ok(base),
+            ColumnType::String => {
+                let at = base.span;
+                Err(self.error_help(
+                    codes::NOT_DYNAMIC,
+                    at,
+                    "a string has no parts",
+                    "read it as JSON first: `parse_json(…)`",
+                ))
+            }
+            ty => {
+                let at = base.span;
+                Err(self.error(
+                    codes::NOT_DYNAMIC,
+                    at,
+                    format!("a value of type `{ty}` has no parts"),
+                ))
+            }
+        }
+    }
+
+    fn path_key(&mut self, part: &Node, row: Row<'_>) -> Fallible<PathKey> {
+        let Some(key) = part.children().next() else {
+            return Err(Broken);
+        };
+        if part.kind() == Kind::Member && matches!(key.kind(), Kind::Name | Kind::BracketName) {
+            return Ok(PathKey::Property(plain_name(&key).into()));
+        }
+        if part.kind() == Kind::Member && key.kind() == Kind::Call {
+            let message = format!("`{}` cannot be called on a value", call_name(&key));
+            return Err(self.error(codes::UNKNOWN_FUNCTION, span(&key), message));
+        }
+        // The key is a scalar of its own: an aggregate inside of it would belong to nothing.
+        let expr = self.expr(&key, row)?;
+        Ok(match (&expr.kind, expr.ty) {
+            (ExprKind::Literal(Value::String(name)), _) => PathKey::Property(name.clone()),
+            (ExprKind::Literal(Value::Long(n)), _) => PathKey::Index(*n),
+            (_, ColumnType::String | ColumnType::Long) => PathKey::Computed(Box::new(expr)),
+            (_, ColumnType::Int) => {
+                PathKey::Computed(Box::new(super::types::cast(expr, ColumnType::Long)))
+            }
+            (_, ColumnType::Dynamic) => {
+                PathKey::Computed(Box::new(super::types::cast(expr, ColumnType::String)))
+            }
+            (_, ty) => {
+                return Err(self.error(
+                    codes::TYPE_MISMATCH,
+                    expr.span,
+                    format!("a value of type `{ty}` cannot be a key"),
+                ));
+            }
+        })
+    }
+}
+
+/// The position of a visible column; `TimeGenerated` is another name of `Timestamp`.
+pub(super) fn find_column(row: Row<'_>, name: &str) -> Option<usize> {
+    let exact = |wanted: &str| {
+        row.columns
+            .iter()
+            .position(|f| !f.hidden && &*f.name == wanted)
+    };
+    exact(name).or_else(|| {
+        (name == model::schema::TIME_ALIAS)
+            .then(|| exact("Timestamp"))
+            .flatten()
+    })
+}

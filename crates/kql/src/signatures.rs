@@ -1,0 +1,139 @@
+//! Signatures as the function table writes them, read once.
+//!
+//! Kinds of parameters: a type's name (numbers widen; a `dynamic` is converted), and
+//! `any` · `text` any scalar, made a string · `stringish` a string or dynamic, made a string ·
+//! `regex` a string, checked if it is a literal · `integer` · `number` · `summable` number, timespan
+//! or datetime · `orderable` and `notdynamic` all but dynamic · `array` a dynamic · `common` all of
+//! one type · `type` a `typeof(…)` · `table`.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use model::ColumnType;
+
+use crate::functions;
+
+/// What a parameter accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Accepts {
+    Type(ColumnType),
+    Any,
+    Text,
+    Stringish,
+    Regex,
+    Integer,
+    Number,
+    Summable,
+    Orderable,
+    NotDynamic,
+    Array,
+    Common,
+    TypeName,
+    Table,
+}
+
+/// How often a parameter stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Times {
+    Once,
+    Maybe,
+    Many,
+    SomeTimes,
+}
+
+/// What comes out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gives {
+    Type(ColumnType),
+    /// As the first argument.
+    First,
+    /// The widest of the numbers.
+    Widest,
+    /// The common type of the `common` arguments.
+    Common,
+    /// What `typeof(…)` names.
+    TypeName,
+    /// As the first argument, `int` made `long`.
+    Promoted,
+    /// `real`, or as the first argument if that is no integer.
+    Mean,
+    /// Several columns.
+    Row,
+    Any,
+}
+
+/// One way to call a function.
+#[derive(Clone, Debug)]
+pub(crate) struct Signature {
+    pub(crate) params: Vec<(Accepts, Times)>,
+    pub(crate) gives: Gives,
+}
+
+/// The signatures of a row of the table.
+pub(crate) fn of(function: &functions::Function) -> &'static [Signature] {
+    static ALL: LazyLock<HashMap<&'static str, Vec<Signature>>> = LazyLock::new(|| {
+        // A row that does not read would be left out; a test reads them all.
+        functions::all()
+            .map(|f| {
+                (
+                    f.name,
+                    f.signatures.iter().filter_map(|s| read(s)).collect(),
+                )
+            })
+            .collect()
+    });
+    ALL.get(function.name).map_or(&[], Vec::as_slice)
+}
+
+/// Reads `(name: kind?, …) -> result`.
+pub(crate) fn read(text: &str) -> Option<Signature> {
+    let (params, gives) = text.split_once(") -> ")?;
+    let params = params
+        .strip_prefix('(')?
+        .split(", ")
+        .filter(|p| !p.is_empty())
+        .map(read_param)
+        .collect::<Option<Vec<_>>>()?;
+    let gives = match gives {
+        "arg1" => Gives::First,
+        "widest" => Gives::Widest,
+        "common" => Gives::Common,
+        "type" => Gives::TypeName,
+        "promoted" => Gives::Promoted,
+        "mean" => Gives::Mean,
+        "row" => Gives::Row,
+        "any" => Gives::Any,
+        name => Gives::Type(ColumnType::parse(name)?),
+    };
+    Some(Signature { params, gives })
+}
+
+fn read_param(text: &str) -> Option<(Accepts, Times)> {
+    let (_, kind) = text.split_once(": ")?;
+    let (kind, times) = if let Some(kind) = kind.strip_suffix('?') {
+        (kind, Times::Maybe)
+    } else if let Some(kind) = kind.strip_suffix('*') {
+        (kind, Times::Many)
+    } else if let Some(kind) = kind.strip_suffix('+') {
+        (kind, Times::SomeTimes)
+    } else {
+        (kind, Times::Once)
+    };
+    let accepts = match kind {
+        "any" => Accepts::Any,
+        "text" => Accepts::Text,
+        "stringish" => Accepts::Stringish,
+        "regex" => Accepts::Regex,
+        "integer" => Accepts::Integer,
+        "number" => Accepts::Number,
+        "summable" => Accepts::Summable,
+        "orderable" => Accepts::Orderable,
+        "notdynamic" => Accepts::NotDynamic,
+        "array" => Accepts::Array,
+        "common" => Accepts::Common,
+        "type" => Accepts::TypeName,
+        "table" => Accepts::Table,
+        name => Accepts::Type(ColumnType::parse(name)?),
+    };
+    Some((accepts, times))
+}
