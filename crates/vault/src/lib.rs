@@ -19,6 +19,7 @@
 //! where [`ring::Protection`] opens the ring.
 
 mod codec;
+pub mod envelope;
 mod error;
 pub mod frame;
 mod key_table;

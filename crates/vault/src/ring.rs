@@ -207,6 +207,10 @@ impl Vault {
         &self.geography
     }
 
+    pub(crate) fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
     /// Whether the keys end with the process.
     pub fn is_ephemeral(&self) -> bool {
         self.home

@@ -31,6 +31,11 @@ impl SigningKey {
         Self(ed25519_dalek::SigningKey::from_bytes(seed.expose()))
     }
 
+    /// The private half as a scalar, for key agreement.
+    pub(crate) fn scalar(&self) -> [u8; 32] {
+        self.0.to_scalar_bytes()
+    }
+
     /// Writes a fresh operator key to a new file, sealed by `protection`.
     pub fn create_file(
         disk: &dyn Disk,

@@ -290,3 +290,25 @@ fn nothing_secret_prints() {
     assert_eq!(format!("{vault:?}"), "Vault(eu)");
     assert_eq!(format!("{:?}", raw(1)), "RawKey(…)");
 }
+
+#[test]
+fn an_envelope_opens_only_for_its_recipient_and_context() {
+    let random = Arc::new(SeededRandom::new(1));
+    let eu = Vault::ephemeral(region("eu"), geography("EU"), random.clone());
+    let us = Vault::ephemeral(
+        region("us"),
+        geography("US"),
+        Arc::new(SeededRandom::new(2)),
+    );
+    let context = Fields::new("link").with(b"tenant");
+    let sealed = crate::envelope::seal_to(&eu.public_key(), &context, b"secret", &*random).unwrap();
+    assert_eq!(eu.open_envelope(&context, &sealed).unwrap(), b"secret");
+    assert!(us.open_envelope(&context, &sealed).is_err());
+    assert!(eu.open_envelope(&Fields::new("link"), &sealed).is_err());
+    for at in 0..sealed.len() {
+        let mut damaged = sealed.clone();
+        damaged[at] ^= 1;
+        assert!(eu.open_envelope(&context, &damaged).is_err(), "byte {at}");
+    }
+    assert!(eu.open_envelope(&context, &sealed[..20]).is_err());
+}
