@@ -91,7 +91,8 @@ impl SimDisk {
         self.state().faults.free = bytes;
     }
 
-    /// After `operations` more changes (appends, syncs, names) everything fails until the crash.
+    /// After `operations` more changes (appends, syncs, names) everything fails, until [`Self::crash`]
+    /// or, as after the kill of a process that leaves the cache as it is, [`Self::clear_faults`].
     pub fn cut_power_after(&self, operations: u64) {
         self.state().faults.power_in = Some(operations);
     }
@@ -160,8 +161,6 @@ impl State {
     }
 
     fn sync_fault(&mut self) -> io::Result<()> {
-        self.syncs += 1;
-        self.spend_power()?;
         if due(&mut self.faults.sync_in) {
             return Err(fault("injected sync failure"));
         }
@@ -248,6 +247,8 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.image.list(path)?;
+        state.syncs += 1;
+        state.spend_power()?;
         state.sync_fault()?;
         state.image.sync_dir(path)
     }
@@ -295,6 +296,8 @@ impl DiskFile for SimFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
+        state.syncs += 1;
+        state.spend_power()?;
         let failed = state.sync_fault();
         let file = state.image.inode_mut(self.inode)?;
         file.sync(failed.is_err());

@@ -278,6 +278,19 @@ impl Log {
         Ok(())
     }
 
+    /// Makes the stream's next number greater than `last`, which the caller has seen elsewhere: without
+    /// it, a log whose files were lost would give numbers again that the caller takes for old ones.
+    /// If files are there, later recoveries report the numbers in between as [`crate::Damage::Gap`].
+    pub fn raise(&mut self, stream: StreamId, last: u64) -> Result<(), Error> {
+        self.check_idle()?;
+        if last > self.last_sequence(stream) {
+            self.check_room_for_stream()?;
+            self.forgotten.remove(&stream);
+            self.streams.insert(stream, last);
+        }
+        Ok(())
+    }
+
     /// Bytes that wait for the next commit.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.buffer.len()

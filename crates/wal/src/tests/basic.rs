@@ -7,7 +7,7 @@ use ::model::Disk as _;
 use testkit::{SeededRandom, SimDisk, check_matches};
 
 use super::{DIR, append, complaints, frames, open, read, recovery, small, stream, write};
-use crate::{Error, Log, LogSegmentId, Options};
+use crate::{Damage, Error, Log, LogSegmentId, Options, Recovered};
 
 fn new_log() -> (SimDisk, SeededRandom, Log) {
     let (disk, random) = (SimDisk::new(), SeededRandom::new(1));
@@ -221,6 +221,28 @@ fn restarts_without_frames_make_no_files() {
         open(&disk, &random, small());
     }
     assert_eq!(disk.list(Path::new(DIR)).unwrap().len(), 1);
+}
+
+#[test]
+fn numbers_seen_elsewhere_are_not_given_again() {
+    let (disk, random, mut log) = new_log();
+    log.raise(stream(1), 57).unwrap();
+    log.raise(stream(1), 5).unwrap();
+    let place = write(&mut log, 1, b"x");
+    assert_eq!(place.sequence, 58);
+    assert_eq!(complaints(&read(&disk, small())), vec![]);
+
+    let mut log = open(&disk, &random, small());
+    log.raise(stream(1), 60).unwrap();
+    assert_eq!(write(&mut log, 1, b"y").sequence, 61);
+    let gap = Damage::Gap {
+        stream: stream(1),
+        from: 59,
+        to: 60,
+    };
+    assert_eq!(complaints(&read(&disk, small())), [Recovered::Damage(gap)]);
+    log.remove_through(place.segment).unwrap();
+    assert_eq!(complaints(&read(&disk, small())), vec![]);
 }
 
 #[test]

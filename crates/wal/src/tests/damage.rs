@@ -305,7 +305,12 @@ fn a_payload_that_quotes_a_frame_is_not_taken_for_one() {
         from: 1,
         to: 1,
     };
-    assert!(damage(&found).contains(&gap));
+    let region = Damage::Region {
+        segment: second.segment,
+        offset: second.offset,
+        bytes: third.offset - second.offset,
+    };
+    assert_eq!(damage(&found), vec![region, gap]);
 }
 
 #[test]
@@ -323,7 +328,8 @@ fn a_frame_moved_to_another_file_does_not_verify() {
     }
     let found = read(&disk, small());
     assert_eq!(frames(&found).len(), written.len() - 1);
-    assert_ne!(damage(&found), vec![]);
+    let region = |d: &Damage| matches!(d, Damage::Region { offset, .. } if *offset == at);
+    assert!(damage(&found).iter().any(region), "{:?}", damage(&found));
 }
 
 #[test]

@@ -170,6 +170,26 @@ fn power_may_go_at_every_step() {
     }
 }
 
+#[test]
+fn what_a_killed_process_left_in_the_cache_is_made_durable_before_it_is_handed_out() {
+    let mut unacknowledged = 0;
+    for steps in 0..60 {
+        let (disk, random) = (SimDisk::new(), SeededRandom::new(steps));
+        disk.cut_power_after(steps);
+        let acknowledged = run_until_dark(&disk, &random);
+        disk.clear_faults();
+        let found = read(&disk, small());
+        assert_eq!(complaints(&found), vec![], "step {steps}");
+        unacknowledged += frames(&found).len().saturating_sub(acknowledged.len());
+        for seed in 0..12 {
+            let disk = disk.copy();
+            disk.crash(seed);
+            assert_eq!(read(&disk, small()), found, "step {steps}, seed {seed}");
+        }
+    }
+    assert!(unacknowledged > 10, "{unacknowledged}");
+}
+
 /// Writes, removes and rotates until an operation fails; gives what was acknowledged and not removed.
 fn run_until_dark(disk: &SimDisk, random: &SeededRandom) -> Vec<FrameRef> {
     let mut acknowledged = Vec::new();

@@ -30,6 +30,8 @@ struct Run {
     random: SeededRandom,
     known: Known,
     tally: Tally,
+    /// The armed fault is a stop of the process or of the machine: no sync has failed.
+    stopping: bool,
 }
 
 /// What happened, so that a run in which nothing happens is noticed.
@@ -54,6 +56,7 @@ fn acknowledged_frames_survive_everything() {
             random: SeededRandom::new(seed.wrapping_add(n)),
             known: Known::default(),
             tally,
+            stopping: false,
         };
         // Named when an assertion in it fails.
         eprintln!("run {n}: BAILIWICK_SEED={}", seed.wrapping_add(n));
@@ -98,7 +101,8 @@ impl Run {
             if !alive {
                 // A process that is killed leaves the cache as it is; a machine that stops does not.
                 // After a failed sync on a full disk only the latter is honest (see `Log::poison`).
-                let crash = log.is_poisoned() || self.random.chance(70);
+                let failed = log.is_poisoned() && !self.stopping;
+                let crash = failed || self.random.chance(50);
                 log = self.restart(crash);
             }
         }
@@ -139,14 +143,20 @@ impl Run {
     }
 
     fn arm(&mut self) {
-        match self.random.below(40) {
-            0 => self.disk.fail_sync(1 + self.random.below(4)),
+        let fault = self.random.below(40);
+        self.stopping |= (5..=7).contains(&fault);
+        if self.stopping {
+            // After a failed sync only a crash is honest, so none may strike before the stop.
+            self.disk.fail_sync(u64::MAX);
+        }
+        match fault {
+            0 if !self.stopping => self.disk.fail_sync(1 + self.random.below(4)),
             1 => {
                 let keep = self.random.index(500);
                 self.disk.fail_write(1 + self.random.below(3), keep);
             }
             2..=4 => self.disk.set_free(Some(self.random.below(2_000))),
-            5 => self.disk.cut_power_after(self.random.below(6)),
+            5..=7 => self.disk.cut_power_after(self.random.below(9)),
             _ => {}
         }
     }
@@ -178,6 +188,7 @@ impl Run {
             self.tally.crashes += 1;
         }
         self.disk.clear_faults();
+        self.stopping = false;
         let first: Vec<Recovered> = self.recover();
         assert_eq!(first, self.recover(), "a second recovery finds the same");
         self.check(first);
