@@ -1,10 +1,33 @@
-//! Hunting: a resolved query becomes a DataFusion plan over snapshots, runs within limits, and gives
-//! columns and rows.
+//! Hunting: a query's text becomes a plan over snapshots, runs within limits, and gives rows.
+//!
+//! [`prepare`] reads and checks the text; [`Engine::run`] lowers it to a DataFusion plan over
+//! [`TableRows`] and collects a [`HuntResult`]; [`encode`] writes it. This is the only crate that
+//! names DataFusion.
+//!
+//! Promises
+//! - The language's semantics are Kusto's: nulls, case, wrapping, ticks (`spec/kql`).
+//! - No plaintext is written: temporary files only through the factory that the caller gives.
+//! - Limits, cancellation and panics concern one query only.
+
 mod aggregates;
+pub mod encode;
+mod engine;
 mod error;
 mod json;
 mod kernels;
 mod lower;
 mod nodes;
 mod planner;
+mod prepare;
+mod result;
 mod scan;
+
+pub use engine::{Engine, Limits, Settings};
+pub use error::Error;
+pub use kernels::args::{Cell, Guard as Cancel};
+pub use prepare::{Prepared, prepare};
+pub use result::{HuntResult, Notice, ResultBatch, Stats};
+pub use scan::{Segment, TableRows};
+
+#[cfg(test)]
+mod tests;

@@ -13,22 +13,41 @@ use datafusion::arrow::array::{
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::ColumnarValue;
 use model::ColumnType;
+use tokio::sync::Notify;
 
 use crate::json::{self, Json};
 
-/// The switch that stops a query's kernels.
+/// The switch that stops one query. Clones are the same switch.
 #[derive(Clone, Debug, Default)]
-pub struct Guard(Arc<AtomicBool>);
+pub struct Guard(Arc<Switch>);
+
+#[derive(Debug, Default)]
+struct Switch {
+    stopped: AtomicBool,
+    waiting: Notify,
+}
 
 impl Guard {
     /// Stops everything that looks at this guard.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.stopped.store(true, Ordering::SeqCst);
+        self.0.waiting.notify_waiters();
     }
 
     /// Whether the query was stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Returns once the query is stopped.
+    pub(crate) async fn cancelled(&self) {
+        loop {
+            let notified = self.0.waiting.notified();
+            if self.0.stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            notified.await;
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -62,16 +81,24 @@ enum Values {
 
 /// One value of any type.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Cell<'a> {
+pub enum Cell<'a> {
+    /// Nothing; never of a string.
     Null,
+    /// A bool.
     Bool(bool),
+    /// An int or a long.
     Long(i64),
+    /// A real.
     Real(f64),
+    /// A string.
     Text(&'a str),
+    /// A guid in lower case, `8-4-4-4-12`.
     Guid(&'a str),
+    /// An instant in ticks since the year 1.
     DateTime(i64),
+    /// A duration in ticks.
     TimeSpan(i64),
-    /// JSON text.
+    /// A dynamic, as JSON text.
     Dynamic(&'a str),
 }
 

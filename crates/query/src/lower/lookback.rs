@@ -23,6 +23,10 @@ impl SourceIds {
         self.0 += 1;
         self.0 - 1
     }
+
+    pub(crate) fn skip(&mut self, sources: usize) {
+        self.0 += sources;
+    }
 }
 
 /// The sources of the query, shared relations first, that no filter restricts in time.
@@ -43,6 +47,12 @@ pub(crate) fn unrestricted(
     }
     walk.relation(&resolved.root);
     walk.timed.difference(&walk.restricted).copied().collect()
+}
+
+/// How many sources a relation has.
+pub(crate) fn count(relation: &Relation) -> usize {
+    let here = usize::from(matches!(relation.op, Op::Source { .. }));
+    here + relation.inputs().into_iter().map(count).sum::<usize>()
 }
 
 struct Walk<'a> {

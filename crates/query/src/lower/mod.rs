@@ -106,6 +106,22 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Takes what was computed before; sources are numbered on from there.
+    pub(crate) fn resume(&mut self, shared: &[SharedRows], sources: usize) {
+        self.shared = shared.to_vec();
+        self.ids.skip(sources);
+    }
+
+    /// A whole relation: its columns in order and nothing else.
+    pub(crate) fn finished(&mut self, relation: &Relation) -> Result<LogicalPlan, Error> {
+        let lowered = self.relation(relation)?;
+        let columns: Vec<Plan> = lowered.columns.iter().map(|name| exprs::named(name)).collect();
+        if columns.is_empty() {
+            return Ok(lowered.plan);
+        }
+        Ok(LogicalPlanBuilder::from(lowered.plan).project(columns)?.build()?)
+    }
+
     pub(crate) fn next_name(&mut self) -> String {
         self.names += 1;
         format!("k{}", self.names)

@@ -1,0 +1,339 @@
+//! Running a prepared query within limits.
+//!
+//! One runtime environment per query: its own memory pool, and temporary files only through the
+//! factory that the caller gives (sealed ones), or none at all.
+//!
+//! Promises
+//! - Rows, bytes and time are bounded: too many rows or bytes give a partial result with a notice,
+//!   too much time or memory an error.
+//! - A cancelled or dropped query stops: its task is aborted and its kernels look at the switch.
+//! - A panic below becomes this query's error.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TempFileFactory};
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt as _;
+use kql::Resolved;
+use kql::resolved::{Relation, Render};
+use model::{ColumnType, Span100ns, TableName, Ticks, limits};
+
+use crate::error::Error;
+use crate::kernels::args::Guard;
+use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
+use crate::planner::HuntPlanner;
+use crate::prepare::Prepared;
+use crate::result::{HuntResult, Notice, Stats};
+use crate::scan::{Reads, Scan, TableRows};
+
+/// How queries run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Parts of a plan that may run at once. One keeps first-seen orders and small pools reliable.
+    pub parallelism: usize,
+    /// Where sorts and groups put what does not fit; `None`: nowhere, they fail.
+    pub temporary: Option<Arc<dyn TempFileFactory>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { parallelism: 1, temporary: None }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("parallelism", &self.parallelism)
+            .field("temporary", &self.temporary.is_some())
+            .finish()
+    }
+}
+
+/// What one query may use; `model::limits` by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Rows of the result.
+    pub rows: usize,
+    /// Bytes of the result's columns.
+    pub bytes: usize,
+    /// Seconds from start to result.
+    pub seconds: u64,
+    /// Bytes of memory.
+    pub memory_bytes: usize,
+    /// Days a query looks back in tables that it does not restrict in time.
+    pub look_back_days: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rows: limits::HUNT_ROWS_MAX,
+            bytes: limits::HUNT_BYTES_MAX,
+            seconds: limits::HUNT_SECONDS_MAX,
+            memory_bytes: limits::HUNT_MEMORY_BYTES_MAX,
+            look_back_days: limits::HUNT_LOOKBACK_DAYS,
+        }
+    }
+}
+
+/// Rows per batch; a power of two.
+const BATCH_ROWS: usize = 8_192;
+
+/// Runs prepared queries.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    settings: Settings,
+}
+
+impl Engine {
+    /// With these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Runs `prepared` over the rows that `sources` gives, once per table. Needs a tokio runtime.
+    pub async fn run(
+        &self,
+        prepared: &Prepared,
+        sources: impl Fn(&TableName) -> Option<TableRows>,
+        limits: Limits,
+        guard: &Guard,
+    ) -> Result<HuntResult, Error> {
+        let Some(resolved) = prepared.resolved.clone() else {
+            return Err(Error::Query { diagnostics: prepared.diagnostics.clone() });
+        };
+        let tables = prepared.tables.iter().filter_map(|name| Some((name.clone(), sources(name)?)));
+        let run = Run::new(resolved, prepared.now, tables.collect(), limits, guard.clone());
+        let state = self.state(limits, guard)?;
+        let task = StopOnDrop { handle: tokio::spawn(run.execute(state)), guard: guard.clone() };
+        task.finish(limits).await
+    }
+
+    fn state(&self, limits: Limits, guard: &Guard) -> Result<SessionState, Error> {
+        let disk = match &self.settings.temporary {
+            Some(factory) => DiskManagerMode::Custom(factory.clone()),
+            None => DiskManagerMode::Disabled,
+        };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+            .build_arc()?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.settings.parallelism.max(1))
+            .with_batch_size(BATCH_ROWS)
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.collect_statistics = false;
+        Ok(SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_query_planner(Arc::new(HuntPlanner { guard: guard.clone() }))
+            .build())
+    }
+}
+
+/// A task that does not outlive the interest in it.
+struct StopOnDrop {
+    handle: tokio::task::JoinHandle<Result<HuntResult, Error>>,
+    guard: Guard,
+}
+
+impl StopOnDrop {
+    async fn finish(mut self, limits: Limits) -> Result<HuntResult, Error> {
+        let seconds = limits.seconds;
+        let guard = self.guard.clone();
+        let outcome = tokio::select! {
+            biased;
+            joined = &mut self.handle => joined,
+            () = guard.cancelled() => return Err(Error::Cancelled),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {
+                return Err(Error::Timeout { seconds });
+            }
+        };
+        match outcome {
+            Ok(Err(_)) if guard.is_cancelled() => Err(Error::Cancelled),
+            Ok(Err(Error::Resources { .. })) => Err(Error::Resources { bytes: limits.memory_bytes }),
+            Ok(result) => result,
+            Err(join) if join.is_panic() => Err(Error::Panicked),
+            Err(_) => Err(Error::Cancelled),
+        }
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if !self.handle.is_finished() {
+            self.guard.cancel();
+            self.handle.abort();
+        }
+    }
+}
+
+/// One query on its way.
+struct Run {
+    resolved: Arc<Resolved>,
+    now: Ticks,
+    tables: BTreeMap<TableName, Table>,
+    limits: Limits,
+    guard: Guard,
+    reads: Arc<Reads>,
+}
+
+impl Run {
+    fn new(
+        resolved: Arc<Resolved>,
+        now: Ticks,
+        tables: BTreeMap<TableName, TableRows>,
+        limits: Limits,
+        guard: Guard,
+    ) -> Self {
+        let reads = Arc::new(Reads::default());
+        let tables = tables
+            .into_iter()
+            .map(|(name, rows)| {
+                let time_column = rows.time_column.clone().filter(|_| rows.look_back);
+                let provider = Arc::new(Scan::new(rows, reads.clone()));
+                (name, Table { provider, time_column })
+            })
+            .collect();
+        Self { resolved, now, tables, limits, guard, reads }
+    }
+
+    async fn execute(self, state: SessionState) -> Result<HuntResult, Error> {
+        let days = self.limits.look_back_days;
+        let time_of = |name: &TableName| self.tables.get(name)?.time_column.clone();
+        let lookback = LookBack {
+            sources: lookback::unrestricted(&self.resolved, &time_of),
+            from: self.now.saturating_add(Span100ns::days(-days)),
+        };
+        let mut notices = Vec::new();
+        if !lookback.sources.is_empty() {
+            notices.push(Notice::LookBack { days });
+        }
+        let mut memory = MemoryConsumer::new("shared").register(&state.runtime_env().memory_pool);
+        let mut shared = Vec::with_capacity(self.resolved.shared.len());
+        let table = |name: &TableName| self.tables.get(name).cloned();
+        let mut sources = 0;
+        for relation in &self.resolved.shared {
+            let plan = {
+                let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
+                lowering.resume(&shared, sources);
+                self.plan(&state, &mut lowering, relation)?
+            };
+            sources += lookback::count(relation);
+            let stream = start(&state, plan).await?;
+            shared.push(collect_shared(relation, stream, &mut memory).await?);
+        }
+        let plan = {
+            let mut lowering = Lowering::new(&table, lookback, self.guard.clone());
+            lowering.resume(&shared, sources);
+            self.plan(&state, &mut lowering, &self.resolved.root)?
+        };
+        let stream = start(&state, plan).await?;
+        let collected = collect(stream, self.limits).await?;
+        notices.extend(collected.cut);
+        Ok(self.result(collected.batches, notices))
+    }
+
+    fn plan(
+        &self,
+        state: &SessionState,
+        lowering: &mut Lowering<'_>,
+        relation: &Relation,
+    ) -> Result<datafusion::logical_expr::LogicalPlan, Error> {
+        self.guard.check()?;
+        Ok(state.optimize(&lowering.finished(relation)?)?)
+    }
+
+    fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> HuntResult {
+        let columns: Vec<(Arc<str>, ColumnType)> =
+            self.resolved.root.columns.iter().map(|field| (field.name.clone(), field.ty)).collect();
+        let render: Option<Render> = self.resolved.render.clone();
+        let read = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+        let stats = Stats {
+            segments_read: read(&self.reads.segments),
+            segments_pruned: read(&self.reads.segments_pruned),
+            segment_bytes: read(&self.reads.bytes),
+            segment_rows: read(&self.reads.rows),
+        };
+        HuntResult { columns, batches, notices, stats, render }
+    }
+}
+
+async fn start(
+    state: &SessionState,
+    plan: datafusion::logical_expr::LogicalPlan,
+) -> Result<SendableRecordBatchStream, Error> {
+    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
+    Ok(execute_stream(physical, state.task_ctx())?)
+}
+
+async fn collect_shared(
+    relation: &Relation,
+    mut stream: SendableRecordBatchStream,
+    memory: &mut MemoryReservation,
+) -> Result<SharedRows, Error> {
+    let types = relation.columns.iter().map(|field| field.ty).collect();
+    let schema = stream.schema();
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        memory.try_grow(batch.get_array_memory_size())?;
+        batches.push(batch);
+    }
+    Ok(SharedRows { types, schema, batches })
+}
+
+struct Collected {
+    batches: Vec<RecordBatch>,
+    cut: Option<Notice>,
+}
+
+/// Takes batches until a limit is met; then the rest is left unread and a notice says so.
+async fn collect(mut stream: SendableRecordBatchStream, limits: Limits) -> Result<Collected, Error> {
+    let (mut batches, mut rows, mut bytes) = (Vec::new(), 0_usize, 0_usize);
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        if rows + batch.num_rows() > limits.rows {
+            batches.push(batch.slice(0, limits.rows - rows));
+            return Ok(Collected { batches, cut: Some(Notice::RowsCut { rows: limits.rows }) });
+        }
+        let size = slice_bytes(&batch);
+        if bytes + size > limits.bytes {
+            // As many rows as fit if all are of one size; the limit is a bound, not a promise.
+            let fit = (limits.bytes - bytes).saturating_mul(batch.num_rows()) / size.max(1);
+            batches.push(batch.slice(0, fit.min(batch.num_rows())));
+            return Ok(Collected { batches, cut: Some(Notice::BytesCut { bytes: limits.bytes }) });
+        }
+        rows += batch.num_rows();
+        bytes += size;
+        batches.push(batch);
+    }
+    Ok(Collected { batches, cut: None })
+}
+
+fn slice_bytes(batch: &RecordBatch) -> usize {
+    use datafusion::arrow::array::Array as _;
+    batch
+        .columns()
+        .iter()
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
+        .sum()
+}

@@ -1,0 +1,132 @@
+//! What a hunt gives: named columns, batches, notices, and what it read.
+//!
+//! [`HuntResult::cell`] gives values by Kusto type; [`crate::encode`] writes them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use kql::resolved::Render;
+use model::ColumnType;
+
+use crate::kernels::args::{Arg, Cell};
+
+/// Something the reader of a result should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// There are more rows.
+    RowsCut {
+        /// The limit.
+        rows: usize,
+    },
+    /// The result would be larger.
+    BytesCut {
+        /// The limit.
+        bytes: usize,
+    },
+    /// Some table was not restricted in time and was read only so far back.
+    LookBack {
+        /// How far.
+        days: i64,
+    },
+}
+
+impl Notice {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RowsCut { .. } => "rows_cut",
+            Self::BytesCut { .. } => "bytes_cut",
+            Self::LookBack { .. } => "look_back",
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RowsCut { rows } => write!(f, "the result was cut at {rows} rows"),
+            Self::BytesCut { bytes } => write!(f, "the result was cut at {bytes} bytes"),
+            Self::LookBack { days } => {
+                write!(f, "a table without a condition on its time was read {days} days back")
+            }
+        }
+    }
+}
+
+/// What a hunt read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Segments that were planned to be read.
+    pub segments_read: u64,
+    /// Segments that time conditions left out.
+    pub segments_pruned: u64,
+    /// Bytes of the segments opened.
+    pub segment_bytes: u64,
+    /// Rows of the segments opened, before any filter.
+    pub segment_rows: u64,
+}
+
+/// The result of a hunt.
+#[derive(Clone, Debug)]
+pub struct HuntResult {
+    /// Names and types, in order.
+    pub columns: Vec<(Arc<str>, ColumnType)>,
+    /// Rows; column names inside are generated, positions are those of `columns`.
+    pub batches: Vec<RecordBatch>,
+    /// What the reader should know.
+    pub notices: Vec<Notice>,
+    /// What was read.
+    pub stats: Stats,
+    /// How the query wants to be drawn.
+    pub render: Option<Render>,
+}
+
+/// One batch of a result, by cells.
+#[derive(Debug)]
+pub struct ResultBatch {
+    columns: Vec<Arg>,
+    rows: usize,
+}
+
+impl ResultBatch {
+    /// Rows in it.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The value at a row and column; null where there is none.
+    pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        match self.columns.get(column) {
+            Some(values) if row < self.rows => values.cell(row),
+            _ => Cell::Null,
+        }
+    }
+
+    /// One row's values.
+    pub fn cells(&self, row: usize) -> impl Iterator<Item = Cell<'_>> {
+        self.columns.iter().map(move |column| column.cell(row))
+    }
+}
+
+impl HuntResult {
+    /// Rows in all batches.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The batches by cells. A batch whose columns are not of the promised types is left out; the
+    /// engine makes none.
+    pub fn result_batches(&self) -> impl Iterator<Item = ResultBatch> + '_ {
+        self.batches.iter().filter_map(|batch| {
+            let columns = self
+                .columns
+                .iter()
+                .zip(batch.columns())
+                .map(|((_, ty), array)| Arg::of_array(array, *ty, false))
+                .collect::<Result<_, _>>()
+                .ok()?;
+            Some(ResultBatch { columns, rows: batch.num_rows() })
+        })
+    }
+}
