@@ -1,6 +1,7 @@
 //! Tests of the log, all on the simulated disk.
 
 mod basic;
+mod bytes;
 mod damage;
 mod full;
 mod model;
