@@ -39,7 +39,6 @@ codes! {
     UNKNOWN_NAME "KQL0204" "a name that is neither a column nor a variable";
     UNKNOWN_COLUMN "KQL0207" "a column that does not exist";
     DUPLICATE_COLUMN "KQL0208" "a column named twice";
-    DUPLICATE_LET "KQL0209" "a variable defined twice";
     UNKNOWN_OPTION "KQL0210" "an option that the operator does not have";
     NOT_A_TABLE "KQL0211" "a scalar where a table is wanted";
     NOT_A_SCALAR "KQL0212" "a table where a scalar is wanted";

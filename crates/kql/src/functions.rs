@@ -222,7 +222,7 @@ scalar_functions! {
 
     // Numbers.
     Round "round" [] First, ["(value: number, digits: long?) -> arg1"] "rounded half away from zero";
-    Ceiling "ceiling" [] First, ["(value: number) -> arg1"] "least integer not below";
+    Ceiling "ceiling" [] First, ["(value: real) -> real", "(value: decimal) -> decimal"] "least integer not below";
     Abs "abs" [] First, ["(value: integer) -> long", "(value: number) -> arg1", "(value: timespan) -> timespan"] "absolute value";
     Sign "sign" [] Plain, ["(value: real) -> real"] "-1, 0 or 1";
     Pow "pow" [] First, ["(base: real, exponent: real) -> real"] "power";
@@ -271,8 +271,8 @@ scalar_functions! {
     ArraySlice "array_slice" [] Plain, ["(array: array, start: integer, end: integer) -> dynamic"] "elements from one position to another, inclusive";
     ArrayIndexOf "array_index_of" [] Plain, ["(array: array, value: any, start: integer?, length: integer?, occurrence: integer?) -> long"] "position of an element, -1 if absent";
     ArrayReverse "array_reverse" [] Plain, ["(array: array) -> dynamic"] "elements backwards";
-    ArraySortAsc "array_sort_asc" [] Plain, ["(array: array) -> dynamic"] "elements in rising order";
-    ArraySortDesc "array_sort_desc" [] Plain, ["(array: array) -> dynamic"] "elements in falling order";
+    ArraySortAsc "array_sort_asc" [] Plain, ["(array: array, nulls_last: bool?) -> dynamic"] "elements in rising order";
+    ArraySortDesc "array_sort_desc" [] Plain, ["(array: array, nulls_last: bool?) -> dynamic"] "elements in falling order";
     ArraySum "array_sum" [] Plain, ["(array: array) -> real"] "sum of the elements";
     PackArray "pack_array" [] Plain, ["(value: any*) -> dynamic"] "array of values";
     BagPack "bag_pack" ["pack", "pack_dictionary"] Plain, ["(key_or_value: any*) -> dynamic"] "bag of keys and values in turn";
@@ -544,7 +544,7 @@ const AGGREGATES: &[Function] = &[
         &["cnt"],
         (AggregateFn::Count, ALL_ROWS),
         Prefix("count"),
-        &["() -> long"],
+        &["() -> long", "(ignored: any) -> long"],
         "number of rows",
     ),
     aggregate(

@@ -29,10 +29,10 @@ impl Parser<'_> {
                 Some(Kind::Word | Kind::OpenParen | Kind::Star | Kind::OpenBracket)
             ),
             Some("range") => next == Some(Kind::Word) && self.word(2) == Some("from"),
-            Some("search") => {
-                matches!(next, Some(Kind::String | Kind::OpenParen | Kind::Star))
-                    || matches!(self.word(1), Some("in" | "kind"))
-            }
+            Some("search") => matches!(
+                next,
+                Some(Kind::Word | Kind::String | Kind::OpenParen | Kind::Star)
+            ),
             Some("find") => {
                 matches!(
                     self.word(1),

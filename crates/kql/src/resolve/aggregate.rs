@@ -238,12 +238,14 @@ impl Resolver<'_> {
         }
         // Today's spelling keeps the names; the old one put itself before them.
         if matches!(name.as_str(), "any" | "argmax" | "argmin") {
-            let prefix = name.trim_start_matches("arg");
+            let mut prefix = name.trim_start_matches("arg").to_owned();
             for (position, suggestion) in suggestions.iter_mut().enumerate() {
-                if position == 0 || name == "any" {
-                    let old = suggestion.text().unwrap_or_default();
-                    *suggestion = Suggested::Derived(format!("{prefix}_{old}"));
+                let old = suggestion.text().unwrap_or_default();
+                let new = format!("{prefix}_{old}");
+                if position == 0 && name != "any" {
+                    prefix.clone_from(&new);
                 }
+                *suggestion = Suggested::Derived(new);
             }
         }
         let outputs = collector.take(Aggregate {
@@ -424,13 +426,15 @@ impl Resolver<'_> {
         let mut columns = Vec::new();
         let mut unnamed = 0;
         let mut result = Ok(());
+        let mut declared = Taken::default();
         for output in outputs {
             let name = match &output.name {
                 Naming::Given(name, at) | Naming::Suggested(Suggested::Column(name), at) => {
-                    if !taken.take(name) {
+                    if !declared.take(name) {
                         result = Err(self.duplicate(name, *at));
                     }
-                    name.clone()
+                    // Giving way to a name that an aggregate brought is no mistake.
+                    taken.unique(name)
                 }
                 Naming::Suggested(Suggested::Derived(name), _) => taken.unique(name),
                 Naming::Suggested(Suggested::Nothing, _) => {

@@ -151,9 +151,40 @@ impl Resolver<'_> {
                 continue;
             }
             let (args, gives) = self.converted(signature, exprs, at)?;
-            return Ok(made(function, args, gives, at));
+            return self.finished(function, args, gives, at);
         }
         Err(self.bad_arguments(function, &exprs, at))
+    }
+
+    fn finished(
+        &mut self,
+        function: &'static Function,
+        args: Vec<Expr>,
+        gives: ColumnType,
+        at: Span,
+    ) -> Fallible<Expr> {
+        let first_text = match args.first().and_then(Expr::as_literal) {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        match (function.meaning, first_text) {
+            (Meaning::Call(ScalarFn::ExtractAll), Some(pattern)) => {
+                let groups = regex::Regex::new(&pattern).map_or(2, |r| r.captures_len());
+                if groups < 2 {
+                    let message = "the regular expression has no group to extract";
+                    let help = "put what is wanted in round brackets";
+                    return Err(self.error_help(codes::BAD_REGEX, at, message, help));
+                }
+            }
+            // Of the parts of the calendar only weeks come out as a real: so does the engine.
+            (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
+                if part.eq_ignore_ascii_case("week") =>
+            {
+                return Ok(cast(made(function, args, gives, at), ColumnType::Real));
+            }
+            _ => {}
+        }
+        Ok(made(function, args, gives, at))
     }
 
     pub(super) fn bad_arguments(
@@ -430,7 +461,7 @@ impl Resolver<'_> {
 
     // Functions of the query.
 
-    fn scalar_function(
+    pub(super) fn scalar_function(
         &mut self,
         name: &str,
         lambda: &Node,

@@ -231,8 +231,13 @@ impl Resolver<'_> {
         }
         let mut broken = false;
         for item in items(node) {
-            match self.union_item(&item, is_fuzzy, inputs.len()) {
+            let reported = self.diagnostics.len();
+            match self.union_item(&item, inputs.len()) {
                 Ok(more) => inputs.extend(more),
+                // A table that is not there is what `isfuzzy` forgives, and nothing else.
+                Err(Broken) if is_fuzzy && self.only_unknown_tables_since(reported) => {
+                    self.diagnostics.truncate(reported);
+                }
                 Err(Broken) => broken = true,
             }
         }
@@ -252,12 +257,12 @@ impl Resolver<'_> {
         Ok(united(inputs, &columns, source.as_deref(), at))
     }
 
-    fn union_item(
-        &mut self,
-        item: &Node,
-        is_fuzzy: bool,
-        position: usize,
-    ) -> Fallible<Vec<(String, Relation)>> {
+    fn only_unknown_tables_since(&self, reported: usize) -> bool {
+        let mut since = self.diagnostics.iter().skip(reported).peekable();
+        since.peek().is_some() && since.all(|d| d.code == codes::UNKNOWN_TABLE)
+    }
+
+    fn union_item(&mut self, item: &Node, position: usize) -> Fallible<Vec<(String, Relation)>> {
         let at = span(item);
         if matches!(item.kind(), Kind::Wildcard | Kind::All) {
             let pattern = item.text().to_string();
@@ -280,10 +285,6 @@ impl Resolver<'_> {
         }
         let is_name = matches!(item.kind(), Kind::Name | Kind::BracketName);
         let name = plain_name(item);
-        if is_fuzzy && is_name && self.lookup(&name).is_none() && self.schema.table(&name).is_none()
-        {
-            return Ok(Vec::new());
-        }
         let relation = self.table(item)?;
         let is_table = is_name && self.lookup(&name).is_none();
         let origin = if is_table {
@@ -347,12 +348,12 @@ fn joined(
 /// Left columns, then right columns with their clashes numbered.
 fn both_sides(left: &Relation, right: &Relation) -> Vec<Field> {
     let mut columns = left.columns.clone();
-    let mut taken = Taken::new(columns.iter().map(|f| &*f.name));
-    for field in &right.columns {
-        let name: Arc<str> = if field.hidden {
+    let renamed = renamed(left, right.columns.iter());
+    for (field, name) in right.columns.iter().zip(renamed) {
+        let name = if field.hidden {
             field.name.clone()
         } else {
-            taken.unique(&field.name).into()
+            name
         };
         columns.push(Field {
             name,
@@ -360,6 +361,26 @@ fn both_sides(left: &Relation, right: &Relation) -> Vec<Field> {
         });
     }
     columns
+}
+
+/// The names of the right side's columns beside those of the left: a clashing one gets a number that
+/// makes it different from every name of both sides.
+fn renamed<'f>(
+    left: &'f Relation,
+    right: impl Iterator<Item = &'f Field> + Clone,
+) -> Vec<Arc<str>> {
+    let left_names = Taken::new(left.columns.iter().map(|f| &*f.name));
+    let all = left.columns.iter().chain(right.clone()).map(|f| &*f.name);
+    let mut taken = Taken::new(all);
+    right
+        .map(|field| {
+            if left_names.has(&field.name) {
+                taken.numbered(&field.name).into()
+            } else {
+                field.name.clone()
+            }
+        })
+        .collect()
 }
 
 /// A join without the right side's keys.
@@ -382,14 +403,17 @@ fn looked_up(
             _ => None,
         })
         .collect();
-    let mut taken = Taken::new(left.columns.iter().map(|f| &*f.name));
+    let kept = right
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(position, f)| !keys.contains(position) && !f.hidden);
+    let names = renamed(&left, kept.clone().map(|(_, f)| f));
     let mut columns = left.columns.clone();
     let mut positions: Vec<usize> = (0..width).collect();
-    for (position, field) in right.columns.iter().enumerate() {
-        if !keys.contains(&position) && !field.hidden {
-            columns.push(Field::new(taken.unique(&field.name), field.ty));
-            positions.push(width + position);
-        }
+    for ((position, field), name) in kept.zip(names) {
+        columns.push(Field::new(name, field.ty));
+        positions.push(width + position);
     }
     let exprs = positions
         .iter()

@@ -146,6 +146,9 @@ pub(super) fn datetime(text: &str) -> Option<Ticks> {
     if text.len() == 7 {
         return Ticks::parse(&format!("{text}-01"));
     }
+    // `datetime(2024, 12, 31)`.
+    let spelled = text.replace(", ", "-").replace(',', "-");
+    let text = spelled.as_str();
     let (date, rest) = text.split_once([' ', 'T']).unwrap_or((text, ""));
     let separator = if date.contains('/') { '/' } else { '-' };
     let parts: Vec<&str> = date.split(separator).collect();

@@ -36,6 +36,9 @@ pub(super) fn suggested(node: &Node, is_aggregate: bool) -> Suggested {
             .map_or(Suggested::Nothing, |inner| suggested(&inner, is_aggregate)),
         Kind::Path => path(node, is_aggregate),
         Kind::Call => call(node, is_aggregate),
+        Kind::Named => node.children().next().map_or(Suggested::Nothing, |name| {
+            Suggested::Derived(plain_name(&name))
+        }),
         _ => Suggested::Nothing,
     }
 }

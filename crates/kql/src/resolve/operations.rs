@@ -178,7 +178,10 @@ impl Resolver<'_> {
             _ => ScalarFn::Modulo,
         };
         let (left, right) = match (left.ty, right.ty) {
-            (Dynamic, Dynamic) => (cast(left, Real), cast(right, Real)),
+            (Dynamic, Dynamic) => {
+                let help = "convert them first, for example with `tolong(…)`";
+                return Err(self.mismatch(&op.text, &left, &right, at, Some(help)));
+            }
             (Dynamic, DateTime) | (DateTime, Dynamic) if function == ScalarFn::Subtract => {
                 (cast(left, DateTime), cast(right, DateTime))
             }
@@ -251,8 +254,13 @@ impl Resolver<'_> {
             _ => ScalarFn::GreaterOrEqual,
         };
         let is_equality = matches!(function, ScalarFn::Equal | ScalarFn::NotEqual);
-        let Some(ty) = compared_as(&left, &right, is_equality) else {
+        let both_dynamic = left.ty == ColumnType::Dynamic && right.ty == ColumnType::Dynamic;
+        let ty = compared_as(&left, &right, is_equality).filter(|_| !both_dynamic);
+        let Some(ty) = ty else {
             let help = match (left.ty, right.ty) {
+                (ColumnType::Dynamic, ColumnType::Dynamic) => {
+                    Some("convert them first, for example with `tostring(…)`".to_owned())
+                }
                 (ColumnType::Dynamic, ty) | (ty, ColumnType::Dynamic) => {
                     Some(format!("convert the dynamic value first: `to{ty}(…)`"))
                 }

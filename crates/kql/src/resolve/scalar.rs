@@ -41,9 +41,11 @@ impl Resolver<'_> {
                 "a table stands where a scalar is wanted",
                 "take one value of it with `toscalar()`",
             )),
-            Kind::Named => {
-                Err(self.error(codes::EXPECTED, at, "a named argument cannot stand here"))
-            }
+            // An argument's name says nothing here but what a column may be called.
+            Kind::Named => match node.children().nth(1) {
+                Some(value) => self.expr(&value, row),
+                None => Err(Broken),
+            },
             Kind::TypeOf => Err(self.error(codes::EXPECTED, at, "`typeof()` cannot stand here")),
             _ => Err(self.error(codes::EXPECTED, at, "expected an expression")),
         }
@@ -128,12 +130,10 @@ impl Resolver<'_> {
                 format!("`{name}` is a table, and a scalar is wanted"),
                 "take one value of it with `toscalar()`",
             )),
-            Binding::Function { .. } => Err(self.error_help(
-                codes::NOT_A_SCALAR,
-                at,
-                format!("`{name}` is a function, and a scalar is wanted"),
-                format!("call it: `{name}(…)`"),
-            )),
+            // A function without parameters needs no brackets.
+            Binding::Function { lambda, env_len } => {
+                self.scalar_function(name, lambda, *env_len, &[], at, Row::NONE)
+            }
             Binding::Poisoned => Err(Broken),
         }
     }
@@ -301,8 +301,11 @@ pub(super) fn find_column(row: Row<'_>, name: &str) -> Option<usize> {
             .position(|f| !f.hidden && &*f.name == wanted)
     };
     exact(name).or_else(|| {
-        (name == model::schema::TIME_ALIAS)
-            .then(|| exact("Timestamp"))
+        // `TimeGenerated1` is the right side's after a join.
+        let number = name.strip_prefix(model::schema::TIME_ALIAS)?;
+        let is_number = number.bytes().all(|b| b.is_ascii_digit());
+        is_number
+            .then(|| exact(&format!("Timestamp{number}")))
             .flatten()
     })
 }

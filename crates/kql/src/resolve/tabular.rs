@@ -23,6 +23,46 @@ pub(super) fn items(node: &Node) -> impl Iterator<Item = Node> + use<> {
         .filter(|c| !matches!(c.kind(), Kind::OperatorOption | Kind::Skipped))
 }
 
+/// Words that cannot name a new column unless they are in brackets: the engine refuses them, and a
+/// query that works here should work there.
+const RESERVED: &[&str] = &[
+    "and",
+    "asc",
+    "between",
+    "bool",
+    "contains",
+    "contains_cs",
+    "date",
+    "datetime",
+    "decimal",
+    "desc",
+    "double",
+    "dynamic",
+    "endswith",
+    "false",
+    "first",
+    "has",
+    "has_all",
+    "has_any",
+    "hasprefix",
+    "hassuffix",
+    "in",
+    "int",
+    "last",
+    "like",
+    "long",
+    "missing",
+    "or",
+    "project",
+    "real",
+    "startswith",
+    "string",
+    "time",
+    "timespan",
+    "true",
+    "union",
+];
+
 impl Resolver<'_> {
     /// A table: name, call, literal or pipeline.
     pub(super) fn table(&mut self, node: &Node) -> Fallible<Relation> {
@@ -200,7 +240,12 @@ impl Resolver<'_> {
             .filter(|c| c.kind() != Kind::ColumnDecls)
             .collect();
         for (position, value) in nodes.iter().enumerate() {
-            let expr = self.expr(value, Row::NONE)?;
+            // The least long has no positive: only here its digits are read with their sign.
+            let expr = if value.text() == "-9223372036854775808" {
+                Expr::literal(Value::Long(i64::MIN), span(value))
+            } else {
+                self.expr(value, Row::NONE)?
+            };
             let ty = position
                 .checked_rem(declared.len())
                 .and_then(|column| declared.get(column))
@@ -395,7 +440,17 @@ impl Resolver<'_> {
             let message = "several names for one value are supported in `summarize` only";
             return Err(self.error(codes::FORM_NOT_YET, span(&name), message));
         }
-        Ok((Some(self.declared(&name)?), value))
+        let declared = self.declared(&name)?;
+        let is_word = name.kind() == Kind::Name && name.text() == declared.as_str();
+        if is_word && RESERVED.contains(&declared.as_str()) {
+            return Err(self.error_help(
+                codes::EXPECTED,
+                span(&name),
+                format!("`{declared}` is a word of the language and cannot name a column"),
+                format!("write it as `['{declared}']`"),
+            ));
+        }
+        Ok((Some(declared), value))
     }
 
     /// Remembers that the column an item would make is not there.
@@ -1061,7 +1116,7 @@ fn get_schema(input: &Relation, at: Span) -> Relation {
         .map(|(ordinal, f)| {
             vec![
                 Value::String(f.name.clone()),
-                Value::Long(i64::try_from(ordinal).unwrap_or_default()),
+                Value::Int(i32::try_from(ordinal).unwrap_or_default()),
                 Value::String(engine_type(f.ty).into()),
                 Value::String(f.ty.as_str().into()),
             ]
@@ -1071,7 +1126,7 @@ fn get_schema(input: &Relation, at: Span) -> Relation {
         op: Op::Values { rows },
         columns: vec![
             Field::new("ColumnName", ColumnType::String),
-            Field::new("ColumnOrdinal", ColumnType::Long),
+            Field::new("ColumnOrdinal", ColumnType::Int),
             Field::new("DataType", ColumnType::String),
             Field::new("ColumnType", ColumnType::String),
         ],

@@ -52,3 +52,59 @@ fn published_queries() {
     }
     println!("{parsed} of {n} parse, {resolved} of {ok} resolve");
 }
+
+#[test]
+fn engine_answers() {
+    let Some(data) = data() else { return };
+    for file in ["kql/cases.jsonl", "kql/engine_cases.jsonl"] {
+        let text = std::fs::read_to_string(data.join(file)).unwrap();
+        let (mut n, mut resolved, mut same, mut rejected, mut errors) = (0, 0, 0, 0, 0);
+        for line in text.lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            let query = row["query"].as_str().unwrap();
+            let syntax = crate::parse(query);
+            let (plan, diagnostics) =
+                crate::resolve(&syntax, Schema::hunting(), Ticks(638_000_000_000_000_000));
+            if row["expect_error"] == true {
+                errors += 1;
+                rejected += usize::from(plan.is_none());
+                if plan.is_some() {
+                    println!("ACCEPTS {} {query}", row["id"]);
+                }
+                continue;
+            }
+            n += 1;
+            let Some(plan) = plan else {
+                let d = &diagnostics[0];
+                if !d.code.starts_with("KQL04") {
+                    println!("REFUSES {} {query} {} {}", row["id"], d.code, d.message);
+                }
+                continue;
+            };
+            resolved += 1;
+            let names: Vec<&str> = plan.root.columns.iter().map(|f| &*f.name).collect();
+            let types: Vec<&str> = plan.root.columns.iter().map(|f| f.ty.as_str()).collect();
+            let expected = |key: &str| -> Vec<String> {
+                row[key]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|v| v.as_str().unwrap().to_owned())
+                    .collect()
+            };
+            if names == expected("expected_columns") && types == expected("expected_types") {
+                same += 1;
+            } else {
+                println!(
+                    "DIFFERS {} {query}\n    {names:?} {types:?}\n    {:?} {:?}",
+                    row["id"],
+                    expected("expected_columns"),
+                    expected("expected_types")
+                );
+            }
+        }
+        println!(
+            "{file}: {n} answers, {resolved} resolve, {same} same columns; {rejected} of {errors} refused"
+        );
+    }
+}
