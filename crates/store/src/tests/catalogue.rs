@@ -125,7 +125,10 @@ macro_rules! conformance {
 conformance! { sqlite, SqlitePlace::new();
     a_new_catalogue_is_empty
     everything_put_is_loaded_in_order_and_again_after_reopening
-    a_failed_transaction_leaves_nothing
+    a_failed_entry_leaves_nothing
+    an_entry_of_something_unknown_leaves_nothing
+    a_failed_flush_leaves_nothing
+    a_failed_compaction_leaves_nothing
     a_writer_that_lost_the_catalogue_is_fenced
     another_region_or_geography_is_refused
     documents_change_one_version_at_a_time
@@ -313,12 +316,18 @@ async fn everything(catalogue: &dyn Catalogue) -> Everything {
     }
 }
 
-fn is_conflict<T>(result: &Result<T>) -> bool {
+fn is_conflict(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Conflict { .. }))
 }
 
-fn is_missing<T>(result: &Result<T>) -> bool {
+fn is_missing(result: &Result<()>) -> bool {
     matches!(result, Err(Error::Missing { .. }))
+}
+
+fn all_are(results: &[Result<()>], expected: fn(&Result<()>) -> bool) {
+    for (n, result) in results.iter().enumerate() {
+        assert!(expected(result), "number {n}: {result:?}");
+    }
 }
 
 // ---- scenarios ----
@@ -341,30 +350,39 @@ async fn a_new_catalogue_is_empty(place: &dyn Place) {
     );
 }
 
-async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn Place) {
-    let catalogue = place.open().await;
-    let counted = SourceRow {
+/// A source with every field set.
+fn full_source() -> SourceRow {
+    let counts = SourceCounts {
+        stored: 1,
+        raw: 2,
+        duplicate: 3,
+        rejected: 4,
+        wrong_region: 5,
+    };
+    SourceRow {
         disabled: true,
-        counts: SourceCounts {
-            stored: 1,
-            raw: 2,
-            duplicate: 3,
-            rejected: 4,
-            wrong_region: 5,
-        },
+        counts,
         last_stored_at: Some(Ticks(6)),
         ..source(5, 3)
-    };
-    let full = TenantRow {
+    }
+}
+
+/// A tenant with every field set.
+fn full_tenant() -> TenantRow {
+    TenantRow {
         first_record_at: Some(Ticks(77)),
         sealed_raw_schema: Some(vec![1, 2, 3]),
         document_version: 12,
         ..tenant(9)
-    };
-    for row in [&full, &tenant(3), &tenant(6)] {
+    }
+}
+
+async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn Place) {
+    let catalogue = place.open().await;
+    for row in [&full_tenant(), &tenant(3), &tenant(6)] {
         catalogue.put_tenant(row, &[]).await.unwrap();
     }
-    for row in [&source(8, 3), &counted, &source(7, 9)] {
+    for row in [&source(8, 3), &full_source(), &source(7, 9)] {
         catalogue.put_source(row, &[]).await.unwrap();
     }
     let of = |n, segments: Vec<u8>, partitions: Vec<u8>| FlushCommit {
@@ -394,8 +412,8 @@ async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn
         .unwrap();
 
     let expected = Loaded {
-        tenants: vec![tenant(3), tenant(6), full],
-        sources: vec![counted, source(7, 9), source(8, 3)],
+        tenants: vec![tenant(3), tenant(6), full_tenant()],
+        sources: vec![full_source(), source(7, 9), source(8, 3)],
         segments: vec![one, segment(5, 9), segment(20, 9)],
         partitions: vec![
             position(6, 1, 1 << 50),
@@ -413,43 +431,12 @@ async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn
     assert_eq!(place.open().await.load().await.unwrap(), expected);
 }
 
-/// Each of these fails in its last part; what came before it must be gone.
-async fn a_failed_transaction_leaves_nothing(place: &dyn Place) {
+/// Each of these fails, most in their last part; what came before it must be gone.
+async fn a_failed_entry_leaves_nothing(place: &dyn Place) {
     let catalogue = &*place.open().await;
     populate(catalogue).await;
     let before = everything(catalogue).await;
     let gap = &[leaf(Some(1), 5)];
-    let unknown = &[leaf(Some(99), 0)];
-    let new = SegmentRow {
-        tenant: tenant_id(1),
-        ..segment(33, 1)
-    };
-    let flush_of = |change: fn(&mut FlushCommit)| {
-        let mut commit = FlushCommit {
-            added: vec![new.clone()],
-            flushed: vec![position(1, 1, 41)],
-            key_table_after: 8,
-            leaves: vec![leaf(Some(1), 4)],
-            ..flush(1)
-        };
-        change(&mut commit);
-        commit
-    };
-    let compaction_of = |change: fn(&mut CompactionCommit)| {
-        let mut commit = CompactionCommit {
-            added: vec![new.clone()],
-            removed: vec![segment_id(11)],
-            key_table_after: 8,
-            leaves: vec![leaf(Some(1), 4)],
-            ..compaction(1)
-        };
-        change(&mut commit);
-        commit
-    };
-    let counts = SourceCounts {
-        stored: 1,
-        ..SourceCounts::default()
-    };
     let same_stream = TenantRow {
         stream: tenant(1).stream,
         ..tenant(5)
@@ -458,7 +445,6 @@ async fn a_failed_transaction_leaves_nothing(place: &dyn Place) {
         hash: [1; 32],
         ..token(5, None)
     };
-
     let conflicts = [
         catalogue.put_tenant(&tenant(1), &[]).await,
         catalogue.put_tenant(&same_stream, &[]).await,
@@ -489,56 +475,30 @@ async fn a_failed_transaction_leaves_nothing(place: &dyn Place) {
         catalogue
             .put_leaves(&[leaf(None, 1), leaf(Some(1), 4), leaf(Some(1), 4)])
             .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.leaves[0].sequence = 5))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.leaves[0].sequence = 3))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.flushed[0].flushed_sequence = 39))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.flushed[0].tenant = tenant_id(2)))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.added.push(segment(11, 1))))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.added.push(segment(33, 1))))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.added[0].tenant = tenant_id(2)))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.key_table_before = 6))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.key_table_before = 8))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.key_table_after = 6))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.leaves[0].sequence = 5))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.key_table_before = 6))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.added.push(segment(12, 1))))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.added[0].tenant = tenant_id(2)))
-            .await,
     ];
-    for (n, refused) in conflicts.iter().enumerate() {
-        assert!(is_conflict(refused), "conflict {n}: {refused:?}");
-    }
+    all_are(&conflicts, is_conflict);
+    assert_eq!(everything(catalogue).await, before);
+}
 
+async fn an_entry_of_something_unknown_leaves_nothing(place: &dyn Place) {
+    let catalogue = &*place.open().await;
+    populate(catalogue).await;
+    let before = everything(catalogue).await;
+    let unknown = &[leaf(Some(99), 0)];
+    let one = SourceCounts {
+        stored: 1,
+        ..SourceCounts::default()
+    };
+    let counts = [
+        (source_id(1), one, Some(Ticks(1))),
+        (source_id(99), one, None),
+    ];
     let missing = [
         catalogue.put_tenant(&tenant(5), unknown).await,
         catalogue.update_tenant(tenant_id(99), 2, b"new", &[]).await,
+        catalogue
+            .update_tenant(tenant_id(1), 2, b"new", unknown)
+            .await,
         catalogue.mark_first_record(tenant_id(99), Ticks(1)).await,
         catalogue.put_raw_schema(tenant_id(99), b"new").await,
         catalogue.put_source(&source(5, 99), &[]).await,
@@ -546,49 +506,102 @@ async fn a_failed_transaction_leaves_nothing(place: &dyn Place) {
         catalogue
             .set_source_disabled(source_id(99), true, &[])
             .await,
-        catalogue
-            .add_counts(&[
-                (source_id(1), counts, Some(Ticks(1))),
-                (source_id(99), counts, None),
-            ])
-            .await,
+        catalogue.add_counts(&counts).await,
         catalogue.put_token(&token(5, Some(99)), &[]).await,
         catalogue
             .revoke_token(token(99, None).token, Ticks(1), &[])
             .await,
+        catalogue.put_registry(&registry(4), unknown).await,
         catalogue
             .put_leaves(&[leaf(None, 1), leaf(Some(99), 0)])
             .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.tenant = tenant_id(99)))
-            .await,
-        catalogue
-            .commit_flush(&flush_of(|c| c.leaves.push(leaf(Some(99), 0))))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.removed.push(segment_id(99))))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.removed.push(segment_id(11))))
-            .await,
-        catalogue
-            .commit_compaction(&compaction_of(|c| c.tenant = tenant_id(99)))
-            .await,
+    ];
+    all_are(&missing, is_missing);
+    assert_eq!(everything(catalogue).await, before);
+}
+
+async fn a_failed_flush_leaves_nothing(place: &dyn Place) {
+    let catalogue = &*place.open().await;
+    populate(catalogue).await;
+    let before = everything(catalogue).await;
+    let commit = async |change: fn(&mut FlushCommit)| {
+        let mut commit = FlushCommit {
+            added: vec![segment(33, 1)],
+            flushed: vec![position(1, 1, 41)],
+            key_table_after: 8,
+            leaves: vec![leaf(Some(1), 4)],
+            ..flush(1)
+        };
+        change(&mut commit);
+        catalogue.commit_flush(&commit).await
+    };
+    let conflicts = [
+        commit(|c| c.leaves[0].sequence = 5).await,
+        commit(|c| c.leaves[0].sequence = 3).await,
+        commit(|c| c.flushed[0].flushed_sequence = 39).await,
+        commit(|c| c.flushed[0].tenant = tenant_id(2)).await,
+        commit(|c| c.added.push(segment(11, 1))).await,
+        commit(|c| c.added.push(segment(33, 1))).await,
+        commit(|c| c.added[0].tenant = tenant_id(2)).await,
+        commit(|c| c.key_table_before = 6).await,
+        commit(|c| c.key_table_before = 8).await,
+        commit(|c| c.key_table_after = 6).await,
+    ];
+    all_are(&conflicts, is_conflict);
+    let missing = [
+        commit(|c| c.tenant = tenant_id(99)).await,
+        commit(|c| c.leaves.push(leaf(Some(99), 0))).await,
+    ];
+    all_are(&missing, is_missing);
+    let too_large = commit(|c| c.added[0].rows = u64::MAX).await;
+    assert!(
+        matches!(too_large, Err(Error::Damaged { what: "row_count" })),
+        "{too_large:?}"
+    );
+    assert_eq!(everything(catalogue).await, before);
+    // Without a fault it does happen.
+    commit(|_| {}).await.unwrap();
+    assert_ne!(everything(catalogue).await, before);
+}
+
+async fn a_failed_compaction_leaves_nothing(place: &dyn Place) {
+    let catalogue = &*place.open().await;
+    populate(catalogue).await;
+    let before = everything(catalogue).await;
+    let commit = async |change: fn(&mut CompactionCommit)| {
+        let mut commit = CompactionCommit {
+            added: vec![segment(33, 1)],
+            removed: vec![segment_id(11)],
+            key_table_after: 8,
+            leaves: vec![leaf(Some(1), 4)],
+            ..compaction(1)
+        };
+        change(&mut commit);
+        catalogue.commit_compaction(&commit).await
+    };
+    let conflicts = [
+        commit(|c| c.leaves[0].sequence = 5).await,
+        commit(|c| c.key_table_before = 6).await,
+        commit(|c| c.added.push(segment(12, 1))).await,
+        commit(|c| c.added[0].tenant = tenant_id(2)).await,
+    ];
+    all_are(&conflicts, is_conflict);
+    let missing = [
+        commit(|c| c.removed.push(segment_id(99))).await,
+        commit(|c| c.removed.push(segment_id(11))).await,
+        commit(|c| c.tenant = tenant_id(99)).await,
         // Segments that are there, but another tenant's.
-        catalogue
-            .commit_compaction(&CompactionCommit {
+        commit(|c| {
+            *c = CompactionCommit {
                 removed: vec![segment_id(11)],
                 ..compaction(2)
-            })
-            .await,
+            }
+        })
+        .await,
     ];
-    for (n, refused) in missing.iter().enumerate() {
-        assert!(is_missing(refused), "missing {n}: {refused:?}");
-    }
+    all_are(&missing, is_missing);
     assert_eq!(everything(catalogue).await, before);
-
-    // The same transactions without the fault do happen.
-    catalogue.commit_flush(&flush_of(|_| {})).await.unwrap();
+    commit(|_| {}).await.unwrap();
     assert_ne!(everything(catalogue).await, before);
 }
 
@@ -1103,84 +1116,110 @@ async fn what_is_sealed_lies_there_only_as_given() {
     }
 }
 
+/// A version of a sealed field, told by its first 20 bytes.
+fn version(of: &str, round: u8, field: u8, copies: usize) -> Vec<u8> {
+    format!("{of}-version-{round}-{field}-of-a-field;")
+        .repeat(copies)
+        .into_bytes()
+}
+
+/// Puts four fields, then replaces three and removes one.
+async fn put_and_replace(
+    place: &SqlitePlace,
+    catalogue: &SqliteCatalogue,
+    round: u8,
+    copies: usize,
+) {
+    let id = 10 + round;
+    let old = |field| version("old", round, field, copies);
+    let new = |field| version("new", round, field, copies);
+    let row = TenantRow {
+        sealed: old(1),
+        sealed_raw_schema: Some(old(2)),
+        ..tenant(id)
+    };
+    catalogue.put_tenant(&row, &[]).await.unwrap();
+    let number = 1 + 2 * u64::from(round);
+    let row = RegistryRow {
+        sealed: old(3),
+        ..registry(number)
+    };
+    catalogue.put_registry(&row, &[]).await.unwrap();
+    let row = SegmentRow {
+        sealed: old(4),
+        ..segment(id, id)
+    };
+    catalogue
+        .commit_flush(&FlushCommit {
+            added: vec![row],
+            ..flush(id)
+        })
+        .await
+        .unwrap();
+    for field in 1..=4 {
+        assert!(
+            place.holds(&old(field)[..20]),
+            "{round} {field}: the search is blind"
+        );
+    }
+    catalogue
+        .update_tenant(tenant_id(id), 2, &new(1), &[])
+        .await
+        .unwrap();
+    catalogue
+        .put_raw_schema(tenant_id(id), &new(2))
+        .await
+        .unwrap();
+    let row = RegistryRow {
+        sealed: new(3),
+        ..registry(number + 1)
+    };
+    catalogue.put_registry(&row, &[]).await.unwrap();
+    let commit = CompactionCommit {
+        removed: vec![segment_id(id)],
+        ..compaction(id)
+    };
+    catalogue.commit_compaction(&commit).await.unwrap();
+}
+
 #[tokio::test]
 async fn nothing_replaced_or_removed_is_left_after_closing() {
     let place = SqlitePlace::new();
     let catalogue = place.catalogue().await.unwrap();
     // Small, beside other rows on its page, and large, on pages of its own.
-    for (round, copies) in [(0_u8, 1), (1, 2_000)] {
-        let id = 10 + round;
-        let old = |n: u8| {
-            format!("old-version-{round}-{n}-of-a-field;")
-                .repeat(copies)
-                .into_bytes()
-        };
-        let new = |n: u8| {
-            format!("new-version-{round}-{n}-of-a-field;")
-                .repeat(copies)
-                .into_bytes()
-        };
-        let needle = |bytes: &[u8]| bytes[..20].to_vec();
-        let row = TenantRow {
-            sealed: old(1),
-            sealed_raw_schema: Some(old(2)),
-            ..tenant(id)
-        };
-        catalogue.put_tenant(&row, &[]).await.unwrap();
-        let version = 1 + 2 * u64::from(round);
-        let row = RegistryRow {
-            sealed: old(3),
-            ..registry(version)
-        };
-        catalogue.put_registry(&row, &[]).await.unwrap();
-        let row = SegmentRow {
-            sealed: old(4),
-            ..segment(id, id)
-        };
-        catalogue
-            .commit_flush(&FlushCommit {
-                added: vec![row],
-                ..flush(id)
-            })
-            .await
-            .unwrap();
-        for n in 1..=4 {
-            assert!(
-                place.holds(&needle(&old(n))),
-                "{round} {n}: the search is blind"
-            );
-        }
-        catalogue
-            .update_tenant(tenant_id(id), 2, &new(1), &[])
-            .await
-            .unwrap();
-        catalogue
-            .put_raw_schema(tenant_id(id), &new(2))
-            .await
-            .unwrap();
-        let row = RegistryRow {
-            sealed: new(3),
-            ..registry(version + 1)
-        };
-        catalogue.put_registry(&row, &[]).await.unwrap();
-        let commit = CompactionCommit {
-            removed: vec![segment_id(id)],
-            ..compaction(id)
-        };
-        catalogue.commit_compaction(&commit).await.unwrap();
-    }
+    put_and_replace(&place, &catalogue, 0, 1).await;
+    put_and_replace(&place, &catalogue, 1, 2_000).await;
     catalogue.close().await.unwrap();
     assert!(!place.holds(b"old-version-"), "an old version is left");
     for (round, fields) in [(0, 1..=2), (1, 1..=3)] {
-        for n in fields {
+        for field in fields {
             assert!(
-                place.holds(format!("new-version-{round}-{n}-").as_bytes()),
-                "{round} {n}"
+                place.holds(&version("new", round, field, 1)[..20]),
+                "{round} {field}"
             );
         }
     }
     let left: Vec<_> = std::fs::read_dir(place.0.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "the log is gone: {left:?}");
+}
+
+/// While somebody else has the database open, closing does not remove the log: it must be empty.
+#[tokio::test]
+async fn closing_empties_the_log_even_if_the_file_stays_open() {
+    let place = SqlitePlace::new();
+    let catalogue = place.catalogue().await.unwrap();
+    populate(&catalogue).await;
+    let mut other = place.bare().await;
+    let tables = "SELECT count(*) FROM tenant";
+    let tenants: i64 = sqlx::query_scalar(tables)
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(tenants, 2);
+    let log = place.0.path().join("catalogue.db-wal");
+    assert!(log.metadata().unwrap().len() > 0);
+    catalogue.close().await.unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 0);
 }
 
 #[cfg(unix)]
@@ -1408,6 +1447,8 @@ async fn the_writer_is_set_up_for_durability_and_secrecy() {
         ("PRAGMA secure_delete", 1),
         ("PRAGMA foreign_keys", 1),
         ("PRAGMA temp_store", 2),
+        ("PRAGMA trusted_schema", 0),
+        ("PRAGMA cell_size_check", 1),
         ("PRAGMA user_version", 1),
         ("PRAGMA application_id", 0x4257_4341),
     ];

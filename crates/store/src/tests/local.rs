@@ -1,15 +1,16 @@
 //! Tests of the real directory and of its lock, in temporary directories.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use model::{Code, Disk, DiskFile};
 use tempfile::TempDir;
 
-use crate::local::{LocalDir, LocalFile};
+use crate::local::LocalDir;
 use crate::lock::{DirectoryLock, LOCK_FILE, LockError};
 
 fn directory() -> (TempDir, LocalDir) {
@@ -169,8 +170,11 @@ fn what_is_not_there_or_of_the_wrong_kind_is_said_so() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_told_as_such() {
-    let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let error = LocalFile {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let error = crate::local::LocalFile {
         file,
         writable: true,
     }
@@ -223,6 +227,7 @@ fn a_directory_that_is_not_there_cannot_be_locked() {
 
 /// Runs itself a second time as another process, whose working directory holds the marker.
 #[test]
+#[cfg(target_os = "linux")]
 fn another_process_is_refused() {
     const MARKER: &str = "second-process";
     if Path::new(MARKER).exists() {
@@ -234,7 +239,7 @@ fn another_process_is_refused() {
     let root = TempDir::new().unwrap();
     let _lock = DirectoryLock::take(root.path()).unwrap();
     fs::File::create(root.path().join(MARKER)).unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
+    let status = Command::new("/proc/self/exe")
         .args(["--exact", "tests::local::another_process_is_refused"])
         .current_dir(root.path())
         .output()
