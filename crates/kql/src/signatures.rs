@@ -38,7 +38,7 @@ pub(crate) enum Times {
     Once,
     Maybe,
     Many,
-    SomeTimes,
+    OnceOrMore,
 }
 
 /// What comes out.
@@ -115,7 +115,7 @@ fn read_param(text: &str) -> Option<(Accepts, Times)> {
     } else if let Some(kind) = kind.strip_suffix('*') {
         (kind, Times::Many)
     } else if let Some(kind) = kind.strip_suffix('+') {
-        (kind, Times::SomeTimes)
+        (kind, Times::OnceOrMore)
     } else {
         (kind, Times::Once)
     };

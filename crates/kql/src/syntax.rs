@@ -6,6 +6,8 @@
 //!
 //! Words are [`Kind::Word`]: the language has no reserved words, the parser decides by place.
 
+use std::fmt::Write as _;
+
 use model::{Diagnostic, Span};
 
 macro_rules! kinds {
@@ -248,10 +250,12 @@ pub fn dump(node: &Node) -> String {
                     let indent = "  ".repeat(depth);
                     match &element {
                         rowan::NodeOrToken::Node(n) => {
-                            out.push_str(&format!("{indent}{:?}\n", n.kind()))
+                            {
+                                let _ = writeln!(out, "{indent}{:?}", n.kind());
+                            };
                         }
                         rowan::NodeOrToken::Token(t) => {
-                            out.push_str(&format!("{indent}{:?} {}\n", t.kind(), t.text()));
+                            let _ = writeln!(out, "{indent}{:?} {}", t.kind(), t.text());
                         }
                     }
                 }
@@ -272,7 +276,7 @@ pub(crate) fn span(node: &Node) -> Span {
     let mut found: Option<Span> = None;
     let tokens = node
         .descendants_with_tokens()
-        .filter_map(|e| e.into_token());
+        .filter_map(rowan::NodeOrToken::into_token);
     for token in tokens.filter(|t| t.kind().matters()) {
         let here = span_of(token.text_range());
         found = Some(found.map_or(here, |so_far| so_far.cover(here)));

@@ -471,15 +471,15 @@ impl Parser<'_> {
 
     fn json_entry(&mut self) {
         self.start(Kind::JsonEntry);
-        if !matches!(self.kind(0), Some(Kind::String | Kind::Word)) {
-            self.expected("a key in quotes");
-        } else {
+        if matches!(self.kind(0), Some(Kind::String | Kind::Word)) {
             self.start(Kind::Literal);
             self.bump();
             self.finish();
             if self.expect(Kind::Colon, "`:`") {
                 self.json();
             }
+        } else {
+            self.expected("a key in quotes");
         }
         self.finish();
     }

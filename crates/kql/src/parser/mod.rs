@@ -144,20 +144,17 @@ impl<'t> Parser<'t> {
 
     /// The span of the next token, or of the end.
     fn here(&self) -> Span {
-        match self.matter.get(self.at).copied() {
-            Some(position) => {
-                let start = self.starts.get(position).copied().unwrap_or_default();
-                let length = self.tokens.get(position).map_or(0, |(_, text)| text.len());
-                Span::new(start, start + u32::try_from(length).unwrap_or_default())
-            }
-            None => {
-                let end = self.matter.last().map_or(0, |position| {
-                    let start = self.starts.get(*position).copied().unwrap_or_default();
-                    let length = self.tokens.get(*position).map_or(0, |(_, text)| text.len());
-                    start + u32::try_from(length).unwrap_or_default()
-                });
-                Span::new(end, end)
-            }
+        if let Some(position) = self.matter.get(self.at).copied() {
+            let start = self.starts.get(position).copied().unwrap_or_default();
+            let length = self.tokens.get(position).map_or(0, |(_, text)| text.len());
+            Span::new(start, start + u32::try_from(length).unwrap_or_default())
+        } else {
+            let end = self.matter.last().map_or(0, |position| {
+                let start = self.starts.get(*position).copied().unwrap_or_default();
+                let length = self.tokens.get(*position).map_or(0, |(_, text)| text.len());
+                start + u32::try_from(length).unwrap_or_default()
+            });
+            Span::new(end, end)
         }
     }
 
@@ -321,9 +318,16 @@ impl<'t> Parser<'t> {
         while let Some(kind) = self.kind(0) {
             match kind {
                 Kind::OpenParen | Kind::OpenBracket | Kind::OpenBrace => open += 1,
-                Kind::CloseParen | Kind::CloseBracket | Kind::CloseBrace if open == 0 => return,
+                Kind::CloseParen
+                | Kind::CloseBracket
+                | Kind::CloseBrace
+                | Kind::Pipe
+                | Kind::Semicolon
+                    if open == 0 =>
+                {
+                    return;
+                }
                 Kind::CloseParen | Kind::CloseBracket | Kind::CloseBrace => open -= 1,
-                Kind::Pipe | Kind::Semicolon if open == 0 => return,
                 _ => {}
             }
             self.bump();

@@ -93,12 +93,11 @@ impl Resolver<'_> {
             if item.kind() == Kind::ByList {
                 continue;
             }
-            match self.aggregate_item(&item, &mut collector, &by_names) {
-                Ok(more) => outputs.extend(more),
-                Err(Broken) => {
-                    broken = true;
-                    self.poison(&item);
-                }
+            if let Ok(more) = self.aggregate_item(&item, &mut collector, &by_names) {
+                outputs.extend(more);
+            } else {
+                broken = true;
+                self.poison(&item);
             }
         }
         let columns = self.summary_columns(&outputs)?;
@@ -455,25 +454,6 @@ impl Resolver<'_> {
             "give one of them another name",
         )
     }
-
-    pub(super) fn count(&mut self, input: Relation, name: &str, at: Span) -> Relation {
-        let aggregate = Aggregate {
-            function: AggregateFn::Count,
-            args: Vec::new(),
-            filter: None,
-            outputs: vec![ColumnType::Long],
-            span: at,
-        };
-        Relation {
-            op: Op::Summarize {
-                input: Box::new(input),
-                by: Vec::new(),
-                aggregates: vec![aggregate],
-            },
-            columns: vec![Field::new(name, ColumnType::Long)],
-            span: at,
-        }
-    }
 }
 
 impl Naming {
@@ -558,4 +538,24 @@ fn assembled(
 /// A literal used where a column without a value stands.
 pub(super) fn missing(ty: ColumnType, at: Span) -> Expr {
     Expr::literal(Value::missing(ty), at)
+}
+
+/// The number of rows.
+pub(super) fn count(input: Relation, name: &str, at: Span) -> Relation {
+    let aggregate = Aggregate {
+        function: AggregateFn::Count,
+        args: Vec::new(),
+        filter: None,
+        outputs: vec![ColumnType::Long],
+        span: at,
+    };
+    Relation {
+        op: Op::Summarize {
+            input: Box::new(input),
+            by: Vec::new(),
+            aggregates: vec![aggregate],
+        },
+        columns: vec![Field::new(name, ColumnType::Long)],
+        span: at,
+    }
 }

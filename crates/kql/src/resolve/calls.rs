@@ -267,13 +267,12 @@ impl Resolver<'_> {
         }
         let gives = match signature.gives {
             Gives::Type(ty) => ty,
-            Gives::First | Gives::Row | Gives::Any => first,
             Gives::Widest => widest,
             Gives::Common => common,
             Gives::TypeName => named,
             Gives::Promoted if first == ColumnType::Int => ColumnType::Long,
             Gives::Mean if is_integer(first) => ColumnType::Real,
-            Gives::Promoted | Gives::Mean => first,
+            Gives::First | Gives::Row | Gives::Any | Gives::Promoted | Gives::Mean => first,
         };
         self.count_expressions(args.len(), at)?;
         Ok((args, gives))
@@ -285,7 +284,8 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         let exprs = self.exprs(args, function, row)?;
-        let is_condition = |position: usize| position % 2 == 0 && position + 1 < exprs.len();
+        let is_condition =
+            |position: usize| position.is_multiple_of(2) && position + 1 < exprs.len();
         let values: Vec<ColumnType> = exprs
             .iter()
             .enumerate()
@@ -332,7 +332,7 @@ impl Resolver<'_> {
                 })
             }
             Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
-            Special::ToScalar => self.to_scalar(function, args, at),
+            Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
                 let pairs = visible(row, at).collect();
                 Ok(self.bag(pairs, at)?)
@@ -400,12 +400,11 @@ impl Resolver<'_> {
         let [name, default] = args else {
             return Err(self.bad_arguments(function, &[], at));
         };
-        let name = match self.expr(name, row)?.as_literal() {
-            Some(Value::String(name)) => name.clone(),
-            _ => {
-                let message = "the column's name must be a string literal";
-                return Err(self.error(codes::NOT_CONSTANT, span(name), message));
-            }
+        let name = if let Some(Value::String(name)) = self.expr(name, row)?.as_literal() {
+            name.clone()
+        } else {
+            let message = "the column's name must be a string literal";
+            return Err(self.error(codes::NOT_CONSTANT, span(name), message));
         };
         let default = self.expr(default, row)?;
         Ok(match super::scalar::find_column(row, &name) {
@@ -417,7 +416,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn to_scalar(
+    fn one_value(
         &mut self,
         function: &'static Function,
         args: &[Node],
@@ -592,7 +591,7 @@ impl Resolver<'_> {
             };
             let relation = self.table(&arg)?;
             let relation = self.as_declared(relation, &columns, span(&arg))?;
-            return Ok(self.table_binding(relation));
+            return Ok(super::table_binding(relation));
         }
         let expr = match arg {
             Some(arg) => self.expr(&arg, row)?,
@@ -682,14 +681,14 @@ fn expanded(signature: &Signature, count: usize) -> Option<Vec<Accepts>> {
             .params
             .iter()
             .skip(position + 1)
-            .filter(|(_, times)| matches!(times, Times::Once | Times::SomeTimes))
+            .filter(|(_, times)| matches!(times, Times::Once | Times::OnceOrMore))
             .count();
         let room = count.saturating_sub(kinds.len() + needed_after);
         let take = match times {
             Times::Once => 1,
             Times::Maybe => room.min(1),
             Times::Many => room,
-            Times::SomeTimes => room.max(1),
+            Times::OnceOrMore => room.max(1),
         };
         kinds.extend(std::iter::repeat_n(*kind, take));
     }

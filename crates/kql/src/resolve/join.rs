@@ -97,13 +97,12 @@ impl Resolver<'_> {
                 "rightsemi" => Some(JoinKind::RightSemi),
                 _ => None,
             };
-            match known {
-                Some(known) => kind = known,
-                None => {
-                    let message = format!("unknown join kind `{}`", choice.value);
-                    let help = "kinds are innerunique, inner, leftouter, rightouter, fullouter, leftanti, rightanti, leftsemi, rightsemi";
-                    return Err(self.error_help(codes::UNKNOWN_OPTION, choice.at, message, help));
-                }
+            if let Some(known) = known {
+                kind = known;
+            } else {
+                let message = format!("unknown join kind `{}`", choice.value);
+                let help = "kinds are innerunique, inner, leftouter, rightouter, fullouter, leftanti, rightanti, leftsemi, rightsemi";
+                return Err(self.error_help(codes::UNKNOWN_OPTION, choice.at, message, help));
             }
         }
         Ok(kind)
@@ -140,10 +139,10 @@ impl Resolver<'_> {
                 }
                 let sides: Vec<Option<(bool, String)>> = operands.iter().map(side_of).collect();
                 match (ops.as_slice(), sides.as_slice()) {
-                    ([op], [Some((true, a)), Some((false, b))])
-                    | ([op], [Some((false, b)), Some((true, a))])
-                        if op == "==" =>
-                    {
+                    (
+                        [op],
+                        [Some((true, a)), Some((false, b))] | [Some((false, b)), Some((true, a))],
+                    ) if op == "==" => {
                         let a = self.side(a, left, at, "left")?;
                         let b = self.side(b, right, at, "right")?;
                         self.key(a, b, at, on)

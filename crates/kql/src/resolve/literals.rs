@@ -12,7 +12,7 @@ use crate::syntax::{Kind, Node};
 pub(super) fn literal(node: &Node) -> Result<Value, String> {
     let tokens: Vec<_> = node
         .children_with_tokens()
-        .filter_map(|e| e.into_token())
+        .filter_map(rowan::NodeOrToken::into_token)
         .filter(|t| t.kind().matters())
         .collect();
     let [token] = tokens.as_slice() else {
@@ -272,13 +272,15 @@ fn unescaped(text: &str) -> Result<String, String> {
             'v' => out.push('\u{b}'),
             '\\' | '"' | '\'' => out.push(escape),
             'u' => {
-                out.push(code_point(&mut letters, 4).ok_or("`\\u` wants four hexadecimal digits")?)
+                out.push(code_point(&mut letters, 4).ok_or("`\\u` wants four hexadecimal digits")?);
             }
             'U' => {
-                out.push(code_point(&mut letters, 8).ok_or("`\\U` wants eight hexadecimal digits")?)
+                out.push(
+                    code_point(&mut letters, 8).ok_or("`\\U` wants eight hexadecimal digits")?,
+                );
             }
             'x' => {
-                out.push(code_point(&mut letters, 2).ok_or("`\\x` wants two hexadecimal digits")?)
+                out.push(code_point(&mut letters, 2).ok_or("`\\x` wants two hexadecimal digits")?);
             }
             '0'..='7' => {
                 let mut code = escape.to_digit(8).unwrap_or_default();

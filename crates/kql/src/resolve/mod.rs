@@ -79,7 +79,7 @@ pub fn resolve(
 /// `ingestion_time()` needs a hidden column along the pipeline; other queries do without.
 fn wants_ingestion_time(root: &Node) -> bool {
     root.descendants_with_tokens()
-        .filter_map(|e| e.into_token())
+        .filter_map(rowan::NodeOrToken::into_token)
         .any(|t| t.text() == "ingestion_time")
 }
 
@@ -302,15 +302,10 @@ impl Resolver<'_> {
         }
         if self.is_tabular(value) {
             let relation = self.table(value)?;
-            return Ok(self.table_binding(relation));
+            return Ok(table_binding(relation));
         }
         let expr = self.expr(value, Row::NONE)?;
         Ok(scalar_binding(expr, None))
-    }
-
-    fn table_binding(&self, relation: Relation) -> Binding {
-        let (size, _) = measure(&relation);
-        Binding::Table { relation, size }
     }
 
     fn lookup(&self, name: &str) -> Option<Rc<Binding>> {
@@ -380,6 +375,11 @@ impl Resolver<'_> {
         }
         self.is_tabular(&value)
     }
+}
+
+fn table_binding(relation: Relation) -> Binding {
+    let (size, _) = measure(&relation);
+    Binding::Table { relation, size }
 }
 
 fn scalar_binding(expr: Expr, row_depth: Option<usize>) -> Binding {
@@ -486,7 +486,7 @@ fn first_word(node: &Node) -> String {
 /// The texts of the tokens that stand directly in `node`, blanks aside.
 fn words(node: &Node) -> Vec<String> {
     node.children_with_tokens()
-        .filter_map(|e| e.into_token())
+        .filter_map(rowan::NodeOrToken::into_token)
         .filter(|t| t.kind().matters())
         .map(|t| t.text().to_owned())
         .collect()
@@ -496,7 +496,7 @@ fn words(node: &Node) -> Vec<String> {
 fn plain_name(node: &Node) -> String {
     let token = node
         .children_with_tokens()
-        .filter_map(|e| e.into_token())
+        .filter_map(rowan::NodeOrToken::into_token)
         .find(|t| matches!(t.kind(), Kind::Word | Kind::String | Kind::Integer));
     token.map_or_else(String::new, |t| match t.kind() {
         Kind::String => literals::string(t.text()).unwrap_or_else(|_| t.text().to_owned()),

@@ -46,7 +46,7 @@ impl Resolver<'_> {
         let mut left = self.expr(&first, row);
         for (op, right) in rest {
             // The right side is judged too when the left is wrong.
-            left = match self.is_member_operator(&op.text) {
+            left = match is_member_operator(&op.text) {
                 true => {
                     let left = left;
                     match left {
@@ -68,10 +68,6 @@ impl Resolver<'_> {
             };
         }
         left
-    }
-
-    fn is_member_operator(&self, text: &str) -> bool {
-        matches!(text, "in" | "!in" | "in~" | "!in~" | "has_any" | "has_all")
     }
 
     /// `and` and `or` are calls with as many arguments as there are conditions.
@@ -201,11 +197,13 @@ impl Resolver<'_> {
                 let folded = call(function, vec![cast(left, ty), cast(right, ty)], ty, at);
                 return Ok(fold(folded));
             }
-            (ScalarFn::Subtract, DateTime, DateTime) => TimeSpan,
-            (ScalarFn::Add | ScalarFn::Subtract, DateTime, TimeSpan) => DateTime,
-            (ScalarFn::Add, TimeSpan, DateTime) => DateTime,
-            (ScalarFn::Add | ScalarFn::Subtract | ScalarFn::Modulo, TimeSpan, TimeSpan) => TimeSpan,
-            (ScalarFn::Modulo, DateTime, TimeSpan) => TimeSpan,
+            (ScalarFn::Add | ScalarFn::Subtract, DateTime, TimeSpan)
+            | (ScalarFn::Add, TimeSpan, DateTime) => DateTime,
+            (ScalarFn::Subtract, DateTime, DateTime)
+            | (ScalarFn::Modulo, DateTime, TimeSpan)
+            | (ScalarFn::Add | ScalarFn::Subtract | ScalarFn::Modulo, TimeSpan, TimeSpan) => {
+                TimeSpan
+            }
             (ScalarFn::Divide, TimeSpan, TimeSpan) => Real,
             (ScalarFn::Multiply | ScalarFn::Divide, TimeSpan, number) if is_number(number) => {
                 TimeSpan
@@ -543,4 +541,8 @@ fn folded(function: ScalarFn, a: &Value, b: &Value) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+fn is_member_operator(text: &str) -> bool {
+    matches!(text, "in" | "!in" | "in~" | "!in~" | "has_any" | "has_all")
 }

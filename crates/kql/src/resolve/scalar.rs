@@ -153,7 +153,7 @@ impl Resolver<'_> {
         let collected: Vec<String> = self
             .aggregates
             .as_ref()
-            .map(|c| c.column_names())
+            .map(super::aggregate::Collector::column_names)
             .unwrap_or_default();
         let visible = row.columns.iter().filter(|f| !f.hidden).map(|f| &*f.name);
         let similar = suggest::similar(

@@ -205,13 +205,14 @@ impl Resolver<'_> {
                     span: at,
                 })
             }
-            ("table", [inner]) => match self.expr(inner, Row::NONE)?.as_literal() {
-                Some(Value::String(table)) => self.named_table(&table.clone(), span(inner)),
-                _ => {
+            ("table", [inner]) => {
+                if let Some(Value::String(table)) = self.expr(inner, Row::NONE)?.as_literal() {
+                    self.named_table(&table.clone(), span(inner))
+                } else {
                     let message = "the table's name must be a string literal";
                     Err(self.error(codes::NOT_CONSTANT, span(inner), message))
                 }
-            },
+            }
             (known, _) if not_yet::FUNCTIONS.contains(&known) => {
                 let message = format!("the function `{known}` is not supported yet");
                 Err(self.error(codes::FUNCTION_NOT_YET, at, message))
@@ -395,20 +396,19 @@ impl Resolver<'_> {
         }
         match operator {
             Operator::Where => self.filter(input, node),
-            Operator::Project => self.project(input, node),
-            Operator::Extend => self.extend(input, node),
+            Operator::Project => Ok(self.project(input, node)),
             Operator::Serialize if items(node).next().is_none() => Ok(input),
-            Operator::Serialize => self.extend(input, node),
-            Operator::ProjectAway => self.project_away(input, node),
-            Operator::ProjectKeep => self.project_keep(input, node),
+            Operator::Extend | Operator::Serialize => Ok(self.extend(input, node)),
+            Operator::ProjectAway => Ok(self.project_away(input, node)),
+            Operator::ProjectKeep => Ok(self.project_keep(input, node)),
             Operator::ProjectRename => self.project_rename(input, node),
-            Operator::ProjectReorder => self.project_reorder(input, node),
+            Operator::ProjectReorder => Ok(self.project_reorder(input, node)),
             Operator::Summarize => self.summarize(input, node),
             Operator::Distinct => self.distinct(input, node),
-            Operator::Take => self.take(input, node),
-            Operator::Top => self.top(input, node),
-            Operator::Sort => self.sort(input, node),
-            Operator::Count => Ok(self.count(input, "Count", at)),
+            Operator::Take => Ok(self.take(input, node)),
+            Operator::Top => Ok(self.top(input, node)),
+            Operator::Sort => Ok(self.sort(input, node)),
+            Operator::Count => Ok(super::aggregate::count(input, "Count", at)),
             Operator::Join => self.join(input, node, false),
             Operator::Lookup => self.join(input, node, true),
             Operator::Union => self.union(Some(input), node),
@@ -512,7 +512,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn project(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn project(&mut self, input: Relation, node: &Node) -> Relation {
         let row = Row {
             columns: &input.columns,
         };
@@ -552,10 +552,10 @@ impl Resolver<'_> {
                 }
             }
         }
-        Ok(projected(input, exprs, columns, span(node)))
+        projected(input, exprs, columns, span(node))
     }
 
-    fn extend(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn extend(&mut self, input: Relation, node: &Node) -> Relation {
         let at = span(node);
         let row = Row {
             columns: &input.columns,
@@ -602,7 +602,7 @@ impl Resolver<'_> {
                 exprs.push(expr);
             }
         }
-        Ok(projected(input, exprs, columns, at))
+        projected(input, exprs, columns, at)
     }
 
     fn print(&mut self, node: &Node) -> Fallible<Relation> {
@@ -722,7 +722,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn project_away(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn project_away(&mut self, input: Relation, node: &Node) -> Relation {
         let row = Row {
             columns: &input.columns,
         };
@@ -733,10 +733,10 @@ impl Resolver<'_> {
         let kept = (0..input.columns.len())
             .filter(|p| !away.contains(p))
             .collect();
-        Ok(chosen(input, kept, span(node)))
+        chosen(input, kept, span(node))
     }
 
-    fn project_keep(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn project_keep(&mut self, input: Relation, node: &Node) -> Relation {
         let row = Row {
             columns: &input.columns,
         };
@@ -745,10 +745,10 @@ impl Resolver<'_> {
             kept.extend(self.pattern(&item, row).unwrap_or_default());
         }
         kept.extend(input.columns.iter().position(|f| f.hidden));
-        Ok(chosen(input, kept.into_iter().collect(), span(node)))
+        chosen(input, kept.into_iter().collect(), span(node))
     }
 
-    fn project_reorder(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn project_reorder(&mut self, input: Relation, node: &Node) -> Relation {
         let row = Row {
             columns: &input.columns,
         };
@@ -767,7 +767,7 @@ impl Resolver<'_> {
             order.extend(found.into_iter().filter(|p| placed.insert(*p)));
         }
         order.extend((0..input.columns.len()).filter(|p| !placed.contains(p)));
-        Ok(chosen(input, order, span(node)))
+        chosen(input, order, span(node))
     }
 
     fn project_rename(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
@@ -807,7 +807,7 @@ impl Resolver<'_> {
         let projected = if is_all {
             super::without_hidden(input)
         } else {
-            let relation = self.project(input, node)?;
+            let relation = self.project(input, node);
             if let Op::Project { exprs, .. } = &relation.op {
                 for expr in exprs {
                     self.refuse_dynamic(expr, "take distinct values of")?;
@@ -840,38 +840,38 @@ impl Resolver<'_> {
         })
     }
 
-    fn take(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn take(&mut self, input: Relation, node: &Node) -> Relation {
         // A number that is wrong leaves the columns as they are.
         let Ok(rows) = self.rows(items(node).next()) else {
-            return Ok(input);
+            return input;
         };
-        Ok(Relation {
+        Relation {
             columns: input.columns.clone(),
             op: Op::Take {
                 input: Box::new(input),
                 rows,
             },
             span: span(node),
-        })
+        }
     }
 
-    fn top(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn top(&mut self, input: Relation, node: &Node) -> Relation {
         let rows = self.rows(items(node).next());
-        let sorted = self.sort(input, node)?;
+        let sorted = self.sort(input, node);
         let Ok(rows) = rows else {
-            return Ok(sorted);
+            return sorted;
         };
-        Ok(Relation {
+        Relation {
             columns: sorted.columns.clone(),
             op: Op::Take {
                 input: Box::new(sorted),
                 rows,
             },
             span: span(node),
-        })
+        }
     }
 
-    fn sort(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+    fn sort(&mut self, input: Relation, node: &Node) -> Relation {
         let row = Row {
             columns: &input.columns,
         };
@@ -902,14 +902,14 @@ impl Resolver<'_> {
                 nulls_first,
             });
         }
-        Ok(Relation {
+        Relation {
             columns: input.columns.clone(),
             op: Op::Sort {
                 input: Box::new(input),
                 keys,
             },
             span: span(node),
-        })
+        }
     }
 
     // Expanding.
@@ -1044,7 +1044,7 @@ impl Resolver<'_> {
         let Some(name) = said.last().filter(|_| said.len() > 1) else {
             return Err(self.error(codes::EXPECTED, span(node), "expected a name"));
         };
-        let binding = self.table_binding(input.clone());
+        let binding = super::table_binding(input.clone());
         self.env
             .push((name.as_str().into(), std::rc::Rc::new(binding)));
         Ok(input)
