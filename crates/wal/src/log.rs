@@ -287,6 +287,10 @@ impl Log {
             self.check_room_for_stream()?;
             self.forgotten.remove(&stream);
             self.streams.insert(stream, last);
+            // What waits is counted from before; the commit would take this back.
+            if let Some(waiting) = self.waiting.streams.get_mut(&stream) {
+                *waiting = last.max(*waiting);
+            }
         }
         Ok(())
     }

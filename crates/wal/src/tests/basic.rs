@@ -246,6 +246,26 @@ fn numbers_seen_elsewhere_are_not_given_again() {
 }
 
 #[test]
+fn a_number_raised_while_frames_wait_stays_raised() {
+    let (_, _, mut log) = new_log();
+    append(&mut log, stream(1), b"waits").unwrap();
+    log.raise(stream(1), 10).unwrap();
+    assert_eq!(append(&mut log, stream(1), b"x").unwrap().sequence, 11);
+    append(&mut log, stream(2), b"waits").unwrap();
+    log.raise(stream(2), 10).unwrap();
+    log.commit().unwrap();
+    assert_eq!(log.last_sequence(stream(2)), 10);
+    assert_eq!(write(&mut log, 2, b"x").sequence, 11);
+}
+
+#[test]
+fn the_log_moves_to_the_commit_thread() {
+    let (_, _, mut log) = new_log();
+    let commit = std::thread::spawn(move || write(&mut log, 1, b"x").sequence);
+    assert_eq!(commit.join().unwrap(), 1);
+}
+
+#[test]
 fn a_newer_format_is_refused_and_is_no_damage() {
     let (disk, random, mut log) = new_log();
     let place = write(&mut log, 1, b"x");
