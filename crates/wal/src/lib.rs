@@ -19,7 +19,7 @@
 //! Knows no event and no key. Does no I/O but through [`model::Disk`]. One writer: the caller holds the
 //! lock of the directory.
 //!
-//! Bytes: `docs/formats/log.md` and [`format`]. Limits: [`model::limits::LOG_SEGMENT_BYTES_MAX`],
+//! Bytes: `docs/formats/log.md`. Limits: [`model::limits::LOG_SEGMENT_BYTES_MAX`],
 //! [`model::limits::LOG_FRAME_BYTES_MAX`], [`model::limits::LOG_STREAMS_MAX`].
 
 mod chain;
