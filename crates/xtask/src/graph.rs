@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::edges::{MAY_USE, MUST_NOT_REACH, NAMED_ONLY_BY, NoPath, TESTS_MAY_NAME, TESTS_MAY_USE};
-use crate::{Failure, Finding};
+use crate::{Failure, Finding, drift};
 
 /// What a dependency is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -40,6 +40,9 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Failure> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("cargo metadata failed: {said}").into());
+    }
+    for notice in drift::notices(root, "query", "bailiwick")? {
+        println!("notice: {notice}");
     }
     Ok(findings(&Graph::read(&serde_json::from_slice(
         &output.stdout,

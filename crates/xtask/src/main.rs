@@ -12,6 +12,7 @@
 )]
 
 mod docs;
+mod drift;
 mod edges;
 mod graph;
 mod scan;

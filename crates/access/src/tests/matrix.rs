@@ -308,3 +308,31 @@ fn a_token_mints_no_more_than_it_holds() {
         assert_eq!(mint(&minter, &operator), "denied");
     }
 }
+
+#[test]
+fn permissions_add_up_and_nothing_comes_of_their_company() {
+    // The tables show one permission at a time; a token may hold any set. What a set allows is what
+    // its members allow, for each of the 64 sets.
+    let policy = policy();
+    for tenant in [OURS, FOREIGN] {
+        for (action, ask) in asks() {
+            let allows = |permissions| {
+                let credential = Credential::token(TOKEN, OURS, Scope::of(permissions), later());
+                ask(&policy, &credential, tenant).is_ok()
+            };
+            let alone: Permissions = Permission::ALL
+                .into_iter()
+                .filter(|p| allows(Permissions::only(*p)))
+                .collect();
+            for set in 0..64_u8 {
+                let members = Permission::ALL.into_iter().enumerate();
+                let set: Permissions = members
+                    .filter(|(i, _)| set & (1 << i) != 0)
+                    .map(|(_, p)| p)
+                    .collect();
+                let expected = set.iter().any(|p| alone.contains(p));
+                assert_eq!(allows(set), expected, "{action} with {set:?}");
+            }
+        }
+    }
+}

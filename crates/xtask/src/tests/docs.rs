@@ -41,6 +41,8 @@ fn every_code_has_a_row_and_no_two_are_alike() {
 #[test]
 fn a_query_code_stands_once() {
     let twice = "A \"KQL0001\" \"a\";\nB \"KQL0001\" \"b\";\n";
-    expect!["crates/kql/src/codes.rs: `KQL0001` stands twice"].assert_eq(&codes(twice).unwrap_err().to_string());
-    expect!["crates/kql/src/codes.rs: no code found"].assert_eq(&codes("").unwrap_err().to_string());
+    expect!["crates/kql/src/codes.rs: `KQL0001` stands twice"]
+        .assert_eq(&codes(twice).unwrap_err().to_string());
+    expect!["crates/kql/src/codes.rs: no code found"]
+        .assert_eq(&codes("").unwrap_err().to_string());
 }
