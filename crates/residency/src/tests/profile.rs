@@ -8,6 +8,7 @@ use super::{
     TestKey, at, changed, default_registry, deploy_in_france, from, home_cell, provision, region,
     service, told, verified,
 };
+use crate::signed::{Kind, sign};
 use crate::{
     CellProfile, Error, NotHere, Opaque, Order, ProfileInput, ProfileSource, TenantPlacement,
     Verified, place,
@@ -151,6 +152,26 @@ fn a_region_that_only_keeps_older_data_is_still_told() {
         },
         "no new data, and home knows where it belongs"
     );
+}
+
+#[test]
+fn a_signed_profile_that_contradicts_itself_is_refused() {
+    let text = String::from_utf8(issue().sign(&home_cell()).unwrap()).unwrap();
+    let payload = text.split_once('\n').unwrap().1;
+    let refused = |from: &str, to: &str| {
+        let changed = payload.replacen(from, to, 1);
+        assert_ne!(changed, payload);
+        let bytes = sign(Kind::CellProfile, changed.as_bytes(), &home_cell());
+        told(&open(&bytes, "eu").unwrap_err())
+    };
+    expect!["bad_document: the cell-profile document contradicts itself: it is for the home region"].assert_eq(&refused(r#""home":"uk""#, r#""home":"eu""#));
+    expect!["bad_document: the cell-profile document contradicts itself: a service in it rests in another region"].assert_eq(&refused(r#"{"region":"eu""#, r#"{"region":"us""#));
+    expect!["bad_document: the cell-profile document contradicts itself: the services are not in order of their names, each once"].assert_eq(&refused(r#""service":"cloud_apps""#, r#""service":"xdr""#));
+    let elsewhere = r#"{"service":"xdr","region":"us","until":"2026-01-01T00:00:00.0000000Z"}"#;
+    let elsewhere = format!(r#""earlier":[{elsewhere}],"retention_days""#);
+    expect!["bad_document: the cell-profile document contradicts itself: a service in it rests in another region"].assert_eq(&refused(r#""retention_days""#, &elsewhere));
+    let long = format!(r#""envelope_tenant":"{}"#, "0".repeat(257));
+    expect!["bad_document: the cell-profile document contradicts itself: a list or a text in it is longer than its limit"].assert_eq(&refused(r#""envelope_tenant":""#, &long));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::{
     from, geography, home_cell, pin_summary, provision, region_in, service, settings, tenant, told,
     verified,
 };
+use crate::signed::{Kind, sign};
 use crate::{CentreMode, Provisioning, Settings, Sharing, TenantFacts, plan};
 
 fn places(record: &Provisioning) -> String {
@@ -316,4 +317,23 @@ fn a_region_does_not_move_by_being_declared_elsewhere() {
         "conflict: region `eu` was declared in another country or geography when it was pinned"
     ]
     .assert_eq(&told(&error));
+}
+
+#[test]
+fn a_signed_record_that_contradicts_itself_is_refused() {
+    let record = provision(&default_registry(), &from("GB"));
+    let text = String::from_utf8(record.sign(&home_cell()).unwrap()).unwrap();
+    let payload = text.split_once('\n').unwrap().1;
+    let open = |from: &str, to: &str| {
+        let changed = payload.replacen(from, to, 1);
+        assert_ne!(changed, payload);
+        let bytes = sign(Kind::Provisioning, changed.as_bytes(), &home_cell());
+        told(&Provisioning::open(&bytes, &home_cell().public_key(), None).unwrap_err())
+    };
+    expect!["bad_document: the provisioning document contradicts itself: the services are not in order of their names, each once"].assert_eq(&open(r#""service":"xdr""#, r#""service":"endpoint""#));
+    let twice = r#"{"service":"xdr","region":"eu","until":"2026-01-01T00:00:00.0000000Z"}"#;
+    let twice = format!(r#""earlier":[{twice},{twice}],"settings""#);
+    expect!["bad_document: the provisioning document contradicts itself: the earlier places are not in order, each once"].assert_eq(&open(r#""settings""#, &twice));
+    expect!["bad_request: a retention of 900 days is outside 30 to 180"].assert_eq(&open(r#""retention_days":90"#, r#""retention_days":900"#));
+    expect!["bad_document: the provisioning document is not of its documented form"].assert_eq(&open(r#""home""#, r#""owner":"me","home""#));
 }

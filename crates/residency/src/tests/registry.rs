@@ -107,15 +107,17 @@ fn named(code: &str, countries: &[&str], contains: &[&str]) -> crate::Geography 
     }
 }
 
+/// What is said of the default registry after a change.
+fn check(change: impl FnOnce(&mut Document), expected: Expect) {
+    let mut document = default_document();
+    change(&mut document);
+    let error = Draft::of(document).unwrap_err();
+    assert_eq!(error.code(), model::Code::BadDocument);
+    expected.assert_eq(&error.to_string());
+}
+
 #[test]
-fn contradictions_are_named() {
-    fn check(change: impl FnOnce(&mut Document), expected: Expect) {
-        let mut document = default_document();
-        change(&mut document);
-        let error = Draft::of(document).unwrap_err();
-        assert_eq!(error.code(), model::Code::BadDocument);
-        expected.assert_eq(&error.to_string());
-    }
+fn contradictions_among_places_are_named() {
     check(
         |d| d.regions.push(region_in("eu", "EU", "NL")),
         expect!["the registry document contradicts itself: the region `eu` is there twice"],
@@ -173,6 +175,10 @@ fn contradictions_are_named() {
             "the registry document contradicts itself: the country name `norway` is there twice"
         ],
     );
+}
+
+#[test]
+fn contradictions_among_services_and_rules_are_named() {
     check(
         |d| d.services[1].tables.push(table("DeviceEvents")),
         expect![

@@ -54,6 +54,13 @@ fn kinds_and_keys_do_not_stand_for_each_other() {
     expect!["bad_document: the bytes are not a signed document of kind `provisioning`"]
         .assert_eq(&told(&error));
 
+    let error = verify(&bytes, Kind::Provisioning, &other.public_key()).unwrap_err();
+    assert_eq!(
+        error.code(),
+        model::Code::BadDocument,
+        "the kind is told before the key"
+    );
+
     // Renaming the kind in the first line does not help: it is part of what is signed.
     let renamed = String::from_utf8(bytes)
         .unwrap()
@@ -93,4 +100,31 @@ fn what_is_no_signed_document_is_told() {
     let too_long = vec![b'a'; model::limits::DOCUMENT_BYTES_MAX + 1];
     let error = verify(&too_long, Kind::Registry, &key).unwrap_err();
     assert_eq!(error.code(), model::Code::TooLarge);
+}
+
+#[test]
+fn the_signed_bytes_are_the_documented_ones() {
+    // Put together by hand from docs/formats/registry.md: this is frozen.
+    let key = TestKey::new(1);
+    let payload = b"{}";
+    let mut message = Vec::new();
+    let public = key.public_key();
+    for field in [
+        &b"bailiwick-signed-v1"[..],
+        b"registry",
+        public.as_bytes(),
+        payload,
+    ] {
+        message.extend_from_slice(&u32::try_from(field.len()).unwrap().to_le_bytes());
+        message.extend_from_slice(field);
+    }
+    let signature = Signer::sign(&key, &message);
+    let expected = format!("bailiwick-signed v1 registry {public} {signature}\n{{}}");
+    assert_eq!(
+        String::from_utf8(sign(Kind::Registry, payload, &key)).unwrap(),
+        expected
+    );
+    expect![[r#"
+        bailiwick-signed v1 registry 8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c 82a1521e9ed54c1ef4c80714303d460779e314111a779d77c1fbfb113ade97d69c07f32efb52469260a35347cab462ab44b8c07ef887ba1ac06a9ba0f200e40f
+        {}"#]].assert_eq(&expected);
 }
