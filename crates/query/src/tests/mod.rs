@@ -1,1 +1,4 @@
 //! The tests of this crate.
+
+mod conformance;
+mod support;

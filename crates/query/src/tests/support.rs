@@ -1,0 +1,50 @@
+//! Running a query in a test: over given tables, on a runtime of its own, at a fixed instant.
+
+use std::collections::BTreeMap;
+
+use kql::SchemaSource;
+use model::{TableName, Ticks};
+
+use crate::{Cancel, Engine, Error, HuntResult, Limits, Prepared, TableRows, prepare};
+
+/// 2024-06-15T12:00:00Z.
+pub(super) fn now() -> Ticks {
+    Ticks::parse("2024-06-15T12:00:00Z").expect("an instant")
+}
+
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+pub(super) fn run_prepared(
+    prepared: &Prepared,
+    tables: &BTreeMap<TableName, TableRows>,
+    limits: Limits,
+) -> Result<HuntResult, Error> {
+    let sources = |name: &TableName| tables.get(name).cloned();
+    runtime().block_on(Engine::default().run(prepared, sources, limits, &Cancel::default()))
+}
+
+pub(super) fn run(
+    text: &str,
+    schema: &dyn SchemaSource,
+    tables: &BTreeMap<TableName, TableRows>,
+) -> Result<HuntResult, Error> {
+    run_prepared(&prepare(text, schema, now()), tables, Limits::default())
+}
+
+/// An error with its causes and diagnostics, on one line.
+pub(super) fn describe(error: &Error) -> String {
+    if let Error::Query { diagnostics } = error {
+        let first = diagnostics.first().map(|d| format!("{} {}", d.code, d.message));
+        return first.unwrap_or_default();
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text.replace('\n', " ")
+}
