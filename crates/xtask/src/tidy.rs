@@ -144,6 +144,39 @@ pub(crate) fn any_text(place: Place<'_>, text: &str) -> Vec<Finding> {
     if place.is("md") && text.trim().is_empty() {
         found.push(at(place, 0, "empty", "a page without text"));
     }
+    if place.path.starts_with("crates/") && place.path.ends_with("/Cargo.toml") {
+        found.extend(manifest(place, text));
+    }
+    found
+}
+
+/// A crate's manifest takes lints, versions and features from the workspace.
+fn manifest(place: Place<'_>, text: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut section = "";
+    let mut lints = false;
+    for (n, line) in text.lines().map(str::trim).enumerate() {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']);
+        } else if section == "lints" && line == "workspace = true" {
+            lints = true;
+        } else if section.ends_with("dependencies")
+            && line.contains('=')
+            && !line.starts_with('#')
+            && !line.contains("workspace = true")
+        {
+            let what = "the version belongs into the table of the root manifest";
+            found.push(at(place, n + 1, "manifest", what));
+        }
+    }
+    if !lints {
+        found.push(at(
+            place,
+            0,
+            "manifest",
+            "does not take the workspace's lints",
+        ));
+    }
     found
 }
 

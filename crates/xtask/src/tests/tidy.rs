@@ -232,6 +232,24 @@ fn an_empty_page_is_found() {
 }
 
 #[test]
+fn a_manifest_takes_lints_and_versions_from_the_workspace() {
+    let check = |text: &str| {
+        let place = Place {
+            path: "crates/wal/Cargo.toml",
+        };
+        let found = any_text(place, text);
+        found.iter().map(|f| (f.line, f.rule)).collect::<Vec<_>>()
+    };
+    let good = "[dependencies]\n# why = this\na.workspace = true\nb = { workspace = true, features = [\n  \"x\",\n] }\n\n[lints]\nworkspace = true\n";
+    assert_eq!(check(good), []);
+    assert_eq!(
+        check(&good.replace("a.workspace = true", "a = \"1\"")),
+        [(3, "manifest")]
+    );
+    assert_eq!(check("[package]\nworkspace = true\n"), [(0, "manifest")]);
+}
+
+#[test]
 fn the_views_know_literals_and_comments() {
     let text = "let a = 'x'; let b = '\\''; fn f<'a>(s: &'a str) /* a /* b */ c */ {} r\"q\" br#\"\"\"# r#type // z";
     let source = Source::new(text);
