@@ -26,7 +26,7 @@ const LIGHT_CRATES: &[&str] = &[
 
 pub(crate) fn check(root: &Path) -> Result<bool, Failure> {
     let mut good = cargo(root, "fmt", 3, &["fmt", "--all", "--check"], &[])?;
-    good &= timed("tidy", 2, || Ok(report(tidy::run(root)?)))?;
+    good &= timed("tidy", 5, || Ok(report(tidy::run(root)?)))?;
     good &= timed("graph", 3, || Ok(report(graph::run(root)?)))?;
     good &= timed("docs", 1, || Ok(report(docs::stale(root)?)))?;
     let changed = changed_crates(root)?;

@@ -1,10 +1,9 @@
-//! The golden matrix: who may do what, on whose things.
-//!
-//! Read a cell as "a <column> asking to <row>": `yes`, or the code of the refusal.
+//! The golden matrix: who may do what, on whose things. The table itself is
+//! `docs/reference/access.md`.
 
 use std::fmt::Write as _;
 
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use model::{Code, SourceId, Span100ns, TableName, TenantId, Ticks, TokenId, limits};
 
 use crate::policy::{Question, Resource};
@@ -103,56 +102,48 @@ fn answer(result: Result<(), Denied>) -> &'static str {
 
 fn table(tenant: TenantId, change: fn(Credential) -> Credential) -> String {
     let policy = policy();
-    let mut out = format!("{:21}", "");
+    let mut out = String::from("| |");
     for (name, _) in who() {
-        let _ = write!(out, "{name:>11}");
+        let _ = write!(out, " {name} |");
     }
-    out.push('\n');
+    out.push_str("\n|---|");
+    out.push_str(&"---|".repeat(who().len()));
     for (action, ask) in asks() {
-        let _ = write!(out, "{action:21}");
+        let _ = write!(out, "\n| {action} |");
         for (_, credential) in who() {
             let word = answer(ask(&policy, &change(credential), tenant));
-            let _ = write!(out, "{word:>11}");
+            let _ = write!(out, " {word} |");
         }
-        out.push('\n');
     }
+    out.push('\n');
     out
 }
 
+/// The page that anybody can read, and that is true as long as this test passes.
 #[test]
-fn on_the_own_tenant() {
-    expect![[r#"
-                                  ingest       hunt       read administer  residency 'operator'    auditor   operator      local      flush   stranger
-        ingest                       yes     denied     denied     denied     denied     denied  not_found     denied        yes     denied     denied
-        hunt                      denied        yes     denied     denied     denied     denied  not_found     denied        yes     denied     denied
-        read_tenant               denied     denied        yes        yes     denied     denied  not_found        yes        yes     denied     denied
-        administer_tenant         denied     denied     denied        yes     denied     denied  not_found        yes        yes     denied     denied
-        manage_tokens             denied     denied     denied        yes     denied     denied  not_found        yes        yes     denied     denied
-        manage_sources            denied     denied     denied        yes     denied     denied  not_found        yes        yes     denied     denied
-        residency_read            denied     denied     denied        yes        yes     denied        yes        yes        yes     denied     denied
-        maintain                  denied     denied     denied     denied     denied     denied  not_found        yes        yes        yes     denied
-        operate                   denied     denied     denied     denied     denied     denied     denied        yes        yes     denied     denied
-        cell: residency_read      denied     denied     denied     denied     denied     denied        yes        yes        yes     denied     denied
-        cell: maintain            denied     denied     denied     denied     denied     denied     denied        yes        yes        yes     denied
-    "#]].assert_eq(&table(OURS, |c| c));
-}
+fn the_page_of_decisions() {
+    let page = format!(
+        "\
+# Who may do what
 
-#[test]
-fn on_a_foreign_tenant() {
-    expect![[r#"
-                                  ingest       hunt       read administer  residency 'operator'    auditor   operator      local      flush   stranger
-        ingest                 not_found  not_found  not_found  not_found  not_found  not_found  not_found     denied        yes     denied     denied
-        hunt                   not_found  not_found  not_found  not_found  not_found  not_found  not_found     denied        yes     denied     denied
-        read_tenant            not_found  not_found  not_found  not_found  not_found  not_found  not_found        yes        yes     denied     denied
-        administer_tenant      not_found  not_found  not_found  not_found  not_found  not_found  not_found        yes        yes     denied     denied
-        manage_tokens          not_found  not_found  not_found  not_found  not_found  not_found  not_found        yes        yes     denied     denied
-        manage_sources         not_found  not_found  not_found  not_found  not_found  not_found  not_found        yes        yes     denied     denied
-        residency_read         not_found  not_found  not_found  not_found  not_found  not_found        yes        yes        yes     denied     denied
-        maintain               not_found  not_found  not_found  not_found  not_found  not_found  not_found        yes        yes        yes     denied
-        operate                   denied     denied     denied     denied     denied     denied     denied        yes        yes     denied     denied
-        cell: residency_read      denied     denied     denied     denied     denied     denied        yes        yes        yes     denied     denied
-        cell: maintain            denied     denied     denied     denied     denied     denied     denied        yes        yes        yes     denied
-    "#]].assert_eq(&table(FOREIGN, |c| c));
+Generated and checked by the tests of `access` from the policy, `crates/access/src/policy.cedar`; `cargo xtask test --update` rewrites it.
+
+A column is who asks, a row is what they ask for; a cell is `yes` or the code of the refusal.
+The first five columns are tokens of a tenant with one permission each; a token with several may do what each of them allows.
+`'operator'` is a tenant's token whose record wrongly names the operator's permission.
+`auditor` is a token of the cell, `operator` an operator's credential, `local` somebody at the machine who opened the key ring, `flush` a part of the program that the policy lists, and `stranger` one that it does not.
+Whoever asks past the credential's end, or with a revoked one, gets `unauthenticated` everywhere.
+
+## On the tenant that the token belongs to
+
+{}
+## On another tenant, real or invented
+
+{}",
+        table(OURS, |c| c),
+        table(FOREIGN, |c| c)
+    );
+    expect_file!["../../../../docs/reference/access.md"].assert_eq(&page);
 }
 
 #[test]

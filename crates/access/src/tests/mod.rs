@@ -1,5 +1,6 @@
 //! Tests of `access`.
 
+mod compile;
 mod log;
 mod matrix;
 mod metrics;
