@@ -87,11 +87,7 @@ pub(crate) fn decompress_within(
 /// 2^27 bytes: zstd's own default, and the size of the largest body.
 const WINDOW_LOG_MAX: u32 = 27;
 
-fn read_within<'a>(
-    decoder: impl Read,
-    bytes: &[u8],
-    limit: usize,
-) -> Result<Cow<'a, [u8]>, Error> {
+fn read_within<'a>(decoder: impl Read, bytes: &[u8], limit: usize) -> Result<Cow<'a, [u8]>, Error> {
     // Telemetry shrinks about tenfold; a guess too low costs one copy.
     let mut out = Vec::with_capacity(bytes.len().saturating_mul(8).min(limit));
     let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -44,12 +44,8 @@ pub(crate) fn set(
         ColumnType::Int | ColumnType::Long => {
             integer(value, scratch).is_some_and(|n| builder.set_long(column, n))
         }
-        ColumnType::DateTime => {
-            time(value, scratch).is_some_and(|t| builder.set_ticks(column, t))
-        }
-        ColumnType::Bool => {
-            boolean(value, scratch).is_some_and(|b| builder.set_bool(column, b))
-        }
+        ColumnType::DateTime => time(value, scratch).is_some_and(|t| builder.set_ticks(column, t)),
+        ColumnType::Bool => boolean(value, scratch).is_some_and(|b| builder.set_bool(column, b)),
         ColumnType::Real => real(value, scratch).is_some_and(|n| builder.set_real(column, n)),
         ColumnType::Guid => guid(value, scratch).is_some_and(|g| builder.set_text(column, &g)),
         // No table has such a column; a later schema's would be kept as sent.
@@ -97,7 +93,7 @@ pub(crate) fn integer(value: Value<'_>, scratch: &mut String) -> Option<i64> {
         clippy::cast_possible_truncation,
         reason = "whole and below 2^53, checked"
     )]
-    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+    (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64)
 }
 
 fn real(value: Value<'_>, scratch: &mut String) -> Option<f64> {

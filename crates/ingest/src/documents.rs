@@ -174,7 +174,10 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
                 Ok(Go::On) => {}
                 Ok(Go::Stop) => return,
                 Err(fault) => {
-                    self.malformed(fault, "the text is not JSON from here on; what follows was not read");
+                    self.malformed(
+                        fault,
+                        "the text is not JSON from here on; what follows was not read",
+                    );
                     return;
                 }
             }
@@ -194,18 +197,19 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
     fn wrapper(&mut self, scanner: &mut Scanner<'a>) -> Result<Go, Fault> {
         let mut go = Go::On;
         let mut first = true;
-        scanner.object(|scanner, _key| {
-            if std::mem::take(&mut first) {
-                go = self.array(scanner)?;
-                if go == Go::Stop {
-                    return scanner.fault();
+        scanner
+            .object(|scanner, _key| {
+                if std::mem::take(&mut first) {
+                    go = self.array(scanner)?;
+                    if go == Go::Stop {
+                        return scanner.fault();
+                    }
+                } else {
+                    scanner.value()?;
                 }
-            } else {
-                scanner.value()?;
-            }
-            Ok(())
-        })
-        .or_else(|fault| if go == Go::Stop { Ok(()) } else { Err(fault) })?;
+                Ok(())
+            })
+            .or_else(|fault| if go == Go::Stop { Ok(()) } else { Err(fault) })?;
         Ok(go)
     }
 

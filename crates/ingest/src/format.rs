@@ -43,11 +43,7 @@ impl Format {
 
     /// The format of a decompressed body: by its first bytes and its first record, else by the
     /// file's name, else by the content type. `None`: it must be stated.
-    pub fn sniff(
-        body: &[u8],
-        file_name: Option<&str>,
-        content_type: Option<&str>,
-    ) -> Option<Self> {
+    pub fn sniff(body: &[u8], file_name: Option<&str>, content_type: Option<&str>) -> Option<Self> {
         if windows::is_evtx(body) {
             return Some(Self::WindowsEvtx);
         }

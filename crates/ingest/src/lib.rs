@@ -35,11 +35,7 @@ pub use rows::{Identities, TableRows};
 use crate::sink::Sink;
 
 /// Rows and refusals of a decompressed body.
-pub fn decode(
-    format: Format,
-    body: &[u8],
-    context: &SourceContext<'_>,
-) -> Result<Decoded, Error> {
+pub fn decode(format: Format, body: &[u8], context: &SourceContext<'_>) -> Result<Decoded, Error> {
     let limit = model::limits::REQUEST_BYTES_DECODED_MAX;
     if body.len() > limit {
         return Err(Error::TooLarge { limit });

@@ -379,13 +379,7 @@ impl<'c> Sink<'c> {
 
 impl Open {
     /// The slot of a member, asking the quota the first time a name outside the schema comes.
-    fn slot(
-        &mut self,
-        shape: usize,
-        n: usize,
-        member: &Member<'_>,
-        quota: &mut Quota<'_>,
-    ) -> Slot {
+    fn slot(&mut self, shape: usize, n: usize, member: &Member<'_>, quota: &mut Quota<'_>) -> Slot {
         let Some(slot) = self.shapes.get_mut(shape).and_then(|s| s.slots.get_mut(n)) else {
             return Slot::Bag;
         };
@@ -440,11 +434,7 @@ fn row_time(
     Err(Refusal::new(Code::BadTime, reason))
 }
 
-fn cut(
-    open: &mut Open,
-    text_bytes: usize,
-    finished: &mut Vec<TableRows>,
-) -> Result<(), Refusal> {
+fn cut(open: &mut Open, text_bytes: usize, finished: &mut Vec<TableRows>) -> Result<(), Refusal> {
     open.bytes += text_bytes;
     if open.bytes >= BATCH_BYTES_MAX {
         open.bytes = 0;

@@ -1,7 +1,7 @@
 //! Bytes in, rows and refusals out.
 
-mod body;
 mod bodies;
+mod body;
 mod export;
 mod formats;
 mod json;
@@ -69,9 +69,21 @@ pub(crate) fn cell(rows: &TableRows, column: &str, at: usize) -> String {
     let kind = types::column_type(field).unwrap();
     match field.data_type() {
         DataType::Utf8 => format!("{:?}", array.as_string::<i32>().value(at)),
-        DataType::Boolean => any.downcast_ref::<BooleanArray>().unwrap().value(at).to_string(),
-        DataType::Int32 => any.downcast_ref::<Int32Array>().unwrap().value(at).to_string(),
-        DataType::Float64 => any.downcast_ref::<Float64Array>().unwrap().value(at).to_string(),
+        DataType::Boolean => any
+            .downcast_ref::<BooleanArray>()
+            .unwrap()
+            .value(at)
+            .to_string(),
+        DataType::Int32 => any
+            .downcast_ref::<Int32Array>()
+            .unwrap()
+            .value(at)
+            .to_string(),
+        DataType::Float64 => any
+            .downcast_ref::<Float64Array>()
+            .unwrap()
+            .value(at)
+            .to_string(),
         DataType::Int64 => {
             let value = any.downcast_ref::<Int64Array>().unwrap().value(at);
             if kind == model::ColumnType::DateTime {
@@ -88,7 +100,11 @@ pub(crate) fn cell(rows: &TableRows, column: &str, at: usize) -> String {
 pub(crate) fn text(rows: &TableRows, column: &str, at: usize) -> String {
     let index = rows.batch.schema_ref().index_of(column).unwrap();
     let array = rows.batch.column(index).as_string::<i32>();
-    if array.is_null(at) { "null".to_owned() } else { array.value(at).to_owned() }
+    if array.is_null(at) {
+        "null".to_owned()
+    } else {
+        array.value(at).to_owned()
+    }
 }
 
 /// The rows of one table.

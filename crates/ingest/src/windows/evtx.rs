@@ -88,7 +88,8 @@ impl Log<'_, '_, '_, '_> {
         let mut damaged = false;
         for record in chunk.iter() {
             if self.record >= limits::REQUEST_RECORDS_MAX as u64 {
-                let reason = "the file has more records than are taken at once; the rest was not read";
+                let reason =
+                    "the file has more records than are taken at once; the rest was not read";
                 self.refuse(at, Code::TooManyRecords, reason);
                 return Go::Stop;
             }

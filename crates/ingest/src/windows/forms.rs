@@ -314,10 +314,7 @@ fn dotted_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
     head.event(data, own, fields)
 }
 
-fn beat_head<'e>(
-    members: &[Member<'e>],
-    winlog: impl Fn(&str) -> Option<Value<'e>>,
-) -> Head<'e> {
+fn beat_head<'e>(members: &[Member<'e>], winlog: impl Fn(&str) -> Option<Value<'e>>) -> Head<'e> {
     let id = winlog("event_id").or_else(|| object(members, "event").and_then(|e| e.get("code")));
     Head {
         id: id.or_else(|| find(members, "event.code")),
@@ -380,7 +377,7 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
             continue;
         }
         fields.data(&name, member.value);
-        own.push(NOT_DATA.binary_search(&&*name).is_err());
+        own.push(!NOT_DATA.contains(&&*name));
         data.push((name, member.value));
     }
     let any = |names: &[&str]| names.iter().find_map(|name| find(members, name));
@@ -390,7 +387,13 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
     let arrived = find(members, "@timestamp");
     let head = Head {
         id: any(&["EventID", "EventId", "event_id"]),
-        provider: any(&["Provider_Name", "ProviderName", "SourceName", "Provider", "Source"]),
+        provider: any(&[
+            "Provider_Name",
+            "ProviderName",
+            "SourceName",
+            "Provider",
+            "Source",
+        ]),
         channel: any(&["Channel", "LogName"]),
         computer: any(&["Computer", "Hostname", "ComputerName", "MachineName"]),
         record: any(&["EventRecordID", "EventRecordId", "RecordNumber", "RecordId"]),
@@ -401,7 +404,9 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
     let local = event_time.is_some() && any(&["TimeCreated", "SystemTime"]).is_none();
     let mut event = head.event(data, own, fields)?;
     if local && event.log != Log::Sysmon {
-        event.time = zoned(event_time).or_else(|| time_of(arrived)).or(event.time);
+        event.time = zoned(event_time)
+            .or_else(|| time_of(arrived))
+            .or(event.time);
     }
     Some(event)
 }

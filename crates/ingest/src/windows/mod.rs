@@ -47,8 +47,8 @@ impl<'a> Reader<'a> for Events<'a, '_, '_> {
         let keep_to = start.saturating_add(limits::RECORD_BYTES_MAX);
         let depth = scanner.members(&mut self.members, keep_to)?;
         let members = std::mem::take(&mut self.members);
-        let done = within_limits(scanner.at - start, depth)
-            .and_then(|()| self.event(&members, record));
+        let done =
+            within_limits(scanner.at - start, depth).and_then(|()| self.event(&members, record));
         self.members = members;
         if let Err(refusal) = done {
             self.reject(rejected(refusal, record, start));

@@ -153,7 +153,14 @@ pub(super) fn pipe(event: &Event<'_>, row: &mut Row<'_>) {
 
 /// PowerShell's events tell the host's command line in a list of `Name=value` lines.
 pub(super) fn powershell_host(event: &Event<'_>, row: &mut Row<'_>) {
-    let texts = ["ContextInfo", "Data", "param3", "param2", "Message", "message"];
+    let texts = [
+        "ContextInfo",
+        "Data",
+        "param3",
+        "param2",
+        "Message",
+        "message",
+    ];
     for text in texts.into_iter().filter_map(|name| event.text(name)) {
         // Unnamed data stay a JSON list, whose line breaks are escapes.
         let lines = text.replace("\\r", "\n").replace("\\n", "\n");
@@ -265,7 +272,10 @@ fn logon_type(event: &Event<'_>, row: &mut Row<'_>) {
 /// Security 4768, 4769, 4771 and 4776: tickets and the older challenge.
 pub(super) fn ticket(event: &Event<'_>, row: &mut Row<'_>) {
     row.text("Application", "Active Directory");
-    row.text("Protocol", if event.id == 4776 { "Ntlm" } else { "Kerberos" });
+    row.text(
+        "Protocol",
+        if event.id == 4776 { "Ntlm" } else { "Kerberos" },
+    );
     let status = event.text("Status");
     let failed = event.id == 4771 || status.as_deref().is_some_and(|s| number(s) != Some(0));
     if failed {

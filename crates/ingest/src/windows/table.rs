@@ -43,10 +43,7 @@ const SOURCE_TARGET: &[Field] = &[
     (&["SourceProcessId"], &[Num("InitiatingProcessId")]),
     (
         &["SourceProcessGuid", "SourceProcessGUID"],
-        &[
-            Col("InitiatingProcessUniqueId"),
-            Add("SourceProcessGuid"),
-        ],
+        &[Col("InitiatingProcessUniqueId"), Add("SourceProcessGuid")],
     ),
     (
         &["SourceUser"],
@@ -87,10 +84,7 @@ const SUBJECT_ACTS: &[Field] = &[
         &[Col("InitiatingProcessAccountDomain")],
     ),
     (&["SubjectUserSid"], &[Col("InitiatingProcessAccountSid")]),
-    (
-        &["SubjectLogonId"],
-        &[Num("InitiatingProcessLogonId")],
-    ),
+    (&["SubjectLogonId"], &[Num("InitiatingProcessLogonId")]),
 ];
 
 /// The process that the security log names.
@@ -182,20 +176,38 @@ pub(super) const GROUPS: &[Group] = &[
                 (&["Image"], &[Col("FolderPath"), Base("FileName")]),
                 (&["CommandLine"], &[Col("ProcessCommandLine")]),
                 (&["ProcessId"], &[Num("ProcessId")]),
-                (&["ProcessGuid"], &[Col("ProcessUniqueId"), Add("ProcessGuid")]),
-                (&["User"], &[Domain("AccountDomain"), Account("AccountName")]),
+                (
+                    &["ProcessGuid"],
+                    &[Col("ProcessUniqueId"), Add("ProcessGuid")],
+                ),
+                (
+                    &["User"],
+                    &[Domain("AccountDomain"), Account("AccountName")],
+                ),
                 (&["LogonId"], &[Num("LogonId")]),
                 (&["IntegrityLevel"], &[Col("ProcessIntegrityLevel")]),
                 (&["FileVersion"], &[Col("ProcessVersionInfoProductVersion")]),
-                (&["Description"], &[Col("ProcessVersionInfoFileDescription")]),
+                (
+                    &["Description"],
+                    &[Col("ProcessVersionInfoFileDescription")],
+                ),
                 (&["Product"], &[Col("ProcessVersionInfoProductName")]),
                 (&["Company"], &[Col("ProcessVersionInfoCompanyName")]),
-                (&["OriginalFileName"], &[Col("ProcessVersionInfoOriginalFileName")]),
+                (
+                    &["OriginalFileName"],
+                    &[Col("ProcessVersionInfoOriginalFileName")],
+                ),
                 (
                     &["ParentImage"],
-                    &[Col("InitiatingProcessFolderPath"), Base("InitiatingProcessFileName")],
+                    &[
+                        Col("InitiatingProcessFolderPath"),
+                        Base("InitiatingProcessFileName"),
+                    ],
                 ),
-                (&["ParentCommandLine"], &[Col("InitiatingProcessCommandLine")]),
+                (
+                    &["ParentCommandLine"],
+                    &[Col("InitiatingProcessCommandLine")],
+                ),
                 (&["ParentProcessId"], &[Num("InitiatingProcessId")]),
                 (
                     &["ParentProcessGuid"],
@@ -209,7 +221,10 @@ pub(super) const GROUPS: &[Group] = &[
                     ],
                 ),
                 (&["UtcTime"], &[Col("ProcessCreationTime")]),
-                (&["TerminalSessionId"], &[Num("CreatedProcessSessionId"), AddNum("TerminalSessionId")]),
+                (
+                    &["TerminalSessionId"],
+                    &[Num("CreatedProcessSessionId"), AddNum("TerminalSessionId")],
+                ),
                 (&["CurrentDirectory"], &[Add("CurrentDirectory")]),
                 (&["LogonGuid"], &[Add("LogonGuid")]),
             ],
@@ -226,7 +241,10 @@ pub(super) const GROUPS: &[Group] = &[
             TARGET_FILE,
             &[
                 (&["CreationUtcTime"], &[Add("FileCreationTime")]),
-                (&["PreviousCreationUtcTime"], &[Add("PreviousCreationUtcTime")]),
+                (
+                    &["PreviousCreationUtcTime"],
+                    &[Add("PreviousCreationUtcTime")],
+                ),
             ],
         ],
     ),
@@ -245,7 +263,13 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     )
     .with(special::connection),
-    group(Log::Sysmon, &[5], "DeviceProcessEvents", "ProcessTerminated", &[ACTOR]),
+    group(
+        Log::Sysmon,
+        &[5],
+        "DeviceProcessEvents",
+        "ProcessTerminated",
+        &[ACTOR],
+    ),
     group(
         Log::Sysmon,
         &[6],
@@ -316,12 +340,30 @@ pub(super) const GROUPS: &[Group] = &[
             &[(&["CreationUtcTime"], &[Add("FileCreationTime")])],
         ],
     ),
-    group(Log::Sysmon, &[12], "DeviceRegistryEvents", "RegistryKeyCreated", &[ACTOR])
-        .with(special::registry_object),
-    group(Log::Sysmon, &[13], "DeviceRegistryEvents", "RegistryValueSet", &[ACTOR])
-        .with(special::registry_value),
-    group(Log::Sysmon, &[14], "DeviceRegistryEvents", "RegistryKeyRenamed", &[ACTOR])
-        .with(special::registry_rename),
+    group(
+        Log::Sysmon,
+        &[12],
+        "DeviceRegistryEvents",
+        "RegistryKeyCreated",
+        &[ACTOR],
+    )
+    .with(special::registry_object),
+    group(
+        Log::Sysmon,
+        &[13],
+        "DeviceRegistryEvents",
+        "RegistryValueSet",
+        &[ACTOR],
+    )
+    .with(special::registry_value),
+    group(
+        Log::Sysmon,
+        &[14],
+        "DeviceRegistryEvents",
+        "RegistryKeyRenamed",
+        &[ACTOR],
+    )
+    .with(special::registry_rename),
     group(
         Log::Sysmon,
         &[15],
@@ -348,25 +390,23 @@ pub(super) const GROUPS: &[Group] = &[
         &[19, 20, 21],
         "DeviceEvents",
         "WmiBindEventFilterToConsumer",
-        &[
-            &[
-                (
-                    &["User"],
-                    &[
-                        Domain("InitiatingProcessAccountDomain"),
-                        Account("InitiatingProcessAccountName"),
-                    ],
-                ),
-                (&["Operation"], &[Add("Operation")]),
-                (&["EventNamespace"], &[Add("EventNamespace")]),
-                (&["Name"], &[Add("Name")]),
-                (&["Query"], &[Add("Query")]),
-                (&["Type"], &[Add("ConsumerType")]),
-                (&["Destination"], &[Add("Destination")]),
-                (&["Consumer"], &[Add("Consumer")]),
-                (&["Filter"], &[Add("Filter")]),
-            ],
-        ],
+        &[&[
+            (
+                &["User"],
+                &[
+                    Domain("InitiatingProcessAccountDomain"),
+                    Account("InitiatingProcessAccountName"),
+                ],
+            ),
+            (&["Operation"], &[Add("Operation")]),
+            (&["EventNamespace"], &[Add("EventNamespace")]),
+            (&["Name"], &[Add("Name")]),
+            (&["Query"], &[Add("Query")]),
+            (&["Type"], &[Add("ConsumerType")]),
+            (&["Destination"], &[Add("Destination")]),
+            (&["Consumer"], &[Add("Consumer")]),
+            (&["Filter"], &[Add("Filter")]),
+        ]],
     ),
     group(
         Log::Sysmon,
@@ -481,7 +521,10 @@ pub(super) const GROUPS: &[Group] = &[
                 (&["TargetDomainName"], &[Col("AccountDomain")]),
                 (
                     &["ParentProcessName"],
-                    &[Col("InitiatingProcessFolderPath"), Base("InitiatingProcessFileName")],
+                    &[
+                        Col("InitiatingProcessFolderPath"),
+                        Base("InitiatingProcessFileName"),
+                    ],
                 ),
                 (&["ProcessId"], &[Num("InitiatingProcessId")]),
             ],
@@ -571,7 +614,10 @@ pub(super) const GROUPS: &[Group] = &[
                 (&["ObjectType", "ObjectClass"], &[Add("ObjectType")]),
                 (&["Properties"], &[Add("Properties")]),
                 (&["AccessMask"], &[Add("AccessMask")]),
-                (&["AttributeLDAPDisplayName"], &[Add("AttributeLDAPDisplayName")]),
+                (
+                    &["AttributeLDAPDisplayName"],
+                    &[Add("AttributeLDAPDisplayName")],
+                ),
                 (&["AttributeValue"], &[Add("AttributeValue")]),
                 (&["OperationType"], &[Add("OperationType")]),
                 (&["ServicePrincipalNames"], &[Add("Spns")]),
@@ -604,8 +650,20 @@ pub(super) const GROUPS: &[Group] = &[
     )
     .with(special::membership),
     // Security and system: services, tasks, cleared logs.
-    group(Log::Security, &[4697], "DeviceEvents", "ServiceInstalled", &[SUBJECT, SERVICE]),
-    group(Log::System, &[7045], "DeviceEvents", "ServiceInstalled", &[SERVICE]),
+    group(
+        Log::Security,
+        &[4697],
+        "DeviceEvents",
+        "ServiceInstalled",
+        &[SUBJECT, SERVICE],
+    ),
+    group(
+        Log::System,
+        &[7045],
+        "DeviceEvents",
+        "ServiceInstalled",
+        &[SERVICE],
+    ),
     group(
         Log::Security,
         &[4698, 4699, 4700, 4701, 4702],
@@ -628,7 +686,13 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     )
     .with(special::task),
-    group(Log::Security, &[1102], "DeviceEvents", "SecurityLogCleared", &[SUBJECT]),
+    group(
+        Log::Security,
+        &[1102],
+        "DeviceEvents",
+        "SecurityLogCleared",
+        &[SUBJECT],
+    ),
     group(
         Log::System,
         &[104],
@@ -648,15 +712,30 @@ pub(super) const GROUPS: &[Group] = &[
                 (&["IpAddress"], &[Address("RemoteIP")]),
                 (&["IpPort"], &[Num("RemotePort")]),
                 (&["ShareName"], &[Col("FolderPath"), Add("ShareName")]),
-                (&["RelativeTargetName"], &[Base("FileName"), Add("RelativeTargetName")]),
+                (
+                    &["RelativeTargetName"],
+                    &[Base("FileName"), Add("RelativeTargetName")],
+                ),
                 (&["AccessMask"], &[Add("AccessMask")]),
             ],
         ],
     ),
-    group(Log::Security, &[5156], "DeviceNetworkEvents", "ConnectionSuccess", &[FILTERED])
-        .with(special::filtered),
-    group(Log::Security, &[5157], "DeviceNetworkEvents", "ConnectionFailed", &[FILTERED])
-        .with(special::filtered),
+    group(
+        Log::Security,
+        &[5156],
+        "DeviceNetworkEvents",
+        "ConnectionSuccess",
+        &[FILTERED],
+    )
+    .with(special::filtered),
+    group(
+        Log::Security,
+        &[5157],
+        "DeviceNetworkEvents",
+        "ConnectionFailed",
+        &[FILTERED],
+    )
+    .with(special::filtered),
     group(
         Log::Security,
         &[5158],
@@ -711,7 +790,10 @@ pub(super) const GROUPS: &[Group] = &[
             (&["Path"], &[Col("FolderPath"), Base("FileName")]),
             (
                 &["Process Name", "ProcessName"],
-                &[Col("InitiatingProcessFolderPath"), Base("InitiatingProcessFileName")],
+                &[
+                    Col("InitiatingProcessFolderPath"),
+                    Base("InitiatingProcessFileName"),
+                ],
             ),
             (
                 &["Detection User", "DetectionUser"],
@@ -747,7 +829,10 @@ pub(super) const GROUPS: &[Group] = &[
             (&["ProviderPath"], &[Col("FolderPath"), Base("FileName")]),
             (&["NamespaceName", "Namespace"], &[Add("Namespace")]),
             (&["ClientMachine"], &[Col("RemoteDeviceName")]),
-            (&["ClientProcessId", "ProcessID"], &[Num("InitiatingProcessId")]),
+            (
+                &["ClientProcessId", "ProcessID"],
+                &[Num("InitiatingProcessId")],
+            ),
             (
                 &["User"],
                 &[
@@ -768,11 +853,17 @@ pub(super) const GROUPS: &[Group] = &[
             (&["LocalName"], &[Col("FolderPath"), Base("FileName")]),
             (
                 &["processPath", "ProcessPath"],
-                &[Col("InitiatingProcessFolderPath"), Base("InitiatingProcessFileName")],
+                &[
+                    Col("InitiatingProcessFolderPath"),
+                    Base("InitiatingProcessFileName"),
+                ],
             ),
             (&["processId", "ProcessId"], &[Num("InitiatingProcessId")]),
             (&["jobTitle", "name", "string"], &[Add("JobTitle")]),
-            (&["jobOwner", "User"], &[Domain("AccountDomain"), Account("AccountName")]),
+            (
+                &["jobOwner", "User"],
+                &[Domain("AccountDomain"), Account("AccountName")],
+            ),
         ]],
     ),
 ];
@@ -784,7 +875,10 @@ const SERVICE: &[Field] = &[
         &[Col("FolderPath"), Add("ServiceImagePath")],
     ),
     (&["ServiceType"], &[Add("ServiceType")]),
-    (&["ServiceStartType", "StartType"], &[Add("ServiceStartType")]),
+    (
+        &["ServiceStartType", "StartType"],
+        &[Add("ServiceStartType")],
+    ),
     (&["ServiceAccount", "AccountName"], &[Add("ServiceAccount")]),
 ];
 
@@ -796,7 +890,10 @@ const TASK: &[Field] = &[
 const FILTERED: &[Field] = &[
     (
         &["Application"],
-        &[Col("InitiatingProcessFolderPath"), Base("InitiatingProcessFileName")],
+        &[
+            Col("InitiatingProcessFolderPath"),
+            Base("InitiatingProcessFileName"),
+        ],
     ),
     (&["ProcessId", "ProcessID"], &[Num("InitiatingProcessId")]),
     (&["SourceAddress"], &[Address("LocalIP")]),
