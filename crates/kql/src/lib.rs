@@ -6,6 +6,7 @@
 //! Does no I/O, reads no clock (`now` is an argument) and executes nothing.
 
 pub mod codes;
+pub mod explain;
 pub mod functions;
 mod lexer;
 mod not_yet;

@@ -273,7 +273,12 @@ impl<'t> Parser<'t> {
     }
 
     fn error_at(&mut self, code: &str, span: Span, message: String, help: Option<&str>) {
-        if self.last_error == Some(span.start)
+        let is_stopped = self
+            .diagnostics
+            .last()
+            .is_some_and(|d| d.code == codes::TOO_DEEP);
+        if is_stopped
+            || self.last_error == Some(span.start)
             || self.diagnostics.len() >= limits::QUERY_DIAGNOSTICS_MAX
         {
             return;

@@ -162,7 +162,11 @@ impl Resolver<'_> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Broken {
-        // One definition used twice would be blamed twice.
+        // One definition used twice would be blamed twice; one limit says all.
+        let is_large = |d: &Diagnostic| d.code == codes::TOO_LARGE;
+        if is_large(&diagnostic) && self.diagnostics.iter().any(is_large) {
+            return Broken;
+        }
         if self.diagnostics.len() < limits::QUERY_DIAGNOSTICS_MAX
             && !self.diagnostics.contains(&diagnostic)
         {

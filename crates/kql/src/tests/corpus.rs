@@ -1,110 +1,145 @@
-//! Published hunting queries, read in place when the data folder is there.
+//! Published hunting queries and the engine's recorded answers, read in place when they are there.
 
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use model::{Schema, Ticks};
+use model::Schema;
+use serde_json::Value;
 
-fn data() -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
-    path.exists()
-        .then_some(path)
-        .or(Some(PathBuf::from("/work/shared/data")))
+use super::NOW;
+use crate::Resolved;
+
+/// The rows of a file of the shared data, or `None` with a note.
+fn rows(file: &str) -> Option<Vec<Value>> {
+    let Some(folder) = testkit::shared_data() else {
+        testkit::skip(&format!("no shared data: {file}"));
+        return None;
+    };
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
+}
+
+fn answer(row: &Value) -> (bool, Option<Resolved>, Vec<String>) {
+    let query = row["query"].as_str().unwrap();
+    let start = Instant::now();
+    let syntax = crate::parse(query);
+    assert_eq!(syntax.root().text().to_string(), query);
+    let parses = syntax.diagnostics.is_empty();
+    let (resolved, diagnostics) = crate::resolve(&syntax, Schema::hunting(), NOW);
+    assert_eq!(resolved.is_none(), !diagnostics.is_empty());
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{} is slow",
+        row["id"]
+    );
+    (
+        parses,
+        resolved,
+        diagnostics.into_iter().map(|d| d.code).collect(),
+    )
+}
+
+/// What a file's rows came to.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    well_formed: usize,
+    parsed: usize,
+    accepted: usize,
+    resolved: usize,
+    not_yet: usize,
 }
 
 #[test]
 fn published_queries() {
-    let Some(data) = data() else { return };
-    let text = std::fs::read_to_string(data.join("kql/hunting_queries.jsonl")).unwrap();
-    let (mut n, mut parsed) = (0, 0);
-    let (mut ok, mut resolved) = (0, 0);
-    let mut codes = std::collections::BTreeMap::new();
-    for line in text.lines() {
-        let row: serde_json::Value = serde_json::from_str(line).unwrap();
-        let query = row["query"].as_str().unwrap();
-        let syntax = crate::parse(query);
-        assert_eq!(syntax.root().text().to_string(), query);
+    let Some(rows) = rows("kql/hunting_queries.jsonl") else {
+        return;
+    };
+    let mut tally = Tally::default();
+    for row in &rows {
+        let (parses, resolved, codes) = answer(row);
         if row["syntax_ok"] == true {
-            n += 1;
-            parsed += usize::from(syntax.diagnostics.is_empty());
+            tally.well_formed += 1;
+            tally.parsed += usize::from(parses);
         }
-        let (plan, diagnostics) =
-            crate::resolve(&syntax, Schema::hunting(), Ticks(638_000_000_000_000_000));
-        assert_eq!(plan.is_some(), diagnostics.is_empty());
         if row["semantic_ok_alias"] == true {
-            ok += 1;
-            if plan.is_some() {
-                resolved += 1;
-            } else {
-                let d = &diagnostics[0];
-                *codes
-                    .entry(format!("{} {}", d.code, d.message))
-                    .or_insert(0) += 1;
-                println!("FAIL {} {}", row["id"], d.render("query", query));
-            }
-        } else if plan.is_some() {
-            println!("LENIENT {}", row["id"]);
+            tally.accepted += 1;
+            tally.resolved += usize::from(resolved.is_some());
+            tally.not_yet += usize::from(codes.iter().any(|c| c.starts_with("KQL04")));
         }
     }
-    let mut codes: Vec<_> = codes.into_iter().collect();
-    codes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    for (code, n) in codes {
-        println!("{n:5} {code}");
+    println!("{tally:?}");
+    assert_eq!(tally.parsed, tally.well_formed);
+    // The floors reached so far; what is not supported yet says so by its code.
+    assert!(tally.resolved >= 1_545);
+    assert!(tally.resolved + tally.not_yet >= tally.accepted - 8);
+}
+
+fn columns_of(query: &Resolved) -> (Vec<&str>, Vec<&str>) {
+    let columns = &query.root.columns;
+    let names = columns.iter().map(|f| &*f.name).collect();
+    (names, columns.iter().map(|f| f.ty.as_str()).collect())
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_str().unwrap())
+        .collect()
+}
+
+/// Names and types of the columns against the engine's; `least` resolve, `differ` are known to differ.
+fn columns_agree(file: &str, least: usize, differ: &[&str]) {
+    let Some(rows) = rows(file) else { return };
+    let (mut resolved, mut different) = (0, Vec::new());
+    for row in rows.iter().filter(|row| row["expect_error"] != true) {
+        let Some(query) = answer(row).1 else { continue };
+        resolved += 1;
+        let (names, types) = columns_of(&query);
+        let same =
+            names == texts(&row["expected_columns"]) && types == texts(&row["expected_types"]);
+        if !same {
+            different.push(row["id"].as_str().unwrap().to_owned());
+        }
     }
-    println!("{parsed} of {n} parse, {resolved} of {ok} resolve");
+    println!("{file}: {resolved} resolve");
+    assert_eq!(different, differ);
+    assert!(resolved >= least, "{resolved}");
 }
 
 #[test]
-fn engine_answers() {
-    let Some(data) = data() else { return };
-    for file in ["kql/cases.jsonl", "kql/engine_cases.jsonl"] {
-        let text = std::fs::read_to_string(data.join(file)).unwrap();
-        let (mut n, mut resolved, mut same, mut rejected, mut errors) = (0, 0, 0, 0, 0);
-        for line in text.lines() {
-            let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            let query = row["query"].as_str().unwrap();
-            let syntax = crate::parse(query);
-            let (plan, diagnostics) =
-                crate::resolve(&syntax, Schema::hunting(), Ticks(638_000_000_000_000_000));
-            if row["expect_error"] == true {
-                errors += 1;
-                rejected += usize::from(plan.is_none());
-                if plan.is_some() {
-                    println!("ACCEPTS {} {query}", row["id"]);
-                }
-                continue;
-            }
-            n += 1;
-            let Some(plan) = plan else {
-                let d = &diagnostics[0];
-                if !d.code.starts_with("KQL04") {
-                    println!("REFUSES {} {query} {} {}", row["id"], d.code, d.message);
-                }
-                continue;
-            };
-            resolved += 1;
-            let names: Vec<&str> = plan.root.columns.iter().map(|f| &*f.name).collect();
-            let types: Vec<&str> = plan.root.columns.iter().map(|f| f.ty.as_str()).collect();
-            let expected = |key: &str| -> Vec<String> {
-                row[key]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|v| v.as_str().unwrap().to_owned())
-                    .collect()
-            };
-            if names == expected("expected_columns") && types == expected("expected_types") {
-                same += 1;
-            } else {
-                println!(
-                    "DIFFERS {} {query}\n    {names:?} {types:?}\n    {:?} {:?}",
-                    row["id"],
-                    expected("expected_columns"),
-                    expected("expected_types")
-                );
-            }
-        }
-        println!(
-            "{file}: {n} answers, {resolved} resolve, {same} same columns; {rejected} of {errors} refused"
-        );
-    }
+fn columns_of_documented_answers() {
+    // The engine gives a long when such a function's argument is a literal, and an int otherwise.
+    let differ = [
+        "query/getyear-function.md#L39",
+        "query/hour-of-day-function.md#L37",
+        "query/monthofyear-function.md#L39",
+    ];
+    columns_agree("kql/cases.jsonl", 211, &differ);
+}
+
+#[test]
+fn columns_of_recorded_answers() {
+    // The engine shows an internal name for `d[k]`.
+    columns_agree("kql/engine_cases.jsonl", 821, &["fuzz-0616"]);
+}
+
+#[test]
+fn what_the_engine_refuses() {
+    let Some(rows) = rows("kql/engine_cases.jsonl") else {
+        return;
+    };
+    let refused = |row: &&Value| row["expect_error"] == true;
+    let all = rows.iter().filter(refused).count();
+    let here = rows
+        .iter()
+        .filter(refused)
+        .filter(|row| answer(row).1.is_none())
+        .count();
+    println!("{here} of {all} refused");
+    assert!(here * 100 >= all * 90);
 }

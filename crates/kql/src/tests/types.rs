@@ -1,0 +1,334 @@
+//! What operators and functions make of their operands: conversions, folding, sets.
+
+use expect_test::{Expect, expect};
+
+use super::resolved;
+use crate::explain::explain;
+
+/// The expression that a condition or column becomes.
+fn check(query: &str, expect: Expect) {
+    expect.assert_eq(&explain(&resolved(query)));
+}
+
+#[test]
+fn numbers_widen() {
+    check(
+        "Logon | project a = Port + Port, b = Port * 1.5, c = Bytes / 2, d = -Port",
+        expect![[r#"
+            source Logon
+            project a = +(long(Port#3), long(Port#3)), b = *(real(Port#3), 1.5), c = /(Bytes#4, 2), d = unary -(long(Port#3))
+        "#]],
+    );
+    check(
+        "Logon | where Port > Bytes and Bytes == 1.5 and Port between (1 .. 2.5)",
+        expect![[r#"
+            source Logon
+            filter and(>(long(Port#3), Bytes#4), ==(real(Bytes#4), 1.5), between(real(Port#3), 1.0, 2.5))
+        "#]],
+    );
+}
+
+#[test]
+fn instants_and_spans() {
+    check(
+        "print ago(1d), now(-1h), datetime(2024-05-01) + 2 * 1d, 1d / 1h, 90m * 2",
+        expect![[r#"
+            values 1 rows ()
+            project print_0 = 2024-04-30T12:00:00.0000000Z, print_1 = 2024-05-01T11:00:00.0000000Z, print_2 = 2024-05-03T00:00:00.0000000Z, print_3 = /(1.00:00:00, 01:00:00), print_4 = 03:00:00
+        "#]],
+    );
+    check(
+        "Logon | where Timestamp between (datetime(2024-01-01) .. 7d)",
+        expect![[r#"
+            source Logon
+            filter between(Timestamp#0, 2024-01-01T00:00:00.0000000Z, 2024-01-08T00:00:00.0000000Z)
+        "#]],
+    );
+    check(
+        "Logon | project Timestamp - ago(1h), Timestamp % 1d, Timestamp + 1h",
+        expect![[r#"
+            source Logon
+            project Column1 = -(Timestamp#0, 2024-05-01T11:00:00.0000000Z), Column2 = %(Timestamp#0, 1.00:00:00), Column3 = +(Timestamp#0, 01:00:00)
+        "#]],
+    );
+}
+
+#[test]
+fn dynamic_values_convert() {
+    check(
+        "Logon | where Extra.a == 'x' and Extra.n > 5 and Extra.id == 9007199254740993",
+        expect![[r#"
+            source Logon
+            filter and(==(string(Extra#5["a"]), "x"), >(real(Extra#5["n"]), 5.0), ==(long(Extra#5["id"]), 9007199254740993))
+        "#]],
+    );
+    check(
+        "Logon | where Extra.a has 'x' and Extra.flag == true and tolower(Extra.b) != ''",
+        expect![[r#"
+            source Logon
+            filter and(has(string(Extra#5["a"]), "x"), ==(bool(Extra#5["flag"]), true), !=(tolower(string(Extra#5["b"])), ""))
+        "#]],
+    );
+    check(
+        "Logon | project Extra.n * 2, iff(isempty(Extra.a), 'none', Extra.a), parse_json(Extra)",
+        expect![[r#"
+            source Logon
+            project Column1 = *(long(Extra#5["n"]), 2), Column2 = iff(isempty(Extra#5["a"]), "none", string(Extra#5["a"])), Extra#5
+        "#]],
+    );
+}
+
+#[test]
+fn sets() {
+    check(
+        "Logon | where User in ('a', 'b') or Port !in (1, 2.5) or User in~ (dynamic(['x', 'y']))",
+        expect![[r#"
+            source Logon
+            filter or(User#1 In ("a", "b"), real(Port#3) NotIn (1.0, 2.5), User#1 InCi ("x", "y"))
+        "#]],
+    );
+    check(
+        "let bad = dynamic(['a', 'b']); Logon | where User has_any (bad) and User has_all ('x')",
+        expect![[r#"
+            source Logon
+            filter and(User#1 HasAny ("a", "b"), User#1 HasAll ("x"))
+        "#]],
+    );
+    check(
+        "Logon | where User in (Extra.users) or User !in ('a', Extra.users)",
+        expect![[r#"
+            source Logon
+            filter or(User#1 In (elements of Extra#5["users"]), and(User#1 NotIn ("a"), User#1 NotIn (elements of Extra#5["users"])))
+        "#]],
+    );
+    check(
+        "Logon | where User in (Device | project DeviceId) and User !in ((Process | distinct User, FileName))",
+        expect![[r#"
+            shared 0:
+              source Device
+              project DeviceId#1
+              project DeviceId#0
+            shared 1:
+              source Process
+              project User#1, FileName#2
+              distinct
+              project User#0
+            source Logon
+            filter and(User#1 In (shared 0), User#1 NotIn (shared 1))
+        "#]],
+    );
+    check("Logon | where Extra.n in (1, 2)", expect![[r#"
+        source Logon
+        filter real(Extra#5["n"]) In (1.0, 2.0)
+    "#]]);
+}
+
+#[test]
+fn three_valued_operators_are_flat() {
+    check(
+        "Logon | where User == 'a' or User == 'b' or User == 'c' and not(Port == 1)",
+        expect![[r#"
+            source Logon
+            filter or(==(User#1, "a"), ==(User#1, "b"), and(==(User#1, "c"), not(==(long(Port#3), 1))))
+        "#]],
+    );
+}
+
+#[test]
+fn choices() {
+    check(
+        "Logon | project a = iff(Port > 1, Port, Bytes), b = case(Port == 1, 'one', Port == 2, 'two', User), c = coalesce(Port, 1.5)",
+        expect![[r#"
+            source Logon
+            project a = iff(>(long(Port#3), 1), long(Port#3), Bytes#4), b = case(==(long(Port#3), 1), "one", ==(long(Port#3), 2), "two", User#1), c = coalesce(real(Port#3), 1.5)
+        "#]],
+    );
+    check(
+        "Logon | project x = max_of(1, 2.5, Port), y = bin(Timestamp, 1h), z = bin(Bytes, 0.5)",
+        expect![[r#"
+            source Logon
+            project x = max_of(1.0, 2.5, real(Port#3)), y = bin(Timestamp#0, 01:00:00), z = bin(real(Bytes#4), 0.5)
+        "#]],
+    );
+}
+
+#[test]
+fn literals() {
+    check(
+        "print a = 0x1F, b = int(5), c = real(nan), d = decimal(-1.50), e = guid(74be27de-1e4e-49d9-b579-fe0b331d3642), f = long(null), g = true, h = 1e3, i = time(1.02:03:04.5), j = 'a' \"b\" @'c\\d', k = dynamic({'x': [1, -2, null, datetime(2024-01-01)]})",
+        expect![[r#"
+            values 1 rows ()
+            project a = 31, b = int(5), c = NaN, d = decimal(-1.50), e = guid(74be27de1e4e49d9b579fe0b331d3642), f = long(null), g = true, h = 1000.0, i = 1.02:03:04.5000000, j = "abc\\d", k = dynamic({"x":[1,-2,null,"2024-01-01T00:00:00.0000000Z"]})
+        "#]],
+    );
+}
+
+#[test]
+fn subqueries_are_shared() {
+    check(
+        "let n = toscalar(Logon | count); Logon | where Bytes > n and Port < n",
+        expect![[r#"
+            shared 0:
+              source Logon
+              summarize count() by 
+              project Count#0
+              take 1
+            source Logon
+            filter and(>(Bytes#4, first of shared 0), <(long(Port#3), first of shared 0))
+        "#]],
+    );
+    check(
+        "let m = materialize(Logon | where Port == 1); union m, (m | where Bytes > 1)",
+        expect![[r#"
+            shared 0:
+              source Logon
+              filter ==(long(Port#3), 1)
+              shared 0
+              project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+              shared 0
+              filter >(Bytes#4, 1)
+              project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+            union (Timestamp: datetime, User: string, Result: string, Port: int, Bytes: long, Extra: dynamic)
+        "#]],
+    );
+}
+
+#[test]
+fn aggregates() {
+    check(
+        "Logon | summarize countif(Port == 1), sumif(Bytes, Port > 1), make_set_if(User, Port > 2, 10), dcount(User, 2)",
+        expect![[r#"
+            source Logon
+            summarize count() if ==(long(Port#3), 1), sum(Bytes#4) if >(long(Port#3), 1), make_set(User#1, 10) if >(long(Port#3), 2), dcount(User#1, 2) by 
+        "#]],
+    );
+    check(
+        "Logon | summarize x = count() * 2 + sum(Port) by h = bin(Timestamp, 1h)",
+        expect![[r#"
+            source Logon
+            summarize count(), sum(Port#3) by bin(Timestamp#0, 01:00:00)
+            project h = summary_0#0, x = +(*(summary_1#1, 2), summary_2#2)
+        "#]],
+    );
+    check(
+        "Logon | summarize percentiles_array(Bytes, 5, 95), percentile(Port, 50)",
+        expect![[r#"
+            source Logon
+            summarize percentiles_array(Bytes#4, 5.0, 95.0), percentile(Port#3, 50.0) by 
+        "#]],
+    );
+}
+
+#[test]
+fn joins() {
+    check(
+        "Logon | join kind=inner (Process) on User, $left.Bytes == $right.LogonId",
+        expect![[r#"
+              source Logon
+              source Process
+            join Inner on User#1 = User#1, Bytes#4 = LogonId#4
+        "#]],
+    );
+    check(
+        "Address | lookup kind=inner (Device | project Ip = DeviceId, Score) on Ip",
+        expect![[r#"
+              source Address
+              source Device
+              project Ip = DeviceId#1, Score#2
+            join Inner on Ip#0 = Ip#0
+            project Ip#0, Port#1, Score#3
+        "#]],
+    );
+    check(
+        "Logon | join hint.strategy=shuffle kind=fullouter (Logon | project Port = tolong(Port)) on Port",
+        expect![[r#"
+              source Logon
+              source Logon
+              project Port = long(Port#3)
+            join FullOuter on long(Port#3) = Port#0
+        "#]],
+    );
+}
+
+#[test]
+fn ingestion_time_is_carried() {
+    check(
+        "Logon | where ingestion_time() > ago(1h) | take 5",
+        expect![[r#"
+            source Logon
+            filter >(_ingested_at#6, 2024-05-01T11:00:00.0000000Z)
+            take 5
+            project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+        "#]],
+    );
+    check(
+        "Logon | extend t = ingestion_time() | project t, u = ingestion_time()",
+        expect![[r#"
+            source Logon
+            project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5, _ingested_at#6, t = _ingested_at#6
+            project t#7, u = _ingested_at#6
+        "#]],
+    );
+}
+
+#[test]
+fn functions_of_the_query() {
+    check(
+        "let recent = (T: (Timestamp: datetime), d: timespan) { T | where Timestamp > ago(d) }; recent(Logon, 2h)",
+        expect![[r#"
+            source Logon
+            project Timestamp#0
+            filter >(Timestamp#0, 2024-05-01T10:00:00.0000000Z)
+        "#]],
+    );
+    check(
+        "let all = () { Device | where IsServer }; all | count",
+        expect![[r#"
+            source Device
+            filter IsServer#3
+            summarize count() by 
+        "#]],
+    );
+    check(
+        "let up = (s: string) { toupper(s) }; Logon | project up(User), up('x')",
+        expect![[r#"
+            source Logon
+            project Column1 = toupper(User#1), Column2 = toupper("x")
+        "#]],
+    );
+}
+
+#[test]
+fn order_and_rows() {
+    check(
+        "Logon | sort by User, Port asc, Bytes desc nulls first | top 3 by Timestamp",
+        expect![[r#"
+            source Logon
+            sort User#1 desc nulls last, Port#3 asc nulls first, Bytes#4 desc nulls first
+            sort Timestamp#0 desc nulls last
+            take 3
+        "#]],
+    );
+    check(
+        "Logon | order by Timestamp asc nulls last | limit 2 * 5 | as X | union X",
+        expect![[r#"
+              source Logon
+              sort Timestamp#0 asc nulls last
+              take 10
+              project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+              source Logon
+              sort Timestamp#0 asc nulls last
+              take 10
+              project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+            union (Timestamp: datetime, User: string, Result: string, Port: int, Bytes: long, Extra: dynamic)
+        "#]],
+    );
+    check(
+        "Logon | mvexpand Extra limit 7 | render timechart with (title = 'a b', xcolumn = User)",
+        expect![[r#"
+            source Logon
+            mv-expand #5 to dynamic Bag index=false max=Some(7)
+            render timechart
+        "#]],
+    );
+}
