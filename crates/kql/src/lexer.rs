@@ -41,6 +41,8 @@ enum Rule {
     #[regex(r#"[hH]?@"([^"]|"")*"#)]
     #[regex(r#"[hH]?@'([^']|'')*"#)]
     OpenString,
+    #[regex(r"[\u{2018}\u{2019}\u{201c}\u{201d}][^\u{2018}\u{2019}\u{201c}\u{201d}\n]*[\u{2018}\u{2019}\u{201c}\u{201d}]")]
+    CurlyString,
     #[token("|")]
     Pipe,
     #[token(";")]
@@ -144,6 +146,7 @@ fn kind(rule: Rule) -> Kind {
         Rule::TypedLiteral => Kind::TypedLiteral,
         Rule::String => Kind::String,
         Rule::OpenString => Kind::OpenString,
+        Rule::CurlyString => Kind::Unknown,
         Rule::Pipe => Kind::Pipe,
         Rule::Semicolon => Kind::Semicolon,
         Rule::Comma => Kind::Comma,

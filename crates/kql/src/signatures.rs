@@ -137,3 +137,33 @@ fn read_param(text: &str) -> Option<(Accepts, Times)> {
     };
     Some((accepts, times))
 }
+
+/// The ways to call a function, for people: `substring(text: any, start: integer, length: integer?)`.
+pub(crate) fn usage(function: &functions::Function) -> String {
+    const WORDS: &[(&str, &str)] = &[
+        (": text", ": any"),
+        (": stringish", ": string or dynamic"),
+        (": regex", ": string"),
+        (": summable", ": number, timespan or datetime"),
+        (": orderable", ": any but dynamic"),
+        (": notdynamic", ": any but dynamic"),
+        (": common", ": any"),
+        (": type", ": typeof(…)"),
+    ];
+    let ways: Vec<String> = function
+        .signatures
+        .iter()
+        .map(|signature| {
+            let mut params = signature
+                .split(" -> ")
+                .next()
+                .unwrap_or(signature)
+                .to_owned();
+            for (kind, words) in WORDS {
+                params = params.replace(kind, words);
+            }
+            format!("`{}{params}`", function.name)
+        })
+        .collect();
+    ways.join(" or ")
+}

@@ -56,6 +56,9 @@ fn raw(kind: Kind) -> rowan::SyntaxKind {
     <crate::syntax::Kql as rowan::Language>::kind_to_raw(kind)
 }
 
+/// What word processors make of quotes.
+const CURLY_QUOTES: [char; 4] = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
+
 /// The state of one parse.
 struct Parser<'t> {
     tokens: Vec<(Kind, &'t str)>,
@@ -205,6 +208,12 @@ impl<'t> Parser<'t> {
                     "the string has no end".to_owned(),
                     Some("end it with the quote it begins with"),
                 );
+            }
+            Some((Kind::Unknown, text)) if text.starts_with(CURLY_QUOTES) => {
+                let span = self.here();
+                let message = "curly quotes do not make a string".to_owned();
+                let help = "write straight quotes: `\"` or `'`";
+                self.error_at(codes::BAD_CHARACTER, span, message, Some(help));
             }
             Some((Kind::Unknown, text)) => {
                 let (span, message) = (self.here(), format!("unexpected character `{text}`"));

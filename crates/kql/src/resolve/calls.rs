@@ -195,16 +195,12 @@ impl Resolver<'_> {
     ) -> Broken {
         let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
         let message = format!("`{}` does not take ({})", function.name, types.join(", "));
-        let usage: Vec<String> = function
-            .signatures
-            .iter()
-            .map(|s| format!("`{}{}`", function.name, s.split(" -> ").next().unwrap_or(s)))
-            .collect();
+        let usage = signatures::usage(function);
         self.error_help(
             codes::BAD_ARGUMENTS,
             at,
             message,
-            format!("it is called as {}", usage.join(" or ")),
+            format!("it is called as {usage}"),
         )
     }
 

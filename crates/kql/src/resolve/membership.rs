@@ -167,7 +167,9 @@ impl Resolver<'_> {
                 first.ty
             };
         }
-        for member in &members {
+        let is_small = |m: &Expr| super::types::is_small(m) || m.ty == ColumnType::Int;
+        let stays_int = ty == ColumnType::Int && members.iter().all(is_small);
+        for member in members.iter().filter(|_| !stays_int) {
             if let Some(wider) = super::types::wider(ty, member.ty) {
                 ty = wider;
             }

@@ -248,6 +248,9 @@ impl Resolver<'_> {
         }
         let at = span(root);
         result.unwrap_or_else(|| {
+            if !self.diagnostics.is_empty() {
+                return Err(Broken);
+            }
             Err(self.error_help(
                 codes::EMPTY_QUERY,
                 Span::new(at.end, at.end),

@@ -2,7 +2,7 @@
 
 use model::{ColumnType, Span};
 
-use super::types::{cast, is_integer, is_number, wider};
+use super::types::{cast, is_integer, is_number, is_small, wider};
 use super::{Broken, Fallible, Resolver, Row};
 use crate::codes;
 use crate::functions::ScalarFn;
@@ -295,7 +295,7 @@ impl Resolver<'_> {
         };
         let is_text = |e: &Expr| matches!(e.ty, ColumnType::String | ColumnType::Dynamic);
         if !is_text(&left) || !is_text(&right) {
-            let help = "convert the other side with `tostring()`";
+            let help = "convert the value that is no string with `tostring()`";
             return Err(self.mismatch(&op.text, &left, &right, at, Some(help)));
         }
         let (left, right) = (
@@ -364,6 +364,7 @@ impl Resolver<'_> {
             .filter(|ty| *ty != ColumnType::String && *ty != ColumnType::Bool)
             .and_then(|ty| match high.ty {
                 _ if high.ty == ty => Some(ty),
+                ColumnType::Long if ty == ColumnType::Int && is_small(&high) => Some(ty),
                 other => wider(ty, other),
             });
         let Some(ty) = ty else {
@@ -426,6 +427,11 @@ pub(super) fn compared_as(left: &Expr, right: &Expr, is_equality: bool) -> Optio
     let (a, b) = (left.ty, right.ty);
     if a == b {
         return Some(a);
+    }
+    match (a, b) {
+        (ColumnType::Int, ColumnType::Long) if is_small(right) => return Some(ColumnType::Int),
+        (ColumnType::Long, ColumnType::Int) if is_small(left) => return Some(ColumnType::Int),
+        _ => {}
     }
     if let Some(ty) = wider(a, b) {
         return Some(ty);

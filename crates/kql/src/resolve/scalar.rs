@@ -170,12 +170,12 @@ impl Resolver<'_> {
         };
         let message = format!("unknown {what} `{name}`");
         match similar {
-            Some(similar) => self.error_help(
-                code,
-                at,
-                message,
-                format!("a {what} with a similar name exists: `{similar}`"),
-            ),
+            Some(similar) => {
+                let is_variable = self.env.iter().any(|(known, _)| **known == *similar);
+                let what = if is_variable { "variable" } else { "column" };
+                let help = format!("a {what} with a similar name exists: `{similar}`");
+                self.error_help(code, at, message, help)
+            }
             None => self.error(code, at, message),
         }
     }

@@ -68,6 +68,12 @@ fn converted(value: &Value, to: ColumnType) -> Option<Value> {
     }
 }
 
+/// Whether it is a literal `long` that is an `int` too. Such a literal is made an `int` when it meets
+/// an `int` column: converting the column instead would hide it from statistics.
+pub(super) fn is_small(expr: &Expr) -> bool {
+    matches!(expr.as_literal(), Some(Value::Long(n)) if i32::try_from(*n).is_ok())
+}
+
 /// The type that all of `types` become in `iff`, `case`, `coalesce` and their kin.
 pub(super) fn common(types: &[ColumnType]) -> Option<ColumnType> {
     let mut found: Option<ColumnType> = None;

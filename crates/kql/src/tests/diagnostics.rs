@@ -10,14 +10,19 @@ fn check(query: &str, expect: Expect) {
 
 #[test]
 fn names() {
-    check("Logon | where Usr == 'a'", expect![[r#"
+    check(
+        "Logon | where Usr == 'a'",
+        expect![[r#"
         error[KQL0207]: unknown column `Usr`
           --> query:1:15
           1 | Logon | where Usr == 'a'
             |               ^^^
           help: a column with a similar name exists: `User`
-    "#]]);
-    check("Logon | where user == 'a' | project Resul", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where user == 'a' | project Resul",
+        expect![[r#"
         error[KQL0207]: unknown column `user`
           --> query:1:15
           1 | Logon | where user == 'a' | project Resul
@@ -28,34 +33,47 @@ fn names() {
           1 | Logon | where user == 'a' | project Resul
             |                                     ^^^^^
           help: a column with a similar name exists: `Result`
-    "#]]);
-    check("Logn | take 5", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logn | take 5",
+        expect![[r#"
         error[KQL0203]: unknown table `Logn`
           --> query:1:1
           1 | Logn | take 5
             | ^^^^
           help: a table with a similar name exists: `Logon`
-    "#]]);
-    check("Logon | were User == 'a'", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | were User == 'a'",
+        expect![[r#"
         error[KQL0201]: unknown operator `were`
           --> query:1:9
           1 | Logon | were User == 'a'
             |         ^^^^
           help: an operator with a similar name exists: `where`
-    "#]]);
-    check("Logon | project tolowr(User)", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | project tolowr(User)",
+        expect![[r#"
         error[KQL0202]: unknown function `tolowr`
           --> query:1:17
           1 | Logon | project tolowr(User)
             |                 ^^^^^^
           help: a function with a similar name exists: `tolower`
-    "#]]);
-    check("Logon | project _row_id", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | project _row_id",
+        expect![[r#"
         error[KQL0214]: column `_row_id` cannot be named in a query
           --> query:1:17
           1 | Logon | project _row_id
             |                 ^^^^^^^
-    "#]]);
+    "#]],
+    );
     check(
         "let since = 1d; Logon | where Timestamp > ago(snce)",
         expect![[r#"
@@ -63,134 +81,185 @@ fn names() {
               --> query:1:47
               1 | let since = 1d; Logon | where Timestamp > ago(snce)
                 |                                               ^^^^
-              help: a column with a similar name exists: `since`
+              help: a variable with a similar name exists: `since`
         "#]],
     );
-    check("Logon | project-away Nothing*", expect![[r#"
+    check(
+        "Logon | project-away Nothing*",
+        expect![[r#"
         error[KQL0207]: no column matches `Nothing*`
           --> query:1:22
           1 | Logon | project-away Nothing*
             |                      ^^^^^^^^
-    "#]]);
-    check("Logon | project User, User", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | project User, User",
+        expect![[r#"
         error[KQL0208]: column `User` is named twice
           --> query:1:23
           1 | Logon | project User, User
             |                       ^^^^
           help: give one of them another name
-    "#]]);
-    check("Logon | extend first = 1", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | extend first = 1",
+        expect![[r#"
         error[KQL0003]: `first` is a word of the language and cannot name a column
           --> query:1:16
           1 | Logon | extend first = 1
             |                ^^^^^
           help: write it as `['first']`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn types() {
-    check("Logon | where Port has '80'", expect![[r#"
-        error[KQL0301]: `has` does not take `int` and `string`
-          --> query:1:15
-          1 | Logon | where Port has '80'
-            |               ^^^^^^^^^^^^^
-          help: convert the other side with `tostring()`
-    "#]]);
-    check("Logon | where User = 'a'", expect![[r#"
+    check(
+        "Logon | where Port has '80'",
+        expect![[r#"
+            error[KQL0301]: `has` does not take `int` and `string`
+              --> query:1:15
+              1 | Logon | where Port has '80'
+                |               ^^^^^^^^^^^^^
+              help: convert the value that is no string with `tostring()`
+        "#]],
+    );
+    check(
+        "Logon | where User = 'a'",
+        expect![[r#"
         error[KQL0003]: `=` gives a name and does not compare
           --> query:1:20
           1 | Logon | where User = 'a'
             |                    ^
           help: compare with `==`
-    "#]]);
-    check("Logon | where Bytes", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where Bytes",
+        expect![[r#"
         error[KQL0303]: a condition is of type `bool`, and this is of type `long`
           --> query:1:15
           1 | Logon | where Bytes
             |               ^^^^^
-    "#]]);
-    check("Logon | where Extra.flag", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where Extra.flag",
+        expect![[r#"
         error[KQL0303]: a condition is of type `bool`, and this is of type `dynamic`
           --> query:1:15
           1 | Logon | where Extra.flag
             |               ^^^^^^^^^^
           help: convert it with `tobool(…)`
-    "#]]);
-    check("Logon | extend x = User + 'a'", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | extend x = User + 'a'",
+        expect![[r#"
         error[KQL0301]: `+` does not take `string` and `string`
           --> query:1:20
           1 | Logon | extend x = User + 'a'
             |                    ^^^^^^^^^^
           help: join strings with `strcat()`
-    "#]]);
-    check("Logon | where Timestamp > '2024-01-01'", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where Timestamp > '2024-01-01'",
+        expect![[r#"
         error[KQL0301]: `>` does not take `datetime` and `string`
           --> query:1:15
           1 | Logon | where Timestamp > '2024-01-01'
             |               ^^^^^^^^^^^^^^^^^^^^^^^^
           help: write instants as `datetime(2024-12-31)`, convert text with `todatetime()`
-    "#]]);
-    check("Logon | extend x = User.name", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | extend x = User.name",
+        expect![[r#"
         error[KQL0310]: a string has no parts
           --> query:1:20
           1 | Logon | extend x = User.name
             |                    ^^^^
           help: read it as JSON first: `parse_json(…)`
-    "#]]);
-    check("Logon | project substring(User)", expect![[r#"
-        error[KQL0302]: `substring` does not take (string)
-          --> query:1:17
-          1 | Logon | project substring(User)
-            |                 ^^^^^^^^^^^^^^^
-          help: it is called as `substring(text: text, start: integer, length: integer?)`
-    "#]]);
-    check("Logon | summarize count() by Extra.a", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | project substring(User)",
+        expect![[r#"
+            error[KQL0302]: `substring` does not take (string)
+              --> query:1:17
+              1 | Logon | project substring(User)
+                |                 ^^^^^^^^^^^^^^^
+              help: it is called as `substring(text: any, start: integer, length: integer?)`
+        "#]],
+    );
+    check(
+        "Logon | summarize count() by Extra.a",
+        expect![[r#"
         error[KQL0304]: cannot group by a dynamic value
           --> query:1:30
           1 | Logon | summarize count() by Extra.a
             |                              ^^^^^^^
           help: convert it, for example with `tostring(…)`
-    "#]]);
-    check("Logon | sort by Extra", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | sort by Extra",
+        expect![[r#"
         error[KQL0304]: cannot order by a dynamic value
           --> query:1:17
           1 | Logon | sort by Extra
             |                 ^^^^^
           help: convert it, for example with `tostring(…)`
-    "#]]);
-    check("Logon | mv-expand User", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | mv-expand User",
+        expect![[r#"
         error[KQL0310]: `mv-expand` wants a dynamic value, and this is of type `string`
           --> query:1:19
           1 | Logon | mv-expand User
             |                   ^^^^
           help: read text as JSON with `parse_json(…)`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn aggregates() {
-    check("Logon | extend n = count()", expect![[r#"
+    check(
+        "Logon | extend n = count()",
+        expect![[r#"
         error[KQL0305]: the aggregate `count` stands outside of `summarize`
           --> query:1:20
           1 | Logon | extend n = count()
             |                    ^^^^^
           help: aggregate with `summarize`, then use the column
-    "#]]);
-    check("Logon | summarize User by Port", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | summarize User by Port",
+        expect![[r#"
         error[KQL0306]: column `User` stands outside of an aggregate
           --> query:1:19
           1 | Logon | summarize User by Port
             |                   ^^^^
           help: put it after `by`, or into an aggregate such as `take_any()`
-    "#]]);
-    check("Logon | summarize total = sum(User)", expect![[r#"
-        error[KQL0302]: `sum` does not take (string)
-          --> query:1:27
-          1 | Logon | summarize total = sum(User)
-            |                           ^^^^^^^^^
-          help: it is called as `sum(value: summable)`
-    "#]]);
+    "#]],
+    );
+    check(
+        "Logon | summarize total = sum(User)",
+        expect![[r#"
+            error[KQL0302]: `sum` does not take (string)
+              --> query:1:27
+              1 | Logon | summarize total = sum(User)
+                |                           ^^^^^^^^^
+              help: it is called as `sum(value: number, timespan or datetime)`
+        "#]],
+    );
     check(
         "Logon | summarize n = count() | where Port > 1",
         expect![[r#"
@@ -204,113 +273,143 @@ fn aggregates() {
 
 #[test]
 fn grammar() {
-    check("Logon | where (User == 'a'", expect![[r#"
+    check(
+        "Logon | where (User == 'a'",
+        expect![[r#"
         error[KQL0004]: expected `)`, found the end of the query
           --> query:1:27
           1 | Logon | where (User == 'a'
             |                           ^
           help: close the bracket that was opened before
-    "#]]);
-    check("Logon | where User ==", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where User ==",
+        expect![[r#"
         error[KQL0003]: expected an expression, found the end of the query
           --> query:1:22
           1 | Logon | where User ==
             |                      ^
-    "#]]);
-    check("Logon | where User == 'a", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where User == 'a",
+        expect![[r#"
         error[KQL0002]: the string has no end
           --> query:1:23
           1 | Logon | where User == 'a
             |                       ^^
           help: end it with the quote it begins with
-    "#]]);
-    check("Logon | where User matches regex '\\d+'", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where User matches regex '\\d+'",
+        expect![[r#"
         error[KQL0006]: unknown escape `\d` in a string
           --> query:1:34
           1 | Logon | where User matches regex '\d+'
             |                                  ^^^^^
           help: double the backslash, or write the string as `@"…"`
-    "#]]);
-    check("Logon | | take 5", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | | take 5",
+        expect![[r#"
         error[KQL0003]: expected an operator, found `|`
           --> query:1:9
           1 | Logon | | take 5
             |         ^
-    "#]]);
-    check("let x = 5", expect![[r#"
+    "#]],
+    );
+    check(
+        "let x = 5",
+        expect![[r#"
         error[KQL0005]: the text has no query
           --> query:1:10
           1 | let x = 5
             |          ^
           help: after the `let` statements, name a table
-    "#]]);
-    check("", expect![[r#"
+    "#]],
+    );
+    check(
+        "",
+        expect![[r#"
         error[KQL0005]: the text has no query
           --> query:1:1
           1 | 
             | ^
           help: after the `let` statements, name a table
-    "#]]);
-    check("Logon; Process", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon; Process",
+        expect![[r#"
         error[KQL0007]: a text can hold one query only
           --> query:1:8
           1 | Logon; Process
             |        ^^^^^^^
           help: join the queries with `union`, or send them one by one
-    "#]]);
-    check("Logon | where User in 'a'", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | where User in 'a'",
+        expect![[r#"
         error[KQL0003]: expected a list in brackets, found `'a'`
           --> query:1:23
           1 | Logon | where User in 'a'
             |                       ^^^
-    "#]]);
-    check("Logon | top 5 Port", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | top 5 Port",
+        expect![[r#"
         error[KQL0003]: expected `by`, found `Port`
           --> query:1:15
           1 | Logon | top 5 Port
             |               ^^^^
-    "#]]);
-    check("Logon | take many", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | take many",
+        expect![[r#"
         error[KQL0204]: unknown name `many`
           --> query:1:14
           1 | Logon | take many
             |              ^^^^
-    "#]]);
-    check("Logon | where User == \u{201c}a\u{201d}", expect![[r#"
-        error[KQL0001]: unexpected character `“`
-          --> query:1:23
-          1 | Logon | where User == “a”
-            |                       ^
-        error[KQL0003]: expected `|` or the end of the operator, found `a`
-          --> query:1:24
-          1 | Logon | where User == “a”
-            |                        ^
-        error[KQL0001]: unexpected character `”`
-          --> query:1:25
-          1 | Logon | where User == “a”
-            |                         ^
-    "#]]);
-    check(".show tables", expect![[r#"
-        error[KQL0404]: management commands are not part of hunting
-          --> query:1:1
-          1 | .show tables
-            | ^
-        error[KQL0005]: the text has no query
-          --> query:1:13
-          1 | .show tables
-            |             ^
-          help: after the `let` statements, name a table
-    "#]]);
+    "#]],
+    );
+    check(
+        "Logon | where User == \u{201c}a\u{201d}",
+        expect![[r#"
+            error[KQL0001]: curly quotes do not make a string
+              --> query:1:23
+              1 | Logon | where User == “a”
+                |                       ^^^
+              help: write straight quotes: `"` or `'`
+        "#]],
+    );
+    check(
+        ".show tables",
+        expect![[r#"
+            error[KQL0404]: management commands are not part of hunting
+              --> query:1:1
+              1 | .show tables
+                | ^
+        "#]],
+    );
 }
 
 #[test]
 fn joins_and_regexes() {
-    check("Logon | join (Device) on User", expect![[r#"
+    check(
+        "Logon | join (Device) on User",
+        expect![[r#"
         error[KQL0207]: unknown column `User` on the right side of the join
           --> query:1:26
           1 | Logon | join (Device) on User
             |                          ^^^^
-    "#]]);
+    "#]],
+    );
     check(
         "Logon | join kind=lefttouter (Process) on User",
         expect![[r#"
@@ -341,19 +440,25 @@ fn joins_and_regexes() {
               help: convert one side with `extend` before the join
         "#]],
     );
-    check("Logon | where User matches regex @'(?=a)b'", expect![[r#"
+    check(
+        "Logon | where User matches regex @'(?=a)b'",
+        expect![[r#"
         error[KQL0307]: the regular expression does not compile: look-around, including look-ahead and look-behind, is not supported
           --> query:1:34
           1 | Logon | where User matches regex @'(?=a)b'
             |                                  ^^^^^^^^^
           help: look-around and back-references do not exist here
-    "#]]);
-    check("Logon | extend x = extract('(', 1, User)", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | extend x = extract('(', 1, User)",
+        expect![[r#"
         error[KQL0307]: the regular expression does not compile: unclosed group
           --> query:1:28
           1 | Logon | extend x = extract('(', 1, User)
             |                            ^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -367,18 +472,24 @@ fn known_and_not_supported() {
                 |         ^^^^^^^^^^^
         "#]],
     );
-    check("Logon | extend r = row_number()", expect![[r#"
+    check(
+        "Logon | extend r = row_number()",
+        expect![[r#"
         error[KQL0402]: the function `row_number` is not supported yet
           --> query:1:20
           1 | Logon | extend r = row_number()
             |                    ^^^^^^^^^^
-    "#]]);
-    check("Logon | evaluate bag_unpack(Extra)", expect![[r#"
+    "#]],
+    );
+    check(
+        "Logon | evaluate bag_unpack(Extra)",
+        expect![[r#"
         error[KQL0401]: the operator `evaluate` is not supported yet
           --> query:1:9
           1 | Logon | evaluate bag_unpack(Extra)
             |         ^^^^^^^^
-    "#]]);
+    "#]],
+    );
     check(
         "let x = externaldata(a: string)['https://example.org/a.csv']; x",
         expect![[r#"
@@ -389,18 +500,24 @@ fn known_and_not_supported() {
               help: write the values into a `datatable`, or send them as a table of the tenant
         "#]],
     );
-    check("cluster('x').database('y').Logon", expect![[r#"
+    check(
+        "cluster('x').database('y').Logon",
+        expect![[r#"
         error[KQL0404]: a query reads the tables of its own tenant only
           --> query:1:1
           1 | cluster('x').database('y').Logon
             | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    check("database('y').Logon | take 1", expect![[r#"
+    "#]],
+    );
+    check(
+        "database('y').Logon | take 1",
+        expect![[r#"
         error[KQL0404]: a query reads the tables of its own tenant only
           --> query:1:1
           1 | database('y').Logon | take 1
             | ^^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -430,10 +547,13 @@ fn several_at_once() {
               help: a column with a similar name exists: `Port`
         "#]],
     );
-    check("let a = Nowhere | take 1; a | join (a) on b; ", expect![[r#"
+    check(
+        "let a = Nowhere | take 1; a | join (a) on b; ",
+        expect![[r#"
         error[KQL0203]: unknown table `Nowhere`
           --> query:1:9
           1 | let a = Nowhere | take 1; a | join (a) on b; 
             |         ^^^^^^^
-    "#]]);
+    "#]],
+    );
 }

@@ -11,7 +11,10 @@ fn check(query: &str, expect: Expect) {
 
 #[test]
 fn of_project_and_extend() {
-    check("Logon | project User, Bytes + 1, Port * 2", expect!["User: string, Column1: long, Column2: long"]);
+    check(
+        "Logon | project User, Bytes + 1, Port * 2",
+        expect!["User: string, Column1: long, Column2: long"],
+    );
     check(
         "Logon | project Extra.a.b, Extra['c d'], Extra[0], Extra[User]",
         expect!["Extra_a_b: dynamic, Extra_c d: dynamic, Extra_0: dynamic, Extra_: dynamic"],
@@ -26,13 +29,20 @@ fn of_project_and_extend() {
     );
     check(
         "Device | extend Score = round(Score, 1), Score > 1",
-        expect!["Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Column1: bool"],
+        expect![
+            "Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Column1: bool"
+        ],
     );
     check(
         "Device | extend tostring(Score) | project-reorder Score, *",
         expect!["Score: string, Timestamp: datetime, DeviceId: string, IsServer: bool"],
     );
-    check("Device | extend ['a b'] = 1, Column1 = 2, 3", expect!["Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, a b: long, Column1: long, Column2: long"]);
+    check(
+        "Device | extend ['a b'] = 1, Column1 = 2, 3",
+        expect![
+            "Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, a b: long, Column1: long, Column2: long"
+        ],
+    );
 }
 
 #[test]
@@ -59,15 +69,21 @@ fn of_time_generated() {
 fn of_summarize() {
     check(
         "Logon | summarize count(), dcount(User), count() by Result, bin(Timestamp, 1d)",
-        expect!["Result: string, Timestamp: datetime, count_: long, dcount_User: long, count_1: long"],
+        expect![
+            "Result: string, Timestamp: datetime, count_: long, dcount_User: long, count_1: long"
+        ],
     );
     check(
         "Logon | summarize make_set(User), make_list(Extra.x), sum(Bytes), avg(Port), max(Port)",
-        expect!["set_User: dynamic, list_Extra_x: dynamic, sum_Bytes: long, avg_Port: real, max_Port: int"],
+        expect![
+            "set_User: dynamic, list_Extra_x: dynamic, sum_Bytes: long, avg_Port: real, max_Port: int"
+        ],
     );
     check(
         "Logon | summarize arg_max(Timestamp, *) by User",
-        expect!["User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic"],
+        expect![
+            "User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic"
+        ],
     );
     check(
         "Logon | summarize Last = arg_max(Timestamp, Result, Port) by User",
@@ -79,18 +95,28 @@ fn of_summarize() {
     );
     check(
         "Logon | summarize percentile(Bytes, 99.9), percentiles(Port, 5, 95), countif(Port > 1)",
-        expect!["percentile_Bytes_99_9: long, percentile_Port_5: int, percentile_Port_95: int, countif_: long"],
+        expect![
+            "percentile_Bytes_99_9: long, percentile_Port_5: int, percentile_Port_95: int, countif_: long"
+        ],
     );
     check(
         "Logon | summarize Rate = countif(Result == 'fail') * 1.0 / count(), round(avg(Bytes), 1) by User",
         expect!["User: string, Rate: real, avg_Bytes: real"],
     );
-    check("Logon | summarize take_any(*) by User", expect!["User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic"]);
+    check(
+        "Logon | summarize take_any(*) by User",
+        expect![
+            "User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic"
+        ],
+    );
     check(
         "Logon | summarize any(Port), argmax(Bytes, Port), makeset(User)",
         expect!["any_Port: int, max_Bytes: long, max_Bytes_Port: int, set_User: dynamic"],
     );
-    check("Logon | summarize by User, tolower(Result)", expect!["User: string, Column1: string"]);
+    check(
+        "Logon | summarize by User, tolower(Result)",
+        expect!["User: string, Column1: string"],
+    );
     check(
         "Logon | summarize User = dcount(User) by tostring(Extra.a)",
         expect!["Extra_a: string, User: long"],
@@ -101,9 +127,14 @@ fn of_summarize() {
 fn of_joins() {
     check(
         "Device | join (Logon | project Timestamp, User) on $left.DeviceId == $right.User",
-        expect!["Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Timestamp1: datetime, User: string"],
+        expect![
+            "Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Timestamp1: datetime, User: string"
+        ],
     );
-    check("Address | join kind=leftouter (Address) on Ip", expect!["Ip: string, Port: string, Ip1: string, Port1: string"]);
+    check(
+        "Address | join kind=leftouter (Address) on Ip",
+        expect!["Ip: string, Port: string, Ip1: string, Port1: string"],
+    );
     check(
         "Address | join kind=leftanti (Logon) on $left.Ip == $right.User",
         expect!["Ip: string, Port: string"],
@@ -128,7 +159,12 @@ fn of_joins() {
 
 #[test]
 fn of_unions() {
-    check("union Device, Address", expect!["Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Ip: string, Port: string"]);
+    check(
+        "union Device, Address",
+        expect![
+            "Timestamp: datetime, DeviceId: string, Score: real, IsServer: bool, Ip: string, Port: string"
+        ],
+    );
     check(
         "union (Logon | project Port), (Address | project Port, Ip)",
         expect!["Port_int: int, Port_string: string, Ip: string"],
@@ -145,30 +181,55 @@ fn of_unions() {
         "union isfuzzy=true Nowhere, Address, (Elsewhere | take 1)",
         expect!["Ip: string, Port: string"],
     );
-    check("union D*, A* | project Ip, DeviceId", expect!["Ip: string, DeviceId: string"]);
+    check(
+        "union D*, A* | project Ip, DeviceId",
+        expect!["Ip: string, DeviceId: string"],
+    );
 }
 
 #[test]
 fn of_the_rest() {
-    check("print 1, 'a', x = now(), strlen('a')", expect!["print_0: long, print_1: string, x: datetime, print_3: long"]);
+    check(
+        "print 1, 'a', x = now(), strlen('a')",
+        expect!["print_0: long, print_1: string, x: datetime, print_3: long"],
+    );
     check("Logon | count", expect!["Count: long"]);
     check(
         "Logon | distinct User, tolower(Result), Code = Port",
         expect!["User: string, Column1: string, Code: int"],
     );
-    check("Logon | mv-expand Extra to typeof(long)", expect!["Timestamp: datetime, User: string, Result: string, Port: int, Bytes: long, Extra: long"]);
+    check(
+        "Logon | mv-expand Extra to typeof(long)",
+        expect![
+            "Timestamp: datetime, User: string, Result: string, Port: int, Bytes: long, Extra: long"
+        ],
+    );
     check(
         "Address | mv-expand with_itemindex = i x = split(Ip, '.'), y = dynamic([1]) to typeof(int)",
         expect!["Ip: string, Port: string, x: dynamic, y: int, i: long"],
     );
-    check("Process | project-away Time*, *ID", expect!["User: string, FileName: string, CommandLine: string, LogonId: long"]);
-    check("Process | project-keep LogonID, File*", expect!["FileName: string, LogonID: string"]);
+    check(
+        "Process | project-away Time*, *ID",
+        expect!["User: string, FileName: string, CommandLine: string, LogonId: long"],
+    );
+    check(
+        "Process | project-keep LogonID, File*",
+        expect!["FileName: string, LogonID: string"],
+    );
     check(
         "Process | project-reorder Logon* desc, FileName | project-rename Id = LogonId",
-        expect!["Id: long, LogonID: string, FileName: string, Timestamp: datetime, User: string, CommandLine: string"],
+        expect![
+            "Id: long, LogonID: string, FileName: string, Timestamp: datetime, User: string, CommandLine: string"
+        ],
     );
-    check("range x from ago(1d) to now() step 1h", expect!["x: datetime"]);
-    check("Address | getschema", expect!["ColumnName: string, ColumnOrdinal: int, DataType: string, ColumnType: string"]);
+    check(
+        "range x from ago(1d) to now() step 1h",
+        expect!["x: datetime"],
+    );
+    check(
+        "Address | getschema",
+        expect!["ColumnName: string, ColumnOrdinal: int, DataType: string, ColumnType: string"],
+    );
     check(
         "let f = (a: long, b: string = 'x') { strcat(b, a) }; print f(1), y = f(b = 'z', 2)",
         expect!["print_0: string, y: string"],

@@ -265,7 +265,9 @@ fn operators_with_options() {
 
 #[test]
 fn recovery() {
-    check("T | wher a == 1 | take 5", expect![[r#"
+    check(
+        "T | wher a == 1 | take 5",
+        expect![[r#"
         Root
           Query
             Pipeline
@@ -283,8 +285,11 @@ fn recovery() {
                 Word take
                 Literal
                   Integer 5
-    "#]]);
-    check("T | where a == | project b, ) | take", expect![[r#"
+    "#]],
+    );
+    check(
+        "T | where a == | project b, ) | take",
+        expect![[r#"
         Root
           Query
             Pipeline
@@ -310,7 +315,8 @@ fn recovery() {
               Pipe |
               Operator
                 Word take
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

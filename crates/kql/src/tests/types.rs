@@ -117,10 +117,13 @@ fn sets() {
             filter and(User#1 In (shared 0), User#1 NotIn (shared 1))
         "#]],
     );
-    check("Logon | where Extra.n in (1, 2)", expect![[r#"
+    check(
+        "Logon | where Extra.n in (1, 2)",
+        expect![[r#"
         source Logon
         filter real(Extra#5["n"]) In (1.0, 2.0)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn three_valued_operators_are_flat() {
         "Logon | where User == 'a' or User == 'b' or User == 'c' and not(Port == 1)",
         expect![[r#"
             source Logon
-            filter or(==(User#1, "a"), ==(User#1, "b"), and(==(User#1, "c"), not(==(long(Port#3), 1))))
+            filter or(==(User#1, "a"), ==(User#1, "b"), and(==(User#1, "c"), not(==(Port#3, int(1)))))
         "#]],
     );
 }
@@ -140,7 +143,7 @@ fn choices() {
         "Logon | project a = iff(Port > 1, Port, Bytes), b = case(Port == 1, 'one', Port == 2, 'two', User), c = coalesce(Port, 1.5)",
         expect![[r#"
             source Logon
-            project a = iff(>(long(Port#3), 1), long(Port#3), Bytes#4), b = case(==(long(Port#3), 1), "one", ==(long(Port#3), 2), "two", User#1), c = coalesce(real(Port#3), 1.5)
+            project a = iff(>(Port#3, int(1)), long(Port#3), Bytes#4), b = case(==(Port#3, int(1)), "one", ==(Port#3, int(2)), "two", User#1), c = coalesce(real(Port#3), 1.5)
         "#]],
     );
     check(
@@ -182,7 +185,7 @@ fn subqueries_are_shared() {
         expect![[r#"
             shared 0:
               source Logon
-              filter ==(long(Port#3), 1)
+              filter ==(Port#3, int(1))
               shared 0
               project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
               shared 0
@@ -199,7 +202,7 @@ fn aggregates() {
         "Logon | summarize countif(Port == 1), sumif(Bytes, Port > 1), make_set_if(User, Port > 2, 10), dcount(User, 2)",
         expect![[r#"
             source Logon
-            summarize count() if ==(long(Port#3), 1), sum(Bytes#4) if >(long(Port#3), 1), make_set(User#1, 10) if >(long(Port#3), 2), dcount(User#1, 2) by 
+            summarize count() if ==(Port#3, int(1)), sum(Bytes#4) if >(Port#3, int(1)), make_set(User#1, 10) if >(Port#3, int(2)), dcount(User#1, 2) by 
         "#]],
     );
     check(
