@@ -64,6 +64,52 @@ impl Accumulator for MeanTicks {
     }
 }
 
+/// The largest or smallest real. Unlike in SQL, a NaN among the values is the answer.
+#[derive(Debug)]
+pub(crate) struct RealExtreme {
+    greatest: bool,
+    value: Option<f64>,
+}
+
+impl RealExtreme {
+    pub(crate) fn new(greatest: bool) -> Self {
+        Self { greatest, value: None }
+    }
+}
+
+impl Accumulator for RealExtreme {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(array) = values.first() else {
+            return exec_err!("an extreme of nothing");
+        };
+        let arg = Arg::of_array(array, ColumnType::Real, false)?;
+        for x in (0..array.len()).filter_map(|row| arg.real(row)) {
+            self.value = Some(match self.value {
+                Some(best) if best.is_nan() => best,
+                Some(best) if !x.is_nan() && (best >= x) == self.greatest && best != x => best,
+                _ => x,
+            });
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::Float64(self.value))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.evaluate()?])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+}
+
 /// Bits of all values combined.
 #[derive(Debug)]
 pub(crate) struct Bits {

@@ -40,6 +40,8 @@ pub(crate) enum Gather {
     Extreme(bool),
     /// Any row.
     Any,
+    /// Largest (`true`) or smallest real: a NaN wins.
+    RealExtreme(bool),
     /// Mean of instants or durations.
     MeanTicks,
     /// Bits combined.
@@ -93,6 +95,7 @@ impl Aggregator {
                 DataType::Binary
             }
             Gather::Extreme(_) | Gather::Any => self.data_type(),
+            Gather::RealExtreme(_) => DataType::Float64,
             Gather::Bits(_) => DataType::Int64,
         }
     }
@@ -135,6 +138,8 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Extreme(true) => "arg_max",
             Gather::Extreme(false) => "arg_min",
             Gather::Any => "take_any",
+            Gather::RealExtreme(true) => "max_real",
+            Gather::RealExtreme(false) => "min_real",
             Gather::MeanTicks => "avg_ticks",
             Gather::Bits(_) => "binary_all",
         }
@@ -172,6 +177,7 @@ impl AggregateUDFImpl for Aggregator {
                 Box::new(pick::Pick::extreme(self.args.clone(), self.outputs.clone(), *greatest))
             }
             Gather::Any => Box::new(pick::Pick::any(self.args.clone(), self.outputs.clone())),
+            Gather::RealExtreme(greatest) => Box::new(fold::RealExtreme::new(*greatest)),
             Gather::MeanTicks => Box::new(fold::MeanTicks::new(first)),
             Gather::Bits(how) => Box::new(fold::Bits::new(*how, first)),
         })

@@ -45,10 +45,13 @@ impl Pick {
     fn better(&self, new: Cell<'_>, old: Cell<'_>) -> bool {
         match self.wanted {
             Wanted::Any => is_empty(old) && !is_empty(new),
-            Wanted::Greatest | Wanted::Least => match (is_nothing(new), is_nothing(old)) {
-                (true, _) => false,
-                (false, true) => true,
-                (false, false) => {
+            Wanted::Greatest | Wanted::Least => match (new, old) {
+                (Cell::Null, _) => false,
+                (_, Cell::Null) => true,
+                // A NaN wins either way, as in `max` and `min`.
+                (_, Cell::Real(x)) if x.is_nan() => false,
+                (Cell::Real(x), _) if x.is_nan() => true,
+                (new, old) => {
                     let wanted = match self.wanted {
                         Wanted::Least => Ordering::Less,
                         _ => Ordering::Greater,
@@ -82,15 +85,6 @@ impl Pick {
         let row = values.iter().map(|array| ScalarValue::try_from_array(array, at)?.to_array());
         self.best = Some(row.collect::<Result<_>>()?);
         Ok(())
-    }
-}
-
-/// Nothing to compare with.
-fn is_nothing(cell: Cell<'_>) -> bool {
-    match cell {
-        Cell::Null => true,
-        Cell::Real(x) => x.is_nan(),
-        _ => false,
     }
 }
 

@@ -353,7 +353,8 @@ impl Call<'_> {
         use super::convert;
         match self.result {
             ColumnType::Bool => self.bools(|row| convert::json_to_bool(&f(row)?)),
-            ColumnType::Int | ColumnType::Long => self.longs(|row| convert::json_to_long(&f(row)?)),
+            ColumnType::Int => self.longs(|row| convert::json_to_int(&f(row)?)),
+            ColumnType::Long => self.longs(|row| convert::json_to_long(&f(row)?)),
             ColumnType::Real => self.reals(|row| convert::json_to_real(&f(row)?)),
             ColumnType::DateTime => self.longs(|row| convert::json_to_datetime(&f(row)?)),
             ColumnType::TimeSpan => self.longs(|row| convert::json_to_timespan(&f(row)?)),

@@ -24,27 +24,42 @@ pub(crate) fn long_of(n: usize) -> i64 {
 }
 
 /// Toward zero; null for NaN and what does not fit.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "cutting the fraction is the point; the range is checked"
-)]
 pub(crate) fn long_of_real(x: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    (x.is_finite() && (-LIMIT..LIMIT).contains(&x)).then_some(x as i64)
+    (-LIMIT..LIMIT).contains(&x).then(|| saturated(x))
+}
+
+/// Toward zero, held inside the longs.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "cutting the fraction is the point; the cast saturates"
+)]
+fn saturated(x: f64) -> i64 {
+    x as i64
+}
+
+/// A real as a long: what does not fit is the nearest long; NaN is null.
+fn long_from_real(x: f64) -> Option<i64> {
+    (!x.is_nan()).then(|| saturated(x))
+}
+
+/// A long as an int wraps, a real as an int saturates.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the engine keeps the low 32 bits"
+)]
+fn int_of_long(n: i64) -> i64 {
+    i64::from(n as i32)
+}
+
+fn int_from_real(x: f64) -> Option<i64> {
+    Some(long_from_real(x)?.clamp(i64::from(i32::MIN), i64::from(i32::MAX)))
 }
 
 pub(crate) fn parse_long(text: &str) -> Option<i64> {
     let text = text.trim();
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    if let Some(hex) = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-    {
-        let n = i64::from_str_radix(hex, 16).ok()?;
-        return Some(if negative { n.wrapping_neg() } else { n });
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(hex, 16).ok().map(u64::cast_signed);
     }
     text.parse().ok()
 }
@@ -62,18 +77,18 @@ pub(crate) fn parse_real(text: &str) -> Option<f64> {
         {
             lower.parse().ok()
         }
-        _ => parse_long(text).map(real_of_long),
+        _ => None,
     }
 }
 
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
-    let text = text.trim();
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {
         Some(false)
     } else {
-        parse_long(text).map(|n| n != 0)
+        // Unlike other numbers, not between blanks.
+        (text == text.trim()).then(|| parse_long(text))?.map(|n| n != 0)
     }
 }
 
@@ -162,9 +177,16 @@ pub(crate) fn json_to_long(value: &Json) -> Option<i64> {
     match value {
         Json::Bool(b) => Some(i64::from(*b)),
         Json::Long(n) => Some(*n),
-        Json::Real(x) => long_of_real(*x),
+        Json::Real(x) => long_from_real(*x),
         Json::Text(text) => parse_long(text),
         _ => None,
+    }
+}
+
+pub(crate) fn json_to_int(value: &Json) -> Option<i64> {
+    match value {
+        Json::Real(x) => int_from_real(*x),
+        other => json_to_long(other).map(int_of_long),
     }
 }
 
@@ -199,7 +221,13 @@ pub(crate) fn cast(call: &Call<'_>) -> Result<ArrayRef> {
     let arg = call.arg(0)?;
     match call.result {
         ColumnType::Bool => call.bools(|row| to_bool(arg.cell(row))),
-        ColumnType::Int | ColumnType::Long => call.longs(|row| to_long(arg.cell(row))),
+        ColumnType::Int => call.longs(|row| match arg.cell(row) {
+            Cell::Real(x) => int_from_real(x),
+            Cell::Text(text) => parse_long(text),
+            Cell::Dynamic(text) => json_to_int(&Json::of_column(text)),
+            other => to_long(other).map(int_of_long),
+        }),
+        ColumnType::Long => call.longs(|row| to_long(arg.cell(row))),
         ColumnType::Real => call.reals(|row| to_real(arg.cell(row))),
         ColumnType::DateTime => call.longs(|row| match arg.cell(row) {
             Cell::DateTime(t) => Some(t),
@@ -250,7 +278,7 @@ fn to_long(cell: Cell<'_>) -> Option<i64> {
     match cell {
         Cell::Bool(b) => Some(i64::from(b)),
         Cell::Long(n) | Cell::DateTime(n) | Cell::TimeSpan(n) => Some(n),
-        Cell::Real(x) => long_of_real(x),
+        Cell::Real(x) => long_from_real(x),
         Cell::Text(text) => parse_long(text),
         Cell::Dynamic(text) => json_to_long(&Json::of_column(text)),
         _ => None,

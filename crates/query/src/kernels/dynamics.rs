@@ -27,7 +27,7 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             for arg in call.args {
                 match arg.json(row) {
                     Some(Json::Array(items)) => all.extend(items),
-                    None => return None,
+                    None => {}
                     Some(other) => all.push(other),
                 }
             }
@@ -437,7 +437,6 @@ fn gettype(call: &Call<'_>) -> Result<ArrayRef> {
                 Json::Array(_) => "array",
                 Json::Bag(_) => "dictionary",
             },
-            (ColumnType::Real, _) => "double",
             (ty, _) => ty.as_str(),
         });
     })

@@ -12,7 +12,7 @@ use kql::functions::ScalarFn as F;
 use regex::{Regex, RegexBuilder};
 
 use super::args::{Arg, Call};
-use super::text::{shown, window};
+use super::text::{char_position, shown, window};
 use super::{convert, strings};
 use crate::json::Json;
 
@@ -215,12 +215,8 @@ fn indexof_regex(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
         let occurrence = call.optional(4).map_or(Some(1), |arg| arg.long(row))?;
         let nth = usize::try_from(occurrence.checked_sub(1)?).ok()?;
         let regex = pattern.at(row)?;
-        let Some((text, before)) = window(call, &text, row, 2) else {
-            return Some(-1);
-        };
-        let at = regex.find_iter(text).nth(nth).map(|m| m.start());
-        Some(at.map_or(-1, |at| {
-            before + convert::long_of(text.get(..at).unwrap_or_default().chars().count())
-        }))
+        let window = window(call, &text, row, 2)?;
+        let mut places = regex.find_iter(&text).map(|m| m.start());
+        Some(char_position(&text, places.by_ref().filter(|at| window.contains(at)).nth(nth)))
     })
 }

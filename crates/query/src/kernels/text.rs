@@ -1,6 +1,7 @@
 //! Functions and operators over strings. Positions count characters.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
@@ -131,34 +132,40 @@ fn substring(call: &Call<'_>) -> Result<ArrayRef> {
         let text = shown(text, row);
         let Some(start) = start.long(row) else { return };
         let start = if start < 0 {
-            (convert::long_of(text.chars().count()) + start).max(0)
+            convert::long_of(text.chars().count()) + start
         } else {
             start
         };
+        if start < 0 {
+            return;
+        }
         let length = length.map_or(Some(i64::MAX), |arg| arg.long(row)).unwrap_or(0);
         let count = |n: i64| usize::try_from(n.max(0)).unwrap_or(usize::MAX);
         out.extend(text.chars().skip(count(start)).take(count(length)));
     })
 }
 
-/// The part of `text` that a search looks at: from character `start`, `length` characters long.
-/// Gives the text and the number of characters before it.
-pub(crate) fn window<'t>(call: &Call<'_>, text: &'t str, row: usize, first: usize) -> Option<(&'t str, i64)> {
+/// Where a search may find something: from character `start`, at `length` places. Gives the byte
+/// range of those places.
+pub(crate) fn window(call: &Call<'_>, text: &str, row: usize, first: usize) -> Option<Range<usize>> {
     let start = call.optional(first).map_or(Some(0), |arg| arg.long(row))?;
     let length = call.optional(first + 1).map_or(Some(-1), |arg| arg.long(row))?;
-    let total = convert::long_of(text.chars().count());
-    let start = if start < 0 { (total + start).max(0) } else { start };
-    let byte = |n: i64| {
-        usize::try_from(n)
-            .ok()
-            .and_then(|n| text.char_indices().nth(n))
-            .map_or(text.len(), |(at, _)| at)
+    let start = if start < 0 {
+        (convert::long_of(text.chars().count()) + start).max(0)
+    } else {
+        start
     };
-    if start > total {
-        return None;
-    }
-    let end = if length < 0 { text.len() } else { byte(start.saturating_add(length)) };
-    Some((text.get(byte(start)..end)?, start))
+    let byte = |n: i64| {
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        text.char_indices().nth(n).map_or(text.len() + 1, |(at, _)| at)
+    };
+    let end = if length < 0 { text.len() + 1 } else { byte(start.saturating_add(length)) };
+    Some(byte(start)..end)
+}
+
+/// The number of characters before byte `at`; -1 for nothing found.
+pub(crate) fn char_position(text: &str, at: Option<usize>) -> i64 {
+    at.map_or(-1, |at| convert::long_of(text.get(..at).unwrap_or_default().chars().count()))
 }
 
 fn indexof(call: &Call<'_>) -> Result<ArrayRef> {
@@ -166,17 +173,13 @@ fn indexof(call: &Call<'_>) -> Result<ArrayRef> {
     call.longs(|row| {
         let (text, needle) = (shown(text, row), shown(needle, row));
         let occurrence = call.optional(4).map_or(Some(1), |arg| arg.long(row))?;
-        let Some((text, before)) = window(call, &text, row, 2) else {
-            return Some(-1);
-        };
-        if occurrence < 1 {
+        let nth = usize::try_from(occurrence.checked_sub(1)?).ok()?;
+        if needle.is_empty() {
             return None;
         }
-        let nth = usize::try_from(occurrence - 1).ok()?;
-        let at = strings::overlapping(text, &needle).nth(nth);
-        Some(at.map_or(-1, |at| {
-            before + convert::long_of(text.get(..at).unwrap_or_default().chars().count())
-        }))
+        let window = window(call, &text, row, 2)?;
+        let at = strings::overlapping(&text, &needle).filter(|at| window.contains(at)).nth(nth);
+        Some(char_position(&text, at))
     })
 }
 
@@ -192,8 +195,8 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
             None => Some(Json::Array(parts)),
             Some(index) => {
                 let at = usize::try_from(index.long(row)?).ok();
-                let part = at.and_then(|at| parts.into_iter().nth(at));
-                Some(Json::Array(part.into_iter().collect()))
+                let part = at.and_then(|at| parts.into_iter().nth(at))?;
+                Some(Json::Array(vec![part]))
             }
         }
     })
@@ -202,19 +205,30 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
 fn replace_strings(call: &Call<'_>) -> Result<ArrayRef> {
     let (text, needles, with) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     call.texts(|row, out| {
-        let mut text = text.text(row).to_owned();
         let (needles, with) = (needles.json(row), with.json(row));
         let needles = needles.as_ref().and_then(Json::as_array).unwrap_or_default();
         let with = with.as_ref().and_then(Json::as_array).unwrap_or_default();
-        for (needle, with) in needles.iter().zip(with) {
-            let (mut from, mut to) = (String::new(), String::new());
-            needle.display(&mut from);
-            with.display(&mut to);
-            if !from.is_empty() {
-                text = text.replace(&from, &to);
+        let mut rest = text.text(row);
+        // One pass: what was put in is not searched again; the first needle that fits counts.
+        while let Some(c) = rest.chars().next() {
+            let found = needles.iter().zip(with).find_map(|(needle, with)| match needle {
+                Json::Text(needle) if !needle.is_empty() => {
+                    rest.strip_prefix(needle.as_str()).map(|after| (needle, with, after))
+                }
+                _ => None,
+            });
+            if let Some((needle, with, after)) = found {
+                out.push_str(match with {
+                    Json::Text(with) => with,
+                    // Only strings replace.
+                    _ => needle,
+                });
+                rest = after;
+            } else {
+                out.push(c);
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
             }
         }
-        out.push_str(&text);
     })
 }
 

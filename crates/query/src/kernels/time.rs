@@ -216,7 +216,9 @@ fn parse_units(text: &str) -> Option<i64> {
     let (number, unit) = text.split_at_checked(split)?;
     let number: f64 = number.parse().ok()?;
     let per = match unit.trim() {
-        "" | "d" | "day" | "days" => PER_DAY,
+        // A bare number is whole days.
+        "" if number.fract() == 0.0 && !text.contains('.') => PER_DAY,
+        "d" | "day" | "days" => PER_DAY,
         "h" | "hr" | "hrs" | "hour" | "hours" => PER_HOUR,
         "m" | "min" | "minute" | "minutes" => PER_MINUTE,
         "s" | "sec" | "second" | "seconds" => PER_SECOND,
@@ -310,7 +312,6 @@ impl Part {
             Self::Month => year * 12 + month,
             // Weeks begin on Sunday.
             Self::Week => (t.div_euclid(PER_DAY) + 1).div_euclid(7),
-            Self::Nanosecond => t.saturating_mul(100),
             other => t.div_euclid(other.ticks().unwrap_or(1)),
         }
     }
@@ -395,8 +396,11 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::DatetimeDiff => {
             let (a, b) = (call.arg(1)?, call.arg(2)?);
             call.longs(|row| {
-                let part = Part::parse(time.text(row))?;
-                Some(part.index(a.long(row)?) - part.index(b.long(row)?))
+                let (a, b) = (a.long(row)?, b.long(row)?);
+                match Part::parse(time.text(row))? {
+                    Part::Nanosecond => a.checked_sub(b)?.checked_mul(100),
+                    part => Some(part.index(a) - part.index(b)),
+                }
             })
         }
         F::DatetimePart => {
@@ -475,12 +479,18 @@ fn make_timespan(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Runs of one letter, and single characters between.
-fn format_runs(format: &str) -> Vec<(char, usize)> {
+/// Runs of one letter, as long as its specifiers get, and single characters between.
+fn format_runs(format: &str, days_max: usize) -> Vec<(char, usize)> {
+    let longest = |c: char| match c {
+        'y' => 4,
+        'f' | 'F' => 7,
+        'd' | 'D' => days_max,
+        _ => 2,
+    };
     let mut runs: Vec<(char, usize)> = Vec::new();
     for c in format.chars() {
         match runs.last_mut() {
-            Some((last, n)) if *last == c && c.is_ascii_alphabetic() => *n += 1,
+            Some((last, n)) if *last == c && c.is_ascii_alphabetic() && *n < longest(c) => *n += 1,
             _ => runs.push((c, 1)),
         }
     }
@@ -491,7 +501,7 @@ fn format_datetime(t: i64, format: &str, out: &mut String) {
     let (year, month, day) = Ticks(t).date();
     let clock = t.rem_euclid(PER_DAY);
     let hour = clock / PER_HOUR;
-    for (letter, n) in format_runs(format) {
+    for (letter, n) in format_runs(format, 2) {
         let _ = match letter {
             'y' if n <= 2 => write!(out, "{:0n$}", year % 100),
             'y' => write!(out, "{year:0n$}"),
@@ -515,7 +525,7 @@ fn format_timespan(t: i64, format: &str, out: &mut String) {
         out.push('-');
     }
     let clock = size % PER_DAY;
-    for (letter, n) in format_runs(format) {
+    for (letter, n) in format_runs(format, 8) {
         let _ = match letter {
             'd' | 'D' => write!(out, "{:0n$}", size / PER_DAY),
             'h' | 'H' => write!(out, "{:0n$}", clock / PER_HOUR),

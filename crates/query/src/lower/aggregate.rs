@@ -93,6 +93,8 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         A::Sum => Recipe::plain(sum::sum_udaf(), Some(zero)),
         A::Avg if is_ticks => gathered(Gather::MeanTicks),
         A::Avg => Recipe::real(average::avg_udaf(), f64::NAN),
+        A::Min if ty == ColumnType::Real => gathered(Gather::RealExtreme(false)),
+        A::Max if ty == ColumnType::Real => gathered(Gather::RealExtreme(true)),
         A::Min => Recipe::plain(min_max::min_udaf(), None),
         A::Max => Recipe::plain(min_max::max_udaf(), None),
         A::ArgMin => Recipe::gathered(Gather::Extreme(false), aggregate, aggregate.args.len()),

@@ -125,9 +125,13 @@ impl Lowering<'_> {
             return self.expr(expr, scope);
         };
         let plain = match (function, args.as_slice()) {
-            (F::And | F::Or, [a, b]) => {
+            (F::And | F::Or, [first, rest @ ..]) => {
                 let op = if *function == F::And { Operator::And } else { Operator::Or };
-                Some(binary(self.predicate(a, scope)?, op, self.predicate(b, scope)?))
+                let mut all = self.predicate(first, scope)?;
+                for next in rest {
+                    all = binary(all, op, self.predicate(next, scope)?);
+                }
+                Some(all)
             }
             (F::Equal | F::NotEqual, [a, b]) if is_comparable(a.ty) && a.ty == b.ty => {
                 let equal = *function == F::Equal;
@@ -181,9 +185,13 @@ impl Lowering<'_> {
     /// The functions that the planner has itself.
     fn plain_call(&mut self, function: F, args: &[Expr], scope: &Scope<'_>) -> Result<Option<Plan>, Error> {
         Ok(Some(match (function, args) {
-            (F::And | F::Or, [a, b]) => {
+            (F::And | F::Or, [first, rest @ ..]) => {
                 let op = if function == F::And { Operator::And } else { Operator::Or };
-                binary(self.expr(a, scope)?, op, self.expr(b, scope)?)
+                let mut all = self.expr(first, scope)?;
+                for next in rest {
+                    all = binary(all, op, self.expr(next, scope)?);
+                }
+                all
             }
             (F::Not, [a]) => Plan::Not(Box::new(self.expr(a, scope)?)),
             (F::Iff, [condition, then, otherwise]) => choose(

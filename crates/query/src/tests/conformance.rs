@@ -1,7 +1,7 @@
 //! The recorded answers of the real engine: how many of them we give.
 //!
-//! The floors are what was reached; a change that falls below one fails. With
-//! `BAILIWICK_CONFORMANCE=failures` the failing cases are listed.
+//! The floors are what was reached; a change that falls below one fails. The failing cases are
+//! printed by their first error (`cargo test -p query conformance -- --nocapture`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +14,9 @@ use crate::encode::json_value;
 use crate::{Cell, HuntResult};
 
 /// Passing hunting-relevant documentation cases at least.
-const DOCS_FLOOR: usize = 0;
+const DOCS_FLOOR: usize = 100;
 /// Passing hunting-relevant generated cases at least.
-const ENGINE_FLOOR: usize = 0;
+const ENGINE_FLOOR: usize = 703;
 
 struct Report {
     passed: usize,

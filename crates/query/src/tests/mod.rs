@@ -1,4 +1,6 @@
 //! The tests of this crate.
 
 mod conformance;
+mod hunting;
 mod support;
+mod table;

@@ -1,0 +1,106 @@
+//! The function table: every function runs or is refused with a code.
+
+use std::collections::BTreeMap;
+
+use kql::functions::{AggregateFn, ScalarFn};
+use kql::resolved::{Expr, ExprKind, Field, Op, Relation, Resolved, Value};
+use model::{ColumnType, Schema, Span};
+
+use super::support::{describe, now, run_prepared};
+use crate::kernels;
+use crate::lower::support::{aggregate_refusal, refusals};
+use crate::{Error, Limits, Prepared};
+
+/// A query that is one call of `function` over constants.
+fn call(function: ScalarFn, args: &[Value], ty: ColumnType) -> Prepared {
+    let span = Span::default();
+    let args = args.iter().map(|value| Expr::literal(value.clone(), span)).collect();
+    let expr = Expr { kind: ExprKind::Call { function, args }, ty, span };
+    let one = Relation { op: Op::Values { rows: vec![Vec::new()] }, columns: Vec::new(), span };
+    let root = Relation {
+        op: Op::Project { input: Box::new(one), exprs: vec![expr] },
+        columns: vec![Field::new("x", ty)],
+        span,
+    };
+    let resolved = Resolved { root, shared: Vec::new(), render: None };
+    let diagnostics = refusals(&resolved);
+    Prepared {
+        now: now(),
+        tables: resolved.tables(),
+        resolved: diagnostics.is_empty().then(|| resolved.into()),
+        diagnostics,
+    }
+}
+
+/// Argument lists tried in turn: whatever the function wants, one of them has the arity.
+fn attempts() -> Vec<Vec<Value>> {
+    let text = Value::String("a".into());
+    let long = Value::Long(3);
+    let real = Value::Real(2.5);
+    let dynamic = Value::Dynamic("[1,2]".into());
+    let mut lists = vec![Vec::new()];
+    for value in [text, long, real, dynamic, Value::Bool(true)] {
+        for n in 1..=4 {
+            lists.push(vec![value.clone(); n]);
+        }
+    }
+    lists
+}
+
+#[test]
+fn every_scalar_function_runs_or_is_refused() {
+    let types = [ColumnType::String, ColumnType::Bool, ColumnType::Long, ColumnType::Real, ColumnType::Dynamic];
+    let mut missing = Vec::new();
+    for function in ScalarFn::ALL {
+        let refused = kernels::refusal(*function).is_some();
+        let mut ran = false;
+        for args in attempts() {
+            if args.is_empty() && *function != ScalarFn::Pi {
+                continue;
+            }
+            for ty in types {
+                let outcome = run_prepared(&call(*function, &args, ty), &BTreeMap::new(), Limits::default());
+                match outcome {
+                    Ok(_) => ran = true,
+                    Err(Error::Query { diagnostics }) => {
+                        assert!(refused, "{}: {diagnostics:?}", function.as_str());
+                        assert_eq!(diagnostics[0].code, "KQL0402");
+                    }
+                    Err(error) => {
+                        let text = describe(&error);
+                        assert!(!text.contains("is not a"), "{}: {text}", function.as_str());
+                        assert!(!text.contains("lowering"), "{}: {text}", function.as_str());
+                        assert!(!matches!(error, Error::Panicked), "{}", function.as_str());
+                    }
+                }
+            }
+            // The constant has no other attempt.
+            if ran || refused || *function == ScalarFn::Pi {
+                break;
+            }
+        }
+        if ran == refused {
+            missing.push(function.as_str());
+        }
+    }
+    assert_eq!(missing, Vec::<&str>::new(), "neither run nor are refused");
+}
+
+#[test]
+fn every_aggregate_runs() {
+    for function in AggregateFn::ALL {
+        assert_eq!(aggregate_refusal(*function), None, "{}", function.as_str());
+        let name = function.as_str();
+        let args = match function {
+            AggregateFn::Count => "",
+            AggregateFn::MakeBag => "bag_pack('a', x)",
+            AggregateFn::Percentile => "x, 50",
+            AggregateFn::PercentilesArray => "x, 50, 90",
+            AggregateFn::ArgMax | AggregateFn::ArgMin => "x, y",
+            _ => "x",
+        };
+        let query = format!("datatable(x:long, y:string)[1,'a', 2,'b', 2,'c'] | summarize {name}({args})");
+        let result = super::support::run(&query, Schema::hunting(), &BTreeMap::new());
+        assert_eq!(result.map(|r| r.rows()).map_err(|e| describe(&e)), Ok(1), "{query}");
+    }
+}
