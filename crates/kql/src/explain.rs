@@ -63,13 +63,8 @@ fn line(this: &Relation) -> String {
         Op::Shared(SharedId(id)) => format!("shared {id}"),
         Op::Filter { input, predicate } => format!("filter {}", expr(predicate, &input.columns)),
         Op::Project { input, exprs } => {
-            let items = this.columns.iter().zip(exprs).map(|(f, e)| {
-                let text = expr(e, &input.columns);
-                match text.split_once('#') {
-                    Some((name, at)) if name == &*f.name && at.parse::<usize>().is_ok() => text,
-                    _ => format!("{} = {text}", f.name),
-                }
-            });
+            let items = this.columns.iter().zip(exprs);
+            let items = items.map(|(f, e)| projected(f, &expr(e, &input.columns)));
             format!("project {}", items.collect::<Vec<_>>().join(", "))
         }
         Op::Summarize {
@@ -96,10 +91,10 @@ fn line(this: &Relation) -> String {
             kind,
             on,
         } => {
-            let keys: Vec<String> = on
-                .iter()
-                .map(|(a, b)| format!("{} = {}", expr(a, &left.columns), expr(b, &right.columns)))
-                .collect();
+            let pair = |(a, b): &(Expr, Expr)| {
+                format!("{} = {}", expr(a, &left.columns), expr(b, &right.columns))
+            };
+            let keys: Vec<String> = on.iter().map(pair).collect();
             format!("join {kind:?} on {}", keys.join(", "))
         }
         Op::Union { .. } => format!("union ({})", columns(&this.columns)),
@@ -119,6 +114,14 @@ fn line(this: &Relation) -> String {
                 parts.join(", ")
             )
         }
+    }
+}
+
+/// `name#3` if the column keeps its name, `new = …` if not.
+fn projected(field: &Field, text: &str) -> String {
+    match text.split_once('#') {
+        Some((name, at)) if name == &*field.name && at.parse::<usize>().is_ok() => text.to_owned(),
+        _ => format!("{} = {text}", field.name),
     }
 }
 
@@ -191,5 +194,8 @@ fn literal(value: &Value) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -80,8 +80,8 @@ impl Field {
 /// What makes the rows of a relation.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Op {
-    /// Rows of a table. `columns` are the stored names, one per output column, in order: at
-    /// least those the query reads, possibly none (rows still count).
+    /// Rows of a table: all its columns in order. Those that nothing above reads are the engine's
+    /// to leave out.
     Source {
         /// The table.
         table: TableName,
@@ -271,7 +271,8 @@ pub enum ExprKind {
     Column(usize),
     /// A constant.
     Literal(Value),
-    /// A function or operator of the table in `functions`.
+    /// A function or operator of the table in `functions`. `and` and `or` have two arguments or
+    /// more.
     Call {
         /// Which.
         function: ScalarFn,

@@ -235,18 +235,7 @@ impl Resolver<'_> {
         if !args.is_empty() && !accepts(signature, &args, false) || args.is_empty() {
             return Err(self.bad_arguments(function, &args, at));
         }
-        // Today's spelling keeps the names; the old one put itself before them.
-        if matches!(name.as_str(), "any" | "argmax" | "argmin") {
-            let mut prefix = name.trim_start_matches("arg").to_owned();
-            for (position, suggestion) in suggestions.iter_mut().enumerate() {
-                let old = suggestion.text().unwrap_or_default();
-                let new = format!("{prefix}_{old}");
-                if position == 0 && name != "any" {
-                    prefix.clone_from(&new);
-                }
-                *suggestion = Suggested::Derived(new);
-            }
-        }
+        old_names(&name, &mut suggestions);
         let outputs = collector.take(Aggregate {
             function: meaning,
             outputs: args.iter().map(|e| e.ty).collect(),
@@ -462,6 +451,22 @@ impl Naming {
             Self::Given(name, _) => Some(name.clone()),
             Self::Suggested(suggestion, _) => suggestion.text().map(str::to_owned),
         }
+    }
+}
+
+/// Today's spelling keeps the names; `any`, `argmax` and `argmin` put themselves before them.
+fn old_names(function: &str, suggestions: &mut [Suggested]) {
+    if !matches!(function, "any" | "argmax" | "argmin") {
+        return;
+    }
+    let mut prefix = function.trim_start_matches("arg").to_owned();
+    for (position, suggestion) in suggestions.iter_mut().enumerate() {
+        let old = suggestion.text().unwrap_or_default();
+        let new = format!("{prefix}_{old}");
+        if position == 0 && function != "any" {
+            prefix.clone_from(&new);
+        }
+        *suggestion = Suggested::Derived(new);
     }
 }
 

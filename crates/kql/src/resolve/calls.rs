@@ -212,22 +212,7 @@ impl Resolver<'_> {
         at: Span,
     ) -> Fallible<(Vec<Expr>, ColumnType)> {
         let kinds = expanded(signature, exprs.len()).unwrap_or_default();
-        let numbers = exprs
-            .iter()
-            .zip(&kinds)
-            .filter(|(_, kind)| **kind == Accepts::Number)
-            .filter(|(e, _)| is_number(e.ty))
-            .map(|(e, _)| e.ty);
-        let widest = numbers
-            .reduce(|a, b| wider(a, b).unwrap_or(a))
-            .unwrap_or(ColumnType::Real);
-        let commons: Vec<ColumnType> = exprs
-            .iter()
-            .zip(&kinds)
-            .filter(|(_, kind)| **kind == Accepts::Common)
-            .map(|(e, _)| e.ty)
-            .collect();
-        let common = common(&commons).unwrap_or(ColumnType::Dynamic);
+        let (widest, common) = shared_types(&exprs, &kinds);
         let mut named = ColumnType::String;
         let mut first = ColumnType::Dynamic;
         let mut args = Vec::with_capacity(exprs.len());
@@ -608,7 +593,7 @@ impl Resolver<'_> {
             );
             return Err(self.error(codes::BAD_ARGUMENTS, expr.span, message));
         }
-        Ok(super::scalar_binding(cast(expr, ty), Some(self.row_depth)))
+        self.scalar_binding(cast(expr, ty), Some(self.row_depth))
     }
 
     /// A table argument as the parameter declares it: `(*)` takes all columns, a list those named.
@@ -667,6 +652,20 @@ fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> E
         // The other meanings never come here.
         _ => Expr::literal(Value::missing(ty), at),
     }
+}
+
+/// The widest of the `number` arguments and the common type of the `common` ones.
+fn shared_types(exprs: &[Expr], kinds: &[Accepts]) -> (ColumnType, ColumnType) {
+    let of = |wanted: Accepts| {
+        let pairs = exprs.iter().zip(kinds);
+        pairs
+            .filter(move |(_, kind)| **kind == wanted)
+            .map(|(e, _)| e.ty)
+    };
+    let widest = of(Accepts::Number).reduce(|a, b| wider(a, b).unwrap_or(a));
+    let commons: Vec<ColumnType> = of(Accepts::Common).collect();
+    let common = common(&commons).unwrap_or(ColumnType::Dynamic);
+    (widest.unwrap_or(ColumnType::Real), common)
 }
 
 /// One kind per argument, repetitions spelled out; `None` if the number does not fit.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use model::{ColumnType, Diagnostic, Span, Ticks, limits};
 
 use crate::codes;
-use crate::resolved::{Expr, ExprKind, Field, Relation, Render, Resolved, Set, SharedId};
+use crate::resolved::{Expr, ExprKind, Field, PathKey, Relation, Render, Resolved, Set, SharedId};
 use crate::schema::SchemaSource;
 use crate::syntax::{Kind, Node, Syntax, span};
 
@@ -119,6 +119,9 @@ struct Row<'a> {
 impl Row<'_> {
     const NONE: Row<'static> = Row { columns: &[] };
 }
+
+/// LIMIT: a text nests [`limits::QUERY_DEPTH_MAX`] deep, and every level may add a conversion.
+const EXPRESSION_DEPTH_MAX: usize = 2 * limits::QUERY_DEPTH_MAX;
 
 struct Resolver<'a> {
     schema: &'a dyn SchemaSource,
@@ -312,7 +315,23 @@ impl Resolver<'_> {
             return Ok(table_binding(relation));
         }
         let expr = self.expr(value, Row::NONE)?;
-        Ok(scalar_binding(expr, None))
+        self.scalar_binding(expr, None)
+    }
+
+    /// What stands for a scalar wherever its name is used. Variables in variables could nest
+    /// without end: the depth is bounded here.
+    fn scalar_binding(&mut self, expr: Expr, row_depth: Option<usize>) -> Fallible<Binding> {
+        let weight = weigh(&expr);
+        if weight.depth > EXPRESSION_DEPTH_MAX {
+            let message =
+                format!("the value is nested more than {EXPRESSION_DEPTH_MAX} levels deep");
+            return Err(self.error(codes::TOO_DEEP, expr.span, message));
+        }
+        Ok(Binding::Scalar {
+            expr,
+            size: weight.size,
+            row_depth: row_depth.filter(|_| weight.reads_row),
+        })
     }
 
     fn lookup(&self, name: &str) -> Option<Rc<Binding>> {
@@ -389,15 +408,6 @@ fn table_binding(relation: Relation) -> Binding {
     Binding::Table { relation, size }
 }
 
-fn scalar_binding(expr: Expr, row_depth: Option<usize>) -> Binding {
-    let (size, reads_row) = weigh(&expr);
-    Binding::Scalar {
-        expr,
-        size,
-        row_depth: row_depth.filter(|_| reads_row),
-    }
-}
-
 /// Size and depth of a relation, without recursion.
 fn measure(relation: &Relation) -> (usize, usize) {
     let (mut size, mut depth) = (0, 0);
@@ -415,34 +425,47 @@ fn measure(relation: &Relation) -> (usize, usize) {
     (size, depth)
 }
 
-/// Size of an expression and whether it reads a column, without recursion.
-fn weigh(expr: &Expr) -> (usize, bool) {
-    let (mut size, mut reads_row) = (0, false);
-    let mut open = vec![expr];
-    while let Some(expr) = open.pop() {
-        size += 1;
+/// What an expression comes to, found without recursion.
+struct Weight {
+    size: usize,
+    depth: usize,
+    reads_row: bool,
+}
+
+fn weigh(expr: &Expr) -> Weight {
+    let mut weight = Weight {
+        size: 0,
+        depth: 0,
+        reads_row: false,
+    };
+    let mut open = vec![(expr, 1)];
+    while let Some((expr, level)) = open.pop() {
+        weight.size += 1;
+        weight.depth = weight.depth.max(level);
+        let mut inner: Vec<&Expr> = Vec::new();
         match &expr.kind {
-            ExprKind::Column(_) => reads_row = true,
+            ExprKind::Column(_) => weight.reads_row = true,
             ExprKind::Literal(_) | ExprKind::ToScalar(SharedId(_)) => {}
-            ExprKind::Call { args, .. } => open.extend(args),
-            ExprKind::Cast(inner) => open.push(inner),
+            ExprKind::Call { args, .. } => inner.extend(args),
+            ExprKind::Cast(base) => inner.push(base),
             ExprKind::Path { base, key } => {
-                open.push(base);
-                if let crate::resolved::PathKey::Computed(key) = key {
-                    open.push(key);
+                inner.push(base);
+                if let PathKey::Computed(key) = key {
+                    inner.push(key);
                 }
             }
             ExprKind::Member { value, set, .. } => {
-                open.push(value);
+                inner.push(value);
                 match set {
-                    Set::Exprs(exprs) => open.extend(exprs),
-                    Set::Array(array) => open.push(array),
+                    Set::Exprs(exprs) => inner.extend(exprs),
+                    Set::Array(array) => inner.push(array),
                     Set::Shared(_) => {}
                 }
             }
         }
+        open.extend(inner.into_iter().map(|e| (e, level + 1)));
     }
-    (size, reads_row)
+    weight
 }
 
 /// Drops the columns that only `ingestion_time()` reads.

@@ -1,6 +1,6 @@
 //! Scalar expressions: names, literals, access, and the way to calls and operations.
 
-use model::ColumnType;
+use model::{ColumnType, limits};
 
 use super::{Binding, Broken, Fallible, Resolver, Row, call_name, column, plain_name};
 use crate::codes;
@@ -217,6 +217,11 @@ impl Resolver<'_> {
                 span(node),
                 "a query reads the tables of its own tenant only",
             ));
+        }
+        let parts: Vec<Node> = parts.collect();
+        if parts.len() > limits::QUERY_DEPTH_MAX {
+            let message = format!("the path has more than {} parts", limits::QUERY_DEPTH_MAX);
+            return Err(self.error(codes::TOO_DEEP, span(node), message));
         }
         let mut base = self.expr(&base_node, row)?;
         for part in parts {

@@ -341,6 +341,10 @@ fn grammar() {
           help: after the `let` statements, name a table
     "#]],
     );
+}
+
+#[test]
+fn more_grammar() {
     check(
         "Logon; Process",
         expect![[r#"

@@ -2,7 +2,7 @@
 
 use model::limits::{
     QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_DIAGNOSTICS_MAX, QUERY_LETS_MAX,
-    QUERY_OPERATORS_DEPTH_MAX, QUERY_OPERATORS_MAX,
+    QUERY_OPERATORS_DEPTH_MAX,
 };
 
 use super::{resolve, resolved};
@@ -75,7 +75,10 @@ fn a_list_of_ten_thousand() {
 #[test]
 fn variables() {
     let query = |n: usize| {
-        let lets: String = (0..n).map(|n| format!("let v{n} = {n};\n")).collect();
+        let lets = (0..n)
+            .map(|n| format!("let v{n} = {n};\n"))
+            .collect::<Vec<_>>()
+            .concat();
         format!("{lets}Logon | where Bytes > v0")
     };
     assert!(codes(&query(QUERY_LETS_MAX)).is_empty());
@@ -93,9 +96,10 @@ fn operators_one_after_the_other() {
 #[test]
 fn operators_through_variables() {
     let chain = |n: usize| {
-        let lets: String = (1..=n)
+        let lets = (1..=n)
             .map(|n| format!("let t{n} = t{} | where Bytes > {n};\n", n - 1))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         format!("let t0 = Logon;\n{lets}t{n}")
     };
     assert!(codes(&chain(100)).is_empty());
@@ -105,18 +109,19 @@ fn operators_through_variables() {
 
 #[test]
 fn doubling_is_bounded() {
-    let lets: String = (1..40)
+    let lets = (1..40)
         .map(|n| format!("let t{n} = union t{p}, t{p};\n", p = n - 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert_eq!(codes(&format!("let t0 = Logon;\n{lets}t39")), ["KQL0103"]);
-    let scalars: String = (1..40)
+    let scalars = (1..40)
         .map(|n| format!("let s{n} = strcat(s{p}, s{p});\n", p = n - 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert_eq!(
         codes(&format!("let s0 = 'a';\n{scalars}print s39")),
         ["KQL0103"]
     );
-    assert!(QUERY_OPERATORS_MAX < 1 << 20);
 }
 
 #[test]
@@ -126,9 +131,10 @@ fn a_function_that_seems_to_call_itself_does_not() {
 
 #[test]
 fn functions_in_functions() {
-    let lets: String = (1..100)
+    let lets = (1..100)
         .map(|n| format!("let f{n} = (a: long) {{ f{p}(a) }};\n", p = n - 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let query = format!("let f0 = (a: long) {{ a }};\n{lets}print f99(1)");
     assert_eq!(codes(&query), ["KQL0102"]);
 }
@@ -145,4 +151,24 @@ fn depth_near_the_limit_resolves() {
     let n = QUERY_DEPTH_MAX / 2 - 2;
     let query = format!("print x = {}1{}", "abs(".repeat(n), ")".repeat(n));
     assert_eq!(resolved(&query).root.columns.len(), 1);
+}
+
+#[test]
+fn values_through_variables() {
+    let chain = |n: usize| {
+        let lets = (1..=n)
+            .map(|n| format!("let s{n} = abs(s{});\n", n - 1))
+            .collect::<Vec<_>>()
+            .concat();
+        format!("let s0 = 1;\n{lets}print s{n}")
+    };
+    assert!(codes(&chain(2 * QUERY_DEPTH_MAX - 1)).is_empty());
+    assert_eq!(codes(&chain(2 * QUERY_DEPTH_MAX)), ["KQL0102"]);
+}
+
+#[test]
+fn parts_of_a_path() {
+    let query = |n: usize| format!("Logon | project x = Extra{}", ".a".repeat(n));
+    assert!(codes(&query(QUERY_DEPTH_MAX)).is_empty());
+    assert_eq!(codes(&query(QUERY_DEPTH_MAX + 1)), ["KQL0102"]);
 }

@@ -193,6 +193,10 @@ fn operators_with_options() {
                         Word c
         "#]],
     );
+}
+
+#[test]
+fn summaries() {
     check(
         "T | summarize n = count(), (a, b) = arg_max(t, *) by bin(t, 1h) | sort by n asc nulls last",
         expect![[r#"
