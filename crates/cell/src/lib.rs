@@ -1,1 +1,44 @@
-//! Placeholder header, replaced with the crate's first code.
+//! One region: the service behind the API.
+//!
+//! A [`Cell`] owns the region's store, knows its tenants, sources and tokens, places and stores what
+//! arrives, answers hunts through the [`Hunting`] port, tells second cells of its tenants through the
+//! [`PeerPort`], and moves stored data on with idempotent steps.
+//!
+//! Promises
+//! - Every function that touches a tenant's rows or settings takes the grant that allows it.
+//! - A row is stored here only with a placement for this region; a row of another region is handed
+//!   back in memory, neither stored nor forwarded.
+//! - Which region a token belongs to is told from its prefix alone, alike for real and invented ones.
+//!
+//! Does not speak HTTP, read configuration or choose a query engine.
+
+mod cell;
+mod error;
+mod hunt;
+mod ingestion;
+mod peers;
+mod residence;
+mod sources;
+mod tenants;
+mod tokens;
+mod upkeep;
+
+pub use cell::{Cell, CellOptions};
+pub use error::Error;
+pub use hunt::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared};
+pub use ingestion::{IngestOutcome, IngestRequest, Misdirected};
+pub use peers::{NoPeers, PeerError, PeerPort};
+pub use residence::{Explanation, ResidencyReport, ServiceResidence, TableResidence};
+pub use sources::{SourceRequest, SourceView};
+pub use tenants::{ProvisionRequest, TenantView};
+pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
+pub use upkeep::StepReport;
+
+pub use ingest::{Format, Rejected, Tally};
+pub use residency::{
+    CountryCode, Digest, Outcome, Pin, Plan, Registry, Settings, Sharing, TenantFacts, render_plan,
+};
+pub use store::{PartitionStatus, SourceCounts, TokenEntry, View};
+
+#[cfg(test)]
+mod tests;

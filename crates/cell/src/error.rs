@@ -1,0 +1,139 @@
+//! Why the cell refused or failed, with the stable code that clients see.
+
+use std::sync::Arc;
+
+use model::{Code, Diagnostic, GeographyCode, RegionCode, ServiceName, TableName};
+
+/// A refusal or failure.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The policy said no.
+    #[error("not allowed")]
+    Denied(#[source] access::Denied),
+    /// The store refused or failed.
+    #[error("the store refused")]
+    Store(#[source] Arc<store::Error>),
+    /// A document, plan or placement was refused.
+    #[error("{0}")]
+    Residency(Arc<residency::Error>),
+    /// The body cannot be read.
+    #[error("{0}")]
+    Ingest(Arc<ingest::Error>),
+    /// A key failed.
+    #[error("a key failed")]
+    Key(#[source] Arc<vault::Error>),
+    /// The query has errors.
+    #[error("the query has {} error(s)", .0.len())]
+    Query(Vec<Diagnostic>),
+    /// The query's tables rest elsewhere.
+    #[error("table `{table}` rests in region `{region}`")]
+    ElsewhereTable {
+        /// The table.
+        table: TableName,
+        /// Where it rests.
+        region: RegionCode,
+    },
+    /// The query's tables rest in several geographies.
+    #[error("the query's tables rest in several geographies: {}", several(.0))]
+    SeveralGeographies(Vec<(TableName, GeographyCode)>),
+    /// The tenant has no rows of this service anywhere: it was refused when provisioned.
+    #[error(
+        "service `{service}` of table `{table}` is refused for this tenant: no deployed region satisfies its rule"
+    )]
+    RefusedService {
+        /// The table.
+        table: TableName,
+        /// The service.
+        service: ServiceName,
+    },
+    /// A hunt failed while running.
+    #[error("{message}")]
+    Hunt {
+        /// Its code.
+        code: Code,
+        /// What happened, without data.
+        message: String,
+    },
+    /// No registry was accepted yet.
+    #[error("no registry has been accepted by this cell")]
+    NoRegistry,
+    /// A value of a request is not valid.
+    #[error("{0}")]
+    Bad(String),
+    /// Something with this id or name is there, or the state does not allow the change.
+    #[error("{0}")]
+    Conflict(String),
+    /// Nothing here that the caller may know of.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// Work on a thread of its own did not come back.
+    #[error("internal failure")]
+    Internal,
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::Store(error) => error.code(),
+            Self::Residency(error) => error.code(),
+            Self::Ingest(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::Query(_) => Code::BadQuery,
+            Self::ElsewhereTable { .. } => Code::WrongRegion,
+            Self::SeveralGeographies(_) => Code::SeveralGeographies,
+            Self::RefusedService { .. } => Code::ServiceRefused,
+            Self::Hunt { code, .. } => *code,
+            Self::NoRegistry => Code::Conflict,
+            Self::Bad(_) => Code::BadRequest,
+            Self::Conflict(_) => Code::Conflict,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Internal => Code::Internal,
+        }
+    }
+}
+
+fn several(tables: &[(TableName, GeographyCode)]) -> String {
+    let parts: Vec<_> = tables
+        .iter()
+        .map(|(table, g)| format!("`{table}` in {g}"))
+        .collect();
+    parts.join(", ")
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Arc<store::Error>> for Error {
+    fn from(error: Arc<store::Error>) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<residency::Error> for Error {
+    fn from(error: residency::Error) -> Self {
+        Self::Residency(Arc::new(error))
+    }
+}
+
+impl From<ingest::Error> for Error {
+    fn from(error: ingest::Error) -> Self {
+        Self::Ingest(Arc::new(error))
+    }
+}
+
+impl From<vault::Error> for Error {
+    fn from(error: vault::Error) -> Self {
+        Self::Key(Arc::new(error))
+    }
+}
+
+impl From<access::Denied> for Error {
+    fn from(denied: access::Denied) -> Self {
+        Self::Denied(denied)
+    }
+}

@@ -1,0 +1,281 @@
+//! Hunting: whose tables, from which region, within which limits. The engine is behind a port.
+//!
+//! A hunt is refused unless every service that can fill one of its tables rests in this region, now
+//! and as far back as older data may lie elsewhere: an answer is never partial without saying so.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use access::{Granted, Hunt};
+use futures::future::BoxFuture;
+use ingest::RawSchema;
+use model::{Code, ColumnType, Diagnostic, Severity, TableName, Ticks, limits};
+use rows::RecordBatch;
+use store::{TemporaryFiles, View};
+
+use crate::Error;
+use crate::cell::{Cell, Standing, Tenant};
+
+/// The tables a tenant's query may name, beyond the shipped schema.
+#[derive(Debug, Clone, Default)]
+pub struct HuntSchema {
+    /// Tables and columns outside the schema.
+    pub raw: RawSchema,
+}
+
+/// A query that was read and bound to its tables.
+pub struct Prepared {
+    /// The tables it reads.
+    pub tables: BTreeSet<TableName>,
+    /// Findings; any error and it does not run.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The engine's own form of it; nothing if there are errors.
+    pub plan: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits and knobs of one hunt.
+#[derive(Debug, Clone)]
+pub struct HuntOptions {
+    /// Rows of the answer.
+    pub rows_max: usize,
+    /// Bytes of the answer in memory.
+    pub bytes_max: usize,
+    /// How long it may run.
+    pub time_max: Duration,
+    /// Bytes of memory it may hold.
+    pub memory_bytes_max: usize,
+    /// Bytes it may write to temporary files.
+    pub spill_bytes_max: u64,
+    /// Set to stop it.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Default for HuntOptions {
+    fn default() -> Self {
+        Self {
+            rows_max: limits::HUNT_ROWS_MAX,
+            bytes_max: limits::HUNT_BYTES_MAX,
+            time_max: Duration::from_secs(limits::HUNT_SECONDS_MAX),
+            memory_bytes_max: limits::HUNT_MEMORY_BYTES_MAX,
+            spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HuntColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+}
+
+/// What a hunt cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HuntStats {
+    /// Rows in memory and segments that were looked at, before filters.
+    pub rows_scanned: u64,
+    /// Segments that were opened.
+    pub segments_opened: u64,
+    /// Microseconds from start to end.
+    pub elapsed_us: u64,
+}
+
+/// The answer of a hunt.
+#[derive(Debug, Clone, Default)]
+pub struct HuntAnswer {
+    /// Its columns, in order.
+    pub columns: Vec<HuntColumn>,
+    /// Its rows; each batch has the columns in order, typed as in `rows::types`.
+    pub batches: Vec<RecordBatch>,
+    /// What the reader should know: a default look-back, a result that was cut.
+    pub notices: Vec<Diagnostic>,
+    /// Whether rows were left out because of a limit.
+    pub is_partial: bool,
+    /// What it cost.
+    pub stats: HuntStats,
+}
+
+impl HuntAnswer {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// A query engine.
+pub trait Hunting: Send + Sync + fmt::Debug {
+    /// Reads a query and binds it to the tables it names; `now` is the one instant of `now()`.
+    fn prepare(&self, text: &str, schema: &HuntSchema, now: Ticks) -> Prepared;
+
+    /// Runs it over one moment of the tenant's rows.
+    fn run<'a>(
+        &'a self,
+        prepared: Prepared,
+        view: View,
+        temporary: TemporaryFiles,
+        options: HuntOptions,
+    ) -> BoxFuture<'a, Result<HuntAnswer, Error>>;
+}
+
+/// A place among the hunts that run at once; given back when dropped.
+struct Seat {
+    cell: Arc<crate::cell::Inner>,
+    tenant: Arc<AtomicUsize>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.cell.hunts.fetch_sub(1, Ordering::AcqRel);
+        self.tenant.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Cell {
+    /// Reads a query without running it: its findings, and whether it could run here.
+    pub fn check_hunt(&self, grant: &Granted<Hunt>, text: &str) -> Result<Vec<Diagnostic>, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        let prepared = self.prepare(&tenant, text);
+        self.check_geography(&tenant, &prepared.tables)?;
+        Ok(prepared.diagnostics)
+    }
+
+    /// Runs a query over the tenant's rows in this region.
+    pub async fn hunt(
+        &self,
+        grant: &Granted<Hunt>,
+        text: &str,
+        options: HuntOptions,
+    ) -> Result<HuntAnswer, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        let prepared = self.prepare(&tenant, text);
+        if prepared.plan.is_none() || has_errors(&prepared.diagnostics) {
+            return Err(Error::Query(prepared.diagnostics));
+        }
+        if let Some(table) = prepared
+            .tables
+            .iter()
+            .find(|t| !grant.scope().tables.allows(t))
+        {
+            return Err(Error::Hunt {
+                code: Code::Denied,
+                message: format!("the credential's scope does not cover table `{table}`"),
+            });
+        }
+        self.check_geography(&tenant, &prepared.tables)?;
+        let _seat = self.take_seat(&tenant)?;
+        let view = self.store().view(grant)?;
+        let temporary = self.store().temporary_files().clone();
+        self.inner
+            .options
+            .hunting
+            .run(prepared, view, temporary, options)
+            .await
+    }
+
+    fn prepare(&self, tenant: &Tenant, text: &str) -> Prepared {
+        let raw = tenant
+            .raw
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        self.inner
+            .options
+            .hunting
+            .prepare(text, &HuntSchema { raw }, self.inner.cx.now())
+    }
+
+    fn take_seat(&self, tenant: &Tenant) -> Result<Seat, Error> {
+        let seat = Seat {
+            cell: self.inner.clone(),
+            tenant: tenant.hunts.clone(),
+        };
+        let of_cell = self.inner.hunts.fetch_add(1, Ordering::AcqRel);
+        let of_tenant = tenant.hunts.fetch_add(1, Ordering::AcqRel);
+        if of_cell >= limits::HUNTS_PER_CELL_MAX || of_tenant >= limits::HUNTS_PER_TENANT_MAX {
+            return Err(Error::Hunt {
+                code: Code::Busy,
+                message: "too many hunts run at once".to_owned(),
+            });
+        }
+        Ok(seat)
+    }
+
+    /// Whether all rows of the tables, of every service that fills them, rest here.
+    fn check_geography(&self, tenant: &Tenant, tables: &BTreeSet<TableName>) -> Result<(), Error> {
+        let mut regions = BTreeMap::new();
+        for table in tables {
+            // A raw table's service is its source's only one; its rows are where it was taken.
+            let Some(service) = tenant.registry.service_of_table(table) else {
+                continue;
+            };
+            let now = tenant.placement.region_of(service).cloned();
+            let earlier = match &tenant.standing {
+                Standing::Home(record) => record.earlier(),
+                Standing::Second(profile) => profile.earlier(),
+            };
+            let before = earlier
+                .iter()
+                .filter(|e| e.service == *service)
+                .map(|e| e.region.clone());
+            let all: BTreeSet<_> = now.clone().into_iter().chain(before).collect();
+            match (now, &tenant.standing) {
+                (None, Standing::Second(profile)) => {
+                    regions.insert(table.clone(), BTreeSet::from([profile.home().clone()]));
+                }
+                (None, Standing::Home(_)) => {
+                    let service = service.clone();
+                    return Err(Error::RefusedService {
+                        table: table.clone(),
+                        service,
+                    });
+                }
+                (Some(_), _) => drop(regions.insert(table.clone(), all)),
+            }
+        }
+        let all: BTreeSet<_> = regions.values().flatten().collect();
+        let only_here = all.iter().all(|r| *r == self.region());
+        match (only_here, all.len(), regions.iter().next()) {
+            (true, ..) => Ok(()),
+            (false, 1, Some((table, of))) => Err(Error::ElsewhereTable {
+                table: table.clone(),
+                region: of.iter().next().cloned().ok_or(Error::Internal)?,
+            }),
+            _ => Err(Error::SeveralGeographies(self.named(tenant, &regions))),
+        }
+    }
+
+    fn named(
+        &self,
+        tenant: &Tenant,
+        regions: &BTreeMap<TableName, BTreeSet<model::RegionCode>>,
+    ) -> Vec<(TableName, model::GeographyCode)> {
+        let geography = |region: &model::RegionCode| {
+            tenant.registry.region(region).map(|r| r.geography.clone())
+        };
+        let pairs = regions
+            .iter()
+            .flat_map(|(table, of)| of.iter().map(move |r| (table, r)));
+        pairs
+            .filter_map(|(table, r)| Some((table.clone(), geography(r)?)))
+            .collect()
+    }
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
+}

@@ -1,0 +1,375 @@
+//! The ingest pipeline: decode, tell the service, place, stamp, store.
+//!
+//! Each record goes its own way: rows that belong here are stored, rows of another region come back
+//! as misdirected (held in memory only), what cannot be used comes back with its code. One record may
+//! do two of these at once, when it makes rows of two services.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use access::{Granted, Ingest};
+use ingest::{Decoded, Format, RawSchema, Rejected, SourceContext, Tally};
+use model::{ColumnType, RegionCode, RequestId, RowId, ServiceName, SourceId, TableName, Ticks};
+use residency::{NotHere, place, service_of};
+use rows::{TableRows, hidden};
+use store::{Durable, PlacedRows, SourceCounts};
+
+use crate::Error;
+use crate::cell::{Cell, Source, Tenant, sum};
+
+/// A request to store records.
+#[derive(Debug, Clone)]
+pub struct IngestRequest {
+    /// The format if it was stated.
+    pub format: Option<Format>,
+    /// The content encoding if it was stated.
+    pub encoding: Option<String>,
+    /// The content type if it was stated.
+    pub content_type: Option<String>,
+    /// For plain JSON, the table.
+    pub raw_table: Option<TableName>,
+    /// The body as it arrived.
+    pub body: Vec<u8>,
+    /// The id of the request; identifies rows whose source does not.
+    pub request: RequestId,
+    /// Decode and place, store nothing.
+    pub dry_run: bool,
+}
+
+/// A record that made rows of a service which rests in another region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misdirected {
+    /// Its index in the request.
+    pub record: u64,
+    /// The table.
+    pub table: TableName,
+    /// The service.
+    pub service: ServiceName,
+    /// Where it belongs.
+    pub region: RegionCode,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Default)]
+pub struct IngestOutcome {
+    /// Records read.
+    pub read: u64,
+    /// Rows that are new, now durable (or would be, in a dry run).
+    pub stored: u64,
+    /// Rows that had been stored before.
+    pub duplicates: u64,
+    /// How records came to their tables.
+    pub tally: Tally,
+    /// Refused records, in order.
+    pub rejected: Vec<Rejected>,
+    /// Records of other regions, in order.
+    pub wrong_region: Vec<Misdirected>,
+    /// New rows by table.
+    pub tables: BTreeMap<TableName, u64>,
+    /// The durable rows, for whoever goes on with them.
+    pub durable: Vec<Durable>,
+}
+
+impl IngestOutcome {
+    /// Whether nothing of the request belongs here: every record was placed elsewhere.
+    pub fn is_all_elsewhere(&self) -> bool {
+        self.stored + self.duplicates == 0
+            && self.rejected.is_empty()
+            && !self.wrong_region.is_empty()
+    }
+}
+
+/// Rows that were told apart by where they belong.
+#[derive(Default)]
+struct Sorted {
+    here: Vec<PlacedRows>,
+    rejected: Vec<Rejected>,
+    wrong_region: Vec<Misdirected>,
+    /// Records that made a row here: a second row of them elsewhere does not make them refused.
+    tables: BTreeMap<TableName, u64>,
+}
+
+impl Cell {
+    /// Stores the records of a request that belong here. On return the new rows are durable.
+    pub async fn ingest(
+        &self,
+        grant: &Granted<Ingest>,
+        source: SourceId,
+        request: IngestRequest,
+    ) -> Result<IngestOutcome, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        if !grant.scope().sources.allows(&source) {
+            return Err(Error::NotFound("source"));
+        }
+        let source = self.own_source(grant.tenant(), source)?;
+        if source.entry.disabled {
+            return Err(Error::Conflict("the source is switched off".to_owned()));
+        }
+        let dry_run = request.dry_run;
+        let ingested_at = self.inner.cx.now();
+        let (decoded, sorted) = {
+            let (cell, tenant, source) = (self.clone(), tenant.clone(), source.clone());
+            let work = move || cell.decode_and_place(&tenant, &source, &request, ingested_at);
+            tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|_| Error::Internal)??
+        };
+        let mut outcome = IngestOutcome {
+            read: decoded.read,
+            tally: decoded.tally,
+            rejected: decoded.rejected,
+            wrong_region: sorted.wrong_region,
+            tables: sorted.tables,
+            ..IngestOutcome::default()
+        };
+        outcome.rejected.extend(sorted.rejected);
+        outcome.rejected.sort_by_key(|r| (r.record, r.code));
+        if dry_run {
+            outcome.stored = outcome.tables.values().sum();
+            return Ok(outcome);
+        }
+        self.learn(
+            &tenant,
+            &source,
+            &decoded.new_raw,
+            decoded.domain_controllers,
+        )
+        .await?;
+        let appended = self.store().append(grant, sorted.here).await?;
+        outcome.tables.clear();
+        for durable in &appended.durable {
+            let rows = u64::try_from(durable.batch().num_rows()).unwrap_or(u64::MAX);
+            outcome.stored += rows;
+            *outcome.tables.entry(durable.table().clone()).or_default() += rows;
+        }
+        outcome.duplicates = appended.duplicates;
+        outcome.durable = appended.durable;
+        count(&source, &outcome, ingested_at);
+        Ok(outcome)
+    }
+
+    fn decode_and_place(
+        &self,
+        tenant: &Tenant,
+        source: &Source,
+        request: &IngestRequest,
+        ingested_at: Ticks,
+    ) -> Result<(Decoded, Sorted), Error> {
+        let known_raw = tenant
+            .raw
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let controllers = controllers_of(source);
+        let context = SourceContext {
+            envelope_tenant: source.entry.envelope_tenant.as_deref(),
+            known_raw: &known_raw,
+            domain_controllers: &controllers,
+            raw_table: request.raw_table.as_ref(),
+        };
+        let mut decoded = ingest::decode_request(
+            request.format,
+            request.encoding.as_deref(),
+            request.content_type.as_deref(),
+            &request.body,
+            &context,
+        )?;
+        let mut sorted = Sorted::default();
+        for rows in std::mem::take(&mut decoded.batches) {
+            self.place_rows(tenant, source, request, ingested_at, rows, &mut sorted)?;
+        }
+        sorted.wrong_region.sort_by_key(|m| m.record);
+        Ok((decoded, sorted))
+    }
+
+    fn place_rows(
+        &self,
+        tenant: &Tenant,
+        source: &Source,
+        request: &IngestRequest,
+        ingested_at: Ticks,
+        rows: TableRows,
+        sorted: &mut Sorted,
+    ) -> Result<(), Error> {
+        let services = &source.entry.services;
+        let service = match service_of(&tenant.registry, &tenant.placement, &rows.table, services) {
+            Ok(service) => service.clone(),
+            Err(error) => {
+                let reason = match error.code() {
+                    model::Code::ServiceNotDeclared => {
+                        "the table's service is not among those that the source declares"
+                    }
+                    _ => "a table outside the schema needs a source with exactly one service",
+                };
+                reject_all(&rows, error.code(), reason, sorted);
+                return Ok(());
+            }
+        };
+        let placement = match place(&tenant.placement, self.region(), &service) {
+            Ok(placement) => placement,
+            Err(NotHere::WrongRegion { region, .. }) => {
+                let records: BTreeSet<u64> = rows.record.iter().copied().collect();
+                sorted
+                    .wrong_region
+                    .extend(records.into_iter().map(|record| Misdirected {
+                        record,
+                        table: rows.table.clone(),
+                        service: service.clone(),
+                        region: region.clone(),
+                    }));
+                return Ok(());
+            }
+            Err(refused) => {
+                let reason =
+                    "no deployed region satisfies the storage rule of the record's service";
+                reject_all(&rows, refused.code(), reason, sorted);
+                return Ok(());
+            }
+        };
+        let ids = self.row_ids(tenant, source.entry.source, request.request, &rows)?;
+        let stamp = hidden::Stamp {
+            ingested_at,
+            service: &service,
+            source: source.entry.source,
+            row_ids: &ids,
+        };
+        let batch =
+            hidden::stamp(&rows.batch, &stamp).map_err(|e| Error::from(store::Error::Rows(e)))?;
+        let n = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        *sorted.tables.entry(rows.table.clone()).or_default() += n;
+        let source = source.entry.source;
+        sorted.here.push(PlacedRows {
+            table: rows.table,
+            placement,
+            batch,
+            ingested_at,
+            source,
+        });
+        Ok(())
+    }
+
+    /// Identity of each row under the tenant's key (architecture §5.3).
+    fn row_ids(
+        &self,
+        tenant: &Tenant,
+        source: SourceId,
+        request: RequestId,
+        rows: &TableRows,
+    ) -> Result<Vec<RowId>, Error> {
+        let vault = self.store().vault().tenant(tenant.id)?;
+        let mut ids = Vec::with_capacity(rows.identity.len());
+        for (identity, record) in rows.identity.iter().zip(&rows.record) {
+            ids.push(if identity.is_empty() {
+                // The source says nothing: the request and the position in it.
+                let fallback = crypto::Fields::new("position")
+                    .with(request.as_bytes())
+                    .with_u64(*record)
+                    .into_bytes();
+                vault.row_id(&rows.table, source.as_bytes(), &fallback)
+            } else {
+                vault.row_id(&rows.table, source.as_bytes(), identity)
+            });
+        }
+        Ok(ids)
+    }
+
+    /// Keeps what the request taught: tables and columns outside the schema, domain controllers.
+    async fn learn(
+        &self,
+        tenant: &Tenant,
+        source: &Source,
+        new_raw: &RawSchema,
+        controllers: BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if !controllers.is_empty() {
+            let mut learnt = source
+                .learnt_controllers
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            learnt.extend(controllers);
+        }
+        if new_raw.is_empty() {
+            return Ok(());
+        }
+        let _one = self.inner.changing.lock().await;
+        let merged = {
+            let mut merged = tenant
+                .raw
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            merged.merge(new_raw);
+            merged
+        };
+        self.store()
+            .put_raw_schema(tenant.id, &raw_schema_to_bytes(&merged)?)
+            .await?;
+        *tenant.raw.write().unwrap_or_else(PoisonError::into_inner) = merged;
+        Ok(())
+    }
+}
+
+fn controllers_of(source: &Source) -> BTreeSet<String> {
+    let learnt = source
+        .learnt_controllers
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    let stated = source
+        .entry
+        .domain_controllers
+        .iter()
+        .map(|name| name.to_lowercase());
+    stated.chain(learnt.iter().cloned()).collect()
+}
+
+fn reject_all(rows: &TableRows, code: model::Code, reason: &'static str, sorted: &mut Sorted) {
+    let records: BTreeSet<u64> = rows.record.iter().copied().collect();
+    sorted
+        .rejected
+        .extend(records.into_iter().map(|record| Rejected {
+            record,
+            offset: None,
+            code,
+            reason: reason.into(),
+        }));
+}
+
+fn count(source: &Arc<Source>, outcome: &IngestOutcome, at: Ticks) {
+    let n = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+    let records = |m: &[Misdirected]| n(m.iter().map(|m| m.record).collect::<BTreeSet<_>>().len());
+    let fresh = SourceCounts {
+        stored: outcome.stored,
+        raw: outcome.tally.raw.min(outcome.stored),
+        duplicate: outcome.duplicates,
+        rejected: n(outcome.rejected.len()),
+        wrong_region: records(&outcome.wrong_region),
+    };
+    let mut counts = source.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+    counts.0 = sum(counts.0, fresh);
+    if outcome.stored > 0 {
+        counts.1 = Some(at);
+    }
+}
+
+/// `[[table, [[column, type] …]] …]`, sealed by the store.
+fn raw_schema_to_bytes(schema: &RawSchema) -> Result<Vec<u8>, Error> {
+    let tables: Vec<(&TableName, Vec<(&String, &ColumnType)>)> = schema
+        .tables()
+        .map(|(table, columns)| (table, columns.iter().collect()))
+        .collect();
+    serde_json::to_vec(&tables).map_err(|_| Error::Internal)
+}
+
+/// Reads it back; what does not parse is an empty list, and arriving records fill it again.
+pub(crate) fn raw_schema_from_bytes(bytes: &[u8]) -> RawSchema {
+    let tables: Vec<(TableName, Vec<(String, ColumnType)>)> =
+        serde_json::from_slice(bytes).unwrap_or_default();
+    let mut schema = RawSchema::new();
+    for (table, columns) in tables {
+        schema.add_table(&table);
+        for (column, column_type) in columns {
+            schema.add(&table, &column, column_type);
+        }
+    }
+    schema
+}
