@@ -76,6 +76,9 @@ pub(crate) fn time(value: Value<'_>, scratch: &mut String) -> Option<Ticks> {
     }
 }
 
+/// 2^53: below it a float says exactly which integer was meant.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// An integer without loss: digits, a number that happens to be whole, or either as text.
 pub(crate) fn integer(value: Value<'_>, scratch: &mut String) -> Option<i64> {
     let text = match value.kind {
@@ -86,8 +89,7 @@ pub(crate) fn integer(value: Value<'_>, scratch: &mut String) -> Option<i64> {
     if let Ok(n) = text.parse() {
         return Some(n);
     }
-    // `12.0` and `1e3` are whole; beyond 2^53 a float no longer says which integer was meant.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+    // `12.0` and `1e3` are whole.
     let float: f64 = text.parse().ok()?;
     #[expect(
         clippy::cast_possible_truncation,

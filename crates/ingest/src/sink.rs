@@ -217,21 +217,20 @@ impl<'c> Sink<'c> {
             self.last = *at;
             return Ok(*at);
         }
-        let open = match Schema::hunting().table(name) {
-            Some(table) => Open::known(table),
-            None => {
-                let name = TableName::new(name).map_err(|_| {
-                    Refusal::new(Code::BadCategory, "the category is not a table's name")
-                })?;
-                if !self.quota.admit_table(&name) {
-                    return Err(Refusal::new(
-                        Code::TableQuota,
-                        "the tenant has as many tables outside the schema as it may",
-                    ));
-                }
-                self.quota.note(&name, RAW_TIME, ColumnType::DateTime);
-                Open::raw(name)
+        let open = if let Some(table) = Schema::hunting().table(name) {
+            Open::known(table)
+        } else {
+            let name = TableName::new(name).map_err(|_| {
+                Refusal::new(Code::BadCategory, "the category is not a table's name")
+            })?;
+            if !self.quota.admit_table(&name) {
+                return Err(Refusal::new(
+                    Code::TableQuota,
+                    "the tenant has as many tables outside the schema as it may",
+                ));
             }
+            self.quota.note(&name, RAW_TIME, ColumnType::DateTime);
+            Open::raw(name)
         };
         self.last = self.open.len();
         self.by_name.insert(name.to_owned(), self.last);

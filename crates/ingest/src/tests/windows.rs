@@ -924,7 +924,7 @@ fn what_is_no_event_is_refused() {
     assert_eq!((decoded.read, decoded.tally.raw), (5, 1));
     let body = run(
         Format::WindowsEvtx,
-        &[b"ElfFile\0".as_slice(), &[0; 4088], &[7; 70_000]].concat(),
+        &[b"ElfFile\0".as_slice(), &[0; 4088], &vec![7; 70_000]].concat(),
     );
     assert_eq!(codes(&body), ["damaged_record", "damaged_record"]);
     let known = RawSchema::new();

@@ -306,15 +306,16 @@ fn status_word(code: &str) -> &str {
     }
 }
 
+/// The extended rights that reading all secrets of a domain needs.
+const REPLICATION: [&str; 3] = [
+    "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2",
+    "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2",
+    "89e95b76-444d-4c62-991a-0facbeda640c",
+];
+
 /// Security 4662, 5136, 4741 and 4742.
 pub(super) fn directory_object(event: &Event<'_>, row: &mut Row<'_>) {
     row.text("Application", "Active Directory");
-    // The extended rights that reading all secrets of a domain needs.
-    const REPLICATION: [&str; 3] = [
-        "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2",
-        "1131f6ad-9c07-11d1-f79f-00c04fc2dcd2",
-        "89e95b76-444d-4c62-991a-0facbeda640c",
-    ];
     row.action = Cow::Borrowed(match event.id {
         4741 => "Computer account created",
         4742 => "Computer account changed",
