@@ -59,7 +59,11 @@ fn quoted_names(result: &HuntResult) -> Vec<String> {
         write_text(name, &mut out);
         out
     };
-    result.columns.iter().map(|(name, _)| quoted(name)).collect()
+    result
+        .columns
+        .iter()
+        .map(|(name, _)| quoted(name))
+        .collect()
 }
 
 /// One JSON object per row, each on its own line.
@@ -138,7 +142,8 @@ pub fn csv(result: &HuntResult) -> String {
 
 /// Columns aligned with blanks, a line under the header; long and many-lined cells are cut.
 pub fn table(result: &HuntResult) -> String {
-    let mut lines: Vec<Vec<String>> = vec![result.columns.iter().map(|(n, _)| n.to_string()).collect()];
+    let mut lines: Vec<Vec<String>> =
+        vec![result.columns.iter().map(|(n, _)| n.to_string()).collect()];
     for batch in result.result_batches() {
         for row in 0..batch.rows() {
             lines.push(batch.cells(row).map(short).collect());

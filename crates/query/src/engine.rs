@@ -47,7 +47,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { parallelism: 1, temporary: None }
+        Self {
+            parallelism: 1,
+            temporary: None,
+        }
     }
 }
 
@@ -111,12 +114,27 @@ impl Engine {
         guard: &Guard,
     ) -> Result<HuntResult, Error> {
         let Some(resolved) = prepared.resolved.clone() else {
-            return Err(Error::Query { diagnostics: prepared.diagnostics.clone() });
+            return Err(Error::Query {
+                diagnostics: prepared.diagnostics.clone(),
+            });
         };
-        let tables = prepared.tables.iter().filter_map(|name| Some((name.clone(), sources(name)?)));
-        let run = Run::new(resolved, prepared.now, tables.collect(), limits, guard.clone());
+        let tables = prepared
+            .tables
+            .iter()
+            .filter_map(|name| Some((name.clone(), sources(name)?)));
+        let run = Run::new(
+            resolved,
+            prepared.now,
+            tables.collect(),
+            limits,
+            guard.clone(),
+        );
+        guard.limit(limits.seconds);
         let state = self.state(limits, guard)?;
-        let task = StopOnDrop { handle: tokio::spawn(run.execute(state)), guard: guard.clone() };
+        let task = StopOnDrop {
+            handle: tokio::spawn(run.execute(state)),
+            guard: guard.clone(),
+        };
         task.finish(limits).await
     }
 
@@ -138,10 +156,14 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;
         options.execution.collect_statistics = false;
+        // The check compares nullability, which the planner's own rewrites of `in` lists change.
+        options.execution.skip_physical_aggregate_schema_check = true;
         Ok(SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(runtime)
-            .with_query_planner(Arc::new(HuntPlanner { guard: guard.clone() }))
+            .with_query_planner(Arc::new(HuntPlanner {
+                guard: guard.clone(),
+            }))
             .build())
     }
 }
@@ -166,7 +188,10 @@ impl StopOnDrop {
         };
         match outcome {
             Ok(Err(_)) if guard.is_cancelled() => Err(Error::Cancelled),
-            Ok(Err(Error::Resources { .. })) => Err(Error::Resources { bytes: limits.memory_bytes }),
+            Ok(Err(_)) if guard.is_late() => Err(Error::Timeout { seconds }),
+            Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
+                bytes: limits.memory_bytes,
+            }),
             Ok(result) => result,
             Err(join) if join.is_panic() => Err(Error::Panicked),
             Err(_) => Err(Error::Cancelled),
@@ -207,10 +232,23 @@ impl Run {
             .map(|(name, rows)| {
                 let time_column = rows.time_column.clone().filter(|_| rows.look_back);
                 let provider = Arc::new(Scan::new(rows, reads.clone()));
-                (name, Table { provider, time_column })
+                (
+                    name,
+                    Table {
+                        provider,
+                        time_column,
+                    },
+                )
             })
             .collect();
-        Self { resolved, now, tables, limits, guard, reads }
+        Self {
+            resolved,
+            now,
+            tables,
+            limits,
+            guard,
+            reads,
+        }
     }
 
     async fn execute(self, state: SessionState) -> Result<HuntResult, Error> {
@@ -260,8 +298,13 @@ impl Run {
     }
 
     fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> HuntResult {
-        let columns: Vec<(Arc<str>, ColumnType)> =
-            self.resolved.root.columns.iter().map(|field| (field.name.clone(), field.ty)).collect();
+        let columns: Vec<(Arc<str>, ColumnType)> = self
+            .resolved
+            .root
+            .columns
+            .iter()
+            .map(|field| (field.name.clone(), field.ty))
+            .collect();
         let render: Option<Render> = self.resolved.render.clone();
         let read = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
         let stats = Stats {
@@ -270,7 +313,13 @@ impl Run {
             segment_bytes: read(&self.reads.bytes),
             segment_rows: read(&self.reads.rows),
         };
-        HuntResult { columns, batches, notices, stats, render }
+        HuntResult {
+            columns,
+            batches,
+            notices,
+            stats,
+            render,
+        }
     }
 }
 
@@ -278,7 +327,10 @@ async fn start(
     state: &SessionState,
     plan: datafusion::logical_expr::LogicalPlan,
 ) -> Result<SendableRecordBatchStream, Error> {
-    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
+    let physical = state
+        .query_planner()
+        .create_physical_plan(&plan, state)
+        .await?;
     Ok(execute_stream(physical, state.task_ctx())?)
 }
 
@@ -295,7 +347,11 @@ async fn collect_shared(
         memory.try_grow(batch.get_array_memory_size())?;
         batches.push(batch);
     }
-    Ok(SharedRows { types, schema, batches })
+    Ok(SharedRows {
+        types,
+        schema,
+        batches,
+    })
 }
 
 struct Collected {
@@ -304,7 +360,10 @@ struct Collected {
 }
 
 /// Takes batches until a limit is met; then the rest is left unread and a notice says so.
-async fn collect(mut stream: SendableRecordBatchStream, limits: Limits) -> Result<Collected, Error> {
+async fn collect(
+    mut stream: SendableRecordBatchStream,
+    limits: Limits,
+) -> Result<Collected, Error> {
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0_usize, 0_usize);
     while let Some(batch) = stream.next().await {
         let batch = batch?;
@@ -313,14 +372,22 @@ async fn collect(mut stream: SendableRecordBatchStream, limits: Limits) -> Resul
         }
         if rows + batch.num_rows() > limits.rows {
             batches.push(batch.slice(0, limits.rows - rows));
-            return Ok(Collected { batches, cut: Some(Notice::RowsCut { rows: limits.rows }) });
+            return Ok(Collected {
+                batches,
+                cut: Some(Notice::RowsCut { rows: limits.rows }),
+            });
         }
         let size = slice_bytes(&batch);
         if bytes + size > limits.bytes {
             // As many rows as fit if all are of one size; the limit is a bound, not a promise.
             let fit = (limits.bytes - bytes).saturating_mul(batch.num_rows()) / size.max(1);
             batches.push(batch.slice(0, fit.min(batch.num_rows())));
-            return Ok(Collected { batches, cut: Some(Notice::BytesCut { bytes: limits.bytes }) });
+            return Ok(Collected {
+                batches,
+                cut: Some(Notice::BytesCut {
+                    bytes: limits.bytes,
+                }),
+            });
         }
         rows += batch.num_rows();
         bytes += size;

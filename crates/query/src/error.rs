@@ -51,7 +51,9 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn internal(what: impl Into<String>) -> Self {
-        Self::Engine { source: DataFusionError::Internal(what.into()) }
+        Self::Engine {
+            source: DataFusionError::Internal(what.into()),
+        }
     }
 
     /// The stable code of the answer.
@@ -73,7 +75,9 @@ impl From<DataFusionError> for Error {
         match root {
             // The caller knows the limit and puts it in.
             DataFusionError::ResourcesExhausted(_) => Self::Resources { bytes: 0 },
-            DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => Self::Segment { source },
+            DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
+                Self::Segment { source }
+            }
             _ => Self::Engine { source },
         }
     }

@@ -57,21 +57,6 @@ impl Json {
         }
     }
 
-    /// The property of that name.
-    pub(crate) fn property(&self, name: &str) -> Option<&Self> {
-        self.as_bag()?
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
-    }
-
-    /// The element at a position; negative counts from the end.
-    pub(crate) fn element(&self, at: i64) -> Option<&Self> {
-        let items = self.as_array()?;
-        items.get(position(at, items.len())?)
-    }
-
     /// Compact JSON text.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
@@ -141,7 +126,11 @@ pub(crate) fn write_real(x: f64, out: &mut String) {
     if x.is_nan() {
         out.push_str("\"NaN\"");
     } else if x.is_infinite() {
-        out.push_str(if x > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+        out.push_str(if x > 0.0 {
+            "\"Infinity\""
+        } else {
+            "\"-Infinity\""
+        });
     } else {
         let _ = write!(out, "{x:?}");
     }

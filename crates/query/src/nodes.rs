@@ -17,9 +17,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::physical_expr::{Distribution, LexOrdering, OrderingRequirements, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{
-    CardinalityEffect, PlanProperties,
-};
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, PlanProperties};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
@@ -54,6 +52,7 @@ impl PartialOrd for InOrder {
 }
 
 impl UserDefinedLogicalNodeCore for Unique {
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
     fn name(&self) -> &str {
         "Unique"
     }
@@ -74,7 +73,11 @@ impl UserDefinedLogicalNodeCore for Unique {
         write!(f, "Unique: {} keys", self.keys.len())
     }
 
-    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+    fn with_exprs_and_inputs(
+        &self,
+        exprs: Vec<Expr>,
+        mut inputs: Vec<LogicalPlan>,
+    ) -> Result<Self> {
         match inputs.pop() {
             Some(input) if inputs.is_empty() => Ok(Self { input, keys: exprs }),
             _ => plan_err!("Unique has one input"),
@@ -85,6 +88,7 @@ impl UserDefinedLogicalNodeCore for Unique {
         let schema = self.input.schema();
         let mut needed = output_columns.to_vec();
         for key in &self.keys {
+            #[expect(clippy::iter_over_hash_type, reason = "the positions are sorted below")]
             for column in key.column_refs() {
                 needed.push(schema.maybe_index_of_column(column)?);
             }
@@ -96,6 +100,7 @@ impl UserDefinedLogicalNodeCore for Unique {
 }
 
 impl UserDefinedLogicalNodeCore for InOrder {
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
     fn name(&self) -> &str {
         "InOrder"
     }
@@ -151,7 +156,12 @@ impl OneInput {
             properties.emission_type,
             properties.boundedness,
         ));
-        Self { input, action, guard, properties }
+        Self {
+            input,
+            action,
+            guard,
+            properties,
+        }
     }
 }
 
@@ -222,14 +232,20 @@ impl ExecutionPlan for OneInput {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) if children.is_empty() => {
-                Ok(Arc::new(Self::new(input, self.action.clone(), self.guard.clone())))
-            }
+            Some(input) if children.is_empty() => Ok(Arc::new(Self::new(
+                input,
+                self.action.clone(),
+                self.guard.clone(),
+            ))),
             _ => plan_err!("{} has one input", self.name()),
         }
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context.clone())?;
         let Action::Unique(keys) = &self.action else {
             return Ok(input);
@@ -267,7 +283,12 @@ impl FirstSeen {
             .iter()
             .map(|key| Ok(SortField::new(key.data_type(schema)?)))
             .collect::<Result<_>>()?;
-        Ok(Self { keys, converter: RowConverter::new(fields)?, seen: HashSet::new(), memory })
+        Ok(Self {
+            keys,
+            converter: RowConverter::new(fields)?,
+            seen: HashSet::new(),
+            memory,
+        })
     }
 
     fn keep(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {

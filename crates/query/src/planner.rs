@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::context::QueryPlanner;
-use datafusion::catalog::Session;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
-use datafusion::physical_planner::{
-    DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner,
-};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
@@ -28,7 +26,9 @@ impl QueryPlanner for HuntPlanner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let ours = Arc::new(OneInputPlanner { guard: self.guard.clone() });
+        let ours = Arc::new(OneInputPlanner {
+            guard: self.guard.clone(),
+        });
         DefaultPhysicalPlanner::with_extension_planners(vec![ours])
             .create_physical_plan(plan, session)
             .await
@@ -56,7 +56,12 @@ impl ExtensionPlanner for OneInputPlanner {
         let action = if let Some(unique) = node.as_any().downcast_ref::<Unique>() {
             let mut keys = Vec::with_capacity(unique.keys.len());
             for key in &unique.keys {
-                keys.push(planner.create_physical_expr(key, logical.schema(), session, planning_ctx)?);
+                keys.push(planner.create_physical_expr(
+                    key,
+                    logical.schema(),
+                    session,
+                    planning_ctx,
+                )?);
             }
             Action::Unique(keys)
         } else if node.as_any().downcast_ref::<InOrder>().is_some() {
@@ -64,6 +69,10 @@ impl ExtensionPlanner for OneInputPlanner {
         } else {
             return Ok(None);
         };
-        Ok(Some(Arc::new(OneInput::new(input.clone(), action, self.guard.clone()))))
+        Ok(Some(Arc::new(OneInput::new(
+            input.clone(),
+            action,
+            self.guard.clone(),
+        ))))
     }
 }

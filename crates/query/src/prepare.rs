@@ -31,5 +31,10 @@ pub fn prepare(text: &str, schema: &dyn SchemaSource, now: Ticks) -> Prepared {
     }
     let fine = diagnostics.iter().all(|d| d.severity != Severity::Error);
     let resolved = resolved.filter(|_| fine).map(Arc::new);
-    Prepared { now, resolved, diagnostics, tables }
+    Prepared {
+        now,
+        resolved,
+        diagnostics,
+        tables,
+    }
 }

@@ -48,7 +48,10 @@ impl fmt::Display for Notice {
             Self::RowsCut { rows } => write!(f, "the result was cut at {rows} rows"),
             Self::BytesCut { bytes } => write!(f, "the result was cut at {bytes} bytes"),
             Self::LookBack { days } => {
-                write!(f, "a table without a condition on its time was read {days} days back")
+                write!(
+                    f,
+                    "a table without a condition on its time was read {days} days back"
+                )
             }
         }
     }
@@ -126,7 +129,10 @@ impl HuntResult {
                 .map(|((_, ty), array)| Arg::of_array(array, *ty, false))
                 .collect::<Result<_, _>>()
                 .ok()?;
-            Some(ResultBatch { columns, rows: batch.num_rows() })
+            Some(ResultBatch {
+                columns,
+                rows: batch.num_rows(),
+            })
         })
     }
 }

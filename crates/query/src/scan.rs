@@ -49,7 +49,12 @@ pub trait Segment: Send + Sync + fmt::Debug {
     /// Earliest and latest time of its rows; `None` if some row has none.
     fn time(&self) -> Option<(Ticks, Ticks)>;
     /// Opens it. The reader decrypts the footer itself.
-    fn open(&self) -> std::result::Result<Box<dyn AsyncFileReader + Send>, Box<dyn std::error::Error + Send + Sync>>;
+    fn open(
+        &self,
+    ) -> std::result::Result<
+        Box<dyn AsyncFileReader + Send>,
+        Box<dyn std::error::Error + Send + Sync>,
+    >;
 }
 
 /// One table's rows at one moment.
@@ -90,7 +95,11 @@ impl Scan {
 
     fn memory(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let batches = std::slice::from_ref(&self.rows.memory);
-        let exec = MemorySourceConfig::try_new_exec(batches, self.rows.schema.clone(), projection.cloned())?;
+        let exec = MemorySourceConfig::try_new_exec(
+            batches,
+            self.rows.schema.clone(),
+            projection.cloned(),
+        )?;
         Ok(exec)
     }
 
@@ -104,12 +113,20 @@ impl Scan {
             .rows
             .segments
             .iter()
-            .filter(|segment| segment.time().is_none_or(|(from, to)| bounds.meets(from.0, to.0)))
+            .filter(|segment| {
+                segment
+                    .time()
+                    .is_none_or(|(from, to)| bounds.meets(from.0, to.0))
+            })
             .collect();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let pruned = self.rows.segments.len() - kept.len();
-        self.reads.segments.fetch_add(count(kept.len()), Ordering::Relaxed);
-        self.reads.segments_pruned.fetch_add(count(pruned), Ordering::Relaxed);
+        self.reads
+            .segments
+            .fetch_add(count(kept.len()), Ordering::Relaxed);
+        self.reads
+            .segments_pruned
+            .fetch_add(count(pruned), Ordering::Relaxed);
         kept
     }
 
@@ -120,7 +137,9 @@ impl Scan {
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let readers = Arc::new(Readers { reads: self.reads.clone() });
+        let readers = Arc::new(Readers {
+            reads: self.reads.clone(),
+        });
         let mut source = ParquetSource::new(self.rows.schema.clone())
             .with_parquet_file_reader_factory(readers)
             .with_pushdown_filters(true)
@@ -130,7 +149,10 @@ impl Scan {
             let schema = DFSchema::try_from(self.rows.schema.clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let groups = state.config().target_partitions().clamp(1, segments.len().max(1));
+        let groups = state
+            .config()
+            .target_partitions()
+            .clamp(1, segments.len().max(1));
         let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
         for (i, segment) in segments.iter().enumerate() {
             let file = PartitionedFile::new(segment.name(), segment.bytes())
@@ -139,11 +161,12 @@ impl Scan {
                 group.push(file);
             }
         }
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_groups(files.into_iter().map(FileGroup::new).collect())
-            .with_projection_indices(projection.cloned())?
-            .with_expr_adapter(Some(Arc::new(MissingColumns)))
-            .build();
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(files.into_iter().map(FileGroup::new).collect())
+                .with_projection_indices(projection.cloned())?
+                .with_expr_adapter(Some(Arc::new(MissingColumns)))
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }
@@ -158,7 +181,10 @@ impl TableProvider for Scan {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -204,7 +230,9 @@ impl Bounds {
         let mut bounds = Self::default();
         let mut open: Vec<&Expr> = filters.iter().collect();
         while let Some(filter) = open.pop() {
-            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { continue };
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
+                continue;
+            };
             if *op == Operator::And {
                 open.extend([left.as_ref(), right.as_ref()]);
                 continue;
@@ -254,7 +282,9 @@ impl ParquetFileReaderFactory for Readers {
         let Some(segment) = file.extension::<Arc<dyn Segment>>() else {
             return exec_err!("a file without its segment");
         };
-        self.reads.bytes.fetch_add(segment.bytes(), Ordering::Relaxed);
+        self.reads
+            .bytes
+            .fetch_add(segment.bytes(), Ordering::Relaxed);
         self.reads.rows.fetch_add(segment.rows(), Ordering::Relaxed);
         segment.open().map_err(|source| {
             datafusion::common::DataFusionError::ParquetError(Box::new(

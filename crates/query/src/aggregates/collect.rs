@@ -27,11 +27,21 @@ pub(crate) struct Elements {
 
 impl Elements {
     pub(crate) fn list(ty: ColumnType, limit: usize, nulls: bool) -> Self {
-        Self { ty, limit, nulls, text: String::new(), count: 0, seen: None }
+        Self {
+            ty,
+            limit,
+            nulls,
+            text: String::new(),
+            count: 0,
+            seen: None,
+        }
     }
 
     pub(crate) fn set(ty: ColumnType, limit: usize) -> Self {
-        Self { seen: Some((HashSet::new(), 0)), ..Self::list(ty, limit, false) }
+        Self {
+            seen: Some((HashSet::new(), 0)),
+            ..Self::list(ty, limit, false)
+        }
     }
 
     fn push(&mut self, element: &str) {
@@ -80,7 +90,11 @@ impl Accumulator for Elements {
                     self.push(&element);
                 }
                 Cell::Dynamic(text) => match Json::of_column(text) {
-                    Json::Array(items) => items.iter().for_each(|item| self.push_json(item)),
+                    Json::Array(items) => {
+                        for item in &items {
+                            self.push_json(item);
+                        }
+                    }
                     other => self.push_json(&other),
                 },
                 _ => {
@@ -109,7 +123,9 @@ impl Accumulator for Elements {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         for text in texts(states)? {
             if let Some(Json::Array(items)) = Json::parse(text) {
-                items.iter().for_each(|item| self.push(&item.to_text()));
+                for item in &items {
+                    self.push(&item.to_text());
+                }
             }
         }
         Ok(())
@@ -120,25 +136,32 @@ impl Accumulator for Elements {
 #[derive(Debug)]
 pub(crate) struct Entries {
     limit: usize,
-    entries: Vec<(String, Json)>,
+    bag: Vec<(String, Json)>,
     known: HashSet<String>,
     bytes: usize,
 }
 
 impl Entries {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, entries: Vec::new(), known: HashSet::new(), bytes: 0 }
+        Self {
+            limit,
+            bag: Vec::new(),
+            known: HashSet::new(),
+            bytes: 0,
+        }
     }
 }
 
 impl Accumulator for Entries {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for text in texts(values)? {
-            let Some(Json::Bag(entries)) = Json::parse(text) else { continue };
+            let Some(Json::Bag(entries)) = Json::parse(text) else {
+                continue;
+            };
             self.bytes += 2 * text.len();
             for (key, value) in entries {
-                if self.entries.len() < self.limit && self.known.insert(key.clone()) {
-                    self.entries.push((key, value));
+                if self.bag.len() < self.limit && self.known.insert(key.clone()) {
+                    self.bag.push((key, value));
                 }
             }
         }
@@ -146,7 +169,9 @@ impl Accumulator for Entries {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Utf8(Some(Json::Bag(self.entries.clone()).to_text())))
+        Ok(ScalarValue::Utf8(Some(
+            Json::Bag(self.bag.clone()).to_text(),
+        )))
     }
 
     fn size(&self) -> usize {
@@ -163,8 +188,11 @@ impl Accumulator for Entries {
 }
 
 fn texts(arrays: &[ArrayRef]) -> Result<impl Iterator<Item = &str>> {
-    match arrays.first().and_then(|a| a.as_any().downcast_ref::<StringArray>()) {
-        Some(array) => Ok(array.iter().flatten()),
-        None => exec_err!("not a column of texts"),
-    }
+    let array = arrays
+        .first()
+        .and_then(|a| a.as_any().downcast_ref::<StringArray>());
+    let Some(array) = array else {
+        return exec_err!("not a column of texts");
+    };
+    Ok(array.iter().flatten())
 }

@@ -32,7 +32,10 @@ pub(crate) struct Distinct {
 
 impl Distinct {
     pub(crate) fn new(ty: ColumnType) -> Self {
-        Self { ty, sketch: Sketch::Exact(HashSet::new()) }
+        Self {
+            ty,
+            sketch: Sketch::Exact(HashSet::new()),
+        }
     }
 
     fn add(&mut self, hash: u64) {
@@ -68,7 +71,11 @@ impl Distinct {
                 let m = f64::from(u32::try_from(registers.len()).unwrap_or(u32::MAX));
                 let sum: f64 = registers.iter().map(|r| 0.5_f64.powi(i32::from(*r))).sum();
                 let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-                let empty = registers.iter().filter(|r| **r == 0).count();
+                let used = registers
+                    .iter()
+                    .map(|r| usize::from(*r != 0))
+                    .sum::<usize>();
+                let empty = registers.len() - used;
                 let corrected = if raw <= 2.5 * m && empty > 0 {
                     m * (m / convert::real_of_long(convert::long_of(empty))).ln()
                 } else {
@@ -133,17 +140,21 @@ impl Accumulator for Distinct {
             Sketch::Exact(seen) => {
                 let mut hashes: Vec<u64> = seen.iter().copied().collect();
                 hashes.sort_unstable();
-                std::iter::once(0).chain(hashes.into_iter().flat_map(u64::to_le_bytes)).collect()
+                std::iter::once(0)
+                    .chain(hashes.into_iter().flat_map(u64::to_le_bytes))
+                    .collect()
             }
-            Sketch::Registers(registers) => {
-                std::iter::once(1).chain(registers.iter().copied()).collect()
-            }
+            Sketch::Registers(registers) => std::iter::once(1)
+                .chain(registers.iter().copied())
+                .collect(),
         };
         Ok(vec![ScalarValue::Binary(Some(bytes))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(array) = states.first().and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
+        let Some(array) = states
+            .first()
+            .and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
         else {
             return exec_err!("not the state of a dcount");
         };
@@ -157,7 +168,9 @@ impl Accumulator for Distinct {
                 Some((_, theirs)) => {
                     self.coarsen();
                     if let Sketch::Registers(ours) = &mut self.sketch {
-                        ours.iter_mut().zip(theirs).for_each(|(a, b)| *a = (*a).max(*b));
+                        ours.iter_mut()
+                            .zip(theirs)
+                            .for_each(|(a, b)| *a = (*a).max(*b));
                     }
                 }
                 None => {}

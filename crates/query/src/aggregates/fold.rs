@@ -18,7 +18,11 @@ pub(crate) struct MeanTicks {
 
 impl MeanTicks {
     pub(crate) fn new(ty: ColumnType) -> Self {
-        Self { ty, sum: 0, count: 0 }
+        Self {
+            ty,
+            sum: 0,
+            count: 0,
+        }
     }
 }
 
@@ -37,7 +41,9 @@ impl Accumulator for MeanTicks {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mean = self.sum.checked_div(self.count);
-        Ok(ScalarValue::Int64(mean.and_then(|mean| i64::try_from(mean).ok())))
+        Ok(ScalarValue::Int64(
+            mean.and_then(|mean| i64::try_from(mean).ok()),
+        ))
     }
 
     fn size(&self) -> usize {
@@ -50,7 +56,9 @@ impl Accumulator for MeanTicks {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(array) = states.first().and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
+        let Some(array) = states
+            .first()
+            .and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
         else {
             return exec_err!("not the state of a mean");
         };
@@ -73,7 +81,10 @@ pub(crate) struct RealExtreme {
 
 impl RealExtreme {
     pub(crate) fn new(greatest: bool) -> Self {
-        Self { greatest, value: None }
+        Self {
+            greatest,
+            value: None,
+        }
     }
 }
 
@@ -86,7 +97,8 @@ impl Accumulator for RealExtreme {
         for x in (0..array.len()).filter_map(|row| arg.real(row)) {
             self.value = Some(match self.value {
                 Some(best) if best.is_nan() => best,
-                Some(best) if !x.is_nan() && (best >= x) == self.greatest && best != x => best,
+                Some(best) if self.greatest && best > x => best,
+                Some(best) if !self.greatest && best < x => best,
                 _ => x,
             });
         }
@@ -120,7 +132,11 @@ pub(crate) struct Bits {
 
 impl Bits {
     pub(crate) fn new(how: BitFold, ty: ColumnType) -> Self {
-        Self { how, ty, value: None }
+        Self {
+            how,
+            ty,
+            value: None,
+        }
     }
 
     fn fold(&mut self, array: Option<&ArrayRef>, ty: ColumnType) -> Result<()> {

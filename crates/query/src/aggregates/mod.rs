@@ -15,7 +15,9 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
 use model::ColumnType;
 
 /// Elements of an array made by `make_list` or `make_set` when the query does not say.
@@ -69,7 +71,12 @@ pub(crate) struct Aggregator {
 
 impl Aggregator {
     pub(crate) fn new(gather: Gather, args: Vec<ColumnType>, outputs: Vec<ColumnType>) -> Self {
-        Self { gather, args, outputs, signature: Signature::user_defined(Volatility::Immutable) }
+        Self {
+            gather,
+            args,
+            outputs,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
     }
 
     pub(crate) fn into_udaf(self) -> Arc<AggregateUDF> {
@@ -85,7 +92,9 @@ impl Aggregator {
         if Self::is_struct(&self.gather) {
             return DataType::Struct(struct_fields(&self.outputs));
         }
-        self.outputs.first().map_or(DataType::Null, |ty| rows::types::data_type(*ty))
+        self.outputs
+            .first()
+            .map_or(DataType::Null, |ty| rows::types::data_type(*ty))
     }
 
     fn state_type(&self) -> DataType {
@@ -173,9 +182,11 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Distinct => Box::new(distinct::Distinct::new(first)),
             Gather::Ranks(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), false)),
             Gather::RankArray(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), true)),
-            Gather::Extreme(greatest) => {
-                Box::new(pick::Pick::extreme(self.args.clone(), self.outputs.clone(), *greatest))
-            }
+            Gather::Extreme(greatest) => Box::new(pick::Pick::extreme(
+                self.args.clone(),
+                self.outputs.clone(),
+                *greatest,
+            )),
             Gather::Any => Box::new(pick::Pick::any(self.args.clone(), self.outputs.clone())),
             Gather::RealExtreme(greatest) => Box::new(fold::RealExtreme::new(*greatest)),
             Gather::MeanTicks => Box::new(fold::MeanTicks::new(first)),

@@ -34,12 +34,26 @@ pub(crate) struct Pick {
 
 impl Pick {
     pub(crate) fn extreme(args: Vec<ColumnType>, outputs: Vec<ColumnType>, greatest: bool) -> Self {
-        let wanted = if greatest { Wanted::Greatest } else { Wanted::Least };
-        Self { wanted, args, outputs, best: None }
+        let wanted = if greatest {
+            Wanted::Greatest
+        } else {
+            Wanted::Least
+        };
+        Self {
+            wanted,
+            args,
+            outputs,
+            best: None,
+        }
     }
 
     pub(crate) fn any(args: Vec<ColumnType>, outputs: Vec<ColumnType>) -> Self {
-        Self { wanted: Wanted::Any, args, outputs, best: None }
+        Self {
+            wanted: Wanted::Any,
+            args,
+            outputs,
+            best: None,
+        }
     }
 
     fn better(&self, new: Cell<'_>, old: Cell<'_>) -> bool {
@@ -82,7 +96,9 @@ impl Pick {
                 return Ok(());
             }
         }
-        let row = values.iter().map(|array| ScalarValue::try_from_array(array, at)?.to_array());
+        let row = values
+            .iter()
+            .map(|array| ScalarValue::try_from_array(array, at)?.to_array());
         self.best = Some(row.collect::<Result<_>>()?);
         Ok(())
     }
@@ -110,7 +126,7 @@ impl Accumulator for Pick {
 
     fn size(&self) -> usize {
         let row = self.best.iter().flatten();
-        size_of_val(self) + row.map(|array| array.get_array_memory_size()).sum::<usize>()
+        size_of_val(self) + row.map(Array::get_array_memory_size).sum::<usize>()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -118,7 +134,9 @@ impl Accumulator for Pick {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(structs) = states.first().and_then(|a| a.as_any().downcast_ref::<StructArray>())
+        let Some(structs) = states
+            .first()
+            .and_then(|a| a.as_any().downcast_ref::<StructArray>())
         else {
             return exec_err!("not the state of a picked row");
         };

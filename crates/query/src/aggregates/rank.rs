@@ -27,7 +27,12 @@ pub(crate) struct Ranks {
 
 impl Ranks {
     pub(crate) fn new(ty: ColumnType, wanted: Vec<f64>, as_array: bool) -> Self {
-        Self { ty, wanted, as_array, values: Vec::new() }
+        Self {
+            ty,
+            wanted,
+            as_array,
+            values: Vec::new(),
+        }
     }
 
     fn real(&self) -> bool {
@@ -36,7 +41,8 @@ impl Ranks {
 
     fn sort(&mut self) {
         if self.real() {
-            self.values.sort_by(|a, b| f64::from_le_bytes(*a).total_cmp(&f64::from_le_bytes(*b)));
+            self.values
+                .sort_by(|a, b| f64::from_le_bytes(*a).total_cmp(&f64::from_le_bytes(*b)));
         } else {
             self.values.sort_by_key(|bytes| i64::from_le_bytes(*bytes));
         }
@@ -87,7 +93,9 @@ impl Accumulator for Ranks {
         }
         let columns = found.into_iter().map(|bytes| -> ArrayRef {
             match self.ty {
-                ColumnType::Real => Arc::new(Float64Array::from(vec![bytes.map(f64::from_le_bytes)])),
+                ColumnType::Real => {
+                    Arc::new(Float64Array::from(vec![bytes.map(f64::from_le_bytes)]))
+                }
                 ColumnType::Int => {
                     let n = bytes.and_then(|b| i32::try_from(i64::from_le_bytes(b)).ok());
                     Arc::new(Int32Array::from(vec![n]))
@@ -109,7 +117,9 @@ impl Accumulator for Ranks {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(array) = states.first().and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
+        let Some(array) = states
+            .first()
+            .and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
         else {
             return exec_err!("not the state of percentiles");
         };

@@ -3,8 +3,9 @@
 //! A constant argument is one value read at every row. Output builders look at the query's
 //! [`Guard`] as they go, so that a cancelled query stops inside a batch.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int32Array,
@@ -25,6 +26,8 @@ pub struct Guard(Arc<Switch>);
 struct Switch {
     stopped: AtomicBool,
     waiting: Notify,
+    /// Set once, when the query begins to run.
+    deadline: OnceLock<Instant>,
 }
 
 impl Guard {
@@ -50,8 +53,23 @@ impl Guard {
         }
     }
 
+    /// Stops the query's kernels from `seconds` on, whether or not its caller gets to run.
+    pub(crate) fn limit(&self, seconds: u64) {
+        if let Some(deadline) = Instant::now().checked_add(Duration::from_secs(seconds)) {
+            let _ = self.0.deadline.set(deadline);
+        }
+    }
+
+    /// Whether the time is up.
+    pub(crate) fn is_late(&self) -> bool {
+        self.0
+            .deadline
+            .get()
+            .is_some_and(|deadline| Instant::now() >= *deadline)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
-        if self.is_cancelled() {
+        if self.is_cancelled() || self.is_late() {
             return Err(cancelled());
         }
         Ok(())
@@ -127,10 +145,14 @@ impl Arg {
             }
             ColumnType::Decimal => None,
         };
-        match values {
-            Some(values) => Ok(Self { values, ty, constant }),
-            None => exec_err!("a {ty} argument came as {}", array.data_type()),
-        }
+        let Some(values) = values else {
+            return exec_err!("a {ty} argument came as {}", array.data_type());
+        };
+        Ok(Self {
+            values,
+            ty,
+            constant,
+        })
     }
 
     pub(crate) fn ty(&self) -> ColumnType {
@@ -153,18 +175,6 @@ impl Arg {
             Values::Long(a) => a.is_valid(row),
             Values::Real(a) => a.is_valid(row),
             Values::Text(a) => a.is_valid(row),
-        }
-    }
-
-    pub(crate) fn is_null(&self, row: usize) -> bool {
-        self.ty != ColumnType::String && !self.valid(self.at(row))
-    }
-
-    pub(crate) fn bool(&self, row: usize) -> Option<bool> {
-        let at = self.at(row);
-        match &self.values {
-            Values::Bool(a) if a.is_valid(at) => Some(a.value(at)),
-            _ => None,
         }
     }
 
@@ -251,10 +261,10 @@ const ROWS_PER_LOOK: usize = 256;
 impl Call<'_> {
     /// Argument `at`; asking for one that is not there is a mistake of the kernel.
     pub(crate) fn arg(&self, at: usize) -> Result<&Arg> {
-        match self.args.get(at) {
-            Some(arg) => Ok(arg),
-            None => exec_err!("argument {at} is missing"),
-        }
+        let Some(arg) = self.args.get(at) else {
+            return exec_err!("argument {at} is missing");
+        };
+        Ok(arg)
     }
 
     /// Argument `at`, if it was given.

@@ -88,7 +88,9 @@ pub(crate) fn parse_bool(text: &str) -> Option<bool> {
         Some(false)
     } else {
         // Unlike other numbers, not between blanks.
-        (text == text.trim()).then(|| parse_long(text))?.map(|n| n != 0)
+        (text == text.trim())
+            .then(|| parse_long(text))?
+            .map(|n| n != 0)
     }
 }
 
@@ -158,7 +160,9 @@ pub(crate) fn display(cell: Cell<'_>, out: &mut String) {
 fn display_dynamic(text: &str, out: &mut String) {
     match text.as_bytes().first() {
         // Strings, arrays, bags and reals take their one form; the rest has only one.
-        Some(b'"' | b'[' | b'{' | b' ' | b'\n' | b'\r' | b'\t') => Json::of_column(text).display(out),
+        Some(b'"' | b'[' | b'{' | b' ' | b'\n' | b'\r' | b'\t') => {
+            Json::of_column(text).display(out);
+        }
         _ => out.push_str(text),
     }
 }

@@ -17,10 +17,15 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     match function {
         F::ParseJson => parse_json(call),
         F::PackArray => call.dynamics(|row| {
-            Some(Json::Array(call.args.iter().map(|arg| arg.json(row).unwrap_or(Json::Null)).collect()))
+            Some(Json::Array(
+                call.args
+                    .iter()
+                    .map(|arg| arg.json(row).unwrap_or(Json::Null))
+                    .collect(),
+            ))
         }),
         F::BagPack => call.dynamics(|row| Some(bag_pack(call.args, row))),
-        F::BagMerge => call.dynamics(|row| bag_merge(call.args, row)),
+        F::BagMerge => call.dynamics(|row| Some(bag_merge(call.args, row))),
         F::Gettype => gettype(call),
         F::ArrayConcat => call.dynamics(|row| {
             let mut all = Vec::new();
@@ -37,7 +42,9 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Zip => zip(call),
         F::Repeat => repeat(call),
         F::RangeArray => range(call),
-        F::BagZip | F::BagKeys | F::BagHasKey | F::BagRemoveKeys | F::BagSetKey => bags(function, call),
+        F::BagZip | F::BagKeys | F::BagHasKey | F::BagRemoveKeys | F::BagSetKey => {
+            bags(function, call)
+        }
         _ => arrays(function, call),
     }
 }
@@ -156,7 +163,7 @@ fn set_key(entries: &mut Vec<(String, Json)>, key: String, value: Json) {
 }
 
 /// The first bag that has a key gives its value.
-fn bag_merge(args: &[Arg], row: usize) -> Option<Json> {
+fn bag_merge(args: &[Arg], row: usize) -> Json {
     let mut entries: Vec<(String, Json)> = Vec::new();
     for arg in args {
         if let Some(Json::Bag(more)) = arg.json(row) {
@@ -167,7 +174,7 @@ fn bag_merge(args: &[Arg], row: usize) -> Option<Json> {
             }
         }
     }
-    Some(Json::Bag(entries))
+    Json::Bag(entries)
 }
 
 fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
@@ -175,7 +182,10 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     match function {
         F::BagKeys => call.dynamics(|row| {
             let value = bag.json(row)?;
-            let keys = value.as_bag()?.iter().map(|(key, _)| Json::Text(key.clone()));
+            let keys = value
+                .as_bag()?
+                .iter()
+                .map(|(key, _)| Json::Text(key.clone()));
             Some(Json::Array(keys.collect()))
         }),
         F::BagHasKey => {
@@ -194,7 +204,9 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             let keys = call.arg(1)?;
             call.dynamics(|row| {
                 let keys = keys.json(row)?;
-                let Json::Bag(mut entries) = bag.json(row)? else { return None };
+                let Json::Bag(mut entries) = bag.json(row)? else {
+                    return None;
+                };
                 for key in keys.as_array()? {
                     let Json::Text(name) = key else { continue };
                     match json_path(name) {
@@ -208,9 +220,15 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::BagSetKey => {
             let (key, value) = (call.arg(1)?, call.arg(2)?);
             call.dynamics(|row| {
-                let Json::Bag(mut entries) = bag.json(row)? else { return None };
+                let Json::Bag(mut entries) = bag.json(row)? else {
+                    return None;
+                };
                 let value = value.json(row).unwrap_or(Json::Null);
-                set_key(&mut entries, key.text(row).trim_start_matches("$.").to_owned(), value);
+                set_key(
+                    &mut entries,
+                    key.text(row).trim_start_matches("$.").to_owned(),
+                    value,
+                );
                 Some(Json::Bag(entries))
             })
         }
@@ -259,14 +277,23 @@ fn arrays(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             Some(Json::Array(items))
         }),
         F::ArraySum => call.reals(|row| {
-            items(row)?.iter().map(|item| match item {
-                Json::Long(_) | Json::Real(_) | Json::Bool(_) => convert::json_to_real(item),
-                _ => None,
-            }).sum()
+            items(row)?
+                .iter()
+                .map(|item| match item {
+                    Json::Long(_) | Json::Real(_) | Json::Bool(_) => convert::json_to_real(item),
+                    _ => None,
+                })
+                .sum()
         }),
         F::ArraySlice => {
             let (start, end) = (call.arg(1)?, call.arg(2)?);
-            call.dynamics(|row| Some(Json::Array(slice(items(row)?, start.long(row)?, end.long(row)?))))
+            call.dynamics(|row| {
+                Some(Json::Array(slice(
+                    items(row)?,
+                    start.long(row)?,
+                    end.long(row)?,
+                )))
+            })
         }
         F::ArraySortAsc => call.dynamics(|row| Some(Json::Array(sorted(items(row)?, false)))),
         F::ArraySortDesc => call.dynamics(|row| Some(Json::Array(sorted(items(row)?, true)))),
@@ -296,9 +323,17 @@ pub(crate) fn same(a: &Json, b: &Json) -> bool {
 fn index_of(call: &Call<'_>, items: &[Json], value: &Json, row: usize) -> Option<i64> {
     let total = convert::long_of(items.len());
     let start = call.optional(2).map_or(Some(0), |arg| arg.long(row))?;
-    let start = if start < 0 { (total + start).max(0) } else { start };
+    let start = if start < 0 {
+        (total + start).max(0)
+    } else {
+        start
+    };
     let length = call.optional(3).map_or(Some(-1), |arg| arg.long(row))?;
-    let end = if length < 0 { total } else { start.saturating_add(length).min(total) };
+    let end = if length < 0 {
+        total
+    } else {
+        start.saturating_add(length).min(total)
+    };
     let nth = call.optional(4).map_or(Some(1), |arg| arg.long(row))?;
     let found = (0_i64..)
         .zip(items)
@@ -377,7 +412,12 @@ fn zip(call: &Call<'_>) -> Result<ArrayRef> {
             .collect();
         let longest = arrays.iter().map(Vec::len).max()?;
         let tuple = |at: usize| {
-            Json::Array(arrays.iter().map(|a| a.get(at).cloned().unwrap_or(Json::Null)).collect())
+            Json::Array(
+                arrays
+                    .iter()
+                    .map(|a| a.get(at).cloned().unwrap_or(Json::Null))
+                    .collect(),
+            )
         };
         Some(Json::Array((0..longest).map(tuple).collect()))
     })
@@ -405,7 +445,10 @@ fn range(call: &Call<'_>) -> Result<ArrayRef> {
             let step = step.map_or(Some(1.0), |arg| arg.real(row))?;
             let mut at = start;
             let mut n = 0.0;
-            while items.len() < RANGE_MAX && step != 0.0 && (if step > 0.0 { at <= stop } else { at >= stop }) {
+            while items.len() < RANGE_MAX
+                && step != 0.0
+                && (if step > 0.0 { at <= stop } else { at >= stop })
+            {
                 items.push(Json::Real(at));
                 n += 1.0;
                 at = start + n * step;
@@ -414,8 +457,15 @@ fn range(call: &Call<'_>) -> Result<ArrayRef> {
             let ty = start.ty();
             let (mut at, stop) = (start.long(row)?, stop.long(row)?);
             let step = step.map_or(Some(1), |arg| arg.long(row))?;
-            while items.len() < RANGE_MAX && step != 0 && (if step > 0 { at <= stop } else { at >= stop }) {
-                items.push(if super::time::is_ticks(ty) { json::of_ticks(at, ty) } else { Json::Long(at) });
+            while items.len() < RANGE_MAX
+                && step != 0
+                && (if step > 0 { at <= stop } else { at >= stop })
+            {
+                items.push(if super::time::is_ticks(ty) {
+                    json::of_ticks(at, ty)
+                } else {
+                    Json::Long(at)
+                });
                 at = at.checked_add(step)?;
             }
         }

@@ -14,7 +14,9 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::UrlEncode => call.texts(|row, out| percent_encode(a.text(row), true, out)),
         F::UrlEncodeComponent => call.texts(|row, out| percent_encode(a.text(row), false, out)),
         F::UrlDecode => call.texts(|row, out| out.push_str(&percent_decode(a.text(row), true))),
-        F::Base64EncodeTostring => call.texts(|row, out| base64_encode(a.text(row).as_bytes(), out)),
+        F::Base64EncodeTostring => {
+            call.texts(|row, out| base64_encode(a.text(row).as_bytes(), out))
+        }
         F::Base64DecodeTostring => call.texts(|row, out| {
             if let Some(text) = base64_decode(a.text(row)).and_then(|b| String::from_utf8(b).ok()) {
                 out.push_str(&text);
@@ -22,7 +24,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         }),
         F::Base64DecodeToarray => call.dynamics(|row| {
             let bytes = base64_decode(a.text(row))?;
-            Some(Json::Array(bytes.into_iter().map(|b| Json::Long(i64::from(b))).collect()))
+            Some(Json::Array(
+                bytes
+                    .into_iter()
+                    .map(|b| Json::Long(i64::from(b)))
+                    .collect(),
+            ))
         }),
         F::ParseUrl => call.dynamics(|row| Some(parse_url(a.text(row)))),
         F::ParseUrlquery => call.dynamics(|row| {
@@ -57,7 +64,11 @@ fn percent_decode(text: &str, plus: bool) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(b) = rest.next() {
-        let hex = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let hex = |b: u8| {
+            char::from(b)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        };
         let mut ahead = rest.clone();
         let pair = (ahead.next().and_then(hex), ahead.next().and_then(hex));
         match (b, pair) {
@@ -81,7 +92,11 @@ fn base64_encode(bytes: &[u8], out: &mut String) {
         for i in 0..4_usize {
             let digit = usize::try_from(bits >> (18 - 6 * i) & 63).unwrap_or(0);
             let symbol = ALPHABET.get(digit).copied().unwrap_or(b'=');
-            out.push(if i <= chunk.len() { char::from(symbol) } else { '=' });
+            out.push(if i <= chunk.len() {
+                char::from(symbol)
+            } else {
+                '='
+            });
         }
     }
 }
@@ -109,7 +124,10 @@ fn query_parameters(query: &str) -> Vec<(String, Json)> {
     let mut entries: Vec<(String, Json)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (key, value) = (percent_decode(key, true), Json::Text(percent_decode(value, true)));
+        let (key, value) = (
+            percent_decode(key, true),
+            Json::Text(percent_decode(value, true)),
+        );
         match entries.iter_mut().find(|(k, _)| *k == key) {
             Some(entry) => entry.1 = value,
             None => entries.push((key, value)),
@@ -142,7 +160,10 @@ fn parse_url(text: &str) -> Json {
         text("Path", path),
         text("Username", user),
         text("Password", password),
-        ("Query Parameters".to_owned(), Json::Bag(query_parameters(query))),
+        (
+            "Query Parameters".to_owned(),
+            Json::Bag(query_parameters(query)),
+        ),
         text("Fragment", fragment),
     ])
 }
@@ -155,12 +176,17 @@ fn parse_path(text: &str) -> Json {
         _ => (rest, ""),
     };
     let (directory, file) = match rest.rfind(['\\', '/']) {
-        Some(at) => (rest.get(..at).unwrap_or(""), rest.get(at + 1..).unwrap_or("")),
+        Some(at) => (
+            rest.get(..at).unwrap_or(""),
+            rest.get(at + 1..).unwrap_or(""),
+        ),
         None => ("", rest),
     };
     let name = directory.rsplit(['\\', '/']).next().unwrap_or("");
     let root = match rest.as_bytes() {
-        [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => rest.get(..3).unwrap_or(""),
+        [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
+            rest.get(..3).unwrap_or("")
+        }
         [b'/', ..] => "/",
         _ => "",
     };

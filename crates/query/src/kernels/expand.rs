@@ -29,7 +29,12 @@ impl Expansion {
         item_index: bool,
         rows_max: Option<u64>,
     ) -> Self {
-        Self { to, as_pairs: bags == BagExpansion::Array, item_index, rows_max }
+        Self {
+            to,
+            as_pairs: bags == BagExpansion::Array,
+            item_index,
+            rows_max,
+        }
     }
 
     fn fields(&self) -> Fields {
@@ -38,7 +43,11 @@ impl Expansion {
             .map(|(i, ty)| Field::new(format!("f{i}"), rows::types::data_type(*ty), true))
             .collect();
         if self.item_index {
-            fields.push(Field::new(format!("f{}", self.to.len()), DataType::Int64, true));
+            fields.push(Field::new(
+                format!("f{}", self.to.len()),
+                DataType::Int64,
+                true,
+            ));
         }
         fields.into()
     }
@@ -58,10 +67,15 @@ impl Expansion {
         let mut lengths = Vec::with_capacity(rows);
         for row in 0..rows {
             guard.check()?;
-            let expanded: Vec<Vec<Option<Json>>> =
-                args.iter().map(|arg| self.elements(arg.json(row))).collect();
+            let expanded: Vec<Vec<Option<Json>>> = args
+                .iter()
+                .map(|arg| self.elements(arg.json(row)))
+                .collect();
             let longest = expanded.iter().map(Vec::len).max().unwrap_or(0);
-            let most = self.rows_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            let most = self
+                .rows_max
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(usize::MAX);
             let length = longest.min(most);
             for (column, mut values) in columns.iter_mut().zip(expanded) {
                 values.resize(length, None);
@@ -72,7 +86,12 @@ impl Expansion {
         }
         let mut arrays = Vec::with_capacity(columns.len() + 1);
         for (ty, values) in self.to.iter().zip(columns) {
-            let call = Call { args: &[], rows: values.len(), result: *ty, guard };
+            let call = Call {
+                args: &[],
+                rows: values.len(),
+                result: *ty,
+                guard,
+            };
             let mut values = values.into_iter();
             arrays.push(call.converted(|_| values.next().flatten())?);
         }
@@ -81,7 +100,12 @@ impl Expansion {
         }
         let structs = StructArray::try_new(self.fields(), arrays, None)?;
         let offsets = OffsetBuffer::from_lengths(lengths);
-        Ok(Arc::new(ListArray::try_new(self.item(), offsets, Arc::new(structs), None)?))
+        Ok(Arc::new(ListArray::try_new(
+            self.item(),
+            offsets,
+            Arc::new(structs),
+            None,
+        )?))
     }
 
     fn elements(&self, value: Option<Json>) -> Vec<Option<Json>> {

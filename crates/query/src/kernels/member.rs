@@ -25,9 +25,9 @@ pub(crate) enum Known {
 impl Known {
     pub(crate) fn new(op: MemberOp, elements: impl Iterator<Item = String>) -> Self {
         match op {
-            MemberOp::HasAny | MemberOp::HasAll => {
-                Self::Needles(Arc::new(elements.map(|text| Needle::new(&text, true)).collect()))
-            }
+            MemberOp::HasAny | MemberOp::HasAll => Self::Needles(Arc::new(
+                elements.map(|text| Needle::new(&text, true)).collect(),
+            )),
             MemberOp::InCi | MemberOp::NotInCi => {
                 Self::Texts(Arc::new(elements.map(|text| fold(&text)).collect()))
             }
@@ -96,7 +96,11 @@ pub(crate) fn computed(op: MemberOp, array: bool, call: &Call<'_>) -> Result<Arr
                     element.display(&mut needle);
                     Needle::new(&needle, true).is_in(&text)
                 });
-                if op == MemberOp::HasAll { tests.all(|t| t) } else { tests.any(|t| t) }
+                if op == MemberOp::HasAll {
+                    tests.all(|t| t)
+                } else {
+                    tests.any(|t| t)
+                }
             }
             _ => {
                 let found = value.json(row).is_some_and(|value| {
@@ -119,7 +123,9 @@ fn elements(rest: &[Arg], array: bool, row: usize) -> Vec<Json> {
 }
 
 fn equals(op: MemberOp, value: &Json, element: &Json) -> bool {
-    if *value == *element || operators::order_json(value, element) == Some(std::cmp::Ordering::Equal) {
+    if *value == *element
+        || operators::order_json(value, element) == Some(std::cmp::Ordering::Equal)
+    {
         return true;
     }
     match (value, element) {

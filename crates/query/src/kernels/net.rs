@@ -29,7 +29,10 @@ fn mask_v4(prefix: u32) -> u32 {
 fn parse_v6(text: &str) -> Option<(u128, u32)> {
     let text = text.trim();
     if let Some((address, prefix)) = parse_v4(text) {
-        return Some((u128::from(Ipv4Addr::from(address).to_ipv6_mapped()), prefix + 96));
+        return Some((
+            u128::from(Ipv4Addr::from(address).to_ipv6_mapped()),
+            prefix + 96,
+        ));
     }
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, prefix.parse().ok().filter(|p| *p <= 128)?),
@@ -95,9 +98,8 @@ fn addresses(text: &str) -> impl Iterator<Item = &str> {
 
 fn starts_so(text: &str, prefix: &str) -> bool {
     // A prefix ends at a point or is a whole address.
-    addresses(text).any(|found| {
-        found == prefix || (prefix.ends_with('.') && found.starts_with(prefix))
-    })
+    addresses(text)
+        .any(|found| found == prefix || (prefix.ends_with('.') && found.starts_with(prefix)))
 }
 
 pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
@@ -123,7 +125,11 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::ParseIpv6 => call.texts(|row, out| {
             if let Some((address, prefix)) = parse_v6(a.text(row)) {
                 let address = Ipv6Addr::from(address & mask_v6(prefix));
-                let parts: Vec<String> = address.segments().iter().map(|s| format!("{s:04x}")).collect();
+                let parts: Vec<String> = address
+                    .segments()
+                    .iter()
+                    .map(|s| format!("{s:04x}"))
+                    .collect();
                 out.push_str(&parts.join(":"));
             }
         }),
@@ -139,7 +145,11 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Ipv4IsInAnyRange => call.bools(|row| {
             parse_v4(a.text(row))?;
             let ranges = listed(rest, row);
-            Some(ranges.iter().any(|range| in_range_v4(a.text(row), range) == Some(true)))
+            Some(
+                ranges
+                    .iter()
+                    .any(|range| in_range_v4(a.text(row), range) == Some(true)),
+            )
         }),
         F::Ipv4IsMatch => {
             let b = call.arg(1)?;
@@ -161,7 +171,8 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Ipv6IsInRange => {
             let b = call.arg(1)?;
             call.bools(|row| {
-                let ((address, _), (network, prefix)) = (parse_v6(a.text(row))?, parse_v6(b.text(row))?);
+                let ((address, _), (network, prefix)) =
+                    (parse_v6(a.text(row))?, parse_v6(b.text(row))?);
                 Some(address & mask_v6(prefix) == network & mask_v6(prefix))
             })
         }

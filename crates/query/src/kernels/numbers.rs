@@ -32,7 +32,9 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Isnan => call.bools(|row| Some(a.real(row)?.is_nan())),
         F::Isinf => call.bools(|row| Some(a.real(row)?.is_infinite())),
         F::Isfinite => call.bools(|row| Some(a.real(row)?.is_finite())),
-        F::Abs | F::Round | F::Ceiling if call.result == ColumnType::Real => round_real(function, call),
+        F::Abs | F::Round | F::Ceiling if call.result == ColumnType::Real => {
+            round_real(function, call)
+        }
         F::Abs => call.longs(|row| a.long(row).map(i64::wrapping_abs)),
         F::Ceiling => call.longs(|row| a.long(row)),
         F::Round => call.longs(|row| {
@@ -43,8 +45,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::BinaryAnd => bits(call, |a, b| Some(a & b)),
         F::BinaryOr => bits(call, |a, b| Some(a | b)),
         F::BinaryXor => bits(call, |a, b| Some(a ^ b)),
-        F::BinaryShiftLeft => bits(call, |a, n| u32::try_from(n).ok().map(|n| a.wrapping_shl(n))),
-        F::BinaryShiftRight => bits(call, |a, n| u32::try_from(n).ok().map(|n| a.wrapping_shr(n))),
+        F::BinaryShiftLeft => bits(call, |a, n| {
+            u32::try_from(n).ok().map(|n| a.wrapping_shl(n))
+        }),
+        F::BinaryShiftRight => bits(call, |a, n| {
+            u32::try_from(n).ok().map(|n| a.wrapping_shr(n))
+        }),
         F::Tohex => tohex(call),
         F::FormatBytes => format_bytes(call),
         other => exec_err!("`{}` is not a function over numbers", other.as_str()),
@@ -124,9 +130,14 @@ fn format_bytes(call: &Call<'_>) -> Result<ArrayRef> {
             _ => return,
         };
         let digits = call.optional(1).and_then(|arg| arg.long(row)).unwrap_or(0);
-        let unit = call.optional(2).map(|arg| arg.text(row)).and_then(|wanted| {
-            UNITS.iter().position(|unit| unit.eq_ignore_ascii_case(wanted))
-        });
+        let unit = call
+            .optional(2)
+            .map(|arg| arg.text(row))
+            .and_then(|wanted| {
+                UNITS
+                    .iter()
+                    .position(|unit| unit.eq_ignore_ascii_case(wanted))
+            });
         let mut scaled = size;
         let mut at = 0;
         while at < unit.unwrap_or(UNITS.len() - 1) && (unit.is_some() || scaled.abs() >= 1024.0) {

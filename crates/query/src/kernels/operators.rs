@@ -26,7 +26,9 @@ pub(crate) fn order(a: Cell<'_>, b: Cell<'_>) -> Option<Ordering> {
         (Cell::Long(a), Cell::Real(b)) => convert::real_of_long(a).partial_cmp(&b),
         (Cell::Real(a), Cell::Long(b)) => a.partial_cmp(&convert::real_of_long(b)),
         (Cell::Text(a) | Cell::Guid(a), Cell::Text(b) | Cell::Guid(b)) => Some(a.cmp(b)),
-        (Cell::Dynamic(a), Cell::Dynamic(b)) => order_json(&Json::of_column(a), &Json::of_column(b)),
+        (Cell::Dynamic(a), Cell::Dynamic(b)) => {
+            order_json(&Json::of_column(a), &Json::of_column(b))
+        }
         _ => None,
     }
 }
@@ -70,9 +72,8 @@ fn ordered(a: Cell<'_>, b: Cell<'_>, holds: fn(Ordering) -> bool) -> Option<bool
 /// The comparison operators.
 pub(crate) fn compare(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let (a, b) = (call.arg(0)?, call.arg(1)?);
-    let by = |holds: fn(Ordering) -> bool| {
-        call.bools(|row| ordered(a.cell(row), b.cell(row), holds))
-    };
+    let by =
+        |holds: fn(Ordering) -> bool| call.bools(|row| ordered(a.cell(row), b.cell(row), holds));
     match function {
         F::Equal => call.bools(|row| equal(a.cell(row), b.cell(row))),
         F::NotEqual => call.bools(|row| unequal(a.cell(row), b.cell(row))),
@@ -154,9 +155,9 @@ pub(crate) fn arithmetic(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         ColumnType::DateTime => {
             call.longs(|row| in_range(long_of(function, a.long(row)?, b.long(row)?)?))
         }
-        ColumnType::TimeSpan if real(a) || real(b) => call.longs(|row| {
-            convert::long_of_real(real_of(function, a.real(row)?, b.real(row)?)?)
-        }),
+        ColumnType::TimeSpan if real(a) || real(b) => {
+            call.longs(|row| convert::long_of_real(real_of(function, a.real(row)?, b.real(row)?)?))
+        }
         _ => call.longs(|row| long_of(function, a.long(row)?, b.long(row)?)),
     }
 }
@@ -166,9 +167,8 @@ fn long_of(function: F, a: i64, b: i64) -> Option<i64> {
         F::Add => Some(a.wrapping_add(b)),
         F::Subtract => Some(a.wrapping_sub(b)),
         F::Multiply => Some(a.wrapping_mul(b)),
-        F::Divide if b == 0 => None,
+        F::Divide | F::Modulo if b == 0 => None,
         F::Divide => Some(a.wrapping_div(b)),
-        F::Modulo if b == 0 => None,
         F::Modulo => Some(a.wrapping_rem_euclid(b)),
         _ => None,
     }
@@ -198,7 +198,11 @@ pub(crate) fn bin(call: &Call<'_>) -> Result<ArrayRef> {
     call.longs(|row| {
         let at = at.map_or(Some(0), |at| at.long(row))?;
         let size = size.long(row).filter(|size| *size > 0)?;
-        let binned = value.long(row)?.checked_sub(at)?.div_euclid(size).checked_mul(size)?;
+        let binned = value
+            .long(row)?
+            .checked_sub(at)?
+            .div_euclid(size)
+            .checked_mul(size)?;
         let binned = binned.checked_add(at)?;
         if call.result == ColumnType::DateTime {
             return in_range(binned);

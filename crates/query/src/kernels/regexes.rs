@@ -23,17 +23,19 @@ const PATTERN_BYTES_MAX: usize = 4 << 20;
 
 /// The compiled patterns of one query.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Patterns(Arc<Mutex<HashMap<String, Option<Regex>>>>);
+pub(crate) struct Patterns(Arc<Mutex<HashMap<String, Option<Arc<Regex>>>>>);
 
 /// Compiles a pattern within [`PATTERN_BYTES_MAX`].
 pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build()
+    RegexBuilder::new(pattern)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build()
 }
 
 impl Patterns {
-    pub(crate) fn get(&self, pattern: &str) -> Option<Regex> {
+    pub(crate) fn get(&self, pattern: &str) -> Option<Arc<Regex>> {
         let Ok(mut known) = self.0.lock() else {
-            return compile(pattern).ok();
+            return compile(pattern).ok().map(Arc::new);
         };
         if let Some(found) = known.get(pattern) {
             return found.clone();
@@ -41,39 +43,50 @@ impl Patterns {
         if known.len() >= PATTERNS_MAX {
             known.clear();
         }
-        let compiled = compile(pattern).ok();
+        let compiled = compile(pattern).ok().map(Arc::new);
         known.insert(pattern.to_owned(), compiled.clone());
         compiled
     }
 }
 
 /// The pattern argument of a call: taken once if it is constant.
-struct Pattern<'a> {
-    arg: &'a Arg,
-    constant: Option<Option<Regex>>,
-    patterns: &'a Patterns,
+enum Pattern<'a> {
+    /// `None`: it does not compile.
+    Constant(Option<Arc<Regex>>),
+    ByRow(&'a Arg, &'a Patterns),
 }
 
 impl<'a> Pattern<'a> {
     fn new(arg: &'a Arg, patterns: &'a Patterns) -> Self {
-        let constant = arg.is_constant().then(|| patterns.get(arg.text(0)));
-        Self { arg, constant, patterns }
+        if arg.is_constant() {
+            Self::Constant(patterns.get(arg.text(0)))
+        } else {
+            Self::ByRow(arg, patterns)
+        }
     }
 
-    fn at(&self, row: usize) -> Option<Regex> {
-        match &self.constant {
-            Some(regex) => regex.clone(),
-            None => self.patterns.get(self.arg.text(row)),
+    fn at(&self, row: usize) -> Option<Arc<Regex>> {
+        match self {
+            Self::Constant(regex) => regex.clone(),
+            Self::ByRow(arg, patterns) => patterns.get(arg.text(row)),
         }
     }
 }
 
 pub(crate) fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
-    let pattern = |at: usize| Ok::<_, datafusion::common::DataFusionError>(Pattern::new(call.arg(at)?, patterns));
+    let pattern = |at: usize| {
+        Ok::<_, datafusion::common::DataFusionError>(Pattern::new(call.arg(at)?, patterns))
+    };
     match function {
         F::MatchesRegex => {
             let (text, pattern) = (call.arg(0)?, pattern(1)?);
-            call.bools(|row| Some(pattern.at(row).is_some_and(|r| r.is_match(&shown(text, row)))))
+            call.bools(|row| {
+                Some(
+                    pattern
+                        .at(row)
+                        .is_some_and(|r| r.is_match(&shown(text, row))),
+                )
+            })
         }
         F::Extract => extract(call, &pattern(0)?),
         F::ExtractAll => extract_all(call, &pattern(0)?),
@@ -95,7 +108,11 @@ fn extract(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
     call.converted(|row| {
         let group = usize::try_from(group.long(row)?).ok()?;
         let regex = pattern.at(row)?;
-        let found = regex.captures(text.text(row))?.get(group)?.as_str().to_owned();
+        let found = regex
+            .captures(text.text(row))?
+            .get(group)?
+            .as_str()
+            .to_owned();
         Some(Json::Text(found))
     })
 }
@@ -111,7 +128,9 @@ fn extract_all(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
         let wanted: Vec<Json> = match groups {
             Some(groups) => groups.json(row)?.as_array()?.to_vec(),
             None if regex.captures_len() == 1 => vec![Json::Long(0)],
-            None => (1..regex.captures_len()).map(|n| Json::Long(convert::long_of(n))).collect(),
+            None => (1..regex.captures_len())
+                .map(|n| Json::Long(convert::long_of(n)))
+                .collect(),
         };
         let mut all = Vec::new();
         for captures in regex.captures_iter(text.text(row)) {
@@ -124,8 +143,10 @@ fn extract_all(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
                 };
                 Some(found.map_or("", |m| m.as_str()).to_owned())
             };
-            let mut parts: Vec<Json> =
-                wanted.iter().map(|w| Json::Text(group(w).unwrap_or_default())).collect();
+            let mut parts: Vec<Json> = wanted
+                .iter()
+                .map(|w| Json::Text(group(w).unwrap_or_default()))
+                .collect();
             all.push(match parts.len() {
                 1 => parts.pop()?,
                 _ => Json::Array(parts),
@@ -142,17 +163,16 @@ fn rewrite_replacement(text: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '$' => out.push_str("$$"),
-            '\\' => match chars.next_if(char::is_ascii_digit) {
-                Some(digit) => {
+            '\\' => {
+                if let Some(digit) = chars.next_if(char::is_ascii_digit) {
                     out.push_str("${");
                     out.push(digit);
                     out.push('}');
-                }
-                None => {
+                } else {
                     chars.next_if_eq(&'\\');
                     out.push('\\');
                 }
-            },
+            }
             other => out.push(other),
         }
     }
@@ -183,7 +203,10 @@ fn trim(function: F, call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef>
                 rest = rest.get(found.end()..).unwrap_or_default();
             }
             if function != F::TrimStart {
-                let last = regex.find_iter(rest).filter(|m| m.end() == rest.len()).last();
+                let last = regex
+                    .find_iter(rest)
+                    .filter(|m| m.end() == rest.len())
+                    .last();
                 if let Some(found) = last {
                     rest = rest.get(..found.start()).unwrap_or_default();
                 }
@@ -217,6 +240,9 @@ fn indexof_regex(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
         let regex = pattern.at(row)?;
         let window = window(call, &text, row, 2)?;
         let mut places = regex.find_iter(&text).map(|m| m.start());
-        Some(char_position(&text, places.by_ref().filter(|at| window.contains(at)).nth(nth)))
+        Some(char_position(
+            &text,
+            places.by_ref().filter(|at| window.contains(at)).nth(nth),
+        ))
     })
 }

@@ -24,7 +24,8 @@ pub(crate) fn ascii_positions<'t>(
     let ends = last.map_or(0, |last| last + 1);
     (0..ends).filter(move |at| {
         let Some(first) = first else { return true };
-        text.get(*at).is_some_and(|b| b.to_ascii_lowercase() == first)
+        text.get(*at)
+            .is_some_and(|b| b.to_ascii_lowercase() == first)
             && text
                 .get(*at..at + needle.len())
                 .is_some_and(|window| window.eq_ignore_ascii_case(needle))

@@ -30,9 +30,7 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             call.longs(|row| Some(a.text(row).cmp(b.text(row)) as i64))
         }
         F::Strrep => strrep(call),
-        F::Strlen => call.longs(|row| {
-            Some(convert::long_of(shown(a, row).chars().count()))
-        }),
+        F::Strlen => call.longs(|row| Some(convert::long_of(shown(a, row).chars().count()))),
         F::StringSize => call.longs(|row| Some(convert::long_of(shown(a, row).len()))),
         F::Toupper => call.texts(|row, out| out.push_str(&shown(a, row).to_uppercase())),
         F::Tolower => call.texts(|row, out| out.push_str(&shown(a, row).to_lowercase())),
@@ -51,7 +49,10 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Translate => translate(call),
         F::HasAnyIndex => has_any_index(call),
         F::UnicodeCodepointsFromString => call.dynamics(|row| {
-            let codes = a.text(row).chars().map(|c| Json::Long(i64::from(u32::from(c))));
+            let codes = a
+                .text(row)
+                .chars()
+                .map(|c| Json::Long(i64::from(u32::from(c))));
             Some(Json::Array(codes.collect()))
         }),
         F::UnicodeCodepointsToString => call.texts(|row, out| {
@@ -85,9 +86,8 @@ pub(crate) fn shown(arg: &Arg, row: usize) -> Cow<'_, str> {
 }
 
 fn strcat_delim(call: &Call<'_>) -> Result<ArrayRef> {
-    let (delimiter, rest) = match call.args.split_first() {
-        Some(split) => split,
-        None => return exec_err!("strcat_delim without a delimiter"),
+    let Some((delimiter, rest)) = call.args.split_first() else {
+        return exec_err!("strcat_delim without a delimiter");
     };
     call.texts(|row, out| {
         for (i, arg) in rest.iter().enumerate() {
@@ -118,7 +118,9 @@ fn strrep(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row, out| {
         let text = shown(value, row);
         for i in 0..times.long(row).unwrap_or(0).clamp(0, REPEAT_MAX) {
-            if i > 0 && let Some(delimiter) = delimiter {
+            if i > 0
+                && let Some(delimiter) = delimiter
+            {
                 out.push_str(&shown(delimiter, row));
             }
             out.push_str(&text);
@@ -139,7 +141,9 @@ fn substring(call: &Call<'_>) -> Result<ArrayRef> {
         if start < 0 {
             return;
         }
-        let length = length.map_or(Some(i64::MAX), |arg| arg.long(row)).unwrap_or(0);
+        let length = length
+            .map_or(Some(i64::MAX), |arg| arg.long(row))
+            .unwrap_or(0);
         let count = |n: i64| usize::try_from(n.max(0)).unwrap_or(usize::MAX);
         out.extend(text.chars().skip(count(start)).take(count(length)));
     })
@@ -147,9 +151,16 @@ fn substring(call: &Call<'_>) -> Result<ArrayRef> {
 
 /// Where a search may find something: from character `start`, at `length` places. Gives the byte
 /// range of those places.
-pub(crate) fn window(call: &Call<'_>, text: &str, row: usize, first: usize) -> Option<Range<usize>> {
+pub(crate) fn window(
+    call: &Call<'_>,
+    text: &str,
+    row: usize,
+    first: usize,
+) -> Option<Range<usize>> {
     let start = call.optional(first).map_or(Some(0), |arg| arg.long(row))?;
-    let length = call.optional(first + 1).map_or(Some(-1), |arg| arg.long(row))?;
+    let length = call
+        .optional(first + 1)
+        .map_or(Some(-1), |arg| arg.long(row))?;
     let start = if start < 0 {
         (convert::long_of(text.chars().count()) + start).max(0)
     } else {
@@ -157,15 +168,23 @@ pub(crate) fn window(call: &Call<'_>, text: &str, row: usize, first: usize) -> O
     };
     let byte = |n: i64| {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        text.char_indices().nth(n).map_or(text.len() + 1, |(at, _)| at)
+        text.char_indices()
+            .nth(n)
+            .map_or(text.len() + 1, |(at, _)| at)
     };
-    let end = if length < 0 { text.len() + 1 } else { byte(start.saturating_add(length)) };
+    let end = if length < 0 {
+        text.len() + 1
+    } else {
+        byte(start.saturating_add(length))
+    };
     Some(byte(start)..end)
 }
 
 /// The number of characters before byte `at`; -1 for nothing found.
 pub(crate) fn char_position(text: &str, at: Option<usize>) -> i64 {
-    at.map_or(-1, |at| convert::long_of(text.get(..at).unwrap_or_default().chars().count()))
+    at.map_or(-1, |at| {
+        convert::long_of(text.get(..at).unwrap_or_default().chars().count())
+    })
 }
 
 fn indexof(call: &Call<'_>) -> Result<ArrayRef> {
@@ -178,7 +197,9 @@ fn indexof(call: &Call<'_>) -> Result<ArrayRef> {
             return None;
         }
         let window = window(call, &text, row, 2)?;
-        let at = strings::overlapping(&text, &needle).filter(|at| window.contains(at)).nth(nth);
+        let at = strings::overlapping(&text, &needle)
+            .filter(|at| window.contains(at))
+            .nth(nth);
         Some(char_position(&text, at))
     })
 }
@@ -189,7 +210,10 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
         let text = shown(text, row);
         let parts: Vec<Json> = match delimiter.text(row) {
             "" => vec![Json::Text(text.into_owned())],
-            delimiter => text.split(delimiter).map(|p| Json::Text(p.to_owned())).collect(),
+            delimiter => text
+                .split(delimiter)
+                .map(|p| Json::Text(p.to_owned()))
+                .collect(),
         };
         match index {
             None => Some(Json::Array(parts)),
@@ -206,17 +230,23 @@ fn replace_strings(call: &Call<'_>) -> Result<ArrayRef> {
     let (text, needles, with) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     call.texts(|row, out| {
         let (needles, with) = (needles.json(row), with.json(row));
-        let needles = needles.as_ref().and_then(Json::as_array).unwrap_or_default();
+        let needles = needles
+            .as_ref()
+            .and_then(Json::as_array)
+            .unwrap_or_default();
         let with = with.as_ref().and_then(Json::as_array).unwrap_or_default();
         let mut rest = text.text(row);
         // One pass: what was put in is not searched again; the first needle that fits counts.
         while let Some(c) = rest.chars().next() {
-            let found = needles.iter().zip(with).find_map(|(needle, with)| match needle {
-                Json::Text(needle) if !needle.is_empty() => {
-                    rest.strip_prefix(needle.as_str()).map(|after| (needle, with, after))
-                }
-                _ => None,
-            });
+            let found = needles
+                .iter()
+                .zip(with)
+                .find_map(|(needle, with)| match needle {
+                    Json::Text(needle) if !needle.is_empty() => rest
+                        .strip_prefix(needle.as_str())
+                        .map(|after| (needle, with, after)),
+                    _ => None,
+                });
             if let Some((needle, with, after)) = found {
                 out.push_str(match with {
                     Json::Text(with) => with,
@@ -381,7 +411,11 @@ impl Test {
             | Self::StartsWith(cased)
             | Self::EndsWith(cased) => cased,
         };
-        let needle = if cased { needle.to_owned() } else { fold(needle) };
+        let needle = if cased {
+            needle.to_owned()
+        } else {
+            fold(needle)
+        };
         Prepared::Plain(self, needle, !cased)
     }
 }
@@ -430,13 +464,14 @@ fn holds(test: Test, text: &str, needle: &str) -> bool {
 /// Without regard to ASCII case; the needle is in lower case.
 fn holds_ascii(test: Test, text: &[u8], needle: &[u8]) -> bool {
     let term = |at: Option<usize>| {
-        at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric)
+        at.and_then(|at| text.get(at))
+            .is_some_and(u8::is_ascii_alphanumeric)
     };
     match test {
         Test::Equal => text.eq_ignore_ascii_case(needle),
-        Test::StartsWith(_) => {
-            text.get(..needle.len()).is_some_and(|head| head.eq_ignore_ascii_case(needle))
-        }
+        Test::StartsWith(_) => text
+            .get(..needle.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(needle)),
         Test::EndsWith(_) => text
             .len()
             .checked_sub(needle.len())

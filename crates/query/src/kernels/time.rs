@@ -18,7 +18,9 @@ const UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 
 /// The instant, if years 1 to 9999 have it.
 pub(crate) fn in_range(ticks: i64) -> Option<i64> {
-    (Ticks::MIN.0..=Ticks::MAX.0).contains(&ticks).then_some(ticks)
+    (Ticks::MIN.0..=Ticks::MAX.0)
+        .contains(&ticks)
+        .then_some(ticks)
 }
 
 /// Days since 0001-01-01 of a date; months beyond a year carry over, days are cut to the month's.
@@ -104,7 +106,9 @@ fn parse_rfc822(text: &str) -> Option<i64> {
     let text = text.split_once(", ").map_or(text, |(_, rest)| rest);
     let words: Vec<&str> = text.split([' ', '-']).filter(|w| !w.is_empty()).collect();
     let (day, month, year, rest) = match words.as_slice() {
-        [day, month, year, rest @ ..] => (day.parse().ok()?, month, year.parse::<i64>().ok()?, rest),
+        [day, month, year, rest @ ..] => {
+            (day.parse().ok()?, month, year.parse::<i64>().ok()?, rest)
+        }
         _ => return None,
     };
     let month = month.get(..3)?.to_ascii_lowercase();
@@ -137,7 +141,14 @@ fn parse_clock(text: &str) -> Option<i64> {
         Some(at) => {
             let (clock, zone) = body.split_at_checked(at)?;
             let minutes = parse_hm(zone.get(1..)?)?;
-            (clock, if zone.starts_with('-') { -minutes } else { minutes })
+            (
+                clock,
+                if zone.starts_with('-') {
+                    -minutes
+                } else {
+                    minutes
+                },
+            )
         }
         None => (body, 0),
     };
@@ -326,7 +337,10 @@ impl Part {
         };
         let (year, month, day) = Ticks(t).date();
         let day = days(year, (month - 1).checked_add(months)?, day)?;
-        in_range(day.checked_mul(PER_DAY)?.checked_add(t.rem_euclid(PER_DAY))?)
+        in_range(
+            day.checked_mul(PER_DAY)?
+                .checked_add(t.rem_euclid(PER_DAY))?,
+        )
     }
 }
 
@@ -380,7 +394,9 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Endofweek => end(Part::Week),
         F::Endofmonth => end(Part::Month),
         F::Endofyear => end(Part::Year),
-        F::Dayofweek => call.longs(|row| Some(weekday(time.long(row)?.div_euclid(PER_DAY)) * PER_DAY)),
+        F::Dayofweek => {
+            call.longs(|row| Some(weekday(time.long(row)?.div_euclid(PER_DAY)) * PER_DAY))
+        }
         F::Dayofmonth => part(Part::Day),
         F::Dayofyear => part(Part::DayOfYear),
         F::Hourofday => part(Part::Hour),
@@ -453,7 +469,8 @@ fn make_datetime(call: &Call<'_>) -> Result<ArrayRef> {
         let day = date(long(0, row)?, long(1, row)?, long(2, row)?)?;
         let (hour, minute) = (long(3, row)?, long(4, row)?);
         let second = call.optional(5).map_or(Some(0.0), |arg| arg.real(row))?;
-        if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..60.0).contains(&second) {
+        if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..60.0).contains(&second)
+        {
             return None;
         }
         let second = convert::long_of_real((second * convert::real_of_long(PER_SECOND)).round())?;
@@ -470,7 +487,8 @@ fn make_timespan(call: &Call<'_>) -> Result<ArrayRef> {
             3 => (0, long(0)?, long(1)?, real(2)?),
             _ => (long(0)?, long(1)?, long(2)?, real(3)?),
         };
-        if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..60.0).contains(&second) {
+        if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..60.0).contains(&second)
+        {
             return None;
         }
         let second = convert::long_of_real((second * convert::real_of_long(PER_SECOND)).round())?;

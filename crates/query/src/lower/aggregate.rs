@@ -33,19 +33,38 @@ struct Recipe {
 
 impl Recipe {
     fn plain(function: Arc<AggregateUDF>, default: Option<ScalarValue>) -> Self {
-        Self { function, values: 1, distinct: false, default, is_struct: false, as_real: false }
+        Self {
+            function,
+            values: 1,
+            distinct: false,
+            default,
+            is_struct: false,
+            as_real: false,
+        }
     }
 
     fn real(function: Arc<AggregateUDF>, default: f64) -> Self {
         let default = Some(ScalarValue::Float64(Some(default)));
-        Self { as_real: true, ..Self::plain(function, default) }
+        Self {
+            as_real: true,
+            ..Self::plain(function, default)
+        }
     }
 
     fn gathered(gather: Gather, aggregate: &Aggregate, values: usize) -> Self {
-        let args = aggregate.args.iter().take(values).map(|arg| arg.ty).collect();
+        let args = aggregate
+            .args
+            .iter()
+            .take(values)
+            .map(|arg| arg.ty)
+            .collect();
         let is_struct = Aggregator::is_struct(&gather);
         let udaf = Aggregator::new(gather, args, aggregate.outputs.clone()).into_udaf();
-        Self { values, is_struct, ..Self::plain(udaf, None) }
+        Self {
+            values,
+            is_struct,
+            ..Self::plain(udaf, None)
+        }
     }
 }
 
@@ -69,7 +88,13 @@ fn percentiles(aggregate: &Aggregate) -> Vec<f64> {
             Some(Value::Int(p)) => wanted.push(f64::from(*p)),
             Some(Value::Dynamic(text)) => {
                 let items = Json::of_column(text);
-                wanted.extend(items.as_array().unwrap_or_default().iter().filter_map(convert::json_to_real));
+                wanted.extend(
+                    items
+                        .as_array()
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(convert::json_to_real),
+                );
             }
             _ => {}
         }
@@ -78,7 +103,11 @@ fn percentiles(aggregate: &Aggregate) -> Vec<f64> {
 }
 
 fn recipe(aggregate: &Aggregate) -> Recipe {
-    let ty = aggregate.outputs.first().copied().unwrap_or(ColumnType::Dynamic);
+    let ty = aggregate
+        .outputs
+        .first()
+        .copied()
+        .unwrap_or(ColumnType::Dynamic);
     let is_ticks = crate::kernels::time::is_ticks(ty);
     let gathered = |gather| Recipe::gathered(gather, aggregate, 1);
     let zero = match ty {
@@ -87,8 +116,14 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         _ => ScalarValue::Int64(Some(0)),
     };
     match aggregate.function {
-        A::Count => Recipe { values: 0, ..Recipe::plain(count::count_udaf(), None) },
-        A::CountDistinct => Recipe { distinct: true, ..Recipe::plain(count::count_udaf(), None) },
+        A::Count => Recipe {
+            values: 0,
+            ..Recipe::plain(count::count_udaf(), None)
+        },
+        A::CountDistinct => Recipe {
+            distinct: true,
+            ..Recipe::plain(count::count_udaf(), None)
+        },
         A::Dcount => gathered(Gather::Distinct),
         A::Sum => Recipe::plain(sum::sum_udaf(), Some(zero)),
         A::Avg if is_ticks => gathered(Gather::MeanTicks),
@@ -100,10 +135,20 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         A::ArgMin => Recipe::gathered(Gather::Extreme(false), aggregate, aggregate.args.len()),
         A::ArgMax => Recipe::gathered(Gather::Extreme(true), aggregate, aggregate.args.len()),
         A::TakeAny => Recipe::gathered(Gather::Any, aggregate, aggregate.args.len()),
-        A::MakeList => gathered(Gather::List { limit: limit(aggregate), nulls: false }),
-        A::MakeListWithNulls => gathered(Gather::List { limit: ELEMENTS_MAX, nulls: true }),
-        A::MakeSet => gathered(Gather::Set { limit: limit(aggregate) }),
-        A::MakeBag => gathered(Gather::Bag { limit: limit(aggregate) }),
+        A::MakeList => gathered(Gather::List {
+            limit: limit(aggregate),
+            nulls: false,
+        }),
+        A::MakeListWithNulls => gathered(Gather::List {
+            limit: ELEMENTS_MAX,
+            nulls: true,
+        }),
+        A::MakeSet => gathered(Gather::Set {
+            limit: limit(aggregate),
+        }),
+        A::MakeBag => gathered(Gather::Bag {
+            limit: limit(aggregate),
+        }),
         A::Percentile => gathered(Gather::Ranks(percentiles(aggregate))),
         A::PercentilesArray => gathered(Gather::RankArray(percentiles(aggregate))),
         A::Stdev => Recipe::real(stddev::stddev_udaf(), 0.0),
@@ -121,7 +166,13 @@ pub(crate) fn is_order_sensitive(aggregates: &[Aggregate]) -> bool {
     aggregates.iter().any(|aggregate| {
         matches!(
             aggregate.function,
-            A::MakeList | A::MakeListWithNulls | A::MakeSet | A::MakeBag | A::TakeAny | A::ArgMax | A::ArgMin
+            A::MakeList
+                | A::MakeListWithNulls
+                | A::MakeSet
+                | A::MakeBag
+                | A::TakeAny
+                | A::ArgMax
+                | A::ArgMin
         )
     })
 }
@@ -175,9 +226,18 @@ impl Lowering<'_> {
             let mut value = self.expr(arg, scope)?;
             let wanted = aggregate.outputs.first().copied();
             if recipe.as_real && arg.ty != ColumnType::Real {
-                value = Plan::Cast(Cast::new(Box::new(value), rows::types::data_type(ColumnType::Real)));
-            } else if aggregate.function == A::Sum && wanted == Some(ColumnType::Long) && arg.ty == ColumnType::Int {
-                value = Plan::Cast(Cast::new(Box::new(value), rows::types::data_type(ColumnType::Long)));
+                value = Plan::Cast(Cast::new(
+                    Box::new(value),
+                    rows::types::data_type(ColumnType::Real),
+                ));
+            } else if aggregate.function == A::Sum
+                && wanted == Some(ColumnType::Long)
+                && arg.ty == ColumnType::Int
+            {
+                value = Plan::Cast(Cast::new(
+                    Box::new(value),
+                    rows::types::data_type(ColumnType::Long),
+                ));
             }
             let name = self.next_name();
             prepared.push(value.alias(&name));
@@ -195,7 +255,8 @@ impl Lowering<'_> {
             None => None,
         };
         let function = recipe.function.clone();
-        let call = AggregateFunction::new_udf(function, args, recipe.distinct, filter, Vec::new(), None);
+        let call =
+            AggregateFunction::new_udf(function, args, recipe.distinct, filter, Vec::new(), None);
         Ok(Plan::AggregateFunction(call))
     }
 

@@ -75,7 +75,10 @@ pub(crate) fn binary(left: Plan, op: Operator, right: Plan) -> Plan {
 
 /// `case when … then … else … end`.
 fn choose(when: Vec<(Plan, Plan)>, otherwise: Plan) -> Plan {
-    let when = when.into_iter().map(|(w, t)| (Box::new(w), Box::new(t))).collect();
+    let when = when
+        .into_iter()
+        .map(|(w, t)| (Box::new(w), Box::new(t)))
+        .collect();
     Plan::Case(Case::new(None, when, Some(Box::new(otherwise))))
 }
 
@@ -99,7 +102,10 @@ fn is_plain_literal(expr: &Expr) -> bool {
 
 /// Types whose order and equality the planner shares.
 fn is_comparable(ty: ColumnType) -> bool {
-    !matches!(ty, ColumnType::Dynamic | ColumnType::Real | ColumnType::Decimal)
+    !matches!(
+        ty,
+        ColumnType::Dynamic | ColumnType::Real | ColumnType::Decimal
+    )
 }
 
 impl Lowering<'_> {
@@ -126,7 +132,11 @@ impl Lowering<'_> {
         };
         let plain = match (function, args.as_slice()) {
             (F::And | F::Or, [first, rest @ ..]) => {
-                let op = if *function == F::And { Operator::And } else { Operator::Or };
+                let op = if *function == F::And {
+                    Operator::And
+                } else {
+                    Operator::Or
+                };
                 let mut all = self.predicate(first, scope)?;
                 for next in rest {
                     all = binary(all, op, self.predicate(next, scope)?);
@@ -135,9 +145,8 @@ impl Lowering<'_> {
             }
             (F::Equal | F::NotEqual, [a, b]) if is_comparable(a.ty) && a.ty == b.ty => {
                 let equal = *function == F::Equal;
-                if !equal && !is_string(a) && !(is_plain_literal(a) || is_plain_literal(b)) {
-                    None
-                } else {
+                let plain = equal || is_string(a) || is_plain_literal(a) || is_plain_literal(b);
+                if plain {
                     let op = match (equal, is_string(a)) {
                         (true, _) => Operator::Eq,
                         (false, true) => Operator::NotEq,
@@ -145,6 +154,8 @@ impl Lowering<'_> {
                         (false, false) => Operator::IsDistinctFrom,
                     };
                     Some(binary(self.expr(a, scope)?, op, self.expr(b, scope)?))
+                } else {
+                    None
                 }
             }
             _ => None,
@@ -159,13 +170,24 @@ impl Lowering<'_> {
         exprs.iter().map(|expr| self.expr(expr, scope)).collect()
     }
 
-    pub(crate) fn kernel(&self, work: Work, args: Vec<(Plan, ColumnType)>, result: ColumnType) -> Plan {
+    pub(crate) fn kernel(
+        &self,
+        work: Work,
+        args: Vec<(Plan, ColumnType)>,
+        result: ColumnType,
+    ) -> Plan {
         let (args, types) = args.into_iter().unzip();
         let kernel = Kernel::new(work, types, result, &self.guard, &self.patterns);
         Plan::ScalarFunction(ScalarFunction::new_udf(kernel.into_udf(), args))
     }
 
-    fn call(&mut self, expr: &Expr, function: F, args: &[Expr], scope: &Scope<'_>) -> Result<Plan, Error> {
+    fn call(
+        &mut self,
+        expr: &Expr,
+        function: F,
+        args: &[Expr],
+        scope: &Scope<'_>,
+    ) -> Result<Plan, Error> {
         if let Some(plain) = self.plain_call(function, args, scope)? {
             return Ok(plain);
         }
@@ -174,7 +196,10 @@ impl Lowering<'_> {
                 F::Pi => Ok(lit(std::f64::consts::PI)),
                 F::PackArray => Ok(lit("[]")),
                 F::BagPack => Ok(lit("{}")),
-                other => Err(Error::internal(format!("`{}` without arguments", other.as_str()))),
+                other => Err(Error::internal(format!(
+                    "`{}` without arguments",
+                    other.as_str()
+                ))),
             };
         }
         let types = args.iter().map(|arg| arg.ty);
@@ -183,10 +208,19 @@ impl Lowering<'_> {
     }
 
     /// The functions that the planner has itself.
-    fn plain_call(&mut self, function: F, args: &[Expr], scope: &Scope<'_>) -> Result<Option<Plan>, Error> {
+    fn plain_call(
+        &mut self,
+        function: F,
+        args: &[Expr],
+        scope: &Scope<'_>,
+    ) -> Result<Option<Plan>, Error> {
         Ok(Some(match (function, args) {
             (F::And | F::Or, [first, rest @ ..]) => {
-                let op = if function == F::And { Operator::And } else { Operator::Or };
+                let op = if function == F::And {
+                    Operator::And
+                } else {
+                    Operator::Or
+                };
                 let mut all = self.expr(first, scope)?;
                 for next in rest {
                     all = binary(all, op, self.expr(next, scope)?);
@@ -226,13 +260,22 @@ impl Lowering<'_> {
     }
 
     /// Comparisons whose nulls SQL treats as Kusto does.
-    fn plain_comparison(&mut self, function: F, args: &[Expr], scope: &Scope<'_>) -> Result<Option<Plan>, Error> {
-        let Some(first) = args.first() else { return Ok(None) };
+    fn plain_comparison(
+        &mut self,
+        function: F,
+        args: &[Expr],
+        scope: &Scope<'_>,
+    ) -> Result<Option<Plan>, Error> {
+        let Some(first) = args.first() else {
+            return Ok(None);
+        };
         if !is_comparable(first.ty) || args.iter().any(|arg| arg.ty != first.ty) {
             return Ok(None);
         }
         Ok(Some(match (function, args) {
-            (F::Equal, [a, b]) if is_string(a) => binary(self.expr(a, scope)?, Operator::Eq, self.expr(b, scope)?),
+            (F::Equal, [a, b]) if is_string(a) => {
+                binary(self.expr(a, scope)?, Operator::Eq, self.expr(b, scope)?)
+            }
             (F::NotEqual, [a, b]) if is_string(a) => {
                 binary(self.expr(a, scope)?, Operator::NotEq, self.expr(b, scope)?)
             }
@@ -250,7 +293,11 @@ impl Lowering<'_> {
                 let low = binary(value.clone(), Operator::GtEq, self.expr(low, scope)?);
                 let high = binary(value, Operator::LtEq, self.expr(high, scope)?);
                 let inside = binary(low, Operator::And, high);
-                if function == F::Between { inside } else { Plan::Not(Box::new(inside)) }
+                if function == F::Between {
+                    inside
+                } else {
+                    Plan::Not(Box::new(inside))
+                }
             }
             _ => return Ok(None),
         }))
@@ -297,14 +344,24 @@ impl Lowering<'_> {
             base = inner;
         }
         if steps.is_empty() {
-            let ExprKind::Path { base, key: PathKey::Computed(key) } = &expr.kind else {
+            let ExprKind::Path {
+                base,
+                key: PathKey::Computed(key),
+            } = &expr.kind
+            else {
                 return Err(Error::internal("a path without steps"));
             };
-            let args = vec![(self.expr(base, scope)?, base.ty), (self.expr(key, scope)?, key.ty)];
+            let args = vec![
+                (self.expr(base, scope)?, base.ty),
+                (self.expr(key, scope)?, key.ty),
+            ];
             return Ok(self.kernel(Work::ComputedPath, args, ColumnType::Dynamic));
         }
         steps.reverse();
-        if let ExprKind::Call { function: F::ParseJson, args } = &base.kind
+        if let ExprKind::Call {
+            function: F::ParseJson,
+            args,
+        } = &base.kind
             && let [text] = args.as_slice()
             && is_string(text)
         {
@@ -314,7 +371,13 @@ impl Lowering<'_> {
         Ok(self.kernel(Work::Path(steps), args, ColumnType::Dynamic))
     }
 
-    fn member(&mut self, op: MemberOp, value: &Expr, set: &Set, scope: &Scope<'_>) -> Result<Plan, Error> {
+    fn member(
+        &mut self,
+        op: MemberOp,
+        value: &Expr,
+        set: &Set,
+        scope: &Scope<'_>,
+    ) -> Result<Plan, Error> {
         let plan = self.expr(value, scope)?;
         match set {
             Set::Exprs(elements) => {
@@ -353,7 +416,9 @@ impl Lowering<'_> {
             && is_comparable(value.ty)
             && same_type
             && (1..=PLAIN_LIST_MAX).contains(&literals.len())
-            && !literals.iter().any(|literal| matches!(literal, Value::Null(_)));
+            && !literals
+                .iter()
+                .any(|literal| matches!(literal, Value::Null(_)));
         if plain {
             let negated = op == MemberOp::NotIn;
             let list = literals
@@ -396,7 +461,9 @@ impl Lowering<'_> {
         for batch in &shared.batches {
             if let Some(column) = batch.columns().first() {
                 let values = Arg::of_array(column, ty, false)?;
-                elements.extend((0..batch.num_rows()).filter_map(|row| member::canonical(values.cell(row))));
+                elements.extend(
+                    (0..batch.num_rows()).filter_map(|row| member::canonical(values.cell(row))),
+                );
             }
         }
         Ok(elements)
@@ -409,7 +476,9 @@ fn literals(elements: &[Expr]) -> Option<Vec<&Value>> {
 
 fn canonical(literal: &Value) -> Result<Option<String>, Error> {
     let array = scalar(literal)?.to_array()?;
-    Ok(member::canonical(Arg::of_array(&array, literal.ty(), true)?.cell(0)))
+    Ok(member::canonical(
+        Arg::of_array(&array, literal.ty(), true)?.cell(0),
+    ))
 }
 
 /// A column by its exact name, never split at points nor folded.

@@ -51,12 +51,19 @@ impl Lowering<'_> {
         on: &[(Expr, Expr)],
     ) -> Result<Lowered, Error> {
         let sides = sides(kind);
-        let (left_keys, right_keys): (Vec<&Expr>, Vec<&Expr>) = on.iter().map(|(l, r)| (l, r)).unzip();
+        let (left_keys, right_keys): (Vec<&Expr>, Vec<&Expr>) =
+            on.iter().map(|(l, r)| (l, r)).unzip();
         let (mut left_plan, left_keys) = self.with_keys(&left, &left_keys)?;
         let (right_plan, right_keys) = self.with_keys(&right, &right_keys)?;
         if kind == JoinKind::InnerUnique {
-            let keys = left_keys.iter().map(|key| Plan::Column(key.clone())).collect();
-            let node = Arc::new(Unique { input: left_plan, keys });
+            let keys = left_keys
+                .iter()
+                .map(|key| Plan::Column(key.clone()))
+                .collect();
+            let node = Arc::new(Unique {
+                input: left_plan,
+                keys,
+            });
             left_plan = LogicalPlan::Extension(Extension { node });
         }
         let plan = LogicalPlanBuilder::from(left_plan)
@@ -88,7 +95,11 @@ impl Lowering<'_> {
     }
 
     /// The side with its keys as further columns; a join without keys gets one that always matches.
-    fn with_keys(&mut self, side: &Lowered, keys: &[&Expr]) -> Result<(LogicalPlan, Vec<Column>), Error> {
+    fn with_keys(
+        &mut self,
+        side: &Lowered,
+        keys: &[&Expr],
+    ) -> Result<(LogicalPlan, Vec<Column>), Error> {
         let scope = Scope(&side.columns);
         let mut exprs: Vec<Plan> = side.columns.iter().map(|name| named(name)).collect();
         let mut names = Vec::with_capacity(keys.len());
@@ -102,7 +113,9 @@ impl Lowering<'_> {
             exprs.push(lit(1_i64).alias(&name));
             names.push(Column::new_unqualified(name));
         }
-        let plan = LogicalPlanBuilder::from(side.plan.clone()).project(exprs)?.build()?;
+        let plan = LogicalPlanBuilder::from(side.plan.clone())
+            .project(exprs)?
+            .build()?;
         Ok((plan, names))
     }
 }

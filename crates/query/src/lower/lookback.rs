@@ -87,7 +87,9 @@ impl Walk<'_> {
             | Op::Take { input, .. }
             | Op::Sort { input, .. }
             | Op::MvExpand { input, .. } => self.relation(input),
-            Op::Join { left, right, kind, .. } => {
+            Op::Join {
+                left, right, kind, ..
+            } => {
                 let (mut left, right) = (self.relation(left), self.relation(right));
                 match kind {
                     JoinKind::LeftAnti | JoinKind::LeftSemi => left,

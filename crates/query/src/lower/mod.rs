@@ -93,7 +93,11 @@ pub(crate) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(crate) fn new(table: &'a dyn Fn(&TableName) -> Option<Table>, lookback: LookBack, guard: Guard) -> Self {
+    pub(crate) fn new(
+        table: &'a dyn Fn(&TableName) -> Option<Table>,
+        lookback: LookBack,
+        guard: Guard,
+    ) -> Self {
         Self {
             table,
             lookback,
@@ -115,11 +119,17 @@ impl<'a> Lowering<'a> {
     /// A whole relation: its columns in order and nothing else.
     pub(crate) fn finished(&mut self, relation: &Relation) -> Result<LogicalPlan, Error> {
         let lowered = self.relation(relation)?;
-        let columns: Vec<Plan> = lowered.columns.iter().map(|name| exprs::named(name)).collect();
+        let columns: Vec<Plan> = lowered
+            .columns
+            .iter()
+            .map(|name| exprs::named(name))
+            .collect();
         if columns.is_empty() {
             return Ok(lowered.plan);
         }
-        Ok(LogicalPlanBuilder::from(lowered.plan).project(columns)?.build()?)
+        Ok(LogicalPlanBuilder::from(lowered.plan)
+            .project(columns)?
+            .build()?)
     }
 
     pub(crate) fn next_name(&mut self) -> String {
@@ -136,7 +146,10 @@ impl<'a> Lowering<'a> {
     pub(crate) fn shared_rows(&self, id: SharedId) -> Result<&SharedRows, Error> {
         match self.shared.get(id.0) {
             Some(rows) => Ok(rows),
-            None => Err(Error::internal(format!("shared relation {} is not computed", id.0))),
+            None => Err(Error::internal(format!(
+                "shared relation {} is not computed",
+                id.0
+            ))),
         }
     }
 
@@ -150,17 +163,29 @@ impl<'a> Lowering<'a> {
             Op::Filter { input, predicate } => {
                 let input = self.relation(input)?;
                 let predicate = self.predicate(predicate, &Scope(&input.columns))?;
-                let plan = LogicalPlanBuilder::from(input.plan).filter(predicate)?.build()?;
+                let plan = LogicalPlanBuilder::from(input.plan)
+                    .filter(predicate)?
+                    .build()?;
                 Ok(Lowered { plan, ..input })
             }
             Op::Project { input, exprs } => {
                 let input = self.relation(input)?;
                 let scope = Scope(&input.columns);
-                let exprs = exprs.iter().map(|expr| self.expr(expr, &scope)).collect::<Result<_, _>>()?;
+                let exprs = exprs
+                    .iter()
+                    .map(|expr| self.expr(expr, &scope))
+                    .collect::<Result<_, _>>()?;
                 let lowered = self.project(input.plan, exprs, relation)?;
-                Ok(Lowered { ordered: input.ordered, ..lowered })
+                Ok(Lowered {
+                    ordered: input.ordered,
+                    ..lowered
+                })
             }
-            Op::Summarize { input, by, aggregates } => {
+            Op::Summarize {
+                input,
+                by,
+                aggregates,
+            } => {
                 let mut input = self.relation(input)?;
                 if input.ordered && aggregate::is_order_sensitive(aggregates) {
                     input = in_order(input);
@@ -169,29 +194,51 @@ impl<'a> Lowering<'a> {
             }
             Op::Distinct { input } => {
                 let input = self.relation(input)?;
-                let keys: Vec<Plan> = input.columns.iter().map(|name| exprs::named(name)).collect();
+                let keys: Vec<Plan> = input
+                    .columns
+                    .iter()
+                    .map(|name| exprs::named(name))
+                    .collect();
                 let plan = LogicalPlanBuilder::from(input.plan)
                     .aggregate(keys, Vec::<Plan>::new())?
                     .build()?;
-                Ok(Lowered { plan, columns: input.columns, ordered: false })
+                Ok(Lowered {
+                    plan,
+                    columns: input.columns,
+                    ordered: false,
+                })
             }
             Op::Take { input, rows } => {
                 let input = self.relation(input)?;
-                let most = usize::try_from(*rows).unwrap_or(usize::MAX).min(i64::MAX.unsigned_abs() as usize);
-                let plan = LogicalPlanBuilder::from(input.plan).limit(0, Some(most))?.build()?;
+                let most = (*rows).min(i64::MAX.unsigned_abs());
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let plan = LogicalPlanBuilder::from(input.plan)
+                    .limit(0, Some(most))?
+                    .build()?;
                 Ok(Lowered { plan, ..input })
             }
             Op::Sort { input, keys } => {
                 let input = self.relation(input)?;
                 self.sort(input, keys)
             }
-            Op::Join { left, right, kind, on } => {
+            Op::Join {
+                left,
+                right,
+                kind,
+                on,
+            } => {
                 let left = self.relation(left)?;
                 let right = self.relation(right)?;
                 self.join(relation, left, right, *kind, on)
             }
             Op::Union { inputs } => self.union(relation, inputs),
-            Op::MvExpand { input, columns, bags, item_index, rows_max } => {
+            Op::MvExpand {
+                input,
+                columns,
+                bags,
+                item_index,
+                rows_max,
+            } => {
                 let input = self.relation(input)?;
                 let to = columns.iter().map(|column| column.to).collect();
                 let expansion = Expansion::new(to, *bags, *item_index, *rows_max);
@@ -202,9 +249,16 @@ impl<'a> Lowering<'a> {
 
     /// A projection to the relation's columns under new names. A relation without columns keeps its
     /// rows: it gets one that nobody reads.
-    pub(crate) fn project(&mut self, plan: LogicalPlan, exprs: Vec<Plan>, relation: &Relation) -> Result<Lowered, Error> {
+    pub(crate) fn project(
+        &mut self,
+        plan: LogicalPlan,
+        exprs: Vec<Plan>,
+        relation: &Relation,
+    ) -> Result<Lowered, Error> {
         if exprs.len() != relation.columns.len() {
-            return Err(Error::internal("a projection of another width than its relation"));
+            return Err(Error::internal(
+                "a projection of another width than its relation",
+            ));
         }
         let mut columns = Vec::with_capacity(exprs.len());
         let mut named = Vec::with_capacity(exprs.len());
@@ -217,29 +271,48 @@ impl<'a> Lowering<'a> {
             named.push(lit(true).alias(self.next_name()));
         }
         let plan = LogicalPlanBuilder::from(plan).project(named)?.build()?;
-        Ok(Lowered { plan, columns, ordered: false })
+        Ok(Lowered {
+            plan,
+            columns,
+            ordered: false,
+        })
     }
 
-    fn source(&mut self, relation: &Relation, table: &TableName, columns: &[Arc<str>]) -> Result<Lowered, Error> {
+    fn source(
+        &mut self,
+        relation: &Relation,
+        table: &TableName,
+        columns: &[Arc<str>],
+    ) -> Result<Lowered, Error> {
         let id = self.ids.next();
         let Some(found) = (self.table)(table) else {
-            return Err(Error::internal(format!("table `{}` has no rows to read", table.as_str())));
+            return Err(Error::internal(format!(
+                "table `{}` has no rows to read",
+                table.as_str()
+            )));
         };
         let schema = found.provider.schema();
         let reference = TableReference::bare(table.as_str());
         let stored = |name: &str| Plan::Column(Column::new(Some(reference.clone()), name));
-        let mut plan = LogicalPlanBuilder::scan(reference.clone(), provider_as_source(found.provider), None)?;
-        if let Some(time) = found.time_column.filter(|_| self.lookback.sources.contains(&id))
+        let mut plan =
+            LogicalPlanBuilder::scan(reference.clone(), provider_as_source(found.provider), None)?;
+        if let Some(time) = found
+            .time_column
+            .filter(|_| self.lookback.sources.contains(&id))
             && schema.column_with_name(&time).is_some()
         {
             plan = plan.filter(stored(&time).gt_eq(lit(self.lookback.from.0)))?;
         }
         let mut exprs = Vec::with_capacity(columns.len());
         for (name, field) in columns.iter().zip(&relation.columns) {
-            let known = schema.column_with_name(name).is_some_and(|(_, stored)| {
-                *stored.data_type() == rows::types::data_type(field.ty)
+            let known = schema
+                .column_with_name(name)
+                .is_some_and(|(_, stored)| *stored.data_type() == rows::types::data_type(field.ty));
+            exprs.push(if known {
+                stored(name)
+            } else {
+                exprs::missing(field.ty)?
             });
-            exprs.push(if known { stored(name) } else { exprs::missing(field.ty)? });
         }
         self.project(plan.build()?, exprs, relation)
     }
@@ -247,13 +320,20 @@ impl<'a> Lowering<'a> {
     fn values(&mut self, relation: &Relation, rows: &[Vec<Value>]) -> Result<Lowered, Error> {
         if relation.columns.is_empty() {
             let plan = LogicalPlanBuilder::empty(true).build()?;
-            return Ok(Lowered { plan, columns: Vec::new(), ordered: false });
+            return Ok(Lowered {
+                plan,
+                columns: Vec::new(),
+                ordered: false,
+            });
         }
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(relation.columns.len());
         for (at, field) in relation.columns.iter().enumerate() {
             let values = rows
                 .iter()
-                .map(|row| row.get(at).map_or_else(|| exprs::scalar(&Value::missing(field.ty)), exprs::scalar))
+                .map(|row| {
+                    row.get(at)
+                        .map_or_else(|| exprs::scalar(&Value::missing(field.ty)), exprs::scalar)
+                })
                 .collect::<Result<Vec<ScalarValue>, Error>>()?;
             arrays.push(if values.is_empty() {
                 datafusion::arrow::array::new_empty_array(&rows::types::data_type(field.ty))
@@ -277,10 +357,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// A scan of rows in memory, whose column names are unique in the query.
-    fn memory(&mut self, schema: &SchemaRef, batches: Vec<RecordBatch>, ordered: bool) -> Result<Lowered, Error> {
+    fn memory(
+        &mut self,
+        schema: &SchemaRef,
+        batches: Vec<RecordBatch>,
+        ordered: bool,
+    ) -> Result<Lowered, Error> {
         let table = MemTable::try_new(schema.clone(), vec![batches])?;
         let name = TableReference::bare(self.next_name());
-        let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         // Aliased away from the table's name, as every column.
         let exprs: Vec<Plan> = columns
             .iter()
@@ -290,7 +379,11 @@ impl<'a> Lowering<'a> {
             .project(exprs)?
             .build()?;
         let _ = ordered;
-        Ok(Lowered { plan, columns, ordered: false })
+        Ok(Lowered {
+            plan,
+            columns,
+            ordered: false,
+        })
     }
 
     fn read_shared(&mut self, relation: &Relation, id: SharedId) -> Result<Lowered, Error> {
@@ -300,7 +393,13 @@ impl<'a> Lowering<'a> {
             .schema
             .fields()
             .iter()
-            .map(|field| field.as_ref().clone().with_name(self.next_name()).with_nullable(true))
+            .map(|field| {
+                field
+                    .as_ref()
+                    .clone()
+                    .with_name(self.next_name())
+                    .with_nullable(true)
+            })
             .collect();
         let schema = Arc::new(Schema::new(fields));
         let batches = shared
@@ -309,13 +408,21 @@ impl<'a> Lowering<'a> {
             .map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
             .collect::<Result<_, _>>()?;
         let lowered = self.memory(&schema, batches, false)?;
-        let exprs = lowered.columns.iter().take(relation.columns.len()).map(|name| exprs::named(name)).collect();
+        let exprs = lowered
+            .columns
+            .iter()
+            .take(relation.columns.len())
+            .map(|name| exprs::named(name))
+            .collect();
         self.project(lowered.plan, exprs, relation)
     }
 
     /// `range`: the bounds are known now.
     fn range(&mut self, relation: &Relation, bounds: [&Expr; 3]) -> Result<Lowered, Error> {
-        let ty = relation.columns.first().map_or(ColumnType::Long, |field| field.ty);
+        let ty = relation
+            .columns
+            .first()
+            .map_or(ColumnType::Long, |field| field.ty);
         let mut values = Vec::new();
         for bound in bounds {
             let plan = self.expr(bound, &Scope(&[]))?;
@@ -323,7 +430,9 @@ impl<'a> Lowering<'a> {
         }
         let array: ArrayRef = if ty == ColumnType::Real {
             let reals: Vec<f64> = values.iter().filter_map(real_of).collect();
-            Arc::new(datafusion::arrow::array::Float64Array::from(range_reals(&reals)))
+            Arc::new(datafusion::arrow::array::Float64Array::from(range_reals(
+                &reals,
+            )))
         } else {
             let longs: Vec<i64> = values.iter().filter_map(long_of).collect();
             let longs = datafusion::arrow::array::Int64Array::from(range_longs(&longs));
@@ -346,12 +455,20 @@ impl<'a> Lowering<'a> {
         for key in keys {
             let mut expr = self.expr(&key.expr, &scope)?;
             if key.expr.ty == ColumnType::Real {
-                expr = self.kernel(Work::NanToNull, vec![(expr, ColumnType::Real)], ColumnType::Real);
+                expr = self.kernel(
+                    Work::NanToNull,
+                    vec![(expr, ColumnType::Real)],
+                    ColumnType::Real,
+                );
             }
             order.push(expr.sort(!key.descending, key.nulls_first));
         }
         let plan = LogicalPlanBuilder::from(input.plan).sort(order)?.build()?;
-        Ok(Lowered { plan, columns: input.columns, ordered: true })
+        Ok(Lowered {
+            plan,
+            columns: input.columns,
+            ordered: true,
+        })
     }
 
     fn union(&mut self, relation: &Relation, inputs: &[Relation]) -> Result<Lowered, Error> {
@@ -383,8 +500,15 @@ impl<'a> Lowering<'a> {
             args.push((scope.column(column.column)?, ColumnType::Dynamic));
         }
         let list = self.next_name();
-        let mut kept: Vec<Plan> = input.columns.iter().map(|name| exprs::named(name)).collect();
-        kept.push(self.kernel(Work::Expand(expansion.clone()), args, ColumnType::Dynamic).alias(&list));
+        let mut kept: Vec<Plan> = input
+            .columns
+            .iter()
+            .map(|name| exprs::named(name))
+            .collect();
+        kept.push(
+            self.kernel(Work::Expand(expansion.clone()), args, ColumnType::Dynamic)
+                .alias(&list),
+        );
         let plan = LogicalPlanBuilder::from(input.plan)
             .project(kept)?
             .unnest_column(Column::new_unqualified(&list))?
@@ -393,8 +517,13 @@ impl<'a> Lowering<'a> {
         for (at, name) in input.columns.iter().enumerate() {
             match columns.iter().position(|column| column.column == at) {
                 Some(field) => {
-                    let ty = expansion.to.get(field).copied().unwrap_or(ColumnType::Dynamic);
-                    let value = self.kernel(Work::Field(field), vec![(exprs::named(&list), ty)], ty);
+                    let ty = expansion
+                        .to
+                        .get(field)
+                        .copied()
+                        .unwrap_or(ColumnType::Dynamic);
+                    let value =
+                        self.kernel(Work::Field(field), vec![(exprs::named(&list), ty)], ty);
                     exprs.push(if ty == ColumnType::String {
                         exprs::or_else(value, exprs::missing(ty)?)
                     } else {
@@ -410,20 +539,31 @@ impl<'a> Lowering<'a> {
             exprs.push(self.kernel(work, vec![(exprs::named(&list), ty)], ty));
         }
         let lowered = self.project(plan, exprs, relation)?;
-        Ok(Lowered { ordered: input.ordered, ..lowered })
+        Ok(Lowered {
+            ordered: input.ordered,
+            ..lowered
+        })
     }
 }
 
 /// Makes the order of the rows one that the planner must keep.
 fn in_order(input: Lowered) -> Lowered {
     let node = Arc::new(InOrder { input: input.plan });
-    Lowered { plan: LogicalPlan::Extension(Extension { node }), ..input }
+    Lowered {
+        plan: LogicalPlan::Extension(Extension { node }),
+        ..input
+    }
 }
 
 /// The value of an expression that reads no column.
 fn constant(plan: &Plan) -> Result<ScalarValue, Error> {
     let schema = DFSchema::empty();
-    let expr = create_physical_expr(plan, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    let expr = create_physical_expr(
+        plan,
+        &schema,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )?;
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
     let array = expr.evaluate(&batch)?.into_array(1)?;
@@ -446,11 +586,17 @@ fn real_of(value: &ScalarValue) -> Option<f64> {
 }
 
 fn range_longs(bounds: &[i64]) -> Vec<i64> {
-    let [from, to, step] = bounds else { return Vec::new() };
+    let [from, to, step] = bounds else {
+        return Vec::new();
+    };
     let mut values = Vec::new();
     let mut at = Some(*from);
     while let Some(value) = at {
-        let inside = if *step > 0 { value <= *to } else { value >= *to };
+        let inside = if *step > 0 {
+            value <= *to
+        } else {
+            value >= *to
+        };
         if *step == 0 || !inside || values.len() >= RANGE_ROWS_MAX {
             break;
         }
@@ -461,12 +607,18 @@ fn range_longs(bounds: &[i64]) -> Vec<i64> {
 }
 
 fn range_reals(bounds: &[f64]) -> Vec<f64> {
-    let [from, to, step] = bounds else { return Vec::new() };
+    let [from, to, step] = bounds else {
+        return Vec::new();
+    };
     let mut values = Vec::new();
     let mut n = 0.0;
     loop {
         let value = from + n * step;
-        let inside = if *step > 0.0 { value <= *to } else { value >= *to };
+        let inside = if *step > 0.0 {
+            value <= *to
+        } else {
+            value >= *to
+        };
         if *step == 0.0 || !inside || values.len() >= RANGE_ROWS_MAX {
             return values;
         }

@@ -61,7 +61,12 @@ fn refuse(found: &mut Vec<Diagnostic>, code: &str, span: Span, message: String) 
 
 fn check_type(ty: ColumnType, span: Span, found: &mut Vec<Diagnostic>) {
     if ty == ColumnType::Decimal {
-        refuse(found, FORM_NOT_YET, span, "values of type `decimal` are not supported yet".to_owned());
+        refuse(
+            found,
+            FORM_NOT_YET,
+            span,
+            "values of type `decimal` are not supported yet".to_owned(),
+        );
     }
 }
 
@@ -109,7 +114,9 @@ fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
                 let message = "the regular expression does not compile".to_owned();
                 refuse(found, BAD_REGEX, expr.span, message);
             }
-            args.iter().for_each(|arg| check_expr(arg, found));
+            for arg in args {
+                check_expr(arg, found);
+            }
         }
         ExprKind::Cast(inner) => check_expr(inner, found),
         ExprKind::Path { base, key } => {
@@ -121,7 +128,11 @@ fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
         ExprKind::Member { value, set, .. } => {
             check_expr(value, found);
             match set {
-                Set::Exprs(all) => all.iter().for_each(|e| check_expr(e, found)),
+                Set::Exprs(all) => {
+                    for expr in all {
+                        check_expr(expr, found);
+                    }
+                }
                 Set::Array(array) => check_expr(array, found),
                 Set::Shared(_) => {}
             }

@@ -45,16 +45,27 @@ fn check(file: &str, floor: usize) {
         return;
     }
     let report = run_cases(&path);
-    eprintln!("{file}: {} of {} hunting-relevant cases pass", report.passed, report.total);
+    eprintln!(
+        "{file}: {} of {} hunting-relevant cases pass",
+        report.passed, report.total
+    );
     for (why, ids) in &report.failures {
         eprintln!("  {:4} {why}: {}", ids.len(), ids.join(" "));
     }
-    assert!(report.passed >= floor, "{} cases pass, {floor} did before", report.passed);
+    assert!(
+        report.passed >= floor,
+        "{} cases pass, {floor} did before",
+        report.passed
+    );
 }
 
 fn run_cases(path: &Path) -> Report {
     let text = std::fs::read_to_string(path).expect("the cases");
-    let mut report = Report { passed: 0, total: 0, failures: BTreeMap::new() };
+    let mut report = Report {
+        passed: 0,
+        total: 0,
+        failures: BTreeMap::new(),
+    };
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).expect("a case");
         if case["hunting_relevant"] != true || case["expect_error"] == true {
@@ -77,15 +88,26 @@ fn run_case(case: &Value) -> Result<(), String> {
     let query = case["query"].as_str().expect("a query");
     let empty = BTreeMap::new();
     let result = run(query, Schema::hunting(), &empty).map_err(|e| describe(&e))?;
-    let names: Vec<Value> = result.columns.iter().map(|(n, _)| Value::from(&**n)).collect();
+    let names: Vec<Value> = result
+        .columns
+        .iter()
+        .map(|(n, _)| Value::from(&**n))
+        .collect();
     if case["expected_columns"] != Value::from(names.clone()) {
         return Err(format!("columns {}", Value::from(names)));
     }
-    let types: Vec<Value> = result.columns.iter().map(|(_, t)| Value::from(t.as_str())).collect();
+    let types: Vec<Value> = result
+        .columns
+        .iter()
+        .map(|(_, t)| Value::from(t.as_str()))
+        .collect();
     if case["expected_types"].is_array() && case["expected_types"] != Value::from(types.clone()) {
         return Err(format!("types {}", Value::from(types)));
     }
-    let expected = case["expected_rows"].as_array().cloned().unwrap_or_default();
+    let expected = case["expected_rows"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     compare(&rows_of(&result), &expected, case["ordered"] == true)
 }
 
@@ -110,7 +132,11 @@ fn rows_of(result: &HuntResult) -> Vec<Value> {
 
 fn compare(actual: &[Value], expected: &[Value], ordered: bool) -> Result<(), String> {
     if actual.len() != expected.len() {
-        return Err(format!("rows: {} instead of {}", actual.len(), expected.len()));
+        return Err(format!(
+            "rows: {} instead of {}",
+            actual.len(),
+            expected.len()
+        ));
     }
     if ordered && actual.iter().zip(expected).all(|(a, e)| same(a, e)) {
         return Ok(());
@@ -118,15 +144,11 @@ fn compare(actual: &[Value], expected: &[Value], ordered: bool) -> Result<(), St
     // Ties may be in any order, so sorted results too are compared as multisets.
     let mut left: Vec<&Value> = expected.iter().collect();
     for row in actual {
-        match left.iter().position(|candidate| same(row, candidate)) {
-            Some(at) => {
-                left.swap_remove(at);
-            }
-            None => {
-                let wanted = left.first().map(ToString::to_string).unwrap_or_default();
-                return Err(format!("row {row} is not expected, for example {wanted}"));
-            }
-        }
+        let Some(at) = left.iter().position(|candidate| same(row, candidate)) else {
+            let wanted = left.first().map(ToString::to_string).unwrap_or_default();
+            return Err(format!("row {row} is not expected, for example {wanted}"));
+        };
+        left.swap_remove(at);
     }
     Ok(())
 }
@@ -134,8 +156,11 @@ fn compare(actual: &[Value], expected: &[Value], ordered: bool) -> Result<(), St
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {
-            let (x, y) = (x.as_f64().unwrap_or(f64::NAN), y.as_f64().unwrap_or(f64::NAN));
-            x == y || (x - y).abs() <= 1e-9 * x.abs().max(y.abs())
+            let (x, y) = (
+                x.as_f64().unwrap_or(f64::NAN),
+                y.as_f64().unwrap_or(f64::NAN),
+            );
+            (x - y).abs() <= 1e-9 * x.abs().max(y.abs())
         }
         (Value::Array(x), Value::Array(y)) => {
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)) || same_set(x, y)
@@ -151,11 +176,12 @@ fn same(a: &Value, b: &Value) -> bool {
 fn same_set(x: &[Value], y: &[Value]) -> bool {
     let mut left: Vec<&Value> = y.iter().collect();
     x.len() == y.len()
-        && x.iter().all(|item| match left.iter().position(|other| item == *other) {
-            Some(at) => {
-                left.swap_remove(at);
-                true
-            }
-            None => false,
-        })
+        && x.iter()
+            .all(|item| match left.iter().position(|other| item == *other) {
+                Some(at) => {
+                    left.swap_remove(at);
+                    true
+                }
+                None => false,
+            })
 }

@@ -23,8 +23,14 @@ struct Aliased;
 impl SchemaSource for Aliased {
     fn table(&self, name: &str) -> Option<TableShape> {
         let mut shape = SchemaSource::table(Schema::hunting(), name)?;
-        if !shape.columns.iter().any(|(column, _)| &**column == model::schema::TIME_ALIAS) {
-            shape.columns.push((model::schema::TIME_ALIAS.into(), ColumnType::DateTime));
+        if !shape
+            .columns
+            .iter()
+            .any(|(column, _)| &**column == model::schema::TIME_ALIAS)
+        {
+            shape
+                .columns
+                .push((model::schema::TIME_ALIAS.into(), ColumnType::DateTime));
         }
         Some(shape)
     }
@@ -39,7 +45,12 @@ pub(super) fn empty_tables() -> BTreeMap<TableName, TableRows> {
         .tables()
         .map(|table| {
             let mut fields = types::table_schema(table).fields().to_vec();
-            fields.extend(hidden::ALL.iter().filter_map(|name| hidden::field(name)).map(Arc::new));
+            fields.extend(
+                hidden::ALL
+                    .iter()
+                    .filter_map(|name| hidden::field(name))
+                    .map(Arc::new),
+            );
             let rows = TableRows {
                 schema: Arc::new(rows::arrow::datatypes::Schema::new(fields)),
                 memory: Vec::new(),
@@ -54,7 +65,8 @@ pub(super) fn empty_tables() -> BTreeMap<TableName, TableRows> {
 
 #[test]
 fn published_queries_run_over_empty_tables() {
-    let Some(path) = testkit::shared_data().map(|folder| folder.join("kql/hunting_queries.jsonl")) else {
+    let Some(path) = testkit::shared_data().map(|folder| folder.join("kql/hunting_queries.jsonl"))
+    else {
         testkit::skip("no shared data for the hunting queries");
         return;
     };
@@ -77,7 +89,10 @@ fn published_queries_run_over_empty_tables() {
             Ok(_) => ran += 1,
             Err(error) => {
                 let why: String = describe(&error).chars().take(160).collect();
-                failures.entry(why).or_default().push(query["id"].as_str().unwrap_or("").to_owned());
+                failures
+                    .entry(why)
+                    .or_default()
+                    .push(query["id"].as_str().unwrap_or("").to_owned());
             }
         }
     }
@@ -85,5 +100,8 @@ fn published_queries_run_over_empty_tables() {
     for (why, ids) in &failures {
         eprintln!("  {:4} {why}: {}", ids.len(), ids.join(" "));
     }
-    assert!(ran >= RUN_FLOOR, "{ran} queries run, {RUN_FLOOR} did before");
+    assert!(
+        ran >= RUN_FLOOR,
+        "{ran} queries run, {RUN_FLOOR} did before"
+    );
 }

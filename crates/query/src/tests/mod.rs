@@ -2,5 +2,8 @@
 
 mod conformance;
 mod hunting;
+mod limits;
+mod scan;
+mod spec;
 mod support;
 mod table;

@@ -13,7 +13,10 @@ pub(super) fn now() -> Ticks {
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 pub(super) fn run_prepared(
@@ -36,7 +39,9 @@ pub(super) fn run(
 /// An error with its causes and diagnostics, on one line.
 pub(super) fn describe(error: &Error) -> String {
     if let Error::Query { diagnostics } = error {
-        let first = diagnostics.first().map(|d| format!("{} {}", d.code, d.message));
+        let first = diagnostics
+            .first()
+            .map(|d| format!("{} {}", d.code, d.message));
         return first.unwrap_or_default();
     }
     let mut text = error.to_string();

@@ -1,0 +1,124 @@
+//! Limits, cancellation, and what a caller is told.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use model::{Code, Schema};
+
+use super::support::{now, run_prepared};
+use crate::{Cancel, Engine, Error, Limits, Notice, prepare};
+
+fn limited(query: &str, limits: Limits) -> Result<crate::HuntResult, Error> {
+    run_prepared(
+        &prepare(query, Schema::hunting(), now()),
+        &BTreeMap::new(),
+        limits,
+    )
+}
+
+#[test]
+fn rows_are_cut_at_the_limit_and_not_before() {
+    for (n, cut) in [(9, false), (10, false), (11, true)] {
+        let limits = Limits {
+            rows: 10,
+            ..Limits::default()
+        };
+        let result = limited(&format!("range x from 1 to {n} step 1"), limits).expect("a result");
+        assert_eq!(result.rows(), n.min(10));
+        assert_eq!(
+            result.notices.contains(&Notice::RowsCut { rows: 10 }),
+            cut,
+            "{n}"
+        );
+    }
+}
+
+#[test]
+fn bytes_are_cut_at_the_limit() {
+    let limits = Limits {
+        bytes: 80_000,
+        ..Limits::default()
+    };
+    let exact = limited("range x from 1 to 10000 step 1", limits).expect("a result");
+    assert_eq!(exact.notices, []);
+    let more = limited("range x from 1 to 10001 step 1", limits).expect("a result");
+    assert_eq!(more.notices, [Notice::BytesCut { bytes: 80_000 }]);
+    assert!(more.rows() <= 10_000, "{}", more.rows());
+}
+
+#[test]
+fn too_much_memory_is_a_clear_error() {
+    let limits = Limits {
+        memory_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let query = "range x from 1 to 1000000 step 1 | summarize make_list(tostring(x))";
+    let error = limited(query, limits).expect_err("an error");
+    assert_eq!(error.code(), Code::HuntResources, "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "the query needs more than 1048576 bytes of memory"
+    );
+}
+
+/// Some seconds of work, all of it in kernels.
+const LONG: &str = "range x from 1 to 9000000 step 1 | where tostring(x) matches regex '(a|b|c)*z$' | where strcat(x, 'é') has 'q' | count";
+
+#[test]
+fn a_cancelled_query_ends_at_once() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let prepared = prepare(LONG, Schema::hunting(), now());
+    let cancel = Cancel::default();
+    let outcome = runtime.block_on(async {
+        let switch = cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            switch.cancel();
+        });
+        let began = Instant::now();
+        let outcome = Engine::default()
+            .run(&prepared, |_| None, Limits::default(), &cancel)
+            .await;
+        (outcome, began.elapsed())
+    });
+    assert!(
+        matches!(outcome.0, Err(Error::Cancelled)),
+        "{:?}",
+        outcome.0
+    );
+    assert!(outcome.1 < Duration::from_millis(1500), "{:?}", outcome.1);
+    // The worker is free again, too: shutting down waits for tasks that never yield.
+    let began = Instant::now();
+    drop(runtime);
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn a_query_that_runs_too_long_says_so() {
+    let limits = Limits {
+        seconds: 0,
+        ..Limits::default()
+    };
+    let error = limited(LONG, limits).expect_err("an error");
+    assert_eq!(error.code(), Code::HuntTimeout, "{error:?}");
+}
+
+#[test]
+fn a_query_with_errors_lists_them() {
+    let error = limited("DeviceInfo | where Nope == 1", Limits::default()).expect_err("an error");
+    let Error::Query { diagnostics } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(diagnostics[0].code, "KQL0207");
+    let refused = prepare("print hash_sha256('a')", Schema::hunting(), now());
+    assert!(refused.resolved.is_none());
+    assert_eq!(refused.diagnostics[0].code, "KQL0402");
+}

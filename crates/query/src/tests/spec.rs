@@ -1,0 +1,274 @@
+//! The literate specifications of `spec/kql/*.md`: prose, tables, queries and what they give.
+//!
+//! A file has blocks of four kinds. `events table=Name` gives rows as JSON lines; the columns are
+//! those of all rows, typed by their first value (an ISO instant is a `datetime`). `kql` is a query
+//! over the tables so far; `rows` after it is the whole answer in the form of a table with `|`
+//! between cells, in any order unless the query's last operator sorts. `kql error=CODE` is a query
+//! that is refused so.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
+use kql::{SchemaSource, TableShape};
+use model::{ColumnType, TableName, Ticks};
+use rows::types;
+
+use super::support::{describe, now, run_prepared};
+use crate::encode::text_value;
+use crate::json::Json;
+use crate::kernels::convert::{json_to_bool, json_to_datetime, json_to_long, json_to_real};
+use crate::{Error, HuntResult, Limits, TableRows, prepare};
+
+#[derive(Default)]
+struct Tables {
+    shapes: BTreeMap<String, TableShape>,
+    rows: BTreeMap<TableName, TableRows>,
+}
+
+impl SchemaSource for Tables {
+    fn table(&self, name: &str) -> Option<TableShape> {
+        self.shapes.get(name).cloned()
+    }
+
+    fn tables(&self) -> Vec<String> {
+        self.shapes.keys().cloned().collect()
+    }
+}
+
+/// A fenced block: the words after the fence, its text, and its first line in the file.
+struct Block<'a> {
+    words: Vec<&'a str>,
+    text: String,
+    line: usize,
+}
+
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut found: Vec<Block<'_>> = Vec::new();
+    let mut open = false;
+    for (i, line) in text.lines().enumerate() {
+        match line.strip_prefix("```") {
+            Some(_) if open => open = false,
+            Some(words) => {
+                open = true;
+                let words = words.split_whitespace().collect();
+                found.push(Block {
+                    words,
+                    text: String::new(),
+                    line: i + 1,
+                });
+            }
+            None if open => {
+                if let Some(block) = found.last_mut() {
+                    let _ = writeln!(block.text, "{line}");
+                }
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn specifications_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/kql");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("spec/kql")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    files.sort();
+    let mut failures = String::new();
+    let mut checked = 0;
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a file");
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        checked += check_file(&name, &text, &mut failures);
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(checked >= 30, "only {checked} queries were checked");
+}
+
+fn check_file(name: &str, text: &str, failures: &mut String) -> usize {
+    let mut tables = Tables::default();
+    let mut checked = 0;
+    let blocks = blocks(text);
+    for (i, block) in blocks.iter().enumerate() {
+        match block.words.as_slice() {
+            ["events", table] => tables.add(table.trim_start_matches("table="), &block.text),
+            ["kql", rest @ ..] => {
+                let answer = blocks
+                    .get(i + 1)
+                    .filter(|b| b.words.first() == Some(&"rows"));
+                let wrong =
+                    check_query(&tables, &block.text, rest, answer.map(|b| b.text.as_str()));
+                if let Err(why) = wrong {
+                    let _ = writeln!(failures, "{name}:{}: {why}", block.line);
+                }
+                checked += 1;
+            }
+            ["rows"] => {}
+            other => {
+                let _ = writeln!(failures, "{name}:{}: unknown block {other:?}", block.line);
+            }
+        }
+    }
+    checked
+}
+
+fn check_query(
+    tables: &Tables,
+    query: &str,
+    words: &[&str],
+    answer: Option<&str>,
+) -> Result<(), String> {
+    let prepared = prepare(query, tables, now());
+    let outcome = run_prepared(&prepared, &tables.rows, Limits::default());
+    let wanted = words.iter().find_map(|word| word.strip_prefix("error="));
+    match (outcome, wanted, answer) {
+        (Err(Error::Query { diagnostics }), Some(code), _) => {
+            let codes: Vec<_> = diagnostics.iter().map(|d| d.code.clone()).collect();
+            if codes.iter().any(|c| c == code) {
+                Ok(())
+            } else {
+                Err(format!("refused with {codes:?}"))
+            }
+        }
+        (Ok(_), Some(code), _) => Err(format!("not refused with {code}")),
+        (Err(error), _, _) => Err(describe(&error)),
+        (Ok(result), None, Some(answer)) => {
+            let ordered = query
+                .lines()
+                .last()
+                .is_some_and(|l| l.contains("order by") || l.contains("sort by"));
+            compare(&grid(&result), &parse_grid(answer), ordered)
+        }
+        (Ok(_), None, None) => Err("no answer is given".to_owned()),
+    }
+}
+
+fn compare(actual: &[Vec<String>], wanted: &[Vec<String>], ordered: bool) -> Result<(), String> {
+    let (mut a, mut w) = (actual.to_vec(), wanted.to_vec());
+    if !ordered {
+        if let Some(rows) = a.get_mut(1..) {
+            rows.sort();
+        }
+        if let Some(rows) = w.get_mut(1..) {
+            rows.sort();
+        }
+    }
+    if a == w {
+        return Ok(());
+    }
+    let show = |rows: &[Vec<String>]| {
+        rows.iter()
+            .map(|r| r.join(" | "))
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    };
+    Err(format!("gives\n  {}\ninstead of\n  {}", show(&a), show(&w)))
+}
+
+/// Header and rows as text; null is `null`, an empty string nothing.
+fn grid(result: &HuntResult) -> Vec<Vec<String>> {
+    let mut all = vec![result.columns.iter().map(|(n, _)| n.to_string()).collect()];
+    for batch in result.result_batches() {
+        for row in 0..batch.rows() {
+            let cells = batch.cells(row).map(|cell| {
+                let mut text = String::new();
+                text_value(cell, &mut text);
+                if cell == crate::Cell::Null {
+                    "null".to_owned()
+                } else {
+                    text
+                }
+            });
+            all.push(cells.collect());
+        }
+    }
+    all
+}
+
+fn parse_grid(text: &str) -> Vec<Vec<String>> {
+    text.lines()
+        .map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+impl Tables {
+    fn add(&mut self, name: &str, lines: &str) {
+        // Not `serde_json::Value`, which may lose the order of the columns.
+        let events: Vec<Json> = lines
+            .lines()
+            .map(|line| Json::parse(line).expect("an event"))
+            .collect();
+        let mut columns: Vec<(Arc<str>, ColumnType)> = Vec::new();
+        for (key, value) in events.iter().filter_map(Json::as_bag).flatten() {
+            if !columns.iter().any(|(n, _)| **n == **key) && *value != Json::Null {
+                columns.push((key.as_str().into(), type_of(value)));
+            }
+        }
+        let fields: Vec<_> = columns.iter().map(|(n, ty)| types::field(n, *ty)).collect();
+        let arrays = columns
+            .iter()
+            .map(|(n, ty)| array(&events, n, *ty))
+            .collect();
+        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
+        let batch = RecordBatch::try_new(schema.clone(), arrays).expect("a batch");
+        let table = TableName::new(name).expect("a table name");
+        let rows = TableRows {
+            schema,
+            memory: vec![batch],
+            segments: Vec::new(),
+            time_column: None,
+            look_back: false,
+        };
+        self.rows.insert(table.clone(), rows);
+        self.shapes.insert(
+            name.to_owned(),
+            TableShape {
+                name: table,
+                columns,
+            },
+        );
+    }
+}
+
+fn type_of(value: &Json) -> ColumnType {
+    match value {
+        Json::Bool(_) => ColumnType::Bool,
+        Json::Long(_) => ColumnType::Long,
+        Json::Real(_) => ColumnType::Real,
+        Json::Text(text) if Ticks::parse(text).is_some() => ColumnType::DateTime,
+        Json::Text(_) => ColumnType::String,
+        _ => ColumnType::Dynamic,
+    }
+}
+
+fn array(events: &[Json], name: &str, ty: ColumnType) -> ArrayRef {
+    let value = |event: &Json| {
+        let entry = event.as_bag()?.iter().find(|(key, _)| key == name)?;
+        Some(entry.1.clone()).filter(|v| *v != Json::Null)
+    };
+    let values = events.iter().map(value);
+    match ty {
+        ColumnType::Bool => Arc::new(BooleanArray::from_iter(values.map(|v| json_to_bool(&v?)))),
+        ColumnType::Long => Arc::new(Int64Array::from_iter(values.map(|v| json_to_long(&v?)))),
+        ColumnType::Real => Arc::new(Float64Array::from_iter(values.map(|v| json_to_real(&v?)))),
+        ColumnType::DateTime => {
+            Arc::new(Int64Array::from_iter(values.map(|v| json_to_datetime(&v?))))
+        }
+        ColumnType::Dynamic => Arc::new(StringArray::from_iter(values.map(|v| Some(v?.to_text())))),
+        _ => Arc::new(StringArray::from_iter_values(values.map(|v| {
+            let mut text = String::new();
+            if let Some(value) = v {
+                value.display(&mut text);
+            }
+            text
+        }))),
+    }
+}
