@@ -55,6 +55,8 @@ pub enum Naming {
     First,
     /// `prefix_argument`.
     Prefix(&'static str),
+    /// `argument_suffix`.
+    Suffix(&'static str),
     /// As the argument, if there is only one.
     Only,
 }
@@ -271,12 +273,12 @@ scalar_functions! {
     ArraySlice "array_slice" [] Plain, ["(array: array, start: integer, end: integer) -> dynamic"] "elements from one position to another, inclusive";
     ArrayIndexOf "array_index_of" [] Plain, ["(array: array, value: any, start: integer?, length: integer?, occurrence: integer?) -> long"] "position of an element, -1 if absent";
     ArrayReverse "array_reverse" [] Plain, ["(array: array) -> dynamic"] "elements backwards";
-    ArraySortAsc "array_sort_asc" [] Plain, ["(array: array, nulls_last: bool?) -> dynamic"] "elements in rising order";
-    ArraySortDesc "array_sort_desc" [] Plain, ["(array: array, nulls_last: bool?) -> dynamic"] "elements in falling order";
+    ArraySortAsc "array_sort_asc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic"] "elements in rising order";
+    ArraySortDesc "array_sort_desc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic"] "elements in falling order";
     ArraySum "array_sum" [] Plain, ["(array: array) -> real"] "sum of the elements";
     PackArray "pack_array" [] Plain, ["(value: any*) -> dynamic"] "array of values";
     BagPack "bag_pack" ["pack", "pack_dictionary"] Plain, ["(key_or_value: any*) -> dynamic"] "bag of keys and values in turn";
-    BagKeys "bag_keys" ["treepath_keys"] First, ["(bag: dynamic) -> dynamic"] "array of a bag's keys";
+    BagKeys "bag_keys" ["treepath_keys"] Plain, ["(bag: dynamic) -> dynamic"] "array of a bag's keys";
     BagMerge "bag_merge" [] Plain, ["(bag: dynamic+) -> dynamic"] "bags in one, the first wins";
     BagHasKey "bag_has_key" [] Plain, ["(bag: dynamic, key: string) -> bool"] "whether a bag has a key";
     BagRemoveKeys "bag_remove_keys" [] Plain, ["(bag: dynamic, keys: array) -> dynamic"] "a bag without some keys";
@@ -287,7 +289,7 @@ scalar_functions! {
     SetIntersect "set_intersect" [] Plain, ["(set: array+) -> dynamic"] "elements of all arrays, each once";
     SetDifference "set_difference" [] Plain, ["(set: array+) -> dynamic"] "elements of the first array that no other has, each once";
     Zip "zip" [] Plain, ["(array: array+) -> dynamic"] "array of arrays, element by element";
-    Repeat "repeat" [] Plain, ["(value: any, count: integer) -> dynamic"] "array of one value repeated";
+    Repeat "repeat" [] Prefix("repeat"), ["(value: any, count: integer) -> dynamic"] "array of one value repeated";
     RangeArray "range" [] Plain, ["(start: number, stop: number, step: number?) -> dynamic", "(start: datetime, stop: datetime, step: timespan) -> dynamic", "(start: timespan, stop: timespan, step: timespan) -> dynamic"] "array of evenly spaced values";
 
     ; // Operators.
@@ -759,7 +761,7 @@ const AGGREGATES: &[Function] = &[
         "percentiles_array",
         &[],
         (AggregateFn::PercentilesArray, ALL_ROWS),
-        Plain,
+        Prefix("percentiles"),
         &[
             "(value: orderable, percentiles: array) -> dynamic",
             "(value: orderable, percentile: number+) -> dynamic",

@@ -5,6 +5,8 @@
 pub(crate) enum Grammar {
     /// Only the name.
     Nothing,
+    /// `as name` or nothing.
+    Count,
     /// One condition.
     Condition,
     /// One number.
@@ -99,7 +101,7 @@ operators! {
     Take "take" ["limit"] Rows "some rows";
     Top "top" [] Top "the first rows in an order";
     Sort "sort" ["order"] Sort "rows in order";
-    Count "count" [] Nothing "the number of rows";
+    Count "count" [] Count "the number of rows";
     Join "join" [] Join "rows of two tables with equal keys";
     Lookup "lookup" [] Join "a table extended from a smaller one";
     Union "union" [] Union "rows of several tables";

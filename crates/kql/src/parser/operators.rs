@@ -89,6 +89,11 @@ impl Parser<'_> {
     fn operator_body(&mut self, grammar: Grammar) {
         match grammar {
             Grammar::Nothing | Grammar::Opaque => {}
+            Grammar::Count => {
+                if self.eat_word("as") && !self.declared_name() {
+                    self.expected("a column's name");
+                }
+            }
             Grammar::Condition => {
                 self.options(&[]);
                 self.in_condition = true;

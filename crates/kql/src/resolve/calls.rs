@@ -11,7 +11,7 @@ use super::{Binding, Broken, Fallible, Resolver, Row, call_name, child, plain_na
 use crate::codes;
 use crate::functions::{self, Function, Meaning, ScalarFn, Special};
 use crate::not_yet;
-use crate::resolved::{Expr, ExprKind, Field, Op, Relation, Value};
+use crate::resolved::{Expr, ExprKind, Op, Relation, Value};
 use crate::signatures::{self, Accepts, Gives, Signature, Times};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
@@ -147,7 +147,10 @@ impl Resolver<'_> {
         }
         for signature in signatures::of(function) {
             let has_type = nodes.last().is_some_and(|n| n.kind() == Kind::TypeOf);
-            if !accepts(signature, &exprs, has_type) {
+            let is_choice = function.meaning == Meaning::Call(ScalarFn::Iff);
+            if !accepts(signature, &exprs, has_type)
+                || (signature.gives == Gives::Common && !is_choice && !are_alike(&exprs))
+            {
                 continue;
             }
             let (args, gives) = self.converted(signature, exprs, at)?;
@@ -596,33 +599,29 @@ impl Resolver<'_> {
         self.scalar_binding(cast(expr, ty), Some(self.row_depth))
     }
 
-    /// A table argument as the parameter declares it: `(*)` takes all columns, a list those named.
+    /// A table argument, which has at least the columns that the parameter declares.
     fn as_declared(&mut self, relation: Relation, decls: &Node, at: Span) -> Fallible<Relation> {
         let wanted = self.declared_columns(decls)?;
         if super::words(decls).iter().any(|w| w == "*") {
             return Ok(relation);
         }
-        let mut exprs = Vec::new();
-        let mut columns = Vec::new();
         for (name, ty) in wanted {
             let row = Row {
                 columns: &relation.columns,
             };
-            let Some(position) = super::scalar::find_column(row, &name) else {
+            let found = super::scalar::find_column(row, &name);
+            let Some(field) = found.and_then(|position| row.columns.get(position)) else {
                 return Err(self.unknown_name(&name, at, row));
             };
-            let found = relation.columns.get(position).map_or(ty, |f| f.ty);
-            exprs.push(cast(super::column(position, found, at), ty));
-            columns.push(Field::new(name, ty));
+            if field.ty != ty {
+                let message = format!(
+                    "column `{name}` is a `{}`, and a `{ty}` is wanted",
+                    field.ty
+                );
+                return Err(self.error(codes::BAD_ARGUMENTS, at, message));
+            }
         }
-        Ok(Relation {
-            span: relation.span,
-            op: Op::Project {
-                input: Box::new(relation),
-                exprs,
-            },
-            columns,
-        })
+        Ok(relation)
     }
 }
 
@@ -652,6 +651,12 @@ fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> E
         // The other meanings never come here.
         _ => Expr::literal(Value::missing(ty), at),
     }
+}
+
+/// Whether values have one type that all of them become.
+fn are_alike(exprs: &[Expr]) -> bool {
+    let types: Vec<ColumnType> = exprs.iter().map(|e| e.ty).collect();
+    common(&types).is_some()
 }
 
 /// The widest of the `number` arguments and the common type of the `common` ones.

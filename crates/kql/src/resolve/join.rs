@@ -126,6 +126,14 @@ impl Resolver<'_> {
                 let name = plain_name(node);
                 let a = self.side(&name, left, at, "left")?;
                 let b = self.side(&name, right, at, "right")?;
+                if a.ty != b.ty {
+                    let message = format!(
+                        "`{name}` is a `{}` on the left and a `{}` on the right",
+                        a.ty, b.ty
+                    );
+                    let help = "convert one side with `extend` before the join";
+                    return Err(self.error_help(codes::JOIN_KEY, at, message, help));
+                }
                 self.key(a, b, at, on)
             }
             Kind::Chain => {

@@ -49,11 +49,18 @@ fn path(node: &Node, is_aggregate: bool) -> Suggested {
         return Suggested::Nothing;
     };
     let base = suggested(&base, is_aggregate);
-    let Some(mut name) = base.text().map(str::to_owned) else {
-        return Suggested::Nothing;
-    };
+    let mut name = base.text().unwrap_or_default().to_owned();
+    // Without a name before them, the last of several properties is the name.
+    let is_nameless = name.is_empty();
+    let mut last_kind = None;
     for part in parts {
-        name.push('_');
+        if is_nameless && part.kind() == Kind::Member && last_kind == Some(Kind::Member) {
+            name.clear();
+        }
+        last_kind = Some(part.kind());
+        if !name.is_empty() {
+            name.push('_');
+        }
         let Some(key) = part.children().next() else {
             continue;
         };
@@ -69,6 +76,9 @@ fn path(node: &Node, is_aggregate: bool) -> Suggested {
             _ => {}
         }
     }
+    if name.is_empty() {
+        return Suggested::Nothing;
+    }
     Suggested::Derived(name)
 }
 
@@ -79,14 +89,12 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
         .nth(1)
         .map(|args| args.children().collect())
         .unwrap_or_default();
-    let first = || {
-        args.first()
-            .map_or(Suggested::Nothing, |arg| suggested(arg, false))
-    };
-    // An aggregate's argument is a scalar, but round(avg(x)) is called after x through avg's own rule.
-    let function = functions::aggregate_named(&name)
-        .filter(|_| is_aggregate)
-        .or_else(|| functions::scalar(&name));
+    // An aggregate's argument is a scalar; round(avg(x)) is called as avg(x) is.
+    let aggregate = functions::aggregate_named(&name).filter(|_| is_aggregate);
+    let first = args.first().map_or(Suggested::Nothing, |arg| {
+        suggested(arg, is_aggregate && aggregate.is_none())
+    });
+    let function = aggregate.or_else(|| functions::scalar(&name));
     let naming = function.map_or(Naming::None, |f| f.naming);
     let naming = match name.as_str() {
         "any" | "anyif" if is_aggregate => Naming::Prefix("any"),
@@ -96,20 +104,16 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
     match naming {
         Naming::None => Suggested::Nothing,
         Naming::Only if args.len() != 1 => Suggested::Nothing,
-        Naming::First | Naming::Only => {
-            let nested = args
-                .first()
-                .map_or(Suggested::Nothing, |arg| suggested(arg, is_aggregate));
-            nested.text().map_or(Suggested::Nothing, |name| {
-                Suggested::Derived(name.to_owned())
-            })
-        }
+        Naming::First | Naming::Only => first.text().map_or(Suggested::Nothing, |name| {
+            Suggested::Derived(name.to_owned())
+        }),
         Naming::Prefix(prefix) if prefix.starts_with('$') => Suggested::Derived(prefix.to_owned()),
         Naming::Prefix(prefix) => {
-            let argument = first();
-            let argument = argument.text().unwrap_or_default();
-            Suggested::Derived(format!("{prefix}_{argument}"))
+            Suggested::Derived(format!("{prefix}_{}", first.text().unwrap_or_default()))
         }
+        Naming::Suffix(suffix) => first.text().map_or(Suggested::Nothing, |name| {
+            Suggested::Derived(format!("{name}_{suffix}"))
+        }),
     }
 }
 

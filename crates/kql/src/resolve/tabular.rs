@@ -408,7 +408,11 @@ impl Resolver<'_> {
             Operator::Take => Ok(self.take(input, node)),
             Operator::Top => Ok(self.top(input, node)),
             Operator::Sort => Ok(self.sort(input, node)),
-            Operator::Count => Ok(super::aggregate::count(input, "Count", at)),
+            Operator::Count => {
+                let name = child(node, Kind::Name).map(|n| plain_name(&n));
+                let name = name.as_deref().unwrap_or("Count");
+                Ok(super::aggregate::count(input, name, at))
+            }
             Operator::Join => self.join(input, node, false),
             Operator::Lookup => self.join(input, node, true),
             Operator::Union => self.union(Some(input), node),
@@ -582,7 +586,17 @@ impl Resolver<'_> {
                     name
                 }
                 None => match suggested(&value, false) {
-                    Suggested::Column(name) | Suggested::Derived(name) => given_here.unique(&name),
+                    // A derived name takes the column of that name over.
+                    Suggested::Derived(name) => {
+                        given_here.take(&name);
+                        name
+                    }
+                    Suggested::Column(name) => {
+                        if !given_here.take(&name) {
+                            let _ = self.duplicate(&name, span(&item));
+                        }
+                        name
+                    }
                     Suggested::Nothing => known.numbered("Column"),
                 },
             };

@@ -466,6 +466,30 @@ fn joins_and_regexes() {
 }
 
 #[test]
+fn keys_of_two_types() {
+    check(
+        "Logon | join (Address) on Port",
+        expect![[r#"
+        error[KQL0309]: `Port` is a `int` on the left and a `string` on the right
+          --> query:1:27
+          1 | Logon | join (Address) on Port
+            |                           ^^^^
+          help: convert one side with `extend` before the join
+    "#]],
+    );
+    check(
+        "Logon | extend x = coalesce(Port, User)",
+        expect![[r#"
+        error[KQL0302]: `coalesce` does not take (int, string)
+          --> query:1:20
+          1 | Logon | extend x = coalesce(Port, User)
+            |                    ^^^^^^^^^^^^^^^^^^^^
+          help: it is called as `coalesce(value: any, value: any+)`
+    "#]],
+    );
+}
+
+#[test]
 fn known_and_not_supported() {
     check(
         "Logon | make-series count() on Timestamp step 1h",

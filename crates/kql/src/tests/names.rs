@@ -46,6 +46,27 @@ fn of_project_and_extend() {
 }
 
 #[test]
+fn of_nameless_parts() {
+    check(
+        "Logon | project parse_url(User).Host, bag_pack('a', Extra).a.b, array_concat(Extra)[0].x",
+        expect!["Host: dynamic, b: dynamic, 0_x: dynamic"],
+    );
+    check(
+        "Logon | project array_sort_asc(Extra.a), repeat(1, 2), strlen(toupper(User))",
+        expect!["Extra_a_sorted: dynamic, repeat_: dynamic, strlen_: long"],
+    );
+    check(
+        "Logon | extend Extra.x, tostring(Extra.x) | project-keep Extra_*",
+        expect!["Extra_x: string"],
+    );
+    check(
+        "Logon | summarize strlen(max(User)), percentiles_array(Bytes, 5)",
+        expect!["strlen_max_User: long, percentiles_Bytes: dynamic"],
+    );
+    check("Logon | count as N", expect!["N: long"]);
+}
+
+#[test]
 fn of_time_generated() {
     check(
         "Device | where TimeGenerated > ago(1d) | project TimeGenerated, Score",

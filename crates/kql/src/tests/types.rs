@@ -243,7 +243,7 @@ fn joins() {
         "#]],
     );
     check(
-        "Logon | join hint.strategy=shuffle kind=fullouter (Logon | project Port = tolong(Port)) on Port",
+        "Logon | join hint.strategy=shuffle kind=fullouter (Logon | project Port = tolong(Port)) on $left.Port == $right.Port",
         expect![[r#"
               source Logon
               source Logon
@@ -280,7 +280,6 @@ fn functions_of_the_query() {
         "let recent = (T: (Timestamp: datetime), d: timespan) { T | where Timestamp > ago(d) }; recent(Logon, 2h)",
         expect![[r#"
             source Logon
-            project Timestamp#0
             filter >(Timestamp#0, 2024-05-01T10:00:00.0000000Z)
         "#]],
     );
