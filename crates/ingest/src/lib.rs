@@ -31,6 +31,7 @@ pub use context::{RAW_BAG, RAW_TIME, RawSchema, SourceContext};
 pub use format::Format;
 pub use outcome::{Decoded, Error, Rejected, Tally};
 pub use rows::{Identities, TableRows};
+pub use windows::evtx_parts;
 
 use crate::sink::Sink;
 

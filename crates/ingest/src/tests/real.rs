@@ -149,6 +149,72 @@ fn a_log_cut_inside_a_chunk_says_so() {
     assert!(rest.read > 2 && rest.read < whole.read);
 }
 
+#[test]
+fn a_log_in_parts_is_the_whole_log() {
+    let Some(files) = telemetry("evtx") else {
+        return;
+    };
+    let large = |p: &&PathBuf| std::fs::metadata(p).is_ok_and(|m| m.len() > 300_000);
+    let bytes = std::fs::read(files.iter().find(large).unwrap()).unwrap();
+    let whole = run(Format::WindowsEvtx, &bytes);
+    let mut read = 0;
+    let mut places = Vec::new();
+    for (at, part) in crate::evtx_parts(&bytes, 4096 + 2 * 65536 + 5).unwrap() {
+        assert!(part.len() <= 4096 + 2 * 65536);
+        read += run(Format::WindowsEvtx, &part).read;
+        places.push(at);
+    }
+    assert_eq!(read, whole.read);
+    assert_eq!(places.get(..2), Some([4096, 4096 + 2 * 65536].as_slice()));
+    assert!(crate::evtx_parts(b"other", 1).is_err());
+}
+
+#[test]
+fn records_of_a_log_may_be_as_long_as_the_limit_together() {
+    let Some(files) = telemetry("evtx") else {
+        return;
+    };
+    let is_log = |p: &&PathBuf| p.extension().is_some_and(|e| e == "evtx");
+    let bytes = std::fs::read(files.iter().find(is_log).unwrap()).unwrap();
+    let known = crate::RawSchema::new();
+    let none = BTreeSet::new();
+    let context = crate::SourceContext {
+        envelope_tenant: None,
+        known_raw: &known,
+        domain_controllers: &none,
+        raw_table: None,
+    };
+    let outcome = |limit: usize| {
+        let mut sink = crate::sink::Sink::new(&context);
+        let mut rejected = Vec::new();
+        let mut events = crate::windows::Events {
+            context: &context,
+            sink: &mut sink,
+            rejected: &mut rejected,
+            tally: &mut crate::Tally::default(),
+            controllers: &mut BTreeSet::new(),
+            members: Vec::new(),
+        };
+        let read = crate::windows::read_evtx_within(&bytes, &mut events, limit).unwrap();
+        (read, rejected.first().map(|r| r.code.as_str()))
+    };
+    let (all, none_refused) = outcome(usize::MAX);
+    assert_eq!(none_refused, None);
+    assert_eq!(outcome(10), (1, Some("decompression_bomb")));
+    // The edge, found by halving: one byte less loses the last record.
+    let (mut low, mut high) = (0, 64 << 20);
+    while low + 1 < high {
+        let middle = usize::midpoint(low, high);
+        if outcome(middle).1.is_some() {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    assert_eq!(outcome(high), (all, None));
+    assert_eq!(outcome(low), (all, Some("decompression_bomb")));
+}
+
 /// The members of a zip whose entries are stored or deflated.
 fn unzip(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let u16_at = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));

@@ -945,3 +945,28 @@ fn what_is_no_event_is_refused() {
         );
     }
 }
+
+#[test]
+fn the_mapping_names_columns_that_exist() {
+    // A list shared by several tables names what one of them lacks.
+    const SHARED: [&str; 4] = [
+        "InitiatingProcessUniqueId",
+        "InitiatingProcessLogonId",
+        "LogonId",
+        "LogonID",
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for (event, table, columns) in crate::windows::targets() {
+        let known = model::Schema::hunting().table(table).unwrap();
+        for column in columns {
+            let there = known.column(column).is_some();
+            assert!(
+                there || SHARED.contains(&column),
+                "{event} {table}.{column}"
+            );
+        }
+        let second_row = table == "IdentityLogonEvents" && event.ends_with(['4', '5']);
+        assert!(second_row || seen.insert(event.clone()), "{event} twice");
+    }
+    assert!(seen.len() > 80);
+}

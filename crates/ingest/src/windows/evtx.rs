@@ -33,8 +33,36 @@ pub(crate) fn is_evtx(bytes: &[u8]) -> bool {
     bytes.starts_with(FILE_MAGIC)
 }
 
+/// An event log in parts that are event logs themselves: the file's header and as many whole chunks
+/// as `part_bytes_max` holds (at least one). For files with more bytes or records than one request
+/// takes. With each part comes the byte of the file where its chunks begin.
+pub fn evtx_parts(
+    bytes: &[u8],
+    part_bytes_max: usize,
+) -> Result<impl Iterator<Item = (u64, Vec<u8>)> + '_, Error> {
+    let (header, body) = bytes
+        .split_at_checked(FILE_HEADER_BYTES)
+        .filter(|_| is_evtx(bytes))
+        .ok_or(Error::NotEvtx)?;
+    let chunks = (part_bytes_max.saturating_sub(FILE_HEADER_BYTES) / CHUNK_BYTES).max(1);
+    let parts = body.chunks(chunks.saturating_mul(CHUNK_BYTES)).enumerate();
+    Ok(parts.map(move |(n, part)| {
+        let at = FILE_HEADER_BYTES + n * chunks * CHUNK_BYTES;
+        (at as u64, [header, part].concat())
+    }))
+}
+
 /// Reads all records; how many there were.
 pub(crate) fn read(bytes: &[u8], events: &mut Events<'_, '_, '_>) -> Result<u64, Error> {
+    read_within(bytes, events, limits::EVTX_RENDERED_BYTES_MAX)
+}
+
+/// As [`read`], with a limit of the caller's: tests try its edge with small files.
+pub(crate) fn read_within(
+    bytes: &[u8],
+    events: &mut Events<'_, '_, '_>,
+    rendered_max: usize,
+) -> Result<u64, Error> {
     let body = bytes.get(FILE_HEADER_BYTES..).unwrap_or_default();
     if !is_evtx(bytes) || body.is_empty() {
         return Err(Error::NotEvtx);
@@ -44,6 +72,7 @@ pub(crate) fn read(bytes: &[u8], events: &mut Events<'_, '_, '_>) -> Result<u64,
         settings: Arc::new(ParserSettings::default().indent(false)),
         record: 0,
         rendered: 0,
+        rendered_max,
     };
     for (n, chunk) in body.chunks(CHUNK_BYTES).enumerate() {
         let at = FILE_HEADER_BYTES + n * CHUNK_BYTES;
@@ -68,6 +97,7 @@ struct Log<'l, 'a, 'c, 's> {
     settings: Arc<ParserSettings>,
     record: u64,
     rendered: usize,
+    rendered_max: usize,
 }
 
 impl Log<'_, '_, '_, '_> {
@@ -104,7 +134,7 @@ impl Log<'_, '_, '_, '_> {
                 continue;
             };
             self.rendered += json.len();
-            if self.rendered > limits::EVTX_RENDERED_BYTES_MAX {
+            if self.rendered > self.rendered_max {
                 let reason = "the file's records are longer together than they may be; the rest was not read";
                 self.refuse(at, Code::DecompressionBomb, reason);
                 return Go::Stop;

@@ -299,3 +299,38 @@ pub(super) fn number(text: &str) -> Option<i64> {
         None => text.parse().ok(),
     }
 }
+
+/// Every id of every log with its table and the columns that the lists name, for a test that they
+/// exist: a misspelt column would be left out without a word.
+#[cfg(test)]
+pub(crate) fn targets() -> Vec<(String, &'static str, Vec<&'static str>)> {
+    let mut out = Vec::new();
+    for group in table::GROUPS.iter().chain([&table::CONTROLLER_LOGON]) {
+        let columns = group
+            .fields
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|(_, to)| *to);
+        let columns: Vec<&str> = columns
+            .filter_map(|to| match to {
+                To::Col(c)
+                | To::Base(c)
+                | To::Num(c)
+                | To::Domain(c)
+                | To::Account(c)
+                | To::Address(c) => Some(*c),
+                To::Hashes => Some("SHA256"),
+                To::Add(_) | To::AddNum(_) => None,
+            })
+            .collect();
+        for id in group.ids {
+            out.push((
+                format!("{:?}/{id}", group.log),
+                group.table,
+                columns.clone(),
+            ));
+        }
+    }
+    out
+}

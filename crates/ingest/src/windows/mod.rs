@@ -22,7 +22,12 @@ use crate::outcome::{Rejected, Tally};
 use crate::sink::{Refusal, Sink};
 use model::{Code, limits};
 
+pub use evtx::evtx_parts;
+#[cfg(test)]
+pub(crate) use evtx::read_within as read_evtx_within;
 pub(crate) use evtx::{is_evtx, read as read_evtx};
+#[cfg(test)]
+pub(crate) use map::targets;
 
 /// First byte of the identity of a row that its event log numbered.
 const IDENTITY_RECORD: u8 = b'W';
