@@ -71,7 +71,7 @@ impl Resolver<'_> {
         let mut by = Vec::new();
         let mut broken = false;
         let by_list = child(node, Kind::ByList);
-        for item in by_list.iter().flat_map(super::tabular::items) {
+        for item in by_list.iter().flat_map(super::items) {
             match self.by_item(&item, row) {
                 Ok((name, expr)) => {
                     outputs.push(Output {
@@ -89,7 +89,7 @@ impl Resolver<'_> {
             by: by.len(),
             aggregates: Vec::new(),
         };
-        for item in super::tabular::items(node) {
+        for item in super::items(node) {
             if item.kind() == Kind::ByList {
                 continue;
             }

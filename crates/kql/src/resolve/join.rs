@@ -5,8 +5,9 @@ use std::sync::Arc;
 use model::{ColumnType, Span};
 
 use super::aggregate::missing;
+use super::columns::{matches_pattern, projected};
+use super::items;
 use super::names::Taken;
-use super::tabular::{items, matches_pattern, projected};
 use super::types::{cast, wider};
 use super::{Broken, Fallible, Resolver, Row, column, plain_name, words};
 use crate::codes;

@@ -10,12 +10,16 @@
 
 mod aggregate;
 mod calls;
+mod columns;
+mod expand;
 mod join;
 mod literals;
 mod membership;
 mod names;
 mod operations;
+mod rows;
 mod scalar;
+mod sources;
 mod tabular;
 mod types;
 
@@ -504,6 +508,12 @@ fn column(position: usize, ty: ColumnType, span: Span) -> Expr {
 }
 
 // Reading the tree.
+
+/// The operands of an operator: its nodes without options and what was skipped.
+fn items(node: &Node) -> impl Iterator<Item = Node> + use<> {
+    node.children()
+        .filter(|c| !matches!(c.kind(), Kind::OperatorOption | Kind::Skipped))
+}
 
 fn child(node: &Node, kind: Kind) -> Option<Node> {
     node.children().find(|c| c.kind() == kind)

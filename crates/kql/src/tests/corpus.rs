@@ -1,7 +1,5 @@
 //! Published hunting queries and the engine's recorded answers, read in place when they are there.
 
-use std::time::{Duration, Instant};
-
 use model::Schema;
 use serde_json::Value;
 
@@ -24,17 +22,11 @@ fn rows(file: &str) -> Option<Vec<Value>> {
 
 fn answer(row: &Value) -> (bool, Option<Resolved>, Vec<String>) {
     let query = row["query"].as_str().unwrap();
-    let start = Instant::now();
     let syntax = crate::parse(query);
     assert_eq!(syntax.root().text().to_string(), query);
     let parses = syntax.diagnostics.is_empty();
     let (resolved, diagnostics) = crate::resolve(&syntax, Schema::hunting(), NOW);
     assert_eq!(resolved.is_none(), !diagnostics.is_empty());
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{} is slow",
-        row["id"]
-    );
     (
         parses,
         resolved,

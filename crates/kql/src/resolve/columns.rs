@@ -1,0 +1,366 @@
+//! Operators that choose, make and name columns.
+
+use super::names::{Suggested, Taken, suggested};
+use super::{Broken, Fallible, Resolver, Row, column, items, plain_name, words};
+use crate::codes;
+use crate::resolved::{Expr, Field, Op, Relation};
+use crate::syntax::{Kind, Node, span};
+use model::Span;
+
+/// Words that cannot name a new column unless they are in brackets: the engine refuses them, and a
+/// query that works here should work there.
+const RESERVED: &[&str] = &[
+    "and",
+    "asc",
+    "between",
+    "bool",
+    "contains",
+    "contains_cs",
+    "date",
+    "datetime",
+    "decimal",
+    "desc",
+    "double",
+    "dynamic",
+    "endswith",
+    "false",
+    "first",
+    "has",
+    "has_all",
+    "has_any",
+    "hasprefix",
+    "hassuffix",
+    "in",
+    "int",
+    "last",
+    "like",
+    "long",
+    "missing",
+    "or",
+    "project",
+    "real",
+    "startswith",
+    "string",
+    "time",
+    "timespan",
+    "true",
+    "union",
+];
+
+impl Resolver<'_> {
+    /// `name = value` or a value alone.
+    pub(super) fn named(&mut self, item: &Node) -> Fallible<(Option<String>, Node)> {
+        if item.kind() != Kind::Named {
+            return Ok((None, item.clone()));
+        }
+        let mut parts = item.children();
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+            return Err(Broken);
+        };
+        if name.kind() == Kind::NameList {
+            let message = "several names for one value are supported in `summarize` only";
+            return Err(self.error(codes::FORM_NOT_YET, span(&name), message));
+        }
+        let declared = self.declared(&name)?;
+        let is_word = name.kind() == Kind::Name && name.text() == declared.as_str();
+        if is_word && RESERVED.contains(&declared.as_str()) {
+            return Err(self.error_help(
+                codes::EXPECTED,
+                span(&name),
+                format!("`{declared}` is a word of the language and cannot name a column"),
+                format!("write it as `['{declared}']`"),
+            ));
+        }
+        Ok((Some(declared), value))
+    }
+
+    /// Remembers that the column an item would make is not there.
+    pub(super) fn poison(&mut self, item: &Node) {
+        match item.kind() {
+            Kind::Named => {
+                for name in item.children().take(1) {
+                    let names = if name.kind() == Kind::NameList {
+                        name.children().map(|n| plain_name(&n)).collect()
+                    } else {
+                        vec![plain_name(&name)]
+                    };
+                    self.poisoned.extend(names);
+                }
+            }
+            _ => {
+                if let Some(name) = suggested(item, true).text() {
+                    self.poisoned.insert(name.to_owned());
+                }
+            }
+        }
+    }
+
+    pub(super) fn project(&mut self, input: Relation, node: &Node) -> Relation {
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut exprs = Vec::new();
+        let mut columns = Vec::new();
+        let mut taken = Taken::default();
+        let mut unnamed = 0;
+        for item in items(node) {
+            let Ok((given, value)) = self.named(&item) else {
+                self.poison(&item);
+                continue;
+            };
+            let suggestion = match given {
+                Some(name) => Suggested::Column(name),
+                None => suggested(&value, false),
+            };
+            let name = match suggestion {
+                Suggested::Column(name) => {
+                    if !taken.take(&name) {
+                        let _ = self.duplicate(&name, span(&item));
+                    }
+                    name
+                }
+                Suggested::Derived(name) => taken.unique(&name),
+                Suggested::Nothing => {
+                    unnamed += 1;
+                    taken.unique(&format!("Column{unnamed}"))
+                }
+            };
+            match self.expr(&value, row) {
+                Ok(expr) => {
+                    columns.push(Field::new(name, expr.ty));
+                    exprs.push(expr);
+                }
+                Err(Broken) => {
+                    self.poisoned.insert(name);
+                }
+            }
+        }
+        projected(input, exprs, columns, span(node))
+    }
+
+    pub(super) fn extend(&mut self, input: Relation, node: &Node) -> Relation {
+        let at = span(node);
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut exprs: Vec<Expr> = input
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(position, f)| column(position, f.ty, at))
+            .collect();
+        let mut columns = input.columns.clone();
+        let mut known = Taken::new(input.columns.iter().map(|f| &*f.name));
+        let mut given_here = Taken::default();
+        for item in items(node) {
+            let Ok((given, value)) = self.named(&item) else {
+                self.poison(&item);
+                continue;
+            };
+            let name = match given {
+                Some(name) => {
+                    if !given_here.take(&name) {
+                        let _ = self.duplicate(&name, span(&item));
+                    }
+                    name
+                }
+                None => match suggested(&value, false) {
+                    // A derived name takes the column of that name over.
+                    Suggested::Derived(name) => {
+                        given_here.take(&name);
+                        name
+                    }
+                    Suggested::Column(name) => {
+                        if !given_here.take(&name) {
+                            let _ = self.duplicate(&name, span(&item));
+                        }
+                        name
+                    }
+                    Suggested::Nothing => known.numbered("Column"),
+                },
+            };
+            let Ok(expr) = self.expr(&value, row) else {
+                self.poisoned.insert(name);
+                continue;
+            };
+            let field = Field::new(name.as_str(), expr.ty);
+            let existing = columns.iter().position(|f| !f.hidden && *f.name == *name);
+            let slot = existing.and_then(|at| Some((columns.get_mut(at)?, exprs.get_mut(at)?)));
+            if let Some((old_field, old_expr)) = slot {
+                *old_field = field;
+                *old_expr = expr;
+            } else {
+                known.take(&name);
+                columns.push(field);
+                exprs.push(expr);
+            }
+        }
+        projected(input, exprs, columns, at)
+    }
+
+    /// The positions that a name or pattern means.
+    pub(super) fn pattern(&mut self, node: &Node, row: Row<'_>) -> Fallible<Vec<usize>> {
+        let at = span(node);
+        let node = match node.kind() {
+            Kind::SortKey => node.children().next().ok_or(Broken)?,
+            _ => node.clone(),
+        };
+        if node.kind() == Kind::Wildcard {
+            let pattern = node.text().to_string();
+            let pattern = pattern.trim();
+            let found: Vec<usize> = row
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, f)| !f.hidden && matches_pattern(pattern, &f.name))
+                .map(|(position, _)| position)
+                .collect();
+            if found.is_empty() {
+                let message = format!("no column matches `{pattern}`");
+                return Err(self.error(codes::UNKNOWN_COLUMN, at, message));
+            }
+            return Ok(found);
+        }
+        if !matches!(node.kind(), Kind::Name | Kind::BracketName) {
+            return Err(self.error(codes::EXPECTED, at, "expected a column's name"));
+        }
+        let name = plain_name(&node);
+        match super::scalar::find_column(row, &name) {
+            Some(position) => Ok(vec![position]),
+            None => Err(self.unknown_name(&name, at, row)),
+        }
+    }
+
+    pub(super) fn project_away(&mut self, input: Relation, node: &Node) -> Relation {
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut away = std::collections::BTreeSet::new();
+        for item in items(node) {
+            away.extend(self.pattern(&item, row).unwrap_or_default());
+        }
+        let kept = (0..input.columns.len())
+            .filter(|p| !away.contains(p))
+            .collect();
+        chosen(input, kept, span(node))
+    }
+
+    pub(super) fn project_keep(&mut self, input: Relation, node: &Node) -> Relation {
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut kept = std::collections::BTreeSet::new();
+        for item in items(node) {
+            kept.extend(self.pattern(&item, row).unwrap_or_default());
+        }
+        kept.extend(input.columns.iter().position(|f| f.hidden));
+        chosen(input, kept.into_iter().collect(), span(node))
+    }
+
+    pub(super) fn project_reorder(&mut self, input: Relation, node: &Node) -> Relation {
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut order: Vec<usize> = Vec::new();
+        let mut placed = std::collections::BTreeSet::new();
+        for item in items(node) {
+            let mut found = self.pattern(&item, row).unwrap_or_default();
+            let direction = words(&item).into_iter().next_back().unwrap_or_default();
+            if item.kind() == Kind::SortKey {
+                let name = |position: &usize| input.columns.get(*position).map(|f| f.name.clone());
+                found.sort_by_key(name);
+                if direction.ends_with("desc") {
+                    found.reverse();
+                }
+            }
+            order.extend(found.into_iter().filter(|p| placed.insert(*p)));
+        }
+        order.extend((0..input.columns.len()).filter(|p| !placed.contains(p)));
+        chosen(input, order, span(node))
+    }
+
+    pub(super) fn project_rename(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+        let row = Row {
+            columns: &input.columns,
+        };
+        let mut columns = input.columns.clone();
+        for item in items(node) {
+            let (Some(name), old) = self.named(&item)? else {
+                let message = "`project-rename` wants `new = old`";
+                return Err(self.error(codes::EXPECTED, span(&item), message));
+            };
+            let Ok(found) = self.pattern(&old, row) else {
+                self.poisoned.insert(name);
+                continue;
+            };
+            if let Some(field) = found.first().and_then(|p| columns.get_mut(*p)) {
+                field.name = name.as_str().into();
+            }
+        }
+        let mut taken = Taken::default();
+        for field in &columns {
+            if !taken.take(&field.name) {
+                return Err(self.duplicate(&field.name, span(node)));
+            }
+        }
+        let at = span(node);
+        let exprs = identity(&input, at);
+        Ok(projected(input, exprs, columns, at))
+    }
+}
+
+/// Every column as it is.
+pub(super) fn identity(input: &Relation, at: Span) -> Vec<Expr> {
+    input
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(position, f)| column(position, f.ty, at))
+        .collect()
+}
+
+pub(super) fn projected(
+    input: Relation,
+    exprs: Vec<Expr>,
+    columns: Vec<Field>,
+    span: Span,
+) -> Relation {
+    Relation {
+        op: Op::Project {
+            input: Box::new(input),
+            exprs,
+        },
+        columns,
+        span,
+    }
+}
+
+/// The columns at `positions`, in that order.
+fn chosen(input: Relation, positions: Vec<usize>, at: Span) -> Relation {
+    let fields: Vec<(usize, Field)> = positions
+        .into_iter()
+        .filter_map(|p| Some((p, input.columns.get(p)?.clone())))
+        .collect();
+    let exprs = fields.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
+    let columns = fields.into_iter().map(|(_, f)| f).collect();
+    projected(input, exprs, columns, at)
+}
+
+/// Whether `name` is of the form of `pattern`, where `*` stands for any text.
+pub(super) fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
