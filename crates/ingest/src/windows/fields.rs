@@ -6,18 +6,19 @@
 //! keep it (rules on cleared logs mean the data's `Channel`) and the system field is
 //! `System.<name>`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::json::{self, Value};
 
 /// Writes the object.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(super) struct Fields<'n> {
     out: String,
-    names: BTreeSet<String>,
+    names: BTreeSet<Cow<'n, str>>,
 }
 
-impl Fields {
+impl<'n> Fields<'n> {
     pub(super) fn new() -> Self {
         Self {
             out: String::from("{"),
@@ -26,23 +27,26 @@ impl Fields {
     }
 
     /// A field of the data. The first of several of one name stays, as for rules.
-    pub(super) fn data(&mut self, name: &str, value: Value<'_>) {
-        if self.names.insert(name.to_owned()) {
-            self.write(name, value);
+    pub(super) fn data(&mut self, name: impl Into<Cow<'n, str>>, value: Value<'_>) {
+        let name = name.into();
+        if !self.names.contains(&name) {
+            self.write(&name, value);
+            self.names.insert(name);
         }
     }
 
     /// A system field.
-    pub(super) fn system(&mut self, name: &str, value: Value<'_>) {
-        if self.names.insert(name.to_owned()) {
-            self.write(name, value);
+    pub(super) fn system(&mut self, name: impl Into<Cow<'n, str>>, value: Value<'_>) {
+        let name = name.into();
+        if self.names.contains(&name) {
+            self.data(format!("System.{name}"), value);
         } else {
-            self.data(&format!("System.{name}"), value);
+            self.data(name, value);
         }
     }
 
     /// A name of ours for what the source says under another; nothing if it has the name itself.
-    pub(super) fn alias(&mut self, name: &str, value: Option<Value<'_>>) {
+    pub(super) fn alias(&mut self, name: &'static str, value: Option<Value<'_>>) {
         if let Some(value) = value {
             self.data(name, value);
         }

@@ -117,7 +117,7 @@ struct Head<'e> {
 }
 
 impl<'e> Head<'e> {
-    fn event(self, data: Data<'e>, own: Vec<bool>, fields: Fields) -> Option<Event<'e>> {
+    fn event(self, data: Data<'e>, own: Vec<bool>, source: String) -> Option<Event<'e>> {
         let mut scratch = String::new();
         let id = convert::integer(self.id?, &mut scratch)?;
         let text = |v: Option<Value<'e>>| v.map(Value::text).unwrap_or_default();
@@ -142,7 +142,7 @@ impl<'e> Head<'e> {
             time: happened.or(written).or(received),
             data,
             own,
-            source: fields.finish(),
+            source,
         })
     }
 }
@@ -159,7 +159,7 @@ fn log_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
         user_members(user_data, &mut data);
     }
     for (name, value) in &data {
-        fields.data(name, *value);
+        fields.data(name.clone(), *value);
     }
     system_fields(&system, &mut fields);
     let head = Head {
@@ -171,8 +171,9 @@ fn log_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
         written: find(&system, "TimeCreated").and_then(|t| attribute(t, "SystemTime")),
         received: None,
     };
+    let source = fields.finish();
     let own = vec![true; data.len()];
-    head.event(data, own, fields)
+    head.event(data, own, source)
 }
 
 /// Data of `EventData`: named values, or `Data` with a list of unnamed ones.
@@ -231,18 +232,18 @@ fn user_members<'e>(user_data: Value<'e>, data: &mut Data<'e>) {
 }
 
 /// System fields under the names that rules use.
-fn system_fields(system: &[Member<'_>], fields: &mut Fields) {
+fn system_fields<'n>(system: &[Member<'n>], fields: &mut Fields<'n>) {
     for member in system {
         let name = member.key.text();
         if name.ends_with("_attributes") || name == "#attributes" {
             continue;
         }
         if member.value.kind != Kind::Object {
-            fields.system(&name, member.value);
+            fields.system(name, member.value);
             continue;
         }
         if let Some(text) = member.value.get("#text") {
-            fields.system(&name, text);
+            fields.system(name.clone(), text);
         }
         let attributes = member.value.get("#attributes").unwrap_or(member.value);
         for attribute in attributes.members() {
@@ -251,10 +252,10 @@ fn system_fields(system: &[Member<'_>], fields: &mut Fields) {
                 ("TimeCreated", "SystemTime") => fields.system("TimeCreated", attribute.value),
                 // `Execution` and `Security` are only brackets around names of their own.
                 ("Execution" | "Security" | "Correlation", _) => {
-                    fields.system(&inner, attribute.value);
+                    fields.system(inner, attribute.value);
                 }
                 (_, "#text") => {}
-                _ => fields.system(&format!("{name}_{inner}"), attribute.value),
+                _ => fields.system(format!("{name}_{inner}"), attribute.value),
             }
         }
     }
@@ -271,18 +272,19 @@ fn beat_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
         }
     }
     for (name, value) in &data {
-        fields.data(name, *value);
+        fields.data(name.clone(), *value);
     }
     let head = beat_head(members, |name| find(&winlog, name));
     canonical_names(&head, &mut fields);
     for member in &winlog {
         if !matches!(member.key.text, "event_data" | "user_data") {
-            fields.data(&format!("winlog.{}", member.key.text()), member.value);
+            fields.data(format!("winlog.{}", member.key.text()), member.value);
         }
     }
     rest(members, &["winlog"], &mut fields);
+    let source = fields.finish();
     let own = vec![true; data.len()];
-    head.event(data, own, fields)
+    head.event(data, own, source)
 }
 
 /// Winlogbeat's documents with dotted names, as some pipelines flatten them.
@@ -308,10 +310,11 @@ fn dotted_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
     });
     canonical_names(&head, &mut fields);
     for member in members.iter().filter(|m| data_name(m).is_none()) {
-        fields.data(&member.key.text(), member.value);
+        fields.data(member.key.text(), member.value);
     }
+    let source = fields.finish();
     let own = vec![true; data.len()];
-    head.event(data, own, fields)
+    head.event(data, own, source)
 }
 
 fn beat_head<'e>(members: &[Member<'e>], winlog: impl Fn(&str) -> Option<Value<'e>>) -> Head<'e> {
@@ -338,7 +341,7 @@ fn old_beat_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
         }
     }
     for (name, value) in &data {
-        fields.data(name, *value);
+        fields.data(name.clone(), *value);
     }
     let head = Head {
         id: find(members, "event_id"),
@@ -351,8 +354,9 @@ fn old_beat_form<'e>(members: &[Member<'e>]) -> Option<Event<'e>> {
     };
     canonical_names(&head, &mut fields);
     rest(members, &["event_data", "user_data"], &mut fields);
+    let source = fields.finish();
     let own = vec![true; data.len()];
-    head.event(data, own, fields)
+    head.event(data, own, source)
 }
 
 /// Events whose data stand beside the log's and the shipper's own fields.
@@ -368,7 +372,7 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
         event_members(nested, &mut data);
         own.resize(data.len(), true);
         for (name, value) in &data {
-            fields.data(name, *value);
+            fields.data(name.clone(), *value);
         }
     }
     for member in members {
@@ -376,7 +380,7 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
         if name == "EventData" && nested.is_some() {
             continue;
         }
-        fields.data(&name, member.value);
+        fields.data(name.clone(), member.value);
         own.push(!NOT_DATA.contains(&&*name));
         data.push((name, member.value));
     }
@@ -402,7 +406,8 @@ fn flat_form<'e>(members: &'e [Member<'e>], data_text: Option<&'e str>) -> Optio
     };
     canonical_names(&head, &mut fields);
     let local = event_time.is_some() && any(&["TimeCreated", "SystemTime"]).is_none();
-    let mut event = head.event(data, own, fields)?;
+    let source = fields.finish();
+    let mut event = head.event(data, own, source)?;
     if local && event.log != Log::Sysmon {
         event.time = zoned(event_time)
             .or_else(|| time_of(arrived))
@@ -425,7 +430,7 @@ fn time_of(value: Option<Value<'_>>) -> Option<Ticks> {
 }
 
 /// The log's names for what the shipper calls otherwise.
-fn canonical_names(head: &Head<'_>, fields: &mut Fields) {
+fn canonical_names(head: &Head<'_>, fields: &mut Fields<'_>) {
     fields.alias("EventID", head.id);
     fields.alias("Provider_Name", head.provider);
     fields.alias("Channel", head.channel);
@@ -433,11 +438,11 @@ fn canonical_names(head: &Head<'_>, fields: &mut Fields) {
     fields.alias("EventRecordID", head.record);
 }
 
-fn rest(members: &[Member<'_>], but: &[&str], fields: &mut Fields) {
+fn rest<'n>(members: &[Member<'n>], but: &[&str], fields: &mut Fields<'n>) {
     for member in members {
         let name = member.key.text();
         if !but.contains(&&*name) {
-            fields.data(&name, member.value);
+            fields.data(name, member.value);
         }
     }
 }
