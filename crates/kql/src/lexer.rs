@@ -14,7 +14,9 @@ enum Rule {
     Comment,
     #[regex(r"[$A-Za-z_][A-Za-z0-9_]*")]
     #[regex(r"[0-9]+[A-Za-z_][A-Za-z0-9_]*", priority = 1)]
-    #[regex(r"project-(away|keep|rename|reorder|smart)|mv-(expand|apply)|parse-(where|kv)|make-(series|graph)|top-(nested|hitters)|sample-distinct|graph-(match|to-table|shortest-paths|mark-components|where-nodes|where-edges)|execute-and-cache|assert-schema|partition-by")]
+    #[regex(
+        r"(project-(away|keep|rename|reorder|smart)|mv-(expand|apply)|parse-(where|kv)|make-(series|graph)|top-(nested|hitters)|sample-distinct|graph-(match|to-table|shortest-paths|mark-components|where-nodes|where-edges)|execute-and-cache|assert-schema|partition-by)[A-Za-z0-9_]*"
+    )]
     Word,
     #[regex(r"![A-Za-z_]+~?")]
     #[token("in~")]
@@ -31,15 +33,15 @@ enum Rule {
     TypedLiteral,
     #[regex(r#"[hH]?"([^"\\\n]|\\[^\n])*""#)]
     #[regex(r#"[hH]?'([^'\\\n]|\\[^\n])*'"#)]
-    #[regex(r#"[hH]?@"([^"]|"")*""#)]
-    #[regex(r#"[hH]?@'([^']|'')*'"#)]
+    #[regex(r#"[hH]?@"([^"\n]|"")*""#)]
+    #[regex(r#"[hH]?@'([^'\n]|'')*'"#)]
     #[token("```", |lexer| fenced(lexer, "```"))]
     #[token("~~~", |lexer| fenced(lexer, "~~~"))]
     String,
     #[regex(r#"[hH]?"([^"\\\n]|\\[^\n])*"#)]
     #[regex(r#"[hH]?'([^'\\\n]|\\[^\n])*"#)]
-    #[regex(r#"[hH]?@"([^"]|"")*"#)]
-    #[regex(r#"[hH]?@'([^']|'')*"#)]
+    #[regex(r#"[hH]?@"([^"\n]|"")*"#)]
+    #[regex(r#"[hH]?@'([^'\n]|'')*"#)]
     OpenString,
     #[regex(r"[\u{2018}\u{2019}\u{201c}\u{201d}][^\u{2018}\u{2019}\u{201c}\u{201d}\n]*[\u{2018}\u{2019}\u{201c}\u{201d}]")]
     CurlyString,

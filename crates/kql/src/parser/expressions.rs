@@ -178,20 +178,35 @@ impl Parser<'_> {
     fn list(&mut self) {
         self.start(Kind::List);
         self.expect(Kind::OpenParen, "`(`");
-        self.items(Kind::CloseParen, Self::pipeline);
+        self.some_items(Self::pipeline);
         self.close(Kind::CloseParen, "`)`");
         self.finish();
     }
 
-    /// Items with commas between them, up to `close`. A last comma is forgiven.
+    /// Items with commas between them, up to `close`; none at all is fine.
     fn items(&mut self, close: Kind, item: fn(&mut Self)) {
+        if !self.is(close) && !self.is_done() {
+            self.some_items(item);
+        }
+    }
+
+    /// Items with commas between them.
+    fn some_items(&mut self, item: fn(&mut Self)) {
+        loop {
+            let before = self.at;
+            item(self);
+            if self.at == before || !self.eat(Kind::Comma) {
+                return;
+            }
+        }
+    }
+
+    /// Values up to `close`; a last comma is forgiven, as long tables of values often have one.
+    fn values(&mut self, close: Kind, item: fn(&mut Self)) {
         while !self.is(close) && !self.is_done() {
             let before = self.at;
             item(self);
-            if !self.eat(Kind::Comma) && !self.is(close) {
-                return;
-            }
-            if self.at == before {
+            if self.at == before || !self.eat(Kind::Comma) {
                 return;
             }
         }
@@ -394,7 +409,7 @@ impl Parser<'_> {
         self.bump();
         self.column_decls();
         if self.expect(Kind::OpenBracket, "`[`") {
-            self.items(Kind::CloseBracket, Self::expression);
+            self.values(Kind::CloseBracket, Self::expression);
             self.close(Kind::CloseBracket, "`]`");
         }
         self.finish();
@@ -405,7 +420,7 @@ impl Parser<'_> {
         self.bump();
         self.column_decls();
         if self.expect(Kind::OpenBracket, "`[`") {
-            self.items(Kind::CloseBracket, Self::expression);
+            self.values(Kind::CloseBracket, Self::expression);
             self.close(Kind::CloseBracket, "`]`");
         }
         if self.eat_word("with") && self.expect(Kind::OpenParen, "`(`") {
@@ -434,14 +449,14 @@ impl Parser<'_> {
             Some(Kind::OpenBracket) => {
                 self.start(Kind::JsonArray);
                 self.bump();
-                self.items(Kind::CloseBracket, Self::json);
+                self.values(Kind::CloseBracket, Self::json);
                 self.close(Kind::CloseBracket, "`]`");
                 self.finish();
             }
             Some(Kind::OpenBrace) => {
                 self.start(Kind::JsonObject);
                 self.bump();
-                self.items(Kind::CloseBrace, Self::json_entry);
+                self.values(Kind::CloseBrace, Self::json_entry);
                 self.close(Kind::CloseBrace, "`}`");
                 self.finish();
             }

@@ -179,6 +179,11 @@ impl Resolver<'_> {
                     return Err(self.error_help(codes::BAD_REGEX, at, message, help));
                 }
             }
+            (Meaning::Call(call), Some(part)) if takes_part(call) && !is_part(call, &part) => {
+                let message = format!("`{part}` is not a part of the calendar");
+                let help = "parts are year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond";
+                return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
+            }
             // Of the parts of the calendar only weeks come out as a real: so does the engine.
             (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
                 if part.eq_ignore_ascii_case("week") =>
@@ -651,6 +656,39 @@ fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> E
         // The other meanings never come here.
         _ => Expr::literal(Value::missing(ty), at),
     }
+}
+
+fn takes_part(function: ScalarFn) -> bool {
+    matches!(
+        function,
+        ScalarFn::DatetimeAdd | ScalarFn::DatetimeDiff | ScalarFn::DatetimePart
+    )
+}
+
+/// Whether `name` is a part of the calendar to that function, in any case.
+fn is_part(function: ScalarFn, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_common = matches!(
+        name.as_str(),
+        "year"
+            | "quarter"
+            | "month"
+            | "day"
+            | "hour"
+            | "minute"
+            | "second"
+            | "millisecond"
+            | "microsecond"
+            | "nanosecond"
+    );
+    let is_own = match function {
+        ScalarFn::DatetimePart => matches!(
+            name.as_str(),
+            "week_of_year" | "weekofyear" | "week" | "dayofyear" | "day_of_year"
+        ),
+        _ => name == "week",
+    };
+    is_common || is_own
 }
 
 /// Whether values have one type that all of them become.

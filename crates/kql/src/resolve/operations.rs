@@ -229,13 +229,13 @@ impl Resolver<'_> {
         )))
     }
 
-    pub(super) fn negate(&mut self, expr: Expr, at: Span) -> Fallible<Expr> {
+    pub(super) fn negate(&mut self, expr: Expr, sign: &str, at: Span) -> Fallible<Expr> {
         let ty = match expr.ty {
             ColumnType::Int => ColumnType::Long,
             ColumnType::Dynamic => ColumnType::Real,
             ty if is_number(ty) || ty == ColumnType::TimeSpan => ty,
             ty => {
-                let message = format!("`-` does not take `{ty}`");
+                let message = format!("`{sign}` does not take `{ty}`");
                 return Err(self.error(codes::TYPE_MISMATCH, at, message));
             }
         };

@@ -187,9 +187,11 @@ impl Resolver<'_> {
         };
         let expr = self.expr(&inner, row)?;
         if super::first_word(node) == "+" {
+            // The same operands as `-`, and nothing is done to them.
+            self.negate(expr.clone(), "+", at)?;
             return Ok(Expr { span: at, ..expr });
         }
-        self.negate(expr, at)
+        self.negate(expr, "-", at)
     }
 
     fn path(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {

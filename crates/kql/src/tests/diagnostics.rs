@@ -404,6 +404,75 @@ fn more_grammar() {
 }
 
 #[test]
+fn lists_and_parts() {
+    check(
+        "Logon | where User in ()",
+        expect![[r#"
+        error[KQL0003]: expected an expression, found `)`
+          --> query:1:24
+          1 | Logon | where User in ()
+            |                        ^
+    "#]],
+    );
+    check(
+        "print strcat('a', )",
+        expect![[r#"
+        error[KQL0003]: expected an expression, found `)`
+          --> query:1:19
+          1 | print strcat('a', )
+            |                   ^
+    "#]],
+    );
+    check(
+        "Logon | mv-expandExtra",
+        expect![[r#"
+        error[KQL0201]: unknown operator `mv-expandExtra`
+          --> query:1:9
+          1 | Logon | mv-expandExtra
+            |         ^^^^^^^^^^^^^^
+    "#]],
+    );
+    check(
+        "print datetime_diff('minutes', now(), ago(1d))",
+        expect![[r#"
+            error[KQL0302]: `minutes` is not a part of the calendar
+              --> query:1:7
+              1 | print datetime_diff('minutes', now(), ago(1d))
+                |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              help: parts are year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond
+        "#]],
+    );
+    check(
+        "print @'a\nb'",
+        expect![[r#"
+        error[KQL0002]: the string has no end
+          --> query:1:7
+          1 | print @'a
+            |       ^^^
+          help: end it with the quote it begins with
+        error[KQL0003]: expected `|` or the end of the operator, found `b`
+          --> query:2:1
+          2 | b'
+            | ^
+        error[KQL0002]: the string has no end
+          --> query:2:2
+          2 | b'
+            |  ^
+          help: end it with the quote it begins with
+    "#]],
+    );
+    check(
+        "Logon | extend x = +User",
+        expect![[r#"
+        error[KQL0301]: `+` does not take `string`
+          --> query:1:20
+          1 | Logon | extend x = +User
+            |                    ^^^^^
+    "#]],
+    );
+}
+
+#[test]
 fn joins_and_regexes() {
     check(
         "Logon | join (Device) on User",
