@@ -5,7 +5,8 @@
 //! manual's index all read these rows; supporting a function is adding one.
 //!
 //! A signature is `(name: kind, name: kind?, name: kind*) -> result`; `?` may be left out, `*` may
-//! be repeated or left out, `+` may be repeated. [`crate::signatures`] says what the kinds accept.
+//! be repeated or left out, `+` may be repeated. The module `signatures` says what the kinds
+//! accept.
 //!
 //! Does not compute anything: `query` has a kernel per [`ScalarFn`] and [`AggregateFn`].
 

@@ -273,13 +273,19 @@ pub(crate) fn span_of(range: rowan::TextRange) -> Span {
 
 /// The span of a node without the blanks and comments at its ends.
 pub(crate) fn span(node: &Node) -> Span {
-    let mut found: Option<Span> = None;
+    let whole = span_of(node.text_range());
+    // Blanks go into the tree before the node that follows them, so almost every node begins and
+    // ends with a token that matters; only the root and empty nodes need the walk.
+    let matters = |token: Option<Token>| token.is_some_and(|t| t.kind().matters());
+    if matters(node.first_token()) && matters(node.last_token()) {
+        return whole;
+    }
     let tokens = node
         .descendants_with_tokens()
         .filter_map(rowan::NodeOrToken::into_token);
-    for token in tokens.filter(|t| t.kind().matters()) {
-        let here = span_of(token.text_range());
-        found = Some(found.map_or(here, |so_far| so_far.cover(here)));
-    }
-    found.unwrap_or_else(|| span_of(node.text_range()))
+    tokens
+        .filter(|t| t.kind().matters())
+        .map(|t| span_of(t.text_range()))
+        .reduce(Span::cover)
+        .unwrap_or(whole)
 }

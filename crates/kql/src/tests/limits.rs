@@ -172,3 +172,12 @@ fn parts_of_a_path() {
     assert!(codes(&query(QUERY_DEPTH_MAX)).is_empty());
     assert_eq!(codes(&query(QUERY_DEPTH_MAX + 1)), ["KQL0102"]);
 }
+
+#[test]
+fn a_large_query_under_many_brackets() {
+    // Nothing may walk the inside once per bracket.
+    let terms = vec!["User == 'a'"; 10_000].join(" or ");
+    let n = QUERY_DEPTH_MAX - 4;
+    let query = format!("Logon | where {}{terms}{}", "(".repeat(n), ")".repeat(n));
+    assert!(codes(&query).is_empty());
+}
