@@ -35,8 +35,10 @@ pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
 pub use upkeep::StepReport;
 
 pub use ingest::{Format, Rejected, Tally};
+pub use ledger::Leaf;
 pub use residency::{
-    CountryCode, Digest, Outcome, Pin, Plan, Registry, Settings, Sharing, TenantFacts, render_plan,
+    Candidate, CentreMode, CountryCode, Digest, GeographyChoice, Outcome, Pin, Place, Plan, Registry,
+    ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
 pub use store::{PartitionStatus, SourceCounts, TokenEntry, View};
 

@@ -61,6 +61,13 @@ pub const COMPACT_SEGMENTS_MIN: usize = 4;
 pub const COMPACT_BYTES_MAX: u64 = 64 << 20;
 /// Rows of the segments that one compaction reads.
 pub const COMPACT_ROWS_MAX: u64 = 400_000;
+/// Bytes that the rows of one compaction take in memory: a small file can hold very many.
+pub const COMPACT_MEMORY_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of all memtables of a cell from which on appends are refused with 429, because flushing
+/// does not keep up or fails.
+pub const MEMTABLE_BYTES_REFUSED: usize = 1 << 30;
+/// Parsed segment footers that a cell keeps.
+pub const FOOTERS_KEPT_MAX: usize = 1_024;
 
 /// Rows of a hunt's result.
 pub const HUNT_ROWS_MAX: usize = 100_000;
@@ -127,3 +134,10 @@ pub const WANTED_PLACES_MAX: usize = 16;
 pub const DOCUMENT_TEXT_BYTES_MAX: usize = 256;
 /// Bytes of one sealed field in a signed document.
 pub const DOCUMENT_SEALED_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of one request's JSON body, ingestion aside.
+pub const JSON_REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Bytes of request bodies that one cell holds at a time; beyond, 429.
+pub const REQUESTS_HELD_BYTES_MAX: usize = 256 << 20;
+/// Seconds for which a request's body may stand still.
+pub const BODY_IDLE_SECONDS_MAX: u64 = 30;

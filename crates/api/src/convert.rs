@@ -1,0 +1,389 @@
+//! From the cell's types to the wire's and back, by hand.
+
+use std::collections::BTreeMap;
+
+use access::{Only, Permissions, Scope};
+use cell::{
+    CentreMode, CountryCode, GeographyChoice, IngestOutcome, Registry, TenantFacts, Verdict,
+};
+use model::{GeographyCode, limits};
+
+use crate::failure::Failure;
+use crate::wire;
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn ingest_answer(outcome: IngestOutcome, dry_run: bool) -> wire::IngestAnswer {
+    let rejection = |r: &cell::Rejected| wire::Rejection {
+        record: r.record,
+        offset: r.offset,
+        code: r.code.as_str().to_owned(),
+        reason: r.reason.to_string(),
+    };
+    let misdirected = |m: &cell::Misdirected| wire::Misdirected {
+        record: m.record,
+        table: m.table.clone(),
+        service: m.service.clone(),
+        region: m.region.clone(),
+    };
+    // LIMIT: the same for both lists; a client that sends thousands elsewhere learns where from few.
+    let max = limits::REJECTIONS_REPORTED_MAX;
+    wire::IngestAnswer {
+        read: outcome.read,
+        stored: outcome.stored,
+        duplicates: outcome.duplicates,
+        mapped: outcome.tally.mapped,
+        raw: outcome.tally.raw,
+        tables: outcome.tables,
+        rejected: outcome.rejected.iter().take(max).map(rejection).collect(),
+        rejected_total: count(outcome.rejected.len()),
+        wrong_region: outcome
+            .wrong_region
+            .iter()
+            .take(max)
+            .map(misdirected)
+            .collect(),
+        wrong_region_total: count(outcome.wrong_region.len()),
+        dry_run,
+    }
+}
+
+/// The country by code or name, as people write it.
+pub(crate) fn facts(
+    registry: Option<&Registry>,
+    country: &str,
+    geography: Option<&GeographyCode>,
+) -> Result<TenantFacts, Failure> {
+    let named = registry
+        .and_then(|r| r.find_country(country))
+        .map(|c| c.code);
+    let code = match named {
+        Some(code) => code,
+        // A code that the registry does not know is the cell's to refuse.
+        None => CountryCode::new(country).map_err(|e| {
+            Failure::new(model::Code::UnknownCountry, e.to_string())
+                .with_help("give two letters, or the country's name in English")
+        })?,
+    };
+    Ok(TenantFacts {
+        country: code,
+        geography: geography.cloned(),
+    })
+}
+
+pub(crate) fn digest(text: &str) -> Result<cell::Digest, Failure> {
+    let value = serde_json::Value::String(text.to_owned());
+    serde_json::from_value(value)
+        .map_err(|_| Failure::bad("`confirmed` is the digest of the plan: 64 hex digits"))
+}
+
+pub(crate) fn plan(registry: &Registry, plan: &cell::Plan) -> wire::Plan {
+    wire::Plan {
+        digest: plan.digest().to_string(),
+        registry_version: plan.registry.version,
+        country: plan.country.to_string(),
+        geography: plan.geography.clone(),
+        geography_choice: match plan.geography_choice {
+            GeographyChoice::Chosen => "chosen",
+            GeographyChoice::Suggested => "suggested",
+        }
+        .to_owned(),
+        home: plan.home.clone(),
+        services: plan.services.iter().map(service_plan).collect(),
+        rendered: cell::render_plan(registry, plan),
+    }
+}
+
+fn service_plan(plan: &cell::ServicePlan) -> wire::ServicePlan {
+    let candidate = |c: &cell::Candidate| wire::Candidate {
+        place: place(&c.place),
+        verdict: match c.verdict {
+            Verdict::Picked => "picked",
+            Verdict::NoRegion => "no_region",
+            Verdict::NotReached => "not_reached",
+        }
+        .to_owned(),
+        regions: c.regions.clone(),
+    };
+    wire::ServicePlan {
+        pin: pin(&plan.pin),
+        as_of: plan.as_of.clone(),
+        candidates: plan.candidates.iter().map(candidate).collect(),
+    }
+}
+
+fn place(place: &cell::Place) -> wire::Place {
+    match place {
+        cell::Place::Geography(code) => wire::Place::Geography(code.clone()),
+        cell::Place::Country(code) => wire::Place::Country(code.to_string()),
+    }
+}
+
+pub(crate) fn pin(pin: &cell::Pin) -> wire::Pin {
+    wire::Pin {
+        service: pin.service.clone(),
+        rule: pin.rule.id.clone(),
+        rule_version: pin.rule.version,
+        basis: pin.rule.basis.to_string(),
+        wanted: pin.wanted.iter().map(place).collect(),
+        outcome: match &pin.outcome {
+            cell::Outcome::Placed {
+                region,
+                geography,
+                country,
+            } => wire::Outcome::Placed {
+                region: region.clone(),
+                geography: geography.clone(),
+                country: country.to_string(),
+            },
+            cell::Outcome::Refused { countries } => wire::Outcome::Refused {
+                countries: countries.iter().map(ToString::to_string).collect(),
+            },
+        },
+    }
+}
+
+pub(crate) fn settings_out(settings: &cell::Settings) -> wire::Settings {
+    wire::Settings {
+        retention_days: settings.retention_days,
+        sharing: match &settings.sharing {
+            cell::Sharing::None => wire::Sharing::None,
+            cell::Sharing::All => wire::Sharing::All,
+            cell::Sharing::Pairs(pairs) => wire::Sharing::Pairs(pairs.clone()),
+        },
+        centre: match settings.centre {
+            CentreMode::Off => "off",
+            CentreMode::Facts => "facts",
+            CentreMode::Rows => "rows",
+        }
+        .to_owned(),
+        federated_reads: settings.federated_reads,
+        owner_group: settings.owner_group,
+    }
+}
+
+pub(crate) fn settings_in(settings: wire::Settings) -> Result<cell::Settings, Failure> {
+    Ok(cell::Settings {
+        retention_days: settings.retention_days,
+        sharing: sharing_in(settings.sharing),
+        centre: centre_in(&settings.centre)?,
+        federated_reads: settings.federated_reads,
+        owner_group: settings.owner_group,
+    })
+}
+
+fn sharing_in(sharing: wire::Sharing) -> cell::Sharing {
+    match sharing {
+        wire::Sharing::None => cell::Sharing::None,
+        wire::Sharing::All => cell::Sharing::All,
+        wire::Sharing::Pairs(pairs) => cell::Sharing::pairs(pairs),
+    }
+}
+
+fn centre_in(text: &str) -> Result<CentreMode, Failure> {
+    match text {
+        "off" => Ok(CentreMode::Off),
+        "facts" => Ok(CentreMode::Facts),
+        "rows" => Ok(CentreMode::Rows),
+        _ => Err(Failure::bad("`centre` is `off`, `facts` or `rows`")),
+    }
+}
+
+/// `settings` with what of them is to change.
+pub(crate) fn changed(
+    settings: cell::Settings,
+    change: wire::SettingsChange,
+) -> Result<cell::Settings, Failure> {
+    Ok(cell::Settings {
+        retention_days: change.retention_days.unwrap_or(settings.retention_days),
+        sharing: change.sharing.map_or(settings.sharing, sharing_in),
+        centre: change
+            .centre
+            .as_deref()
+            .map_or(Ok(settings.centre), centre_in)?,
+        federated_reads: change.federated_reads.unwrap_or(settings.federated_reads),
+        owner_group: settings.owner_group,
+    })
+}
+
+pub(crate) fn tenant(view: &cell::TenantView) -> wire::Tenant {
+    wire::Tenant {
+        tenant: view.tenant,
+        name: view.name.clone(),
+        home: view.home.clone(),
+        country: view.country.map(|c| c.to_string()),
+        geography: view.geography.clone(),
+        version: view.version,
+        registry_version: view.registry.version,
+        registry_digest: view.registry.digest.to_string(),
+        services: view.services.iter().map(pin).collect(),
+        settings: view.settings.as_ref().map(settings_out),
+        first_record_at: view.first_record_at,
+        pending: view.pending.clone(),
+    }
+}
+
+pub(crate) fn source(view: &cell::SourceView) -> wire::Source {
+    let entry = &view.entry;
+    wire::Source {
+        source: entry.source,
+        name: entry.name.clone(),
+        services: entry.services.clone(),
+        envelope_tenant: entry.envelope_tenant.clone(),
+        domain_controllers: entry.domain_controllers.clone(),
+        created_at: entry.created_at,
+        disabled: entry.disabled,
+        counts: wire::SourceCounts {
+            stored: view.counts.stored,
+            raw: view.counts.raw,
+            duplicate: view.counts.duplicate,
+            rejected: view.counts.rejected,
+            wrong_region: view.counts.wrong_region,
+        },
+        last_stored_at: view.last_stored_at,
+    }
+}
+
+pub(crate) fn scope(request: &wire::TokenRequest) -> Scope {
+    Scope {
+        permissions: request.permissions.iter().copied().collect::<Permissions>(),
+        sources: request.sources.clone().map_or(Only::All, Only::These),
+        tables: request.tables.clone().map_or(Only::All, Only::These),
+        message_content: request.message_content,
+    }
+}
+
+pub(crate) fn token(entry: &cell::TokenEntry) -> wire::Token {
+    fn named<T: Ord + Clone>(only: &Only<T>) -> Option<std::collections::BTreeSet<T>> {
+        match only {
+            Only::All => None,
+            Only::These(set) => Some(set.clone()),
+        }
+    }
+    wire::Token {
+        token: entry.token,
+        name: entry.name.clone(),
+        permissions: entry.scope.permissions.iter().collect(),
+        sources: named(&entry.scope.sources),
+        tables: named(&entry.scope.tables),
+        message_content: entry.scope.message_content,
+        created_at: entry.created_at,
+        expires_at: entry.expires_at,
+        revoked_at: entry.revoked_at,
+    }
+}
+
+pub(crate) fn residency(report: cell::ResidencyReport) -> wire::ResidencyReport {
+    let services = report
+        .services
+        .into_values()
+        .map(|service| wire::ServiceResidence {
+            pin: pin(&service.pin),
+            tables: tables(service.tables),
+        });
+    wire::ResidencyReport {
+        tenant: report.tenant,
+        region: report.region,
+        geography: report.geography,
+        services: services.collect(),
+        segment_bytes: report.segment_bytes,
+        rows: report.rows,
+    }
+}
+
+type ByRule = BTreeMap<(model::TableName, model::RuleId, u32, String), cell::TableResidence>;
+
+fn tables(tables: ByRule) -> Vec<wire::TableResidence> {
+    let table = |((table, rule, rule_version, basis), of): (_, cell::TableResidence)| {
+        wire::TableResidence {
+            table,
+            rule,
+            rule_version,
+            basis,
+            segments: of.segments,
+            segment_rows: of.segment_rows,
+            segment_bytes: of.segment_bytes,
+            log_rows: of.log_rows,
+        }
+    };
+    tables.into_iter().map(table).collect()
+}
+
+pub(crate) fn explanation(e: cell::Explanation) -> wire::Explanation {
+    wire::Explanation {
+        segment: e.segment,
+        table: e.table,
+        service: e.service,
+        rule: e.rule,
+        rule_version: e.rule_version,
+        basis: e.basis,
+        registry_version: e.registry_version,
+        region: e.region,
+        geography: e.geography,
+    }
+}
+
+pub(crate) fn leaf(leaf: cell::Leaf) -> wire::Leaf {
+    // A unit variant always serialises, as its name.
+    let happening = serde_json::to_value(leaf.happening).unwrap_or_default();
+    wire::Leaf {
+        sequence: leaf.sequence,
+        at: leaf.at,
+        actor: leaf.actor,
+        happening: happening.as_str().unwrap_or_default().to_owned(),
+        details: leaf.details,
+    }
+}
+
+pub(crate) fn registry(registry: &Registry, full: bool) -> Result<wire::RegistryView, Failure> {
+    let document = registry.document();
+    let whole = serde_json::to_value(document).map_err(|_| Failure::of(model::Code::Internal));
+    Ok(wire::RegistryView {
+        version: registry.version(),
+        digest: registry.accepted().digest.to_string(),
+        regions: document
+            .regions
+            .iter()
+            .map(|r| wire::RegionSummary {
+                code: r.code.clone(),
+                geography: r.geography.clone(),
+                country: r.country.to_string(),
+                url: r.url.clone(),
+            })
+            .collect(),
+        geographies: document
+            .geographies
+            .iter()
+            .map(|g| wire::GeographySummary {
+                code: g.code.clone(),
+                name: g.name.clone(),
+                countries: registry
+                    .countries_of(&g.code)
+                    .map_or(0, std::collections::BTreeSet::len),
+            })
+            .collect(),
+        services: document
+            .services
+            .iter()
+            .map(|s| wire::ServiceSummary {
+                name: s.name.clone(),
+                tables: s.tables.len(),
+            })
+            .collect(),
+        rules: document
+            .rules
+            .iter()
+            .map(|r| wire::RuleSummary {
+                service: r.service.clone(),
+                id: r.id.clone(),
+                version: r.version,
+                as_of: r.as_of.clone(),
+                basis: r.basis.to_string(),
+            })
+            .collect(),
+        countries: document.countries.len(),
+        document: if full { Some(whole?) } else { None },
+    })
+}
