@@ -17,17 +17,19 @@ mod json;
 mod kernels;
 mod lower;
 mod nodes;
+pub mod over_store;
 mod planner;
 mod prepare;
 mod result;
 mod scan;
+mod stored;
 
-pub use engine::{Engine, Limits, Settings};
+pub use engine::{Engine, Limits, Options, Settings};
 pub use error::Error;
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};
 pub use result::{HuntResult, Notice, ResultBatch, Stats};
-pub use scan::{Segment, TableRows};
+pub use scan::{OpenError, Segment, TableRows};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,323 @@
+//! One way to ask, two ways to be answered: a running server over HTTP, or the cells of a data
+//! directory opened by this process.
+//!
+//! On a data directory the command takes the lock and the passphrase and acts as the local operator,
+//! through the same routes and the same policy; a ledger leaf says so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Credential, Discard, Operate};
+use anyhow::Context as _;
+use model::{Code, RegionCode, TenantId};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::cli::Global;
+use crate::config::Config;
+use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
+use crate::environment;
+use crate::failure::Failure;
+
+/// Seconds after which an HTTP request is given up; a hunt may take its ten minutes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(660);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ask {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Whose rows, where no token says so.
+    pub(crate) tenant: Option<TenantId>,
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: "GET", path: path.into(), ..Self::default() }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
+        Self {
+            method: "POST",
+            path: path.into(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.to_string().into_bytes(),
+            tenant: None,
+        }
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self { method: "DELETE", path: path.into(), ..Self::default() }
+    }
+}
+
+impl Reply {
+    /// The JSON of a good answer, or the refusal.
+    pub(crate) fn json(self) -> anyhow::Result<Value> {
+        let body = self.good()?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).context("the answer is not JSON")
+    }
+
+    /// The bytes of a good answer, or the refusal.
+    pub(crate) fn good(self) -> anyhow::Result<Vec<u8>> {
+        if (200..300).contains(&self.status) {
+            return Ok(self.body);
+        }
+        Err(self.refusal().into())
+    }
+
+    /// What a refusal says.
+    pub(crate) fn refusal(&self) -> Failure {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let code = body.get("code").and_then(|c| serde_json::from_value(c.clone()).ok());
+        let message = text("message").unwrap_or_else(|| format!("the server answered {}", self.status));
+        let rendered = body.pointer("/details/diagnostics").and_then(Value::as_array);
+        let rendered = rendered.into_iter().flatten().filter_map(|d| d.get("rendered")?.as_str());
+        let rendered: String = rendered.map(|r| format!("\n{}", r.trim_end())).collect();
+        Failure {
+            code: code.unwrap_or(Code::Internal),
+            message: format!("{message}{rendered}"),
+            help: text("help"),
+        }
+    }
+}
+
+/// Where requests go.
+pub(crate) enum Client {
+    /// A running server.
+    Http(Http),
+    /// Cells opened by this process.
+    Local(Local),
+}
+
+/// A running server and the token for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+/// Opened cells and the runtime they live on.
+pub(crate) struct Local {
+    runtime: tokio::runtime::Runtime,
+    embedded: Embedded,
+}
+
+impl Http {
+    pub(crate) fn new(base: &str, token: Option<&str>) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            .build()
+            .new_agent();
+        Self { agent, base: base.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) }
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub(crate) fn call(&self, ask: &Ask) -> anyhow::Result<Reply> {
+        let url = format!("{}{}", self.base, ask.path);
+        let builder = ureq::http::Request::builder().method(ask.method).uri(&url);
+        let builder = ask.headers.iter().fold(builder, |b, (name, value)| b.header(*name, value));
+        let builder = match &self.token {
+            Some(token) => builder.header("authorization", format!("Bearer {token}")),
+            None => builder,
+        };
+        let request = builder.body(ask.body.as_slice()).context("bad request")?;
+        let failed = || {
+            Failure::new(Code::Internal, format!("no answer from `{}`", self.base))
+                .with_help("is the server running, and is the address right?")
+        };
+        let mut reply = self.agent.run(request).map_err(|e| anyhow::Error::new(e).context(failed()))?;
+        let limit = u64::try_from(model::limits::HUNT_BYTES_MAX).unwrap_or(u64::MAX) * 8;
+        let body = reply.body_mut().with_config().limit(limit).read_to_vec()?;
+        Ok(Reply { status: reply.status().as_u16(), body })
+    }
+}
+
+impl Local {
+    fn open(path: &Path, passphrase: Option<&Zeroizing<String>>) -> anyhow::Result<Self> {
+        let config = Config::read(path)?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        let embedded = runtime.block_on(async {
+            let embedded = open_configured(&config, passphrase, Arc::new(Discard)).await?;
+            for cell in embedded.cells.values() {
+                let grant = cell
+                    .cx()
+                    .decide_cell::<Operate>(&Credential::local_operator())
+                    .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+                let noted = cell.store().note_local_access(&grant, "command line").await;
+                noted.map_err(|e| Failure::new(e.code(), e.to_string()))?;
+            }
+            anyhow::Ok(embedded)
+        })?;
+        Ok(Self { runtime, embedded })
+    }
+
+    fn call(&self, region: &RegionCode, ask: &Ask) -> anyhow::Result<Reply> {
+        let cell = self.embedded.cells.get(region).ok_or_else(|| {
+            Failure::new(Code::BadConfig, format!("the configuration has no region `{region}`"))
+        })?;
+        let request = api::LocalRequest {
+            method: ask.method.to_owned(),
+            path: ask.path.clone(),
+            headers: ask.headers.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
+            body: ask.body.clone(),
+            tenant: ask.tenant,
+        };
+        let answer = self.runtime.block_on(api::call_locally(cell, request));
+        Ok(Reply { status: answer.status, body: answer.body })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // A command's changes are durable already; closing only tidies up.
+        let _ = self.runtime.block_on(self.embedded.close());
+    }
+}
+
+/// Opens the cells of a configuration.
+pub(crate) async fn open_configured(
+    config: &Config,
+    passphrase: Option<&Zeroizing<String>>,
+    log: Arc<dyn access::LogSink>,
+) -> anyhow::Result<Embedded> {
+    let signed = std::fs::read(&config.registry.file)
+        .with_context(|| format!("cannot read registry `{}`", config.registry.file.display()))?;
+    let registry = RegistrySpec {
+        signed,
+        key: config.registry.operator_key,
+        least_version: config.registry.least_version,
+    };
+    let specs = config.cells.iter().map(|c| CellSpec {
+        region: c.region.clone(),
+        data: c.data.clone(),
+        ring: Ring::File(c.key_ring.clone()),
+    });
+    Embedded::open(specs.collect(), &registry, passphrase, log).await
+}
+
+/// The passphrase that was given, if any: the file before the environment.
+pub(crate) fn passphrase(global: &Global) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let Some(path) = &global.passphrase_file else {
+        return Ok(environment::read(environment::PASSPHRASE).map(Zeroizing::new));
+    };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read passphrase file `{}`", path.display()))?;
+    let text = Zeroizing::new(text);
+    Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
+}
+
+impl Client {
+    /// A server if one is named, otherwise the data directory of the configuration.
+    pub(crate) fn connect(global: &Global) -> anyhow::Result<Self> {
+        if let Some(server) = &global.server {
+            return Ok(Self::Http(Http::new(server, global.token.as_deref())));
+        }
+        match &global.config {
+            Some(path) => Ok(Self::Local(Local::open(path, passphrase(global)?.as_ref())?)),
+            None => Err(Failure::new(Code::BadConfig, "neither a server nor a configuration was named")
+                .with_help("use `--server URL --token TOKEN`, or `--config FILE` for a data directory")
+                .into()),
+        }
+    }
+
+    /// Asks the server, or the first region of the data directory.
+    pub(crate) fn call(&self, ask: &Ask) -> anyhow::Result<Reply> {
+        match self {
+            Self::Http(http) => http.call(ask),
+            Self::Local(local) => {
+                let first = local.embedded.cells.keys().next().cloned();
+                let none = || Failure::new(Code::BadConfig, "the configuration has no cell");
+                local.call(&first.ok_or_else(none)?, ask)
+            }
+        }
+    }
+
+    /// Asks the home of a tenant.
+    pub(crate) fn call_home(&self, tenant: TenantId, ask: &Ask) -> anyhow::Result<Reply> {
+        match self {
+            Self::Http(http) => http.call(ask),
+            Self::Local(local) => {
+                let home = local.regions_of(tenant).into_iter().find(|(_, home)| *home);
+                let none = || Failure::new(Code::NotFound, format!("no tenant {tenant}"));
+                local.call(&home.ok_or_else(none)?.0, ask)
+            }
+        }
+    }
+
+    /// Asks every region that holds something of the tenant; the server if one is named.
+    pub(crate) fn call_each(
+        &self,
+        tenant: Option<TenantId>,
+        ask: &Ask,
+    ) -> anyhow::Result<BTreeMap<String, Reply>> {
+        match (self, tenant) {
+            (Self::Http(http), _) => Ok(BTreeMap::from([("server".to_owned(), http.call(ask)?)])),
+            (Self::Local(local), Some(tenant)) => {
+                let regions = local.regions_of(tenant);
+                if regions.is_empty() {
+                    return Err(Failure::new(Code::NotFound, format!("no tenant {tenant}")).into());
+                }
+                let reply = |(region, _): (RegionCode, bool)| {
+                    Ok((region.to_string(), local.call(&region, ask)?))
+                };
+                regions.into_iter().map(reply).collect()
+            }
+            (Self::Local(_), None) => {
+                Err(Failure::new(Code::BadRequest, "`--tenant` is needed with a data directory").into())
+            }
+        }
+    }
+
+    /// Asks a region by name.
+    pub(crate) fn call_region(&self, region: &str, ask: &Ask) -> anyhow::Result<Reply> {
+        match self {
+            Self::Http(http) => http.call(ask),
+            Self::Local(local) => {
+                let region = RegionCode::new(region)
+                    .map_err(|e| Failure::new(Code::BadRequest, e.to_string()))?;
+                local.call(&region, ask)
+            }
+        }
+    }
+
+    /// The regions of the data directory; nothing for a server.
+    pub(crate) fn regions(&self) -> Vec<String> {
+        match self {
+            Self::Http(_) => Vec::new(),
+            Self::Local(local) => local.embedded.cells.keys().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Local {
+    /// The regions that know the tenant, with whether it is the home.
+    fn regions_of(&self, tenant: TenantId) -> Vec<(RegionCode, bool)> {
+        let mut out = Vec::new();
+        for (region, cell) in &self.embedded.cells {
+            let entry = cell.store().tenants().into_iter().find(|t| t.tenant == tenant);
+            out.extend(entry.map(|t| (region.clone(), t.home)));
+        }
+        out
+    }
+}

@@ -1,0 +1,141 @@
+//! `init`: a data directory with keys, a signed registry, a configuration, and the first operator
+//! credential of each region, shown once.
+//!
+//! ```text
+//! DIRECTORY/bailiwick.toml      configuration
+//! DIRECTORY/registry.signed     registry, signed by the operator's key
+//! DIRECTORY/keys/operator.key   the operator's signing key, sealed
+//! DIRECTORY/keys/REGION.ring    key ring of a region, sealed
+//! DIRECTORY/data/REGION/        data directory of a region
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+
+use access::{Credential, Discard, Operate};
+use anyhow::Context as _;
+use crypto::Signer as _;
+use model::{Code, RegionCode};
+use residency::Draft;
+use vault::{SigningKey, Vault};
+
+use crate::cli::{Global, Init};
+use crate::client::{open_configured, passphrase};
+use crate::config::{CellFile, Config, File, RegistryFile};
+use crate::embedded::{key_disk, protection};
+use crate::failure::Failure;
+use crate::machine::MachineRandom;
+use crate::print;
+
+/// Days the first operator credentials live.
+const OPERATOR_DAYS: i64 = 90;
+
+pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
+    let root = &options.directory;
+    if root.exists() && std::fs::read_dir(root)?.next().is_some() {
+        let message = format!("`{}` exists and is not empty", root.display());
+        return Err(Failure::new(Code::Conflict, message).into());
+    }
+    let passphrase = passphrase(global)?;
+    protection(passphrase.as_ref())?;
+    let keys = root.join("keys");
+    std::fs::create_dir_all(&keys).with_context(|| format!("cannot make `{}`", keys.display()))?;
+    restrict(root)?;
+    restrict(&keys)?;
+    let draft = draft(options)?;
+    let (disk, name) = key_disk(&keys.join("operator.key"))?;
+    let operator = SigningKey::create_file(
+        &*disk,
+        &name,
+        &protection(passphrase.as_ref())?,
+        &MachineRandom,
+    )
+    .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+    super::write_file(&root.join("registry.signed"), &draft.sign(&operator))?;
+    let regions = regions(options, &draft)?;
+    let mut cells = Vec::new();
+    for (at, region) in (0_u16..).zip(&regions) {
+        let declared = draft.document().regions.iter().find(|r| r.code == *region);
+        let geography = declared.map(|r| r.geography.clone()).ok_or_else(|| {
+            Failure::new(Code::BadConfig, format!("the registry has no region `{region}`"))
+        })?;
+        let ring = format!("keys/{region}.ring");
+        let (disk, name) = key_disk(&root.join(&ring))?;
+        let protection = protection(passphrase.as_ref())?;
+        Vault::create(region.clone(), geography, Arc::new(MachineRandom), disk, &name, protection)
+            .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        let port = options.ports.checked_add(at).ok_or_else(|| {
+            Failure::new(Code::BadConfig, "the ports go beyond 65535")
+        })?;
+        cells.push(CellFile {
+            region: region.clone(),
+            data: format!("data/{region}").into(),
+            key_ring: ring.into(),
+            listen: ([127, 0, 0, 1], port).into(),
+        });
+    }
+    let file = File {
+        registry: RegistryFile {
+            file: "registry.signed".into(),
+            operator_key: operator.public_key(),
+            least_version: draft.document().version,
+        },
+        cells,
+    };
+    let path = root.join("bailiwick.toml");
+    super::write_file(&path, toml::to_string_pretty(&file)?.as_bytes())?;
+    first_operators(&path, passphrase.as_ref())?;
+    let path = path.display();
+    print::note(&format!("\nnext: bailiwick serve --config {path}"));
+    Ok(0)
+}
+
+fn draft(options: &Init) -> anyhow::Result<Draft> {
+    let payload = match &options.registry {
+        Some(path) => std::fs::read(path)?,
+        None => residency::DEFAULT_REGISTRY.as_bytes().to_vec(),
+    };
+    Ok(Draft::parse(&payload).map_err(|e| Failure::new(e.code(), e.to_string()))?)
+}
+
+fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
+    if options.regions.is_empty() {
+        return Ok(draft.document().regions.iter().map(|r| r.code.clone()).collect());
+    }
+    let parse = |text: &String| {
+        RegionCode::new(text).map_err(|e| Failure::new(Code::BadRequest, e.to_string()).into())
+    };
+    options.regions.iter().map(parse).collect()
+}
+
+/// Opens the new cells once and mints an operator's credential in each.
+fn first_operators(
+    path: &Path,
+    passphrase: Option<&zeroize::Zeroizing<String>>,
+) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let embedded = open_configured(&config, passphrase, Arc::new(Discard)).await?;
+        print::note("The first operator credential of each region. It is shown only now.\n");
+        for (region, cell) in &embedded.cells {
+            let grant = cell
+                .cx()
+                .decide_cell::<Operate>(&Credential::local_operator())
+                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+            let minted = cell
+                .mint_operator(&grant, "first operator", OPERATOR_DAYS)
+                .await
+                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+            print::out(&format!("{region} {}\n", *minted.text))?;
+        }
+        embedded.close().await
+    })
+}
+
+/// Nobody but the owner reads a directory with keys.
+fn restrict(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    Ok(())
+}

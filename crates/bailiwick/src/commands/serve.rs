@@ -1,0 +1,67 @@
+//! `serve`: the cells of a configuration, each on its own listener, until Ctrl-C.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use access::{JsonLines, Level};
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::Global;
+use crate::client::{open_configured, passphrase};
+use crate::embedded::Embedded;
+use crate::print;
+
+pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
+    let config = super::configuration(global)?;
+    let passphrase = passphrase(global)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let log = Arc::new(JsonLines::new(Level::Info, std::io::stderr()));
+        let embedded = open_configured(&config, passphrase.as_ref(), log).await?;
+        if embedded.cells.len() > 1 {
+            print::note("geography: simulated (all on this machine)");
+        }
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = Vec::new();
+        for cell in &config.cells {
+            let (address, server) = listen(&embedded, &cell.region, cell.listen, stopped.clone()).await?;
+            print::note(&format!("{} listens on http://{address}", cell.region));
+            servers.push(server);
+        }
+        embedded.start_upkeep();
+        tokio::signal::ctrl_c().await?;
+        print::note("stopping");
+        stop.send_replace(true);
+        for server in servers {
+            server.await??;
+        }
+        embedded.close().await
+    })?;
+    Ok(0)
+}
+
+/// Starts the listener of one cell.
+pub(crate) async fn listen(
+    embedded: &Embedded,
+    region: &model::RegionCode,
+    address: SocketAddr,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<std::io::Result<()>>)> {
+    let cell = embedded.cells.get(region).context("the cell is not open")?.clone();
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    let simulated = embedded.cells.len() > 1;
+    let until = async move {
+        // The sender lives as long as the servers; if it is gone, so is the program.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let options = api::ApiOptions {
+        note: simulated.then(|| "geography: simulated (all on this machine)".to_owned()),
+        ..api::ApiOptions::default()
+    };
+    Ok((address, tokio::spawn(api::serve(listener, cell, options, until))))
+}

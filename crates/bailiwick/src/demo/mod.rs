@@ -1,0 +1,147 @@
+//! `demo`: three regions on this machine, twelve tenants, telemetry through the real HTTP path, hunts,
+//! and a report whose every figure was computed in this run. Then it serves until Ctrl-C.
+//!
+//! Nothing here reaches into a cell: tenants, sources, tokens, records and hunts go through the same
+//! routes as anyone's. What is opened directly is opened by the walker, to look for planted identities.
+
+mod planted;
+mod report;
+mod ship;
+mod tenants;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use access::{Credential, JsonLines, Level, Operate};
+use anyhow::Context as _;
+use crypto::Signer as _;
+use model::{Code, RegionCode};
+use tokio::sync::watch;
+use vault::SigningKey;
+
+use crate::cli::Demo;
+use crate::client::Http;
+use crate::commands::listen;
+use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
+use crate::failure::Failure;
+use crate::machine::MachineRandom;
+use crate::print;
+
+/// Days an operator's credential of the demo lives.
+const OPERATOR_DAYS: i64 = 1;
+
+/// The running demo: cells, their listeners, and how to talk to each.
+pub(crate) struct Stage {
+    pub(crate) embedded: Embedded,
+    pub(crate) registry: Arc<cell::Registry>,
+    pub(crate) root: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) addresses: BTreeMap<RegionCode, SocketAddr>,
+    /// Operator's clients by region.
+    pub(crate) operators: BTreeMap<RegionCode, Http>,
+}
+
+impl Stage {
+    /// A client of a region with a token of one's own.
+    pub(crate) fn client(&self, region: &RegionCode, token: &str) -> anyhow::Result<Http> {
+        let operator = self.operators.get(region).with_context(|| format!("no region {region}"))?;
+        Ok(operator.with_token(token))
+    }
+
+    /// The data directory of a region.
+    pub(crate) fn data(&self, region: &RegionCode) -> PathBuf {
+        self.root.join("data").join(region.as_str())
+    }
+}
+
+/// Log lines of all cells, in a file that the search looks through as well.
+#[derive(Debug, Clone)]
+struct LogFile(Arc<Mutex<std::fs::File>>);
+
+impl std::io::Write for LogFile {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+pub(crate) fn run(options: &Demo) -> anyhow::Result<i32> {
+    let temporary = tempfile::Builder::new().prefix("bailiwick-demo-").tempdir()?;
+    let root = match &options.keep {
+        Some(dir) if dir.exists() && std::fs::read_dir(dir)?.next().is_some() => {
+            let message = format!("`{}` exists and is not empty", dir.display());
+            return Err(Failure::new(Code::Conflict, message).into());
+        }
+        Some(dir) => dir.clone(),
+        None => temporary.path().to_owned(),
+    };
+    std::fs::create_dir_all(&root)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (stop, stopped) = watch::channel(false);
+    let stage = runtime.block_on(open(options, &root, stopped))?;
+    // The story's own requests block; they run beside the runtime, as any client would.
+    let began = Instant::now();
+    let story = report::tell(&stage, options)?;
+    print::out(&story.text)?;
+    print::note(&format!("\nthe demo took {:.1} s", began.elapsed().as_secs_f64()));
+    if !options.exit {
+        print::out(&story.invitation)?;
+        print::note("\nserving until Ctrl-C");
+        runtime.block_on(tokio::signal::ctrl_c())?;
+    }
+    stop.send_replace(true);
+    runtime.block_on(stage.embedded.close())?;
+    if options.keep.is_some() {
+        print::note(&format!(
+            "directories kept in `{}`; their keys were ephemeral and are gone",
+            root.display()
+        ));
+    }
+    Ok(i32::from(!story.is_clean))
+}
+
+async fn open(options: &Demo, root: &Path, stopped: watch::Receiver<bool>) -> anyhow::Result<Stage> {
+    print::note("Bailiwick demo");
+    print::note("geography: simulated (all on this machine)");
+    print::note("keys: ephemeral (they end with this process)");
+    let operator = SigningKey::generate(&MachineRandom);
+    let draft = residency::Draft::parse(residency::DEFAULT_REGISTRY.as_bytes())?;
+    let regions: Vec<RegionCode> =
+        draft.document().regions.iter().map(|r| r.code.clone()).collect();
+    let registry = RegistrySpec {
+        signed: draft.sign(&operator),
+        key: operator.public_key(),
+        least_version: draft.document().version,
+    };
+    let log = root.join("cells.log");
+    let sink = LogFile(Arc::new(Mutex::new(std::fs::File::create(&log)?)));
+    let specs = regions.iter().map(|region| CellSpec {
+        region: region.clone(),
+        data: root.join("data").join(region.as_str()),
+        ring: Ring::Ephemeral,
+    });
+    let log_sink = Arc::new(JsonLines::new(Level::Info, sink));
+    let embedded = Embedded::open(specs.collect(), &registry, None, log_sink).await?;
+    let (mut addresses, mut operators) = (BTreeMap::new(), BTreeMap::new());
+    for (at, region) in (0_u16..).zip(&regions) {
+        let port = if options.ports == 0 { 0 } else { options.ports.saturating_add(at) };
+        let wanted = SocketAddr::from(([127, 0, 0, 1], port));
+        let (address, _server) = listen(&embedded, region, wanted, stopped.clone()).await?;
+        let cell = embedded.cells.get(region).context("the cell is open")?;
+        let grant = cell.cx().decide_cell::<Operate>(&Credential::local_operator())?;
+        let minted = cell.mint_operator(&grant, "demo operator", OPERATOR_DAYS).await?;
+        print::note(&format!("{region} listens on http://{address}"));
+        operators.insert(region.clone(), Http::new(&format!("http://{address}"), Some(&minted.text)));
+        addresses.insert(region.clone(), address);
+    }
+    embedded.start_upkeep();
+    let accepted = embedded.cells.values().next().and_then(cell::Cell::registry);
+    let registry = accepted.context("a registry was accepted")?;
+    Ok(Stage { embedded, registry, root: root.to_owned(), log, addresses, operators })
+}

@@ -1,0 +1,257 @@
+//! All cells of a configuration (or of the demo) in one process, each with its own directory,
+//! catalogue, key ring and listener.
+//!
+//! Cells reach each other only through [`InProcess`], the in-process form of the tenant link.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use access::{Credential, Cx, LogSink, Operate, Policy};
+use anyhow::Context as _;
+use cell::{Cell, CellOptions, PeerError, PeerPort, Registry};
+use crypto::{PublicKey, Secret, Signer as _};
+use futures::future::BoxFuture;
+use model::{Code, Disk, GeographyCode, RegionCode};
+use store::catalogue::SqliteCatalogue;
+use store::{DirectoryLock, LocalDir, Store};
+use vault::{Protection, Vault};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::hunting::KqlHunting;
+use crate::machine::{MachineClock, MachineRandom};
+
+/// Pause between rounds of upkeep.
+const STEP_PAUSE: Duration = Duration::from_secs(1);
+
+/// Name of a catalogue in its data directory.
+pub(crate) const CATALOGUE: &str = "catalogue.db";
+
+/// Where a cell's keys are.
+#[derive(Debug, Clone)]
+pub(crate) enum Ring {
+    /// In memory; they end with the process.
+    Ephemeral,
+    /// In a file, under the passphrase.
+    File(PathBuf),
+}
+
+/// One cell to be opened.
+#[derive(Debug, Clone)]
+pub(crate) struct CellSpec {
+    pub(crate) region: RegionCode,
+    pub(crate) data: PathBuf,
+    pub(crate) ring: Ring,
+}
+
+/// The registry in force.
+#[derive(Debug, Clone)]
+pub(crate) struct RegistrySpec {
+    pub(crate) signed: Vec<u8>,
+    pub(crate) key: PublicKey,
+    pub(crate) least_version: u64,
+}
+
+/// The opened cells.
+pub(crate) struct Embedded {
+    pub(crate) cells: BTreeMap<RegionCode, Cell>,
+    pub(crate) vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    _locks: Vec<DirectoryLock>,
+}
+
+/// The tenant link between cells of one process.
+#[derive(Debug, Default)]
+struct InProcess {
+    keys: BTreeMap<RegionCode, PublicKey>,
+    cells: OnceLock<BTreeMap<RegionCode, Cell>>,
+}
+
+impl PeerPort for InProcess {
+    fn key_of(&self, region: &RegionCode) -> Option<PublicKey> {
+        self.keys.get(region).copied()
+    }
+
+    fn deliver_profile<'a>(
+        &'a self,
+        region: &'a RegionCode,
+        home: &'a RegionCode,
+        profile: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(async move {
+            let cells = self.cells.get().ok_or(PeerError::Unreachable)?;
+            let cell = cells.get(region).ok_or(PeerError::Unreachable)?;
+            cell.accept_profile(home, profile).await.map_err(|e| PeerError::Refused(e.code()))
+        })
+    }
+}
+
+impl Embedded {
+    /// Opens every cell: lock, keys, catalogue, store, registry.
+    pub(crate) async fn open(
+        specs: Vec<CellSpec>,
+        registry: &RegistrySpec,
+        passphrase: Option<&Zeroizing<String>>,
+        log: Arc<dyn LogSink>,
+    ) -> anyhow::Result<Self> {
+        let known = Registry::accept(&registry.signed, &registry.key, registry.least_version, None)
+            .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        let (mut vaults, mut locks) = (BTreeMap::new(), Vec::new());
+        for spec in &specs {
+            let own = known.region(&spec.region).ok_or_else(|| {
+                Failure::new(Code::BadConfig, format!("the registry has no region `{}`", spec.region))
+            })?;
+            std::fs::create_dir_all(&spec.data)
+                .with_context(|| format!("cannot make `{}`", spec.data.display()))?;
+            locks.push(take_lock(&spec.data)?);
+            let vault = open_vault(spec, &own.geography, passphrase)?;
+            if vault.geography() != &own.geography {
+                return Err(Failure::new(
+                    Code::BadConfig,
+                    format!(
+                        "the key ring of region `{}` is bound to geography {}, the registry says {}",
+                        spec.region,
+                        vault.geography(),
+                        own.geography
+                    ),
+                )
+                .into());
+            }
+            vaults.insert(spec.region.clone(), Arc::new(vault));
+        }
+        let keys = vaults.iter().map(|(region, vault)| (region.clone(), vault.public_key()));
+        let peers = Arc::new(InProcess { keys: keys.collect(), cells: OnceLock::new() });
+        let mut cells = BTreeMap::new();
+        for spec in &specs {
+            let Some(vault) = vaults.get(&spec.region) else { continue };
+            let cell = open_cell(spec, vault, registry, &peers, &log).await?;
+            cells.insert(spec.region.clone(), cell);
+        }
+        // Set once, here.
+        let _ = peers.cells.set(cells.clone());
+        Ok(Self { cells, vaults, _locks: locks })
+    }
+
+    /// Starts a task for each cell that moves stored data on until the process ends.
+    pub(crate) fn start_upkeep(&self) {
+        for cell in self.cells.values() {
+            let cell = cell.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(STEP_PAUSE).await;
+                    cell.step().await;
+                }
+            });
+        }
+    }
+
+    /// Ends the cells in order.
+    pub(crate) async fn close(&self) -> anyhow::Result<()> {
+        for cell in self.cells.values() {
+            cell.close().await.map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
+    DirectoryLock::take(data).map_err(|error| {
+        let message = format!("cannot take the lock of data directory `{}`", data.display());
+        let failure = Failure::new(error.code(), message)
+            .with_help("another process serves it: use `--server`, or stop that process");
+        anyhow::Error::new(error).context(failure)
+    })
+}
+
+fn open_vault(
+    spec: &CellSpec,
+    geography: &GeographyCode,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<Vault> {
+    let random = Arc::new(MachineRandom);
+    let Ring::File(path) = &spec.ring else {
+        return Ok(Vault::ephemeral(spec.region.clone(), geography.clone(), random));
+    };
+    let (disk, name) = key_disk(path)?;
+    let protection = protection(passphrase)?;
+    Vault::open(&spec.region, random, disk, &name, protection)
+        .map_err(|e| anyhow::Error::new(Failure::new(e.code(), format!("{e}: `{}`", path.display()))))
+}
+
+/// A key file as a disk rooted at its folder and a name in it.
+pub(crate) fn key_disk(path: &Path) -> anyhow::Result<(Arc<dyn Disk>, PathBuf)> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+    let disk = LocalDir::open(folder)
+        .with_context(|| format!("cannot open folder `{}`", folder.display()))?;
+    Ok((Arc::new(disk), name))
+}
+
+/// The passphrase as a protection; an error that says how to give one.
+pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> anyhow::Result<Protection> {
+    let passphrase = passphrase.ok_or_else(|| {
+        Failure::new(Code::WrongKey, "no passphrase for the key ring was given")
+            .with_help("use `--passphrase-file FILE`, or the variable BAILIWICK_PASSPHRASE")
+    })?;
+    Ok(Protection::Passphrase(passphrase.clone()))
+}
+
+async fn open_cell(
+    spec: &CellSpec,
+    vault: &Arc<Vault>,
+    registry: &RegistrySpec,
+    peers: &Arc<InProcess>,
+    log: &Arc<dyn LogSink>,
+) -> anyhow::Result<Cell> {
+    let refused = |code: Code, what: String| {
+        anyhow::Error::new(Failure::new(code, format!("region `{}`: {what}", spec.region)))
+    };
+    let policy = Policy::shipped().map_err(|e| refused(Code::Internal, e.to_string()))?;
+    let clock = Arc::new(MachineClock);
+    let cx = Cx::new(clock, Arc::new(MachineRandom), log.clone(), Arc::new(policy));
+    let disk = Arc::new(LocalDir::open(&spec.data)?);
+    let path = spec.data.join(CATALOGUE);
+    let catalogue = SqliteCatalogue::open(&path, &spec.region, vault.geography(), cx.now())
+        .await
+        .map_err(|e| refused(e.code(), chain(&e)))?;
+    let options = store::Options {
+        disk,
+        catalogue: Arc::new(catalogue),
+        vault: vault.clone(),
+        log: wal::Options::default(),
+    };
+    let store = Store::open(cx.clone(), options).await.map_err(|e| refused(e.code(), chain(&e)))?;
+    let options = CellOptions {
+        store,
+        registry_key: registry.key,
+        registry_least_version: registry.least_version,
+        hunting: Arc::new(KqlHunting),
+        peers: peers.clone(),
+    };
+    let cell = Cell::open(cx.clone(), options).await.map_err(|e| refused(e.code(), e.to_string()))?;
+    let grant = cx
+        .decide_cell::<Operate>(&Credential::local_operator())
+        .map_err(|e| refused(e.code(), e.to_string()))?;
+    cell.accept_registry(&grant, &registry.signed)
+        .await
+        .map_err(|e| refused(e.code(), e.to_string()))?;
+    Ok(cell)
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+/// 32 random bytes from the machine.
+pub(crate) fn random_secret() -> Secret<32> {
+    Secret::random(|buffer| model::Random::fill(&MachineRandom, buffer))
+}

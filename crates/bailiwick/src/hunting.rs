@@ -1,0 +1,161 @@
+//! Binds the query engine to the cell's port.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cell::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared, View};
+use futures::future::BoxFuture;
+use kql::{SchemaSource, TableShape};
+use model::{Diagnostic, Schema, Severity, Span, TableName, Ticks};
+use query::over_store::{SealedSpill, table_rows};
+use query::{Cancel, Engine, Limits, Settings};
+use rows::arrow::datatypes::Schema as ArrowSchema;
+use rows::{RecordBatch, types};
+use store::TemporaryFiles;
+
+/// How often a running hunt looks whether its caller went away.
+const CANCEL_LOOK: Duration = Duration::from_millis(20);
+
+/// KQL over DataFusion.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KqlHunting;
+
+/// The shipped tables with the tenant's extra columns, and the tenant's own tables.
+struct TenantTables<'a>(&'a HuntSchema);
+
+impl SchemaSource for TenantTables<'_> {
+    fn table(&self, name: &str) -> Option<TableShape> {
+        let known = SchemaSource::table(Schema::hunting(), name);
+        let id = TableName::new(name).ok()?;
+        let raw = self.0.raw.tables().find(|(table, _)| **table == id).map(|(_, columns)| columns);
+        let extra = raw.into_iter().flatten().map(|(column, ty)| (column.as_str().into(), *ty));
+        match (known, raw.is_some()) {
+            (Some(mut shape), _) => {
+                shape.columns.extend(extra);
+                Some(shape)
+            }
+            (None, true) => Some(TableShape { name: id, columns: extra.collect() }),
+            (None, false) => None,
+        }
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let known = SchemaSource::tables(Schema::hunting());
+        let raw = self.0.raw.tables().map(|(table, _)| table.to_string());
+        let mut all: Vec<String> = known.into_iter().chain(raw).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+impl Hunting for KqlHunting {
+    fn prepare(&self, text: &str, schema: &HuntSchema, now: Ticks) -> Prepared {
+        let prepared = query::prepare(text, &TenantTables(schema), now);
+        Prepared {
+            tables: prepared.tables.clone(),
+            diagnostics: prepared.diagnostics.clone(),
+            plan: prepared.resolved.is_some().then(|| Box::new(prepared) as _),
+        }
+    }
+
+    fn run<'a>(
+        &'a self,
+        prepared: Prepared,
+        view: View,
+        temporary: TemporaryFiles,
+        options: HuntOptions,
+    ) -> BoxFuture<'a, Result<HuntAnswer, cell::Error>> {
+        Box::pin(run(prepared, view, temporary, options))
+    }
+}
+
+async fn run(
+    prepared: Prepared,
+    view: View,
+    temporary: TemporaryFiles,
+    options: HuntOptions,
+) -> Result<HuntAnswer, cell::Error> {
+    let plan = prepared.plan.ok_or(cell::Error::Internal)?;
+    let plan = plan.downcast::<query::Prepared>().map_err(|_| cell::Error::Internal)?;
+    let mut tables = std::collections::BTreeMap::new();
+    for table in &plan.tables {
+        let rows = view.table(table, &rows::Predicate::all())?;
+        tables.insert(table.clone(), table_rows(rows, true));
+    }
+    let settings = Settings {
+        temporary: Some(Arc::new(SealedSpill::new(temporary, options.spill_bytes_max))),
+        ..Settings::default()
+    };
+    let limits = Limits {
+        rows: options.rows_max,
+        bytes: options.bytes_max,
+        seconds: options.time_max.as_secs(),
+        memory_bytes: options.memory_bytes_max,
+        ..Limits::default()
+    };
+    let guard = Cancel::default();
+    let watch = {
+        let (guard, cancel) = (guard.clone(), options.cancel.clone());
+        tokio::spawn(async move {
+            while !cancel.load(Ordering::Acquire) {
+                tokio::time::sleep(CANCEL_LOOK).await;
+            }
+            guard.cancel();
+        })
+    };
+    let started = tokio::time::Instant::now();
+    let engine = Engine::new(settings);
+    let ran = engine.run(&plan, |table| tables.get(table).cloned(), limits, &guard).await;
+    watch.abort();
+    let result = ran.map_err(|error| match error {
+        query::Error::Query { diagnostics } => cell::Error::Query(diagnostics),
+        other => cell::Error::Hunt { code: other.code(), message: other.to_string() },
+    })?;
+    let elapsed = started.elapsed();
+    answer(&result, u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cell::Error> {
+    let columns: Vec<HuntColumn> = result
+        .columns
+        .iter()
+        .map(|(name, ty)| HuntColumn { name: name.to_string(), column_type: *ty })
+        .collect();
+    // Columns get their own names and Kusto types back; two may have the same name in a plan.
+    let mut batches = Vec::with_capacity(result.batches.len());
+    for batch in &result.batches {
+        let fields: Vec<_> = columns
+            .iter()
+            .zip(batch.columns())
+            .map(|(column, array)| {
+                let field = types::field(&column.name, column.column_type);
+                let ty = array.data_type().clone();
+                field.with_data_type(ty).with_nullable(true)
+            })
+            .collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        let batch = RecordBatch::try_new(schema, batch.columns().to_vec());
+        batches.push(batch.map_err(|_| cell::Error::Internal)?);
+    }
+    let notices = result.notices.iter().map(|notice| Diagnostic {
+        code: notice.code().to_owned(),
+        severity: Severity::Notice,
+        span: Span::default(),
+        message: notice.to_string(),
+        help: None,
+    });
+    let cut = |n: &query::Notice| matches!(n.code(), "rows_cut" | "bytes_cut");
+    Ok(HuntAnswer {
+        columns,
+        batches,
+        is_partial: result.notices.iter().any(cut),
+        notices: notices.collect(),
+        stats: HuntStats {
+            rows_scanned: result.stats.segment_rows,
+            segments_opened: result.stats.segments_read,
+            elapsed_us,
+        },
+    })
+}
