@@ -10,23 +10,24 @@
 //! - A panic below becomes this query's error.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TempFileFactory};
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use kql::Resolved;
 use kql::resolved::{Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
+use store::TemporaryFiles;
 
 use crate::error::Error;
 use crate::kernels::args::Guard;
@@ -35,32 +36,30 @@ use crate::planner::HuntPlanner;
 use crate::prepare::Prepared;
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
+use crate::stored::Spills;
 
 /// How queries run.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Parts of a plan that may run at once. One keeps first-seen orders and small pools reliable.
     pub parallelism: usize,
-    /// Where sorts and groups put what does not fit; `None`: nowhere, they fail.
-    pub temporary: Option<Arc<dyn TempFileFactory>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            parallelism: 1,
-            temporary: None,
-        }
+        Self { parallelism: 1 }
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("parallelism", &self.parallelism)
-            .field("temporary", &self.temporary.is_some())
-            .finish()
-    }
+/// How one query runs.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What it may use.
+    pub limits: Limits,
+    /// Where sorts and groups put what does not fit in memory, sealed; `None`: nowhere, they fail.
+    pub temporary: Option<TemporaryFiles>,
+    /// Stops it.
+    pub cancel: Guard,
 }
 
 /// What one query may use; `model::limits` by default.
@@ -74,6 +73,8 @@ pub struct Limits {
     pub seconds: u64,
     /// Bytes of memory.
     pub memory_bytes: usize,
+    /// Bytes of temporary files.
+    pub spill_bytes: u64,
     /// Days a query looks back in tables that it does not restrict in time.
     pub look_back_days: i64,
 }
@@ -85,6 +86,7 @@ impl Default for Limits {
             bytes: limits::HUNT_BYTES_MAX,
             seconds: limits::HUNT_SECONDS_MAX,
             memory_bytes: limits::HUNT_MEMORY_BYTES_MAX,
+            spill_bytes: limits::HUNT_SPILL_BYTES_MAX,
             look_back_days: limits::HUNT_LOOKBACK_DAYS,
         }
     }
@@ -110,8 +112,7 @@ impl Engine {
         &self,
         prepared: &Prepared,
         sources: impl Fn(&TableName) -> Option<TableRows>,
-        limits: Limits,
-        guard: &Guard,
+        options: Options,
     ) -> Result<HuntResult, Error> {
         let Some(resolved) = prepared.resolved.clone() else {
             return Err(Error::Query {
@@ -122,6 +123,9 @@ impl Engine {
             .tables
             .iter()
             .filter_map(|name| Some((name.clone(), sources(name)?)));
+        let limits = options.limits;
+        let guard = options.cancel.limited(limits.seconds);
+        let state = self.state(&options, &guard)?;
         let run = Run::new(
             resolved,
             prepared.now,
@@ -129,18 +133,19 @@ impl Engine {
             limits,
             guard.clone(),
         );
-        guard.limit(limits.seconds);
-        let state = self.state(limits, guard)?;
         let task = StopOnDrop {
             handle: tokio::spawn(run.execute(state)),
-            guard: guard.clone(),
+            guard,
         };
         task.finish(limits).await
     }
 
-    fn state(&self, limits: Limits, guard: &Guard) -> Result<SessionState, Error> {
-        let disk = match &self.settings.temporary {
-            Some(factory) => DiskManagerMode::Custom(factory.clone()),
+    fn state(&self, options: &Options, guard: &Guard) -> Result<SessionState, Error> {
+        let limits = options.limits;
+        let disk = match &options.temporary {
+            Some(files) => {
+                DiskManagerMode::Custom(Arc::new(Spills::new(files.clone(), limits.spill_bytes)))
+            }
             None => DiskManagerMode::Disabled,
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -284,7 +289,7 @@ impl Run {
         let stream = start(&state, plan).await?;
         let collected = collect(stream, self.limits).await?;
         notices.extend(collected.cut);
-        Ok(self.result(collected.batches, notices))
+        self.result(collected.batches, notices)
     }
 
     fn plan(
@@ -297,7 +302,7 @@ impl Run {
         Ok(state.optimize(&lowering.finished(relation)?)?)
     }
 
-    fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> HuntResult {
+    fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> Result<HuntResult, Error> {
         let columns: Vec<(Arc<str>, ColumnType)> = self
             .resolved
             .root
@@ -312,15 +317,36 @@ impl Run {
             segments_pruned: read(&self.reads.segments_pruned),
             segment_bytes: read(&self.reads.bytes),
             segment_rows: read(&self.reads.rows),
+            memory_rows: read(&self.reads.memory_rows),
         };
-        HuntResult {
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, ty)| rows::types::field(name, *ty).with_nullable(true))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batches = batches
+            .into_iter()
+            .map(|batch| rename(&schema, &batch))
+            .collect::<Result<_, Error>>()?;
+        Ok(HuntResult {
             columns,
             batches,
             notices,
             stats,
             render,
-        }
+        })
     }
+}
+
+/// The same rows under the names that the query gives; a column nobody named is left out.
+fn rename(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let columns = batch.columns().iter().take(schema.fields().len());
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns.cloned().collect(),
+        &options,
+    )?)
 }
 
 async fn start(

@@ -28,7 +28,10 @@ pub fn table_rows(view: TableView, look_back: bool) -> TableRows {
     let known = Schema::hunting().table(view.table.as_str());
     let time_column = match known {
         Some(table) => table.time_column.as_ref().map(ToString::to_string),
-        None => view.schema.column_with_name("Timestamp").map(|(_, f)| f.name().clone()),
+        None => view
+            .schema
+            .column_with_name("Timestamp")
+            .map(|(_, f)| f.name().clone()),
     };
     let segment = |handle| Arc::new(Sealed(handle)) as Arc<dyn Segment>;
     TableRows {
@@ -78,22 +81,35 @@ pub struct SealedSpill {
 
 impl fmt::Debug for SealedSpill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedSpill({} bytes left)", self.quota.load(Ordering::Relaxed))
+        write!(
+            f,
+            "SealedSpill({} bytes left)",
+            self.quota.load(Ordering::Relaxed)
+        )
     }
 }
 
 impl SealedSpill {
     /// Files in `files`, together at most `quota` bytes.
     pub fn new(files: TemporaryFiles, quota: u64) -> Self {
-        Self { files, quota: Arc::new(AtomicU64::new(quota)) }
+        Self {
+            files,
+            quota: Arc::new(AtomicU64::new(quota)),
+        }
     }
 }
 
 impl TempFileFactory for SealedSpill {
     fn create_temp_file(&self, _description: &str) -> Result<Arc<dyn SpillFile>> {
-        let writer = self.files.create(&self.quota).map_err(DataFusionError::IoError)?;
+        let writer = self
+            .files
+            .create(&self.quota)
+            .map_err(DataFusionError::IoError)?;
         let state = State::Writing(writer);
-        Ok(Arc::new(Spill { state: Arc::new(Mutex::new(state)), written: Arc::default() }))
+        Ok(Arc::new(Spill {
+            state: Arc::new(Mutex::new(state)),
+            written: Arc::default(),
+        }))
     }
 }
 
@@ -117,21 +133,26 @@ impl SpillFile for Spill {
     fn read_stream(&self) -> Result<Pin<Box<dyn Stream<Item = Result<bytes::Bytes>> + Send>>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State::Written(reader) = &*state else {
-            return Err(not_ready("a temporary file was read before it was finished"));
+            return Err(not_ready(
+                "a temporary file was read before it was finished",
+            ));
         };
         let reader = reader.again().map_err(DataFusionError::IoError)?;
-        Ok(Box::pin(futures::stream::unfold(Some(reader), |reader| async move {
-            let mut reader = reader?;
-            let mut buffer = vec![0; READ_BYTES];
-            match reader.read(&mut buffer) {
-                Ok(0) => None,
-                Ok(n) => {
-                    buffer.truncate(n);
-                    Some((Ok(bytes::Bytes::from(buffer)), Some(reader)))
+        Ok(Box::pin(futures::stream::unfold(
+            Some(reader),
+            |reader| async move {
+                let mut reader = reader?;
+                let mut buffer = vec![0; READ_BYTES];
+                match reader.read(&mut buffer) {
+                    Ok(0) => None,
+                    Ok(n) => {
+                        buffer.truncate(n);
+                        Some((Ok(bytes::Bytes::from(buffer)), Some(reader)))
+                    }
+                    Err(error) => Some((Err(DataFusionError::IoError(error)), None)),
                 }
-                Err(error) => Some((Err(DataFusionError::IoError(error)), None)),
-            }
-        })))
+            },
+        )))
     }
 
     fn open_writer(&self) -> Result<Box<dyn SpillWriter>> {
@@ -171,7 +192,9 @@ impl Write for Writer {
 
 impl SpillWriter for Writer {
     fn finish(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
         let reader = writer.finish().map_err(DataFusionError::IoError)?;
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Written(reader);
         Ok(())

@@ -68,6 +68,8 @@ pub struct Stats {
     pub segment_bytes: u64,
     /// Rows of the segments opened, before any filter.
     pub segment_rows: u64,
+    /// Rows in memory that were read, before any filter.
+    pub memory_rows: u64,
 }
 
 /// The result of a hunt.
@@ -75,7 +77,7 @@ pub struct Stats {
 pub struct HuntResult {
     /// Names and types, in order.
     pub columns: Vec<(Arc<str>, ColumnType)>,
-    /// Rows; column names inside are generated, positions are those of `columns`.
+    /// Rows, in batches with the columns' names and types (`rows::types`).
     pub batches: Vec<RecordBatch>,
     /// What the reader should know.
     pub notices: Vec<Notice>,

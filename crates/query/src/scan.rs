@@ -49,13 +49,11 @@ pub trait Segment: Send + Sync + fmt::Debug {
     /// Earliest and latest time of its rows; `None` if some row has none.
     fn time(&self) -> Option<(Ticks, Ticks)>;
     /// Opens it. The reader decrypts the footer itself.
-    fn open(
-        &self,
-    ) -> std::result::Result<
-        Box<dyn AsyncFileReader + Send>,
-        Box<dyn std::error::Error + Send + Sync>,
-    >;
+    fn open(&self) -> std::result::Result<Box<dyn AsyncFileReader + Send>, OpenError>;
 }
+
+/// Why a segment did not open.
+pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One table's rows at one moment.
 #[derive(Clone, Debug)]
@@ -79,6 +77,7 @@ pub(crate) struct Reads {
     pub(crate) segments_pruned: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) rows: AtomicU64,
+    pub(crate) memory_rows: AtomicU64,
 }
 
 /// [`TableRows`] for DataFusion.
@@ -198,6 +197,9 @@ impl TableProvider for Scan {
         let wanted = self.wanted(filters);
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !self.rows.memory.is_empty() {
+            let rows: usize = self.rows.memory.iter().map(RecordBatch::num_rows).sum();
+            let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+            self.reads.memory_rows.fetch_add(rows, Ordering::Relaxed);
             parts.push(self.memory(projection)?);
         }
         if !wanted.is_empty() {

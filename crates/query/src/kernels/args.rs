@@ -3,8 +3,8 @@
 //! A constant argument is one value read at every row. Output builders look at the query's
 //! [`Guard`] as they go, so that a cancelled query stops inside a batch.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{
@@ -18,54 +18,68 @@ use tokio::sync::Notify;
 
 use crate::json::{self, Json};
 
-/// The switch that stops one query. Clones are the same switch.
+/// The switch that stops a query. Clones are the same switch.
 #[derive(Clone, Debug, Default)]
-pub struct Guard(Arc<Switch>);
+pub struct Guard {
+    switch: Arc<Switch>,
+    /// Kernels stop then, whether or not their caller gets to run.
+    deadline: Option<Instant>,
+}
 
 #[derive(Debug, Default)]
 struct Switch {
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
     waiting: Notify,
-    /// Set once, when the query begins to run.
-    deadline: OnceLock<Instant>,
 }
 
+/// How often a flag that somebody else may set is looked at.
+const FLAG_LOOK: Duration = Duration::from_millis(20);
+
 impl Guard {
+    /// A switch that is thrown, too, when somebody sets `flag`.
+    pub fn watching(flag: Arc<AtomicBool>) -> Self {
+        let switch = Switch {
+            stopped: flag,
+            waiting: Notify::new(),
+        };
+        Self {
+            switch: Arc::new(switch),
+            deadline: None,
+        }
+    }
+
     /// Stops everything that looks at this guard.
     pub fn cancel(&self) {
-        self.0.stopped.store(true, Ordering::SeqCst);
-        self.0.waiting.notify_waiters();
+        self.switch.stopped.store(true, Ordering::SeqCst);
+        self.switch.waiting.notify_waiters();
     }
 
     /// Whether the query was stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.0.stopped.load(Ordering::Relaxed)
+        self.switch.stopped.load(Ordering::Relaxed)
     }
 
     /// Returns once the query is stopped.
     pub(crate) async fn cancelled(&self) {
-        loop {
-            let notified = self.0.waiting.notified();
-            if self.0.stopped.load(Ordering::SeqCst) {
-                return;
-            }
-            notified.await;
+        while !self.switch.stopped.load(Ordering::SeqCst) {
+            let notified = self.switch.waiting.notified();
+            // The flag may be set without a word, so it is looked at again.
+            let _ = tokio::time::timeout(FLAG_LOOK, notified).await;
         }
     }
 
-    /// Stops the query's kernels from `seconds` on, whether or not its caller gets to run.
-    pub(crate) fn limit(&self, seconds: u64) {
-        if let Some(deadline) = Instant::now().checked_add(Duration::from_secs(seconds)) {
-            let _ = self.0.deadline.set(deadline);
+    /// The same switch, for a query that may run `seconds` from now.
+    pub(crate) fn limited(&self, seconds: u64) -> Self {
+        Self {
+            switch: self.switch.clone(),
+            deadline: Instant::now().checked_add(Duration::from_secs(seconds)),
         }
     }
 
     /// Whether the time is up.
     pub(crate) fn is_late(&self) -> bool {
-        self.0
-            .deadline
-            .get()
-            .is_some_and(|deadline| Instant::now() >= *deadline)
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

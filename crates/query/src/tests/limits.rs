@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use model::{Code, Schema};
 
 use super::support::{now, run_prepared};
-use crate::{Cancel, Engine, Error, Limits, Notice, prepare};
+use crate::{Cancel, Engine, Error, Limits, Notice, Options, prepare};
 
 fn limited(query: &str, limits: Limits) -> Result<crate::HuntResult, Error> {
     run_prepared(
@@ -79,10 +79,12 @@ fn a_cancelled_query_ends_at_once() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             switch.cancel();
         });
+        let options = Options {
+            cancel: cancel.clone(),
+            ..Options::default()
+        };
         let began = Instant::now();
-        let outcome = Engine::default()
-            .run(&prepared, |_| None, Limits::default(), &cancel)
-            .await;
+        let outcome = Engine::default().run(&prepared, |_| None, options).await;
         (outcome, began.elapsed())
     });
     assert!(

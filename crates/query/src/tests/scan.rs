@@ -85,9 +85,7 @@ impl Segment for File {
         self.time
     }
 
-    fn open(
-        &self,
-    ) -> Result<Box<dyn AsyncFileReader + Send>, Box<dyn std::error::Error + Send + Sync>> {
+    fn open(&self) -> Result<Box<dyn AsyncFileReader + Send>, crate::OpenError> {
         Ok(Box::new(self.clone()))
     }
 }

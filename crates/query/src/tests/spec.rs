@@ -256,13 +256,17 @@ fn array(events: &[Json], name: &str, ty: ColumnType) -> ArrayRef {
     };
     let values = events.iter().map(value);
     match ty {
-        ColumnType::Bool => Arc::new(BooleanArray::from_iter(values.map(|v| json_to_bool(&v?)))),
-        ColumnType::Long => Arc::new(Int64Array::from_iter(values.map(|v| json_to_long(&v?)))),
-        ColumnType::Real => Arc::new(Float64Array::from_iter(values.map(|v| json_to_real(&v?)))),
-        ColumnType::DateTime => {
-            Arc::new(Int64Array::from_iter(values.map(|v| json_to_datetime(&v?))))
+        ColumnType::Bool => Arc::new(values.map(|v| json_to_bool(&v?)).collect::<BooleanArray>()),
+        ColumnType::Long => Arc::new(values.map(|v| json_to_long(&v?)).collect::<Int64Array>()),
+        ColumnType::Real => Arc::new(values.map(|v| json_to_real(&v?)).collect::<Float64Array>()),
+        ColumnType::DateTime => Arc::new(
+            values
+                .map(|v| json_to_datetime(&v?))
+                .collect::<Int64Array>(),
+        ),
+        ColumnType::Dynamic => {
+            Arc::new(values.map(|v| Some(v?.to_text())).collect::<StringArray>())
         }
-        ColumnType::Dynamic => Arc::new(StringArray::from_iter(values.map(|v| Some(v?.to_text())))),
         _ => Arc::new(StringArray::from_iter_values(values.map(|v| {
             let mut text = String::new();
             if let Some(value) = v {

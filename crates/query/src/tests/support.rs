@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kql::SchemaSource;
 use model::{TableName, Ticks};
 
-use crate::{Cancel, Engine, Error, HuntResult, Limits, Prepared, TableRows, prepare};
+use crate::{Engine, Error, HuntResult, Limits, Options, Prepared, TableRows, prepare};
 
 /// 2024-06-15T12:00:00Z.
 pub(super) fn now() -> Ticks {
@@ -25,7 +25,11 @@ pub(super) fn run_prepared(
     limits: Limits,
 ) -> Result<HuntResult, Error> {
     let sources = |name: &TableName| tables.get(name).cloned();
-    runtime().block_on(Engine::default().run(prepared, sources, limits, &Cancel::default()))
+    let options = Options {
+        limits,
+        ..Options::default()
+    };
+    runtime().block_on(Engine::default().run(prepared, sources, options))
 }
 
 pub(super) fn run(
