@@ -28,7 +28,8 @@ pub(crate) fn ingest_answer(outcome: IngestOutcome, dry_run: bool) -> wire::Inge
         service: m.service.clone(),
         region: m.region.clone(),
     };
-    // LIMIT: the same for both lists; a client that sends thousands elsewhere learns where from few.
+    // Records of other regions are all named: the client is to send exactly these on. Their number is
+    // bounded by the records of a request.
     let max = limits::REJECTIONS_REPORTED_MAX;
     wire::IngestAnswer {
         read: outcome.read,
@@ -39,12 +40,7 @@ pub(crate) fn ingest_answer(outcome: IngestOutcome, dry_run: bool) -> wire::Inge
         tables: outcome.tables,
         rejected: outcome.rejected.iter().take(max).map(rejection).collect(),
         rejected_total: count(outcome.rejected.len()),
-        wrong_region: outcome
-            .wrong_region
-            .iter()
-            .take(max)
-            .map(misdirected)
-            .collect(),
+        wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
         dry_run,
     }

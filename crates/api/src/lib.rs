@@ -11,26 +11,32 @@
 //! - Every refusal has a stable code, a sentence and the request's id; no cause's text is in it.
 //! - Bodies are bounded each and together; a handler's panic is one request's failure.
 //!
+//! [`serve`] listens; [`call_locally`] asks the same routes as the local operator, without a network.
+//!
 //! Does not terminate TLS, and does not decide anything that the policy or the cell decides.
 
 mod call;
 mod convert;
 mod failure;
 mod hunting;
+mod local;
 mod page;
 pub mod present;
 mod router;
 mod routes;
+mod serve;
 pub mod wire;
 
 pub use hunting::{finding, json as hunt_json};
+pub use local::{LocalAnswer, LocalRequest, call_locally};
 pub use router::{Access, Route, openapi, router, routes};
+pub use serve::serve;
 
 /// How a listener serves its cell.
 #[derive(Debug, Clone, Default)]
 pub struct ApiOptions {
     /// What the operator says of this deployment, shown to everybody.
-    pub notice: Option<String>,
+    pub note: Option<String>,
     /// Whether the cell's figures are shown without a token: for a listener that only the machine
     /// itself can reach.
     pub metrics_open: bool,

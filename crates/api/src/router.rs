@@ -99,6 +99,7 @@ routes! {
     post "/api/v1/tenants/{tenant}/flush" tenant::<Maintain>() => tenants::flush;
     get "/api/v1/tenants/{tenant}/sources" tenant::<ReadTenant>() => sources::list;
     post "/api/v1/tenants/{tenant}/sources" tenant::<ManageSources>() => sources::add;
+    get "/api/v1/tenants/{tenant}/sources/{source}" tenant::<ReadTenant>() => sources::show;
     post "/api/v1/tenants/{tenant}/sources/{source}/disable" tenant::<ManageSources>() => sources::disable;
     post "/api/v1/tenants/{tenant}/sources/{source}/enable" tenant::<ManageSources>() => sources::enable;
     get "/api/v1/tenants/{tenant}/tokens" tenant::<ManageTokens>() => tokens::list;
@@ -133,6 +134,11 @@ pub fn routes() -> &'static [Route] {
 
 /// The service of one cell, for one listener.
 pub fn router(cell: Cell, options: ApiOptions) -> Router {
+    service(Api::new(cell, options))
+}
+
+/// The service of requests that `api` stands for.
+pub(crate) fn service(api: Api) -> Router {
     let router = registered(Router::new())
         .fallback(|State(api): State<Api>, request: Request| {
             api.answer("none", request, async |_: Call| {
@@ -144,7 +150,7 @@ pub fn router(cell: Cell, options: ApiOptions) -> Router {
                 Err(Failure::of(Code::MethodNotAllowed))
             })
         });
-    router.with_state(Api::new(cell, options))
+    router.with_state(api)
 }
 
 /// The description of the interface: OpenAPI as JSON, the same text for the same program.

@@ -34,7 +34,7 @@ const PARTIAL: HeaderName = HeaderName::from_static("bailiwick-partial");
 )]
 pub(crate) async fn hunt(mut call: Call) -> Answer {
     let credential = call.credential().await?;
-    let tenant = Call::own_tenant(&credential)?;
+    let tenant = call.own_tenant(&credential)?;
     let grant = call.cell().cx().decide::<Hunt>(&credential, tenant)?;
     let request = read(&mut call).await?;
     let options = HuntOptions {
@@ -75,7 +75,7 @@ pub(crate) async fn hunt(mut call: Call) -> Answer {
 )]
 pub(crate) async fn check(mut call: Call) -> Answer {
     let credential = call.credential().await?;
-    let tenant = Call::own_tenant(&credential)?;
+    let tenant = call.own_tenant(&credential)?;
     let grant = call.cell().cx().decide::<Hunt>(&credential, tenant)?;
     let request = read(&mut call).await?;
     let cell = call.cell().clone();

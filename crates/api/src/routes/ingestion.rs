@@ -31,7 +31,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 )]
 pub(crate) async fn ingest(mut call: Call) -> Answer {
     let credential = call.credential().await?;
-    let tenant = Call::own_tenant(&credential)?;
+    let tenant = call.own_tenant(&credential)?;
     let query: wire::IngestQuery = call.query()?;
     let source = source_of(&credential, &query)?;
     let grant = {
@@ -94,7 +94,7 @@ fn format_of(name: &str) -> Result<Format, Failure> {
     })
 }
 
-/// Nothing of the body belongs here: 421 with the region of its first record, and the whole answer.
+/// Nothing of the body belongs here: 421 with the region of its first record, and the answer's members.
 fn elsewhere(call: &Call, answer: &wire::IngestAnswer) -> Failure {
     let Some(first) = answer.wrong_region.first() else {
         return Failure::of(Code::Internal);
@@ -107,7 +107,8 @@ fn elsewhere(call: &Call, answer: &wire::IngestAnswer) -> Failure {
         .as_deref_mut()
         .and_then(Value::as_object_mut);
     if let (Some(details), Ok(answer)) = (details, serde_json::to_value(answer)) {
-        details.insert("answer".to_owned(), answer);
+        let answer = answer.as_object().cloned().unwrap_or_default();
+        details.extend(answer);
     }
     failure
 }

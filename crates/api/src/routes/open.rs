@@ -30,7 +30,7 @@ pub(crate) async fn region(call: Call) -> Answer {
         country: own.map(|r| r.country.to_string()),
         registry_version: registry.as_deref().map(cell::Registry::version),
         cell_key: cell.public_key().to_string(),
-        notice: call.api.options.notice.clone(),
+        note: call.api.options.note.clone(),
     })
 }
 

@@ -3,10 +3,11 @@
 use access::{ManageSources, ReadTenant};
 use axum::http::StatusCode;
 use cell::SourceRequest;
-use model::SourceId;
+use model::{Code, SourceId};
 
 use crate::call::{Answer, Call, json};
 use crate::convert;
+use crate::failure::Failure;
 use crate::page::Page;
 use crate::wire;
 
@@ -28,6 +29,28 @@ pub(crate) async fn list(call: Call) -> Answer {
         sources,
         next_page_token,
     })
+}
+
+/// Show one source with what it brought to this region.
+#[utoipa::path(
+    get, path = "/api/v1/tenants/{tenant}/sources/{source}", tag = "sources",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id."),
+        ("source" = String, Path, description = "The source's id."),
+    ),
+    responses((status = 200, description = "The source.", body = wire::Source))
+)]
+pub(crate) async fn show(call: Call) -> Answer {
+    let grant = call.tenant_grant::<ReadTenant>().await?;
+    let source: SourceId = call.path_id("source")?;
+    let views = call.cell().sources(&grant);
+    let own =
+        |v: &&cell::SourceView| v.entry.source == source && grant.scope().sources.allows(&source);
+    let view = views
+        .iter()
+        .find(own)
+        .ok_or_else(|| Failure::of(Code::NotFound))?;
+    json(&convert::source(view))
 }
 
 /// Add a source; the tenant's second cells are told.

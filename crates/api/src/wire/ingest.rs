@@ -47,7 +47,7 @@ pub struct IngestAnswer {
     pub rejected: Vec<Rejection>,
     /// How many were refused.
     pub rejected_total: u64,
-    /// The first records that made rows of another region, in order; send them there.
+    /// The records that made rows of another region, in order; send them there.
     pub wrong_region: Vec<Misdirected>,
     /// How many there were: one per record and table.
     pub wrong_region_total: u64,

@@ -23,7 +23,7 @@ pub struct RegionView {
     pub cell_key: String,
     /// What the operator says of this deployment, for example that its geography is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
+    pub note: Option<String>,
 }
 
 /// Whether the cell serves.
