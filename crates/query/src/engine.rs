@@ -6,7 +6,7 @@
 //! Promises
 //! - Rows, bytes and time are bounded: too many rows or bytes give a partial result with a notice,
 //!   too much time or memory an error.
-//! - A cancelled or dropped query stops: its task is aborted and its kernels look at the switch.
+//! - A cancelled or dropped query stops: its thread and its kernels look at the switch.
 //! - A panic below becomes this query's error.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -28,6 +29,8 @@ use kql::Resolved;
 use kql::resolved::{Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
 use store::TemporaryFiles;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::kernels::args::Guard;
@@ -133,11 +136,9 @@ impl Engine {
             limits,
             guard.clone(),
         );
-        let task = StopOnDrop {
-            handle: tokio::spawn(run.execute(state)),
-            guard,
-        };
-        task.finish(limits).await
+        let outcome = on_own_thread(run.execute(state), &guard)?;
+        let interest = StopOnDrop(guard);
+        finish(outcome, &interest.0, limits).await
     }
 
     fn state(&self, options: &Options, guard: &Guard) -> Result<SessionState, Error> {
@@ -173,43 +174,69 @@ impl Engine {
     }
 }
 
-/// A task that does not outlive the interest in it.
-struct StopOnDrop {
-    handle: tokio::task::JoinHandle<Result<HuntResult, Error>>,
-    guard: Guard,
-}
-
-impl StopOnDrop {
-    async fn finish(mut self, limits: Limits) -> Result<HuntResult, Error> {
-        let seconds = limits.seconds;
-        let guard = self.guard.clone();
-        let outcome = tokio::select! {
-            biased;
-            joined = &mut self.handle => joined,
-            () = guard.cancelled() => return Err(Error::Cancelled),
-            () = tokio::time::sleep(Duration::from_secs(seconds)) => {
-                return Err(Error::Timeout { seconds });
-            }
-        };
-        match outcome {
-            Ok(Err(_)) if guard.is_cancelled() => Err(Error::Cancelled),
-            Ok(Err(_)) if guard.is_late() => Err(Error::Timeout { seconds }),
-            Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
-                bytes: limits.memory_bytes,
-            }),
-            Ok(result) => result,
-            Err(join) if join.is_panic() => Err(Error::Panicked),
-            Err(_) => Err(Error::Cancelled),
-        }
-    }
-}
+/// Throws the switch when nobody waits for the answer any more.
+struct StopOnDrop(Guard);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if !self.handle.is_finished() {
-            self.guard.cancel();
-            self.handle.abort();
+        self.0.cancel();
+    }
+}
+
+/// What a query's thread will say. It says nothing if it panics.
+type Outcome = oneshot::Receiver<Result<HuntResult, Error>>;
+
+/// Bytes of the stack of a query's thread. Plans are walked and polled recursively, and a query may
+/// be `QUERY_OPERATORS_DEPTH_MAX` operators deep; only what is used is ever backed by memory.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Runs a query on a thread of its own: deep plans overflow the stacks of a runtime's workers, and a
+/// busy plan keeps a worker from its other tasks. Timers and tasks are the caller's runtime's.
+fn on_own_thread(
+    query: impl Future<Output = Result<HuntResult, Error>> + Send + 'static,
+    guard: &Guard,
+) -> Result<Outcome, Error> {
+    let (send, outcome) = oneshot::channel();
+    let (runtime, guard) = (Handle::current(), guard.clone());
+    let work = move || {
+        let result = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = guard.cancelled() => Err(Error::Cancelled),
+                result = query => result,
+            }
+        });
+        // The caller may have gone.
+        let _ = send.send(result);
+    };
+    std::thread::Builder::new()
+        .name("hunt".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(work)
+        .map_err(|source| Error::Engine {
+            source: DataFusionError::IoError(source),
+        })?;
+    Ok(outcome)
+}
+
+async fn finish(outcome: Outcome, guard: &Guard, limits: Limits) -> Result<HuntResult, Error> {
+    let seconds = limits.seconds;
+    let outcome = tokio::select! {
+        biased;
+        outcome = outcome => outcome,
+        () = guard.cancelled() => return Err(Error::Cancelled),
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => {
+            return Err(Error::Timeout { seconds });
         }
+    };
+    match outcome {
+        Ok(Err(_)) if guard.is_cancelled() => Err(Error::Cancelled),
+        Ok(Err(_)) if guard.is_late() => Err(Error::Timeout { seconds }),
+        Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
+            bytes: limits.memory_bytes,
+        }),
+        Ok(result) => result,
+        Err(_) => Err(Error::Panicked),
     }
 }
 

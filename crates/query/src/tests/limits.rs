@@ -124,3 +124,75 @@ fn a_query_with_errors_lists_them() {
     assert!(refused.resolved.is_none());
     assert_eq!(refused.diagnostics[0].code, "KQL0402");
 }
+
+/// The deepest queries that the resolver lets through, on the small stack of a runtime's worker.
+#[test]
+fn deep_and_wide_queries_do_not_overflow_the_stack() {
+    let shapes = [
+        (
+            "pipeline",
+            format!("print x = 1 {}", "| extend x = x + 1 ".repeat(100)),
+        ),
+        (
+            "doubling",
+            format!("print x = 1 {}", "| extend x = x + x ".repeat(60)),
+        ),
+        (
+            "filters",
+            format!(
+                "range x from 1 to 3 step 1 {}",
+                "| where x > 0 ".repeat(400)
+            ),
+        ),
+        (
+            "parentheses",
+            format!("print x = {}1{}", "(1 + ".repeat(100), ")".repeat(100)),
+        ),
+        (
+            "and",
+            format!(
+                "range x from 1 to 3 step 1 | where {}",
+                vec!["x > 0"; 1500].join(" and ")
+            ),
+        ),
+        (
+            "union",
+            format!("union {}", vec!["(print x = 1)"; 150].join(", ")),
+        ),
+        (
+            "joins",
+            format!(
+                "print x = 1 {}",
+                "| join kind=inner (print x = 1) on x | project x ".repeat(40)
+            ),
+        ),
+        (
+            "not",
+            format!("print x = {}true{}", "not(".repeat(100), ")".repeat(100)),
+        ),
+        (
+            "path",
+            format!(
+                "print d = dynamic({{}}) | project x = d{}",
+                ".a".repeat(120)
+            ),
+        ),
+    ];
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    for (name, query) in shapes {
+        let prepared = prepare(&query, Schema::hunting(), now());
+        let began = Instant::now();
+        let engine = Engine::default();
+        let run = engine.run(&prepared, |_| None, Options::default());
+        let outcome = runtime.block_on(run).map(|r| r.rows());
+        eprintln!("{name}: {outcome:?} in {:?}", began.elapsed());
+        assert!(
+            matches!(outcome, Ok(_) | Err(Error::Query { .. })),
+            "{name}: {outcome:?}"
+        );
+    }
+}
