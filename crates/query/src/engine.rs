@@ -10,6 +10,7 @@
 //! - A panic below becomes this query's error.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,14 +22,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TempFileFactory};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use kql::Resolved;
 use kql::resolved::{Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
-use store::TemporaryFiles;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -39,30 +39,33 @@ use crate::planner::HuntPlanner;
 use crate::prepare::Prepared;
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
-use crate::stored::Spills;
 
 /// How queries run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Parts of a plan that may run at once. One keeps first-seen orders and small pools reliable.
     pub parallelism: usize,
+    /// Where sorts and groups put what does not fit in memory, sealed
+    /// ([`crate::over_store::SealedSpill`]); `None`: nowhere, they fail.
+    pub temporary: Option<Arc<dyn TempFileFactory>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { parallelism: 1 }
+        Self {
+            parallelism: 1,
+            temporary: None,
+        }
     }
 }
 
-/// How one query runs.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// What it may use.
-    pub limits: Limits,
-    /// Where sorts and groups put what does not fit in memory, sealed; `None`: nowhere, they fail.
-    pub temporary: Option<TemporaryFiles>,
-    /// Stops it.
-    pub cancel: Guard,
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("parallelism", &self.parallelism)
+            .field("temporary", &self.temporary.is_some())
+            .finish()
+    }
 }
 
 /// What one query may use; `model::limits` by default.
@@ -76,8 +79,6 @@ pub struct Limits {
     pub seconds: u64,
     /// Bytes of memory.
     pub memory_bytes: usize,
-    /// Bytes of temporary files.
-    pub spill_bytes: u64,
     /// Days a query looks back in tables that it does not restrict in time.
     pub look_back_days: i64,
 }
@@ -89,7 +90,6 @@ impl Default for Limits {
             bytes: limits::HUNT_BYTES_MAX,
             seconds: limits::HUNT_SECONDS_MAX,
             memory_bytes: limits::HUNT_MEMORY_BYTES_MAX,
-            spill_bytes: limits::HUNT_SPILL_BYTES_MAX,
             look_back_days: limits::HUNT_LOOKBACK_DAYS,
         }
     }
@@ -115,7 +115,8 @@ impl Engine {
         &self,
         prepared: &Prepared,
         sources: impl Fn(&TableName) -> Option<TableRows>,
-        options: Options,
+        limits: Limits,
+        cancel: &Guard,
     ) -> Result<HuntResult, Error> {
         let Some(resolved) = prepared.resolved.clone() else {
             return Err(Error::Query {
@@ -126,9 +127,8 @@ impl Engine {
             .tables
             .iter()
             .filter_map(|name| Some((name.clone(), sources(name)?)));
-        let limits = options.limits;
-        let guard = options.cancel.limited(limits.seconds);
-        let state = self.state(&options, &guard)?;
+        let guard = cancel.limited(limits.seconds);
+        let state = self.state(limits, &guard)?;
         let run = Run::new(
             resolved,
             prepared.now,
@@ -137,16 +137,16 @@ impl Engine {
             guard.clone(),
         );
         let outcome = on_own_thread(run.execute(state), &guard)?;
-        let interest = StopOnDrop(guard);
-        finish(outcome, &interest.0, limits).await
+        let mut interest = StopOnDrop {
+            guard,
+            answered: false,
+        };
+        interest.answer(outcome, limits).await
     }
 
-    fn state(&self, options: &Options, guard: &Guard) -> Result<SessionState, Error> {
-        let limits = options.limits;
-        let disk = match &options.temporary {
-            Some(files) => {
-                DiskManagerMode::Custom(Arc::new(Spills::new(files.clone(), limits.spill_bytes)))
-            }
+    fn state(&self, limits: Limits, guard: &Guard) -> Result<SessionState, Error> {
+        let disk = match &self.settings.temporary {
+            Some(factory) => DiskManagerMode::Custom(factory.clone()),
             None => DiskManagerMode::Disabled,
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -174,12 +174,17 @@ impl Engine {
     }
 }
 
-/// Throws the switch when nobody waits for the answer any more.
-struct StopOnDrop(Guard);
+/// Throws the switch when the answer is no longer waited for: a timeout, or a caller that went.
+struct StopOnDrop {
+    guard: Guard,
+    answered: bool,
+}
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        if !self.answered {
+            self.guard.cancel();
+        }
     }
 }
 
@@ -219,24 +224,27 @@ fn on_own_thread(
     Ok(outcome)
 }
 
-async fn finish(outcome: Outcome, guard: &Guard, limits: Limits) -> Result<HuntResult, Error> {
-    let seconds = limits.seconds;
-    let outcome = tokio::select! {
-        biased;
-        outcome = outcome => outcome,
-        () = guard.cancelled() => return Err(Error::Cancelled),
-        () = tokio::time::sleep(Duration::from_secs(seconds)) => {
-            return Err(Error::Timeout { seconds });
+impl StopOnDrop {
+    async fn answer(&mut self, outcome: Outcome, limits: Limits) -> Result<HuntResult, Error> {
+        let seconds = limits.seconds;
+        let outcome = tokio::select! {
+            biased;
+            outcome = outcome => outcome,
+            () = self.guard.cancelled() => return Err(Error::Cancelled),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {
+                return Err(Error::Timeout { seconds });
+            }
+        };
+        self.answered = true;
+        match outcome {
+            Ok(Err(_)) if self.guard.is_cancelled() => Err(Error::Cancelled),
+            Ok(Err(_)) if self.guard.is_late() => Err(Error::Timeout { seconds }),
+            Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
+                bytes: limits.memory_bytes,
+            }),
+            Ok(result) => result,
+            Err(_) => Err(Error::Panicked),
         }
-    };
-    match outcome {
-        Ok(Err(_)) if guard.is_cancelled() => Err(Error::Cancelled),
-        Ok(Err(_)) if guard.is_late() => Err(Error::Timeout { seconds }),
-        Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
-            bytes: limits.memory_bytes,
-        }),
-        Ok(result) => result,
-        Err(_) => Err(Error::Panicked),
     }
 }
 

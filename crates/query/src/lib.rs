@@ -22,9 +22,8 @@ mod planner;
 mod prepare;
 mod result;
 mod scan;
-mod stored;
 
-pub use engine::{Engine, Limits, Options, Settings};
+pub use engine::{Engine, Limits, Settings};
 pub use error::Error;
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};

@@ -14,16 +14,16 @@ use datafusion::execution::TempFileFactory;
 use datafusion::execution::spill_file::{SpillFile, SpillWriter};
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use futures::Stream;
-use model::{Schema, Ticks};
+use model::{Schema, TableKind, Ticks};
 use store::{SealedReader, SealedWriter, SegmentHandle, TableView, TemporaryFiles};
 
-use crate::scan::{Segment, TableRows};
+use crate::scan::{OpenError, Segment, TableRows};
 
 /// Bytes handed out at once when a spill file is read back.
 const READ_BYTES: usize = 64 << 10;
 
 /// A table's rows at one moment, for the engine. `look_back` says whether a query that does not
-/// restrict the table's time is given the default look-back.
+/// restrict the table's time is given the default look-back; reference tables never are.
 pub fn table_rows(view: TableView, look_back: bool) -> TableRows {
     let known = Schema::hunting().table(view.table.as_str());
     let time_column = match known {
@@ -39,7 +39,7 @@ pub fn table_rows(view: TableView, look_back: bool) -> TableRows {
         memory: view.memory,
         segments: view.segments.into_iter().map(segment).collect(),
         time_column,
-        look_back,
+        look_back: look_back && known.is_none_or(|table| table.kind != TableKind::Reference),
     }
 }
 
@@ -63,12 +63,7 @@ impl Segment for Sealed {
         self.0.manifest().time()
     }
 
-    fn open(
-        &self,
-    ) -> std::result::Result<
-        Box<dyn AsyncFileReader + Send>,
-        Box<dyn std::error::Error + Send + Sync>,
-    > {
+    fn open(&self) -> std::result::Result<Box<dyn AsyncFileReader + Send>, OpenError> {
         Ok(Box::new(self.0.reader()?))
     }
 }
@@ -101,10 +96,7 @@ impl SealedSpill {
 
 impl TempFileFactory for SealedSpill {
     fn create_temp_file(&self, _description: &str) -> Result<Arc<dyn SpillFile>> {
-        let writer = self
-            .files
-            .create(&self.quota)
-            .map_err(DataFusionError::IoError)?;
+        let writer = self.files.create(&self.quota).map_err(spill_error)?;
         let state = State::Writing(writer);
         Ok(Arc::new(Spill {
             state: Arc::new(Mutex::new(state)),
@@ -137,7 +129,7 @@ impl SpillFile for Spill {
                 "a temporary file was read before it was finished",
             ));
         };
-        let reader = reader.again().map_err(DataFusionError::IoError)?;
+        let reader = reader.again().map_err(spill_error)?;
         Ok(Box::pin(futures::stream::unfold(
             Some(reader),
             |reader| async move {
@@ -149,7 +141,7 @@ impl SpillFile for Spill {
                         buffer.truncate(n);
                         Some((Ok(bytes::Bytes::from(buffer)), Some(reader)))
                     }
-                    Err(error) => Some((Err(DataFusionError::IoError(error)), None)),
+                    Err(error) => Some((Err(spill_error(error)), None)),
                 }
             },
         )))
@@ -159,7 +151,7 @@ impl SpillFile for Spill {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *state, State::Taken) {
             State::Writing(writer) => Ok(Box::new(Writer {
-                writer: Some(writer),
+                sealed: Some(writer),
                 state: self.state.clone(),
                 written: self.written.clone(),
             })),
@@ -172,14 +164,14 @@ impl SpillFile for Spill {
 }
 
 struct Writer {
-    writer: Option<SealedWriter>,
+    sealed: Option<SealedWriter>,
     state: Arc<Mutex<State>>,
     written: Arc<AtomicU64>,
 }
 
 impl Write for Writer {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let writer = self.writer.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let writer = self.sealed.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         let n = writer.write(buffer)?;
         self.written.store(writer.written(), Ordering::Release);
         Ok(n)
@@ -192,13 +184,22 @@ impl Write for Writer {
 
 impl SpillWriter for Writer {
     fn finish(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.take() else {
+        let Some(writer) = self.sealed.take() else {
             return Ok(());
         };
-        let reader = writer.finish().map_err(DataFusionError::IoError)?;
+        let reader = writer.finish().map_err(spill_error)?;
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Written(reader);
         Ok(())
     }
+}
+
+/// A used-up quota is a limit of the query, not a failure of the machine.
+fn spill_error(error: io::Error) -> DataFusionError {
+    if error.kind() == io::ErrorKind::QuotaExceeded {
+        let what = "the quota of temporary files is used up".to_owned();
+        return DataFusionError::ResourcesExhausted(what);
+    }
+    DataFusionError::IoError(error)
 }
 
 fn not_ready(what: &'static str) -> DataFusionError {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use model::{Code, Schema};
 
 use super::support::{now, run_prepared};
-use crate::{Cancel, Engine, Error, Limits, Notice, Options, prepare};
+use crate::{Cancel, Engine, Error, Limits, Notice, prepare};
 
 fn limited(query: &str, limits: Limits) -> Result<crate::HuntResult, Error> {
     run_prepared(
@@ -79,12 +79,10 @@ fn a_cancelled_query_ends_at_once() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             switch.cancel();
         });
-        let options = Options {
-            cancel: cancel.clone(),
-            ..Options::default()
-        };
         let began = Instant::now();
-        let outcome = Engine::default().run(&prepared, |_| None, options).await;
+        let outcome = Engine::default()
+            .run(&prepared, |_| None, Limits::default(), &cancel)
+            .await;
         (outcome, began.elapsed())
     });
     assert!(
@@ -186,8 +184,8 @@ fn deep_and_wide_queries_do_not_overflow_the_stack() {
     for (name, query) in shapes {
         let prepared = prepare(&query, Schema::hunting(), now());
         let began = Instant::now();
-        let engine = Engine::default();
-        let run = engine.run(&prepared, |_| None, Options::default());
+        let (engine, cancel) = (Engine::default(), Cancel::default());
+        let run = engine.run(&prepared, |_| None, Limits::default(), &cancel);
         let outcome = runtime.block_on(run).map(|r| r.rows());
         eprintln!("{name}: {outcome:?} in {:?}", began.elapsed());
         assert!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kql::SchemaSource;
 use model::{TableName, Ticks};
 
-use crate::{Engine, Error, HuntResult, Limits, Options, Prepared, TableRows, prepare};
+use crate::{Cancel, Engine, Error, HuntResult, Limits, Prepared, TableRows, prepare};
 
 /// 2024-06-15T12:00:00Z.
 pub(super) fn now() -> Ticks {
@@ -25,11 +25,8 @@ pub(super) fn run_prepared(
     limits: Limits,
 ) -> Result<HuntResult, Error> {
     let sources = |name: &TableName| tables.get(name).cloned();
-    let options = Options {
-        limits,
-        ..Options::default()
-    };
-    runtime().block_on(Engine::default().run(prepared, sources, options))
+    let engine = Engine::default();
+    runtime().block_on(engine.run(prepared, sources, limits, &Cancel::default()))
 }
 
 pub(super) fn run(
