@@ -1,0 +1,152 @@
+//! Every table and column that a catalogue may have, and what may stand in it.
+//!
+//! Written down here from the format's description, not taken from `store`: a column that is added
+//! there is a finding until somebody has thought about it here.
+
+/// What a column holds.
+#[derive(Debug)]
+pub(super) enum Holds {
+    /// A count, a time, an enum, a version.
+    Number,
+    NumberOrNull,
+    /// A random id, a keyed token, a hash or a digest of so many bytes.
+    Bytes(usize),
+    BytesOrNull(usize),
+    /// One of the program's own words.
+    Word(&'static [&'static str]),
+    /// The code of the directory's region.
+    Region,
+    /// The code of the directory's geography.
+    Geography,
+    /// Everything else.
+    Sealed,
+}
+
+impl Holds {
+    pub(super) fn may_be_null(&self) -> bool {
+        matches!(self, Self::NumberOrNull | Self::BytesOrNull(_))
+    }
+}
+
+const ID: Holds = Holds::Bytes(16);
+const DIGEST: Holds = Holds::Bytes(32);
+
+pub(super) const TABLES: &[(&str, &[(&str, Holds)])] = &[
+    (
+        "meta",
+        &[
+            ("id", Holds::Number),
+            ("region", Holds::Region),
+            ("geography", Holds::Geography),
+            ("writer_epoch", Holds::Number),
+            ("next_cell_leaf", Holds::Number),
+            ("commits_failed", Holds::Number),
+            ("created_at", Holds::Number),
+            ("opened_at", Holds::Number),
+        ],
+    ),
+    (
+        "tenant",
+        &[
+            ("tenant", ID),
+            ("stream", ID),
+            ("home", Holds::Number),
+            ("key_table_generation", Holds::Number),
+            ("first_record_at", Holds::NumberOrNull),
+            ("next_leaf", Holds::Number),
+        ],
+    ),
+    (
+        "tenant_document",
+        &[
+            ("tenant", ID),
+            ("version", Holds::Number),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "tenant_raw_schema",
+        &[("tenant", ID), ("sealed", Holds::Sealed)],
+    ),
+    (
+        "source",
+        &[
+            ("source", ID),
+            ("tenant", ID),
+            ("disabled", Holds::Number),
+            ("stored", Holds::Number),
+            ("raw", Holds::Number),
+            ("duplicate", Holds::Number),
+            ("rejected", Holds::Number),
+            ("wrong_region", Holds::Number),
+            ("last_stored_at", Holds::NumberOrNull),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "token",
+        &[
+            ("token", ID),
+            ("hash", DIGEST),
+            ("tenant", Holds::BytesOrNull(16)),
+            ("created_at", Holds::Number),
+            ("expires_at", Holds::Number),
+            ("revoked_at", Holds::NumberOrNull),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "segment",
+        &[
+            ("segment", ID),
+            ("tenant", ID),
+            ("partition", ID),
+            ("level", Holds::Number),
+            ("row_count", Holds::Number),
+            ("byte_count", Holds::Number),
+            ("digest", DIGEST),
+            ("data_key", ID),
+            ("ingested_from", Holds::Number),
+            ("ingested_to", Holds::Number),
+            ("created_at", Holds::Number),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "flushed",
+        &[
+            ("tenant", ID),
+            ("partition", ID),
+            ("flushed_sequence", Holds::Number),
+        ],
+    ),
+    (
+        "registry",
+        &[
+            ("version", Holds::Number),
+            ("digest", DIGEST),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "leaf",
+        &[
+            ("tenant", Holds::BytesOrNull(16)),
+            ("sequence", Holds::Number),
+            ("at", Holds::Number),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    // The migration library's: what the program's own versions did.
+    (
+        "_sqlx_migrations",
+        &[
+            ("version", Holds::Number),
+            ("description", Holds::Word(&["first"])),
+            ("installed_on", Holds::Number),
+            ("success", Holds::Number),
+            ("checksum", Holds::Bytes(48)),
+            ("execution_time", Holds::Number),
+        ],
+    ),
+];

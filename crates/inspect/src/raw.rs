@@ -1,0 +1,361 @@
+//! The raw search: every file that is at rest, without a key.
+//!
+//! Each file must be of a known format by its first bytes *and* by its structure to the end, sealed
+//! where the format says so, and in the directory of its own region. Then every byte, and every file's
+//! name, is searched for markers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::catalogue::{self, Catalogue};
+use crate::formats::{Bytes, Fault, key_table, log, segment, small, temporary};
+use crate::places::{DataDir, Finding, Places, What};
+use crate::{Error, Form, Needles};
+
+/// Hits that a report keeps; it counts them all.
+const HITS_KEPT_MAX: usize = 10_000;
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A file of the log.
+    Log,
+    /// A sealed Parquet file.
+    Segment,
+    /// A tenant's segment keys.
+    KeyTable,
+    /// What a query could not hold in memory.
+    Temporary,
+    /// A region's catalogue.
+    Catalogue,
+    /// SQLite's log of the catalogue.
+    CatalogueLog,
+    /// SQLite's index of that log.
+    CatalogueIndex,
+    /// The directory's lock.
+    Lock,
+    /// A key ring.
+    KeyRing,
+    /// Open to people: searched, and nothing else.
+    Open,
+    /// None of these.
+    Unknown,
+}
+
+/// How many files, and how large.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Tally {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A marker in the bytes of a file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Hit {
+    /// The file.
+    pub path: PathBuf,
+    /// From which byte of it; nothing if it stands in the file's name.
+    pub offset: Option<u64>,
+    /// How it was written.
+    pub form: Form,
+    /// Which.
+    pub marker: usize,
+}
+
+/// What the raw search found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct RawReport {
+    /// Files by region (empty for those outside data directories) and kind.
+    pub files: BTreeMap<(String, FileKind), Tally>,
+    /// What must not be, by path.
+    pub findings: Vec<Finding>,
+    /// Markers in clear, by path; not all of very many.
+    pub hits: Vec<Hit>,
+    /// All of them.
+    pub hit_count: u64,
+    /// Markers that were searched for.
+    pub markers: usize,
+    /// Byte patterns that they were searched by.
+    pub patterns: usize,
+}
+
+impl RawReport {
+    /// Whether everything is as it should be.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.hit_count == 0
+    }
+
+    /// All files together.
+    pub fn total(&self) -> Tally {
+        let add = |sum: Tally, tally: &Tally| Tally {
+            files: sum.files + tally.files,
+            bytes: sum.bytes + tally.bytes,
+        };
+        self.files.values().fold(Tally::default(), add)
+    }
+}
+
+/// Searches every file of `places`.
+pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
+    let mut search = Search {
+        needles,
+        report: RawReport {
+            markers: needles.len(),
+            patterns: needles.patterns(),
+            ..RawReport::default()
+        },
+    };
+    for dir in &places.data {
+        search.folder(&dir.path, Role::Data(dir))?;
+    }
+    for path in &places.temporary {
+        search.folder(path, Role::Temporary)?;
+    }
+    for path in &places.open {
+        search.file(path, Role::Open)?;
+    }
+    search.report.findings.sort_unstable();
+    search.report.hits.sort_unstable();
+    Ok(search.report)
+}
+
+#[derive(Clone, Copy)]
+enum Role<'a> {
+    Data(&'a DataDir),
+    Temporary,
+    Open,
+}
+
+struct Search<'a> {
+    needles: &'a Needles,
+    report: RawReport,
+}
+
+impl Search<'_> {
+    fn folder(&mut self, root: &Path, role: Role<'_>) -> Result<(), Error> {
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for (path, kind) in list(&folder)? {
+                self.name(&path);
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_file() {
+                    self.file(&path, role)?;
+                } else {
+                    self.finding(Finding::new(path, What::NotAFile, "not followed"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, role: Role<'_>) -> Result<(), Error> {
+        let checked = match role {
+            Role::Open => Ok(FileKind::Open),
+            Role::Data(dir) => self.check(path, Some(dir)),
+            Role::Temporary => self.check(path, None),
+        };
+        let kind = match checked {
+            // Gone since its folder was listed.
+            Err(Error::Io { source, .. }) if gone(&source) => return Ok(()),
+            other => other?,
+        };
+        let searched = File::open(path).and_then(|mut file| {
+            let (needles, report) = (self.needles, &mut self.report);
+            needles.find_in(&mut file, |offset, form, marker| {
+                report.hit(path, Some(offset), form, marker);
+            })
+        });
+        let bytes = match searched {
+            Err(source) if gone(&source) => return Ok(()),
+            other => other.map_err(Error::io(path))?,
+        };
+        let region = match role {
+            Role::Data(dir) => dir.region.to_string(),
+            Role::Temporary | Role::Open => String::new(),
+        };
+        let tally = self.report.files.entry((region, kind)).or_default();
+        tally.files += 1;
+        tally.bytes += bytes;
+        Ok(())
+    }
+
+    /// A folder's or file's own name is at rest, too.
+    fn name(&mut self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let (needles, report) = (self.needles, &mut self.report);
+        needles.find(name, |_, form, marker| report.hit(path, None, form, marker));
+    }
+
+    /// What the file is, with findings about it. `dir` is nothing outside data directories, where only
+    /// temporary files may be.
+    fn check(&mut self, path: &Path, dir: Option<&DataDir>) -> Result<FileKind, Error> {
+        let bytes = Bytes::open(path).map_err(Error::io(path))?;
+        let head = bytes.head(64).map_err(Error::io(path))?;
+        let kind = kind_of(path, &head, bytes.len);
+        let faults = self.check_as(kind, path, &bytes, &head, dir)?;
+        for fault in faults {
+            let finding = Finding::new(path, fault.what, fault.detail);
+            self.finding(finding.at(fault.offset));
+        }
+        if dir.is_none() && kind != FileKind::Temporary && kind != FileKind::Unknown {
+            let detail = "only temporary files may be here";
+            self.finding(Finding::new(path, What::UnknownFile, detail));
+        }
+        Ok(kind)
+    }
+
+    fn check_as(
+        &mut self,
+        kind: FileKind,
+        path: &Path,
+        bytes: &Bytes,
+        head: &[u8],
+        dir: Option<&DataDir>,
+    ) -> Result<Vec<Fault>, Error> {
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let unfinished = Path::new(name).extension().is_some_and(|e| e == "new");
+        let one = |fault: Option<Fault>| fault.into_iter().collect();
+        let io = Error::io(path);
+        Ok(match kind {
+            FileKind::Log => match log::id_of(name) {
+                Some(id) => log::read(bytes, id, drop).map_err(io)?,
+                None => vec![Fault::malformed(0, "its name is not that of a log file")],
+            },
+            FileKind::Segment if unfinished => one(segment::read_unfinished(bytes).map_err(io)?),
+            FileKind::Segment => match segment::read(bytes).map_err(io)? {
+                Err(fault) => vec![fault],
+                Ok(label) if dir.is_some_and(|dir| dir.region != label.region) => {
+                    let detail = format!("its key is of region `{}`", label.region);
+                    self.finding(Finding::new(path, What::WrongRegion, detail));
+                    Vec::new()
+                }
+                Ok(_) => Vec::new(),
+            },
+            FileKind::KeyTable => one(key_table::check(bytes, unfinished).map_err(io)?),
+            FileKind::Temporary => one(temporary::check(bytes).map_err(io)?),
+            FileKind::Catalogue => {
+                if let Some(mut catalogue) = Catalogue::read(path)? {
+                    self.database(path, catalogue.check(dir));
+                }
+                Vec::new()
+            }
+            FileKind::Lock if !small::is_lock(head) || bytes.len > 64 => {
+                vec![Fault::malformed(0, "not what a lock file says")]
+            }
+            FileKind::KeyRing => {
+                let detail = "a key ring must not be where its data is";
+                self.finding(Finding::new(path, What::KeyRing, detail));
+                Vec::new()
+            }
+            FileKind::Unknown => {
+                let plain = head.starts_with(segment::CLEAR_MAGIC);
+                let detail = if plain {
+                    "a Parquet file in clear"
+                } else {
+                    "no known format"
+                };
+                self.finding(Finding::new(path, What::UnknownFile, detail));
+                Vec::new()
+            }
+            FileKind::CatalogueLog | FileKind::CatalogueIndex | FileKind::Lock | FileKind::Open => {
+                Vec::new()
+            }
+        })
+    }
+
+    fn database(&mut self, path: &Path, checked: Result<Vec<Finding>, Error>) {
+        match checked {
+            Ok(findings) => findings.into_iter().for_each(|f| self.finding(f)),
+            // A damaged database: what is wrong with it SQLite says, perhaps quoting it.
+            Err(_) => self.finding(Finding::new(path, What::Malformed, "it cannot be read")),
+        }
+    }
+
+    fn finding(&mut self, finding: Finding) {
+        self.report.findings.push(finding);
+    }
+}
+
+impl RawReport {
+    fn hit(&mut self, path: &Path, offset: Option<u64>, form: Form, marker: usize) {
+        self.hit_count += 1;
+        if self.hits.len() < HITS_KEPT_MAX {
+            self.hits.push(Hit {
+                path: path.to_owned(),
+                offset,
+                form,
+                marker,
+            });
+        }
+    }
+}
+
+fn gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// The entries of a folder, by name.
+pub(crate) fn list(folder: &Path) -> Result<Vec<(PathBuf, std::fs::FileType)>, Error> {
+    let mut entries = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        entries.insert(entry.map_err(Error::io(folder))?.path());
+    }
+    let mut listed = Vec::new();
+    for path in entries {
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => listed.push((path, metadata.file_type())),
+            Err(source) if gone(&source) => {}
+            Err(source) => return Err(Error::Io { path, source }),
+        }
+    }
+    Ok(listed)
+}
+
+/// By first bytes; files that have none of their own, by what they lie beside.
+fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
+    let magic: &[(&[u8], FileKind)] = &[
+        (log::MAGIC, FileKind::Log),
+        (segment::MAGIC, FileKind::Segment),
+        (key_table::MAGIC, FileKind::KeyTable),
+        (temporary::MAGIC, FileKind::Temporary),
+        (catalogue::MAGIC, FileKind::Catalogue),
+        (small::LOCK_MAGIC, FileKind::Lock),
+        (small::KEY_RING_MAGIC, FileKind::KeyRing),
+    ];
+    if let Some((_, kind)) = magic.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return *kind;
+    }
+    let name = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or_default();
+    let beside = |end: &str| {
+        let sibling = name.strip_suffix(end).map(|name| path.with_file_name(name));
+        sibling.is_some_and(|path| path.is_file())
+    };
+    let number = |bytes: [u8; 4]| (u32::from_be_bytes(bytes), u32::from_ne_bytes(bytes));
+    let (big, native) = head.first_chunk().copied().map_or((0, 0), number);
+    if beside("-wal") && (len == 0 || catalogue::WAL_MAGICS.contains(&big)) {
+        FileKind::CatalogueLog
+    } else if beside("-shm")
+        && len.is_multiple_of(32 << 10)
+        && [0, catalogue::SHARED_MAGIC].contains(&native)
+    {
+        FileKind::CatalogueIndex
+    } else if len == 0 && name == "lock" {
+        FileKind::Lock
+    } else {
+        FileKind::Unknown
+    }
+}

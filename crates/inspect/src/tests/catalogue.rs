@@ -1,0 +1,127 @@
+//! The catalogue against its list.
+
+use futures::executor::block_on;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+use super::kit::World;
+use crate::catalogue::Catalogue;
+use crate::{What, raw};
+
+fn execute(world: &World, sql: &'static str) {
+    let path = world.file(0, "catalogue.sqlite");
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+fn after(sql: &'static str) -> Vec<(What, String)> {
+    let mut world = World::new();
+    world.close();
+    execute(&world, sql);
+    let report = raw(&world.places, &world.needles).unwrap();
+    report
+        .findings
+        .into_iter()
+        .map(|f| (f.what, f.detail))
+        .collect()
+}
+
+#[test]
+fn what_is_on_no_list_is_found() {
+    let one = |what, detail: &str| vec![(what, detail.to_owned())];
+    assert_eq!(
+        after("CREATE TABLE notes (text TEXT)"),
+        one(What::UnknownColumn, "a table that is on no list")
+    );
+    assert_eq!(
+        after("ALTER TABLE tenant ADD COLUMN nickname TEXT"),
+        one(
+            What::UnknownColumn,
+            "a column of `tenant` that is on no list"
+        )
+    );
+    assert_eq!(
+        after("CREATE VIEW w AS SELECT 1"),
+        one(What::UnknownColumn, "a view or trigger")
+    );
+}
+
+#[test]
+fn values_that_do_not_belong_into_their_column_are_found() {
+    let one = |what, detail: &str| vec![(what, detail.to_owned())];
+    assert_eq!(
+        after(
+            "UPDATE source SET sealed = CAST('the name of a source, in clear for all to read' AS BLOB)"
+        ),
+        one(What::Clear, "1 values of `source.sealed`")
+    );
+    assert_eq!(
+        after("UPDATE meta SET region = 'us'"),
+        one(What::BadValue, "1 values of `meta.region`")
+    );
+    assert_eq!(
+        after("UPDATE meta SET geography = 'A person''s name'"),
+        one(What::BadValue, "1 values of `meta.geography`")
+    );
+    assert_eq!(
+        after("UPDATE _sqlx_migrations SET description = 'A person''s name'"),
+        one(What::BadValue, "1 values of `_sqlx_migrations.description`")
+    );
+    assert_eq!(
+        after("PRAGMA application_id = 7"),
+        one(What::UnknownFile, "a database of another program or format")
+    );
+}
+
+#[test]
+fn a_damaged_database_is_a_finding() {
+    let mut world = World::new();
+    world.close();
+    let path = world.file(0, "catalogue.sqlite");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4_096..].fill(0x55);
+    std::fs::remove_file(&path).unwrap();
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &bytes).unwrap();
+    let report = raw(&world.places, &world.needles).unwrap();
+    assert_eq!(report.findings[0].what, What::Malformed);
+}
+
+/// What is in the log only is read, too, and reading leaves no trace.
+#[test]
+fn the_log_of_a_running_catalogue_counts() {
+    let world = World::new();
+    let path = world.file(0, "catalogue.sqlite");
+    let names = || {
+        let names = std::fs::read_dir(&world.places.data[0].path).unwrap();
+        let mut names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (names(), std::fs::read(&path).unwrap());
+    let wal = std::fs::metadata(path.with_file_name("catalogue.sqlite-wal")).unwrap();
+    assert!(wal.len() > 0);
+    let rows = Catalogue::read(&path).unwrap().unwrap().rows().unwrap();
+    assert_eq!(
+        (rows.tenants.len(), rows.segments.len(), rows.damaged),
+        (1, 1, 0)
+    );
+    assert_eq!((names(), std::fs::read(&path).unwrap()), before);
+    // A frame that was not wholly written ends the log: the state before it.
+    let alone = tempfile::TempDir::new().unwrap();
+    let copy = alone.path().join("c");
+    std::fs::copy(&path, &copy).unwrap();
+    let mut log = std::fs::read(path.with_file_name("catalogue.sqlite-wal")).unwrap();
+    let last = log.len() - 1;
+    log[last] ^= 1;
+    std::io::Write::write_all(
+        &mut std::fs::File::create(alone.path().join("c-wal")).unwrap(),
+        &log,
+    )
+    .unwrap();
+    let torn = Catalogue::read(&copy).unwrap().unwrap().rows().unwrap();
+    assert!(torn.blobs.len() + torn.segments.len() < rows.blobs.len() + rows.segments.len());
+}
