@@ -126,9 +126,8 @@ pub(crate) enum Message {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LogStatus {
     pub(crate) files: usize,
-    pub(crate) bytes: u64,
+    /// Number of the oldest file.
     pub(crate) oldest: u64,
-    pub(crate) newest: u64,
 }
 
 /// The way to the commit thread.
@@ -144,6 +143,8 @@ pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) memory: Arc<Memory>,
     pub(crate) identities: HashMap<TenantId, Identities>,
+    /// The latest day on which rows came.
+    pub(crate) today: i32,
     /// A damaged tenant or an unknown stream: nothing of the log is removed.
     pub(crate) hold: Arc<AtomicBool>,
 }
@@ -166,6 +167,18 @@ impl Queue {
             waiting_bytes,
             thread: std::sync::Mutex::new(Some(thread)),
         })
+    }
+
+    /// A queue that nobody empties.
+    #[cfg(test)]
+    pub(crate) fn without_thread() -> (Self, Receiver<Message>) {
+        let (sender, receiver) = sync_channel(limits::COMMIT_QUEUE_MAX);
+        let queue = Self {
+            sender: RwLock::new(Some(sender)),
+            waiting_bytes: Arc::default(),
+            thread: std::sync::Mutex::new(None),
+        };
+        (queue, receiver)
     }
 
     /// Puts a message into the queue; refuses at once if too much waits.
@@ -254,6 +267,27 @@ struct Prepared {
     written: Option<(u64, LogSegmentId)>,
 }
 
+impl Prepared {
+    /// A job of a group that has failed.
+    fn without_rows(job: Job) -> Self {
+        Self {
+            job,
+            fresh: Vec::new(),
+            duplicates: 0,
+            written: None,
+        }
+    }
+}
+
+/// Whether the log is as good as before the job; else the whole group fails.
+fn is_of_one_job(error: &Error) -> bool {
+    match error {
+        Error::Log(wal::Error::FrameTooLarge { .. } | wal::Error::TooManyStreams { .. }) => true,
+        Error::Log(_) => false,
+        _ => true,
+    }
+}
+
 impl Writer {
     fn commit_group(&mut self, jobs: Vec<Job>) {
         let mut in_group: HashMap<TenantId, HashSet<RowId>> = HashMap::new();
@@ -261,38 +295,24 @@ impl Writer {
         let mut failed = None;
         for job in jobs {
             if failed.is_some() {
-                prepared.push(Prepared {
-                    job,
-                    fresh: Vec::new(),
-                    duplicates: 0,
-                    written: None,
-                });
+                prepared.push(Prepared::without_rows(job));
                 continue;
             }
             match self.prepare(job, &mut in_group) {
-                Ok(Ok(job)) => prepared.push(job),
+                Ok(job) => prepared.push(job),
                 // This one cannot be stored; it has touched nothing that the others rest on.
-                Ok(Err((job, error))) => drop(job.reply.send(Err(Arc::new(error)))),
+                Err((job, error)) if is_of_one_job(&error) => {
+                    drop(job.reply.send(Err(Arc::new(error))));
+                }
                 Err((job, error)) => {
                     failed = Some(error);
-                    prepared.push(Prepared {
-                        job,
-                        fresh: Vec::new(),
-                        duplicates: 0,
-                        written: None,
-                    });
+                    prepared.push(Prepared::without_rows(job));
                 }
             }
         }
-        let done = match failed {
-            Some(error) => {
-                // What is in the log's buffer must not be mistaken for acknowledged later on.
-                let _ = self.log.commit();
-                Err(error)
-            }
-            None => self.log.commit().map_err(Error::Log),
-        };
-        match done {
+        // Also after a failure: what is in the log's buffer must not wait there for a later group.
+        let committed = self.log.commit().map_err(Error::Log);
+        match failed.map_or(committed, Err) {
             Ok(()) => prepared.into_iter().for_each(|p| self.publish(p)),
             Err(error) => {
                 let error = Arc::new(error);
@@ -303,80 +323,40 @@ impl Writer {
         }
     }
 
-    /// Drops repeats and puts the rest into the log's buffer. The inner error concerns this job
-    /// alone, the outer one the whole group.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two kinds of failure, each with its job"
-    )]
+    /// Drops repeats and puts the rest into the log's buffer. After an error nothing of the job is
+    /// there, and no other job's rows are taken for repeats of its.
     #[expect(clippy::result_large_err, reason = "the job goes back with its error")]
     fn prepare(
         &mut self,
-        job: Job,
+        mut job: Job,
         in_group: &mut HashMap<TenantId, HashSet<RowId>>,
-    ) -> Result<Result<Prepared, (Job, Error)>, (Job, Error)> {
+    ) -> Result<Prepared, (Job, Error)> {
         let tenant = job.vault.tenant();
-        let size: usize = job.parts.iter().map(|p| p.encoded.len() + 1024).sum();
-        if size > limits::LOG_FRAME_BYTES_MAX {
-            let too_large = wal::Error::FrameTooLarge {
-                bytes: size,
-                max: limits::LOG_FRAME_BYTES_MAX,
-            };
-            return Ok(Err((job, Error::Log(too_large))));
-        }
         let stored = self.identities.entry(tenant).or_default();
         let group = in_group.entry(tenant).or_default();
-        let mut job = job;
-        let mut fresh = Vec::new();
-        let mut parts = Vec::new();
-        let mut duplicates = 0;
-        for part in std::mem::take(&mut job.parts) {
-            let Some(ids) = hidden::row_ids(&part.batch).map(Iterator::collect::<Vec<_>>) else {
-                return Err((job, Error::Form { what: "row ids" }));
-            };
-            let is_new: Vec<bool> = ids
-                .iter()
-                .map(|id| !stored.contains(*id) && group.insert(*id))
-                .collect();
-            match keep_new(part, &is_new) {
-                Err(error) => return Err((job, error)),
-                Ok((dropped, kept)) => {
-                    duplicates += dropped;
-                    let Some((key, batch, encoded)) = kept else {
-                        continue;
-                    };
-                    let ids = ids
-                        .into_iter()
-                        .zip(is_new)
-                        .filter_map(|(id, new)| new.then_some(id));
-                    parts.push(Part {
-                        key: key.clone(),
-                        batch: encoded,
-                    });
-                    fresh.push((key, batch, ids.collect()));
-                }
-            }
-        }
+        let parts = std::mem::take(&mut job.parts);
+        let fresh = match Fresh::of(parts, |id| stored.contains(id) || group.contains(&id)) {
+            Ok(fresh) => fresh,
+            Err(error) => return Err((job, error)),
+        };
         let mut written = None;
-        if !parts.is_empty() {
-            match self.write(
-                &job.vault,
-                job.stream,
-                &Payload {
-                    copied_from: None,
-                    parts,
-                },
-            ) {
+        if !fresh.parts.is_empty() {
+            let payload = Payload {
+                copied_from: None,
+                parts: fresh.parts,
+            };
+            match self.write(&job.vault, job.stream, &payload) {
                 Ok(place) => written = Some(place),
                 Err(error) => return Err((job, error)),
             }
         }
-        Ok(Ok(Prepared {
+        group.extend(fresh.rows.iter().flat_map(|(.., ids)| ids));
+        Ok(Prepared {
             job,
-            fresh,
-            duplicates,
+            fresh: fresh.rows,
+            duplicates: fresh.duplicates,
             written,
-        }))
+        })
     }
 
     fn write(
@@ -386,6 +366,10 @@ impl Writer {
         payload: &Payload,
     ) -> Result<(u64, LogSegmentId), Error> {
         let bytes = payload.to_bytes()?;
+        if bytes.len() > limits::LOG_FRAME_BYTES_MAX {
+            let (bytes, max) = (bytes.len(), limits::LOG_FRAME_BYTES_MAX);
+            return Err(Error::Log(wal::Error::FrameTooLarge { bytes, max }));
+        }
         let reservation = self.log.reserve(stream).map_err(Error::Log)?;
         let place = FramePlace {
             segment: *reservation.segment().as_bytes(),
@@ -415,14 +399,15 @@ impl Writer {
         if let Some((sequence, segment)) = written {
             let tenant = job.vault.tenant();
             let file = self.file_number(segment);
+            self.forget_before(job.at.day());
             let stored = self.identities.entry(tenant).or_default();
-            stored.forget_before(job.at.day());
             for (key, _, ids) in &fresh {
                 ids.iter().for_each(|id| stored.insert(key.day, *id));
             }
             self.memory.update(tenant, |rows| {
                 for (key, batch, _) in &fresh {
                     let chunk = Chunk::new(batch.clone(), (sequence, sequence), file);
+                    self.memory.grew(chunk.bytes);
                     rows.push(key, chunk, job.at);
                 }
             });
@@ -437,6 +422,15 @@ impl Writer {
         }
         // A caller that gave up waiting gets its answer when it asks again.
         let _ = job.reply.send(Ok(appended));
+    }
+
+    /// Forgets row ids of all tenants that the horizon left behind, once a day.
+    fn forget_before(&mut self, today: i32) {
+        if today > self.today {
+            self.today = today;
+            let all = self.identities.values_mut();
+            all.for_each(|ids| ids.forget_before(today));
+        }
     }
 
     fn forward(&mut self, chunks: &[Forward]) -> Result<(), Arc<Error>> {
@@ -488,9 +482,7 @@ impl Writer {
         let segments = self.log.segments();
         Ok(LogStatus {
             files: segments.len(),
-            bytes: segments.iter().map(|s| s.bytes).sum(),
             oldest: segments.first().map_or(0, |s| s.number),
-            newest: segments.last().map_or(0, |s| s.number),
         })
     }
 
@@ -505,27 +497,53 @@ impl Writer {
     }
 }
 
-/// Rows of one partition that are new, with their encoding.
-type Kept = Option<(PartitionKey, RecordBatch, Vec<u8>)>;
+/// The rows of a job that are not stored yet.
+#[derive(Default)]
+struct Fresh {
+    parts: Vec<Part>,
+    rows: Vec<(PartitionKey, RecordBatch, Vec<RowId>)>,
+    duplicates: u64,
+}
 
-fn keep_new(part: JobPart, is_new: &[bool]) -> Result<(u64, Kept), Error> {
-    let dropped = is_new.iter().filter(|new| !**new).count();
-    let JobPart {
-        key,
-        batch,
-        encoded,
-    } = part;
-    let kept = match (dropped, dropped == is_new.len()) {
-        (_, true) => None,
-        (0, _) => Some((key, batch, encoded)),
-        _ => {
-            let batch = filter_record_batch(&batch, &BooleanArray::from(is_new.to_vec()))
-                .map_err(Error::Rows)?;
-            let encoded = encoding::encode(&batch).map_err(Error::Encoding)?;
-            Some((key, batch, encoded))
+impl Fresh {
+    fn of(parts: Vec<JobPart>, is_stored: impl Fn(RowId) -> bool) -> Result<Self, Error> {
+        let mut fresh = Self::default();
+        let mut own = HashSet::new();
+        for part in parts {
+            let ids = hidden::row_ids(&part.batch).map(Iterator::collect::<Vec<_>>);
+            let ids = ids.filter(|ids| ids.len() == part.batch.num_rows());
+            let ids = ids.ok_or(Error::Form { what: "row ids" })?;
+            let is_new: Vec<bool> = ids
+                .iter()
+                .map(|id| !is_stored(*id) && own.insert(*id))
+                .collect();
+            fresh.add(part, ids, is_new)?;
         }
-    };
-    Ok((u64::try_from(dropped).unwrap_or(u64::MAX), kept))
+        Ok(fresh)
+    }
+
+    fn add(&mut self, part: JobPart, ids: Vec<RowId>, is_new: Vec<bool>) -> Result<(), Error> {
+        let repeats = is_new.iter().filter(|new| !**new).count();
+        self.duplicates += u64::try_from(repeats).unwrap_or(u64::MAX);
+        let (key, mut batch, mut encoded) = (part.key, part.batch, part.encoded);
+        let mut ids = ids;
+        if repeats == ids.len() {
+            return Ok(());
+        }
+        if repeats > 0 {
+            let new = ids.iter().zip(&is_new).filter(|(_, new)| **new);
+            ids = new.map(|(id, _)| *id).collect();
+            batch =
+                filter_record_batch(&batch, &BooleanArray::from(is_new)).map_err(Error::Rows)?;
+            encoded = encoding::encode(&batch).map_err(Error::Encoding)?;
+        }
+        self.parts.push(Part {
+            key: key.clone(),
+            batch: encoded,
+        });
+        self.rows.push((key, batch, ids));
+        Ok(())
+    }
 }
 
 /// Groups of placed rows by partition, encoded for the log.

@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use access::{Granted, Maintain};
+use access::{Actor, Granted, Maintain};
 use ledger::Happening;
 use model::{KeyId, SegmentId, limits};
 
 use crate::Error;
 use crate::catalogue::CompactionCommit;
-use crate::flush::{Draw, Written};
+use crate::flush::{Draw, Written, detached, segment_paths};
 use crate::leaves::Draft;
 use crate::manifest::PartitionKey;
 use crate::memory::TenantRows;
@@ -32,43 +32,60 @@ pub struct CompactionReport {
 }
 
 impl Store {
-    /// Merges the segments of one partition of the tenant of `grant`, if any are due.
+    /// Merges the segments of one partition of the tenant of `grant`, if any are due. Goes on to its
+    /// end if the caller stops waiting.
     pub async fn compact_step(
         &self,
         grant: &Granted<Maintain>,
     ) -> Result<CompactionReport, Arc<Error>> {
-        let _one = self.inner.reconciling.lock().await;
-        let state = self.inner.tenant(grant.tenant())?;
-        let rows = self.inner.memory.of(state.tenant);
-        let Some((key, files)) = due(&rows) else {
-            return Ok(CompactionReport::default());
-        };
+        self.inner.live(grant)?;
+        let (store, tenant, actor) = (self.clone(), grant.tenant(), *grant.actor());
+        detached(async move {
+            let _one = store.inner.reconciling.lock().await;
+            let state = store.inner.writable(tenant)?;
+            let rows = store.inner.memory.of(tenant);
+            match due(&rows) {
+                None => Ok(CompactionReport::default()),
+                Some((key, files)) => Ok(store.compact(actor, &state, key, files).await?),
+            }
+        })
+        .await
+    }
+
+    async fn compact(
+        &self,
+        actor: Actor,
+        state: &TenantState,
+        key: PartitionKey,
+        files: Vec<Arc<SegmentFile>>,
+    ) -> Result<CompactionReport, Error> {
+        self.settle().await?;
         let reading = files.clone();
         let read = move || {
-            let batches = reading
-                .iter()
-                .map(|f| f.read(None))
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok::<_, Error>(batches.into_iter().flatten().collect::<Vec<_>>())
+            let mut batches = Vec::new();
+            for file in &reading {
+                batches.append(&mut file.read(None)?);
+            }
+            Ok::<_, Error>(batches)
         };
         let batches = tokio::task::spawn_blocking(read)
             .await
             .map_err(|_| Error::Closed)??;
-        let sequence = files.iter().map(|f| f.manifest.sequence).max().unwrap_or(0);
         let draw = Draw {
             key: key.clone(),
             batches,
-            sequence,
+            sequence: files.iter().map(|f| f.manifest.sequence).max().unwrap_or(0),
             level: 1,
         };
-        let written = self.write_segments(&state, vec![draw]).await?;
+        let written = self.write_segments(state, vec![draw]).await?;
         let before: u64 = files.iter().map(|f| f.row.rows).sum();
         let after: u64 = written.iter().map(|w| w.row.rows).sum();
         if before != after {
             // INVARIANT: a compaction neither gains nor loses a row; the former files stay.
-            return Err(Arc::new(Error::Form {
+            self.inner.objects.discard(&segment_paths(&written));
+            return Err(Error::Form {
                 what: "compacted rows",
-            }));
+            });
         }
         let report = CompactionReport {
             removed: u64::try_from(files.len()).unwrap_or(u64::MAX),
@@ -76,16 +93,11 @@ impl Store {
             rows: after,
         };
         let at = self.inner.cx.now();
-        let draft = Draft::new(
-            Some(state.tenant),
-            at,
-            grant.actor(),
-            Happening::SegmentsMerged,
-        )
-        .with("removed", report.removed)
-        .with("added", report.added)
-        .with("rows", report.rows);
-        self.commit_compaction(&state, &key, &files, written, draft)
+        let draft = Draft::new(Some(state.tenant), at, actor, Happening::SegmentsMerged)
+            .with("removed", report.removed)
+            .with("added", report.added)
+            .with("rows", report.rows);
+        self.commit_compaction(state, &key, &files, written, draft)
             .await?;
         Ok(report)
     }
@@ -99,39 +111,33 @@ impl Store {
         draft: Draft,
     ) -> Result<(), Error> {
         let mut writer = self.inner.writer.lock().await;
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        let former = writer.key_tables.remove(&state.tenant).unwrap_or_default();
         let removed: Vec<SegmentId> = former_files.iter().map(|f| f.row.segment).collect();
         let removed_keys: Vec<KeyId> = former_files.iter().map(|f| f.row.key).collect();
-        let next = self.next_key_table(state, &former, written, &removed_keys);
-        let (files, table) = match next {
-            Ok(done) => done,
-            Err(error) => {
-                writer.key_tables.insert(state.tenant, former);
-                return Err(error);
-            }
+        let staged = self.stage(&writer, state, written, &removed_keys)?;
+        let leaf = match writer.seal(&self.inner.vault, draft) {
+            Ok(leaf) => leaf,
+            Err(error) => return Err(self.unstage(&mut writer, staged.paths, error)),
         };
         let commit = CompactionCommit {
             tenant: state.tenant,
-            added: files.iter().map(|f| f.row.clone()).collect(),
+            added: staged.files.iter().map(|f| f.row.clone()).collect(),
             removed: removed.clone(),
-            key_table_before: former.generation(),
-            key_table_after: table.generation(),
+            key_table_before: staged.before,
+            key_table_after: staged.table.generation(),
             leaves: vec![leaf.clone()],
         };
         if let Err(error) = self.inner.catalogue.commit_compaction(&commit).await {
-            writer.key_tables.insert(state.tenant, former);
-            return Err(error.into());
+            return Err(self.unstage(&mut writer, staged.paths, error.into()));
         }
         writer.committed(&leaf);
-        writer.key_tables.insert(state.tenant, table);
+        writer.key_tables.insert(state.tenant, staged.table);
         self.inner.memory.update(state.tenant, |rows| {
             let segments = &mut rows.partition(key).segments;
             segments.retain(|s| !removed.contains(&s.row.segment));
-            segments.extend(files.into_iter().map(Arc::new));
+            segments.extend(staged.files.into_iter().map(Arc::new));
         });
         former_files.iter().for_each(|f| f.doom());
-        self.remove_key_table(state.tenant, former.generation());
+        self.remove_key_table(state.tenant, staged.before);
         Ok(())
     }
 }
@@ -139,17 +145,30 @@ impl Store {
 /// The first partition with enough small segments, and those of them that fit the limits.
 fn due(rows: &TenantRows) -> Option<(PartitionKey, Vec<Arc<SegmentFile>>)> {
     for (key, partition) in &rows.partitions {
-        let (mut bytes, mut n_rows) = (0, 0);
+        let (mut bytes, mut n_rows, mut memory) = (0, 0, 0);
         let fits = |file: &&Arc<SegmentFile>| {
             bytes += file.row.bytes;
             n_rows += file.row.rows;
-            bytes <= limits::COMPACT_BYTES_MAX && n_rows <= limits::COMPACT_ROWS_MAX
+            memory += file.manifest.memory_bytes;
+            bytes <= limits::COMPACT_BYTES_MAX
+                && n_rows <= limits::COMPACT_ROWS_MAX
+                && memory <= limits::COMPACT_MEMORY_BYTES_MAX
         };
-        let small = partition.segments.iter().filter(|s| s.row.level == 0);
+        let small = partition.segments.iter().filter(|s| is_small(s));
         let files: Vec<_> = small.take_while(fits).cloned().collect();
         if files.len() >= limits::COMPACT_SEGMENTS_MIN {
             return Some((key.clone(), files));
         }
     }
     None
+}
+
+/// Whether enough files like this one fit into a compaction; a larger one is good as it is, and must
+/// not keep the small ones behind it waiting.
+fn is_small(file: &SegmentFile) -> bool {
+    let n = u64::try_from(limits::COMPACT_SEGMENTS_MIN).unwrap_or(u64::MAX);
+    file.row.level == 0
+        && file.row.bytes <= limits::COMPACT_BYTES_MAX / n
+        && file.row.rows <= limits::COMPACT_ROWS_MAX / n
+        && file.manifest.memory_bytes <= limits::COMPACT_MEMORY_BYTES_MAX / n
 }

@@ -4,7 +4,8 @@
 //! the catalogue sees ids, times and counts. Every function takes the grant that allows it.
 
 use access::{
-    AdministerTenant, Granted, GrantedCell, ManageSources, ManageTokens, Operate, ReadTenant, Scope,
+    Actor, AdministerTenant, Granted, GrantedCell, ManageSources, ManageTokens, Operate,
+    ReadTenant, Scope,
 };
 use crypto::Fields;
 use ledger::{Happening, Leaf};
@@ -12,7 +13,10 @@ use model::{ServiceName, SourceId, TenantId, Ticks, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::catalogue::{RegistryRow, SourceCounts, SourceRow, TenantRow, TokenRow};
+use crate::catalogue::{
+    Answer, Catalogue, LeafRow, RegistryRow, SourceCounts, SourceRow, TenantRow, TokenRow,
+};
+use crate::flush::detached;
 use crate::leaves::Draft;
 use crate::open::{Store, TenantState};
 
@@ -88,44 +92,42 @@ impl Store {
         home: bool,
         document: &[u8],
     ) -> Result<(), Error> {
-        let mut writer = self.inner.writer.lock().await;
-        // Keys without a tenant do no harm; a tenant without keys could not be served.
-        let vault = match self.inner.vault.create_tenant(tenant) {
-            Err(vault::Error::TenantExists { .. }) => self.inner.vault.tenant(tenant)?,
-            other => other?,
-        };
-        let row = TenantRow {
-            tenant,
-            stream: model::StreamId::random(&*self.inner.cx.random),
-            home,
-            document_version: 1,
-            sealed: vault.seal_blob(&document_context(1), document),
-            key_table_generation: 0,
-            first_record_at: None,
-            next_leaf: 1,
-            sealed_raw_schema: None,
-        };
-        let happening = if home {
-            Happening::TenantProvisioned
-        } else {
-            Happening::ProfileAccepted
-        };
-        let draft = Draft::new(Some(tenant), self.inner.cx.now(), grant.actor(), happening)
-            .with("document_sha256", crypto::hex(&crypto::sha256(document)));
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        let fresh = TenantRow {
-            next_leaf: 0,
-            ..row.clone()
-        };
-        self.inner
-            .catalogue
-            .put_tenant(&fresh, std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        writer.key_tables.insert(tenant, vault::KeyTable::default());
-        self.inner
-            .add_tenant(TenantState::new(&row, vault, document.to_vec()));
-        Ok(())
+        let (inner, actor) = (self.inner.clone(), *grant.actor());
+        let document = document.to_vec();
+        detached(async move {
+            let mut writer = inner.writer.lock().await;
+            // Keys without a tenant do no harm; a tenant without keys could not be served.
+            let vault = match inner.vault.create_tenant(tenant) {
+                Err(vault::Error::TenantExists { .. }) => inner.vault.tenant(tenant)?,
+                other => other?,
+            };
+            let row = TenantRow {
+                tenant,
+                stream: model::StreamId::random(&*inner.cx.random),
+                home,
+                document_version: 1,
+                sealed: vault.seal_blob(&document_context(1), &document),
+                key_table_generation: 0,
+                first_record_at: None,
+                next_leaf: 0,
+                sealed_raw_schema: None,
+            };
+            let happening = if home {
+                Happening::TenantProvisioned
+            } else {
+                Happening::ProfileAccepted
+            };
+            let draft = Draft::new(Some(tenant), inner.cx.now(), actor, happening)
+                .with("document_sha256", crypto::hex(&crypto::sha256(&document)));
+            let leaf = writer.seal(&inner.vault, draft)?;
+            let leaves = std::slice::from_ref(&leaf);
+            inner.catalogue.put_tenant(&row, leaves).await?;
+            writer.committed(&leaf);
+            writer.key_tables.insert(tenant, vault::KeyTable::default());
+            inner.add_tenant(TenantState::new(&row, vault, document));
+            Ok(())
+        })
+        .await
     }
 
     /// Replaces a tenant's signed document by the next version.
@@ -135,27 +137,27 @@ impl Store {
         document: &[u8],
     ) -> Result<u64, Error> {
         let state = self.inner.tenant(grant.tenant())?;
-        let mut writer = self.inner.writer.lock().await;
-        let version = state.document().0 + 1;
-        let sealed = state.vault.seal_blob(&document_context(version), document);
-        let at = self.inner.cx.now();
-        let draft = Draft::new(
-            Some(state.tenant),
-            at,
-            grant.actor(),
-            Happening::TenantChanged,
-        )
-        .with("document_version", version)
-        .with("document_sha256", crypto::hex(&crypto::sha256(document)));
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        let leaves = std::slice::from_ref(&leaf);
-        self.inner
-            .catalogue
-            .update_tenant(state.tenant, version, &sealed, leaves)
-            .await?;
-        writer.committed(&leaf);
-        state.set_document(version, document.to_vec());
-        Ok(version)
+        let (inner, actor) = (self.inner.clone(), *grant.actor());
+        let document = document.to_vec();
+        detached(async move {
+            let mut writer = inner.writer.lock().await;
+            let version = state.document().0 + 1;
+            let sealed = state.vault.seal_blob(&document_context(version), &document);
+            let (tenant, at) = (state.tenant, inner.cx.now());
+            let draft = Draft::new(Some(tenant), at, actor, Happening::TenantChanged)
+                .with("document_version", version)
+                .with("document_sha256", crypto::hex(&crypto::sha256(&document)));
+            let leaf = writer.seal(&inner.vault, draft)?;
+            let leaves = std::slice::from_ref(&leaf);
+            inner
+                .catalogue
+                .update_tenant(tenant, version, &sealed, leaves)
+                .await?;
+            writer.committed(&leaf);
+            state.set_document(version, document);
+            Ok(version)
+        })
+        .await
     }
 
     /// The tenants of this region, by id. Takes no tenant's grant: it is for the cell's own start
@@ -167,9 +169,13 @@ impl Store {
     /// Replaces the tenant's list of tables and columns outside the schema, as the caller encodes it.
     pub async fn put_raw_schema(&self, tenant: TenantId, encoded: &[u8]) -> Result<(), Error> {
         let state = self.inner.tenant(tenant)?;
-        let _writer = self.inner.writer.lock().await;
         let sealed = state.vault.seal_blob(&Fields::new("raw-schema"), encoded);
-        Ok(self.inner.catalogue.put_raw_schema(tenant, &sealed).await?)
+        let inner = self.inner.clone();
+        detached(async move {
+            let _writer = inner.writer.lock().await;
+            Ok(inner.catalogue.put_raw_schema(tenant, &sealed).await?)
+        })
+        .await
     }
 
     /// The list as it was when the store opened.
@@ -196,7 +202,9 @@ impl Store {
         source: &SourceEntry,
     ) -> Result<(), Error> {
         let state = self.inner.tenant(grant.tenant())?;
-        let mut writer = self.inner.writer.lock().await;
+        if source.tenant != state.tenant {
+            return Err(Error::NotGranted);
+        }
         let json = serde_json::to_vec(source).map_err(|_| Error::Form { what: "source" })?;
         let row = SourceRow {
             source: source.source,
@@ -206,21 +214,12 @@ impl Store {
             counts: SourceCounts::default(),
             last_stored_at: None,
         };
-        let at = self.inner.cx.now();
-        let draft = Draft::new(
-            Some(state.tenant),
-            at,
-            grant.actor(),
-            Happening::SourceAdded,
-        )
-        .with("source", source.source);
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        self.inner
-            .catalogue
-            .put_source(&row, std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        let draft = self.draft(grant, Happening::SourceAdded);
+        let draft = draft.with("source", source.source);
+        self.change(draft, move |catalogue, leaves| {
+            Box::pin(async move { catalogue.put_source(&row, leaves).await })
+        })
+        .await
     }
 
     /// Switches a source of the tenant on or off.
@@ -230,24 +229,15 @@ impl Store {
         source: SourceId,
         disabled: bool,
     ) -> Result<(), Error> {
-        let mut writer = self.inner.writer.lock().await;
-        let at = self.inner.cx.now();
-        let draft = Draft::new(
-            Some(grant.tenant()),
-            at,
-            grant.actor(),
-            Happening::SourceSwitched,
-        )
-        .with("source", source)
-        .with("disabled", disabled);
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        let leaves = std::slice::from_ref(&leaf);
-        self.inner
-            .catalogue
-            .set_source_disabled(source, disabled, leaves)
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        let tenant = grant.tenant();
+        let draft = self
+            .draft(grant, Happening::SourceSwitched)
+            .with("source", source)
+            .with("disabled", disabled);
+        self.change(draft, move |catalogue, leaves| {
+            catalogue.set_source_disabled(tenant, source, disabled, leaves)
+        })
+        .await
     }
 
     /// All sources of the region with what they delivered up to the last [`Self::add_counts`].
@@ -263,6 +253,7 @@ impl Store {
                 .open_blob(&source_context(row.source), &row.sealed)?;
             let mut entry: SourceEntry =
                 serde_json::from_slice(&json).map_err(|_| Error::Form { what: "source" })?;
+            entry.tenant = row.tenant;
             entry.disabled = row.disabled;
             out.push((entry, row.counts, row.last_stored_at));
         }
@@ -274,8 +265,12 @@ impl Store {
         &self,
         counts: &[(SourceId, SourceCounts, Option<Ticks>)],
     ) -> Result<(), Error> {
-        let _writer = self.inner.writer.lock().await;
-        Ok(self.inner.catalogue.add_counts(counts).await?)
+        let (inner, counts) = (self.inner.clone(), counts.to_vec());
+        detached(async move {
+            let _writer = inner.writer.lock().await;
+            Ok(inner.catalogue.add_counts(&counts).await?)
+        })
+        .await
     }
 
     /// Mints a tenant's token: stores the hash of a secret that the caller shows once.
@@ -289,7 +284,7 @@ impl Store {
             tenant: Some(grant.tenant()),
             ..token.clone()
         };
-        self.store_token(grant.actor(), &token, hash).await
+        self.store_token(*grant.actor(), &token, hash).await
     }
 
     /// Mints a credential of the cell itself.
@@ -303,16 +298,15 @@ impl Store {
             tenant: None,
             ..token.clone()
         };
-        self.store_token(grant.actor(), &token, hash).await
+        self.store_token(*grant.actor(), &token, hash).await
     }
 
     async fn store_token(
         &self,
-        actor: impl ToString,
+        actor: Actor,
         token: &TokenEntry,
         hash: [u8; 32],
     ) -> Result<(), Error> {
-        let mut writer = self.inner.writer.lock().await;
         let content = SealedToken {
             name: token.name.clone(),
             scope: token.scope.clone(),
@@ -335,13 +329,10 @@ impl Store {
         )
         .with("token", token.token)
         .with("expires_at", token.expires_at);
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        self.inner
-            .catalogue
-            .put_token(&row, std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        self.change(draft, move |catalogue, leaves| {
+            Box::pin(async move { catalogue.put_token(&row, leaves).await })
+        })
+        .await
     }
 
     /// Takes a tenant's token back.
@@ -350,26 +341,12 @@ impl Store {
         grant: &Granted<ManageTokens>,
         token: TokenId,
     ) -> Result<(), Error> {
-        let found = self.tokens_of(Some(grant.tenant())).await?;
-        if !found.iter().any(|t| t.token == token) {
-            return Err(crate::catalogue::Error::Missing { what: "token" }.into());
-        }
-        let mut writer = self.inner.writer.lock().await;
-        let at = self.inner.cx.now();
-        let draft = Draft::new(
-            Some(grant.tenant()),
-            at,
-            grant.actor(),
-            Happening::TokenRevoked,
-        )
-        .with("token", token);
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        self.inner
-            .catalogue
-            .revoke_token(token, at, std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        let (tenant, at) = (grant.tenant(), self.inner.cx.now());
+        let draft = self.draft(grant, Happening::TokenRevoked);
+        self.change(draft.with("token", token), move |catalogue, leaves| {
+            catalogue.revoke_token(Some(tenant), token, at, leaves)
+        })
+        .await
     }
 
     /// The token whose secret has this hash.
@@ -386,9 +363,19 @@ impl Store {
     }
 
     async fn tokens_of(&self, tenant: Option<TenantId>) -> Result<Vec<TokenEntry>, Error> {
-        let limit = model::limits::TOKENS_PER_TENANT_MAX;
-        let rows = self.inner.catalogue.tokens(tenant, None, limit).await?;
-        rows.into_iter().map(|row| self.open_token(row)).collect()
+        let page = model::limits::PAGE_ITEMS_MAX;
+        let (mut out, mut after) = (Vec::new(), None);
+        loop {
+            let rows = self.inner.catalogue.tokens(tenant, after, page).await?;
+            after = rows.last().map(|row| row.token);
+            let n = rows.len();
+            for row in rows {
+                out.push(self.open_token(row)?);
+            }
+            if n < page {
+                return Ok(out);
+            }
+        }
     }
 
     fn open_token(&self, row: TokenRow) -> Result<TokenEntry, Error> {
@@ -414,6 +401,28 @@ impl Store {
         })
     }
 
+    fn draft<A>(&self, grant: &Granted<A>, happening: Happening) -> Draft {
+        let at = self.inner.cx.now();
+        Draft::new(Some(grant.tenant()), at, grant.actor(), happening)
+    }
+
+    /// One change of the catalogue with its leaf; goes on to its end if the caller stops waiting.
+    async fn change(
+        &self,
+        draft: Draft,
+        commit: impl for<'a> FnOnce(&'a dyn Catalogue, &'a [LeafRow]) -> Answer<'a, ()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        detached(async move {
+            let mut writer = inner.writer.lock().await;
+            let leaf = writer.seal(&inner.vault, draft)?;
+            commit(&*inner.catalogue, std::slice::from_ref(&leaf)).await?;
+            writer.committed(&leaf);
+            Ok(())
+        })
+        .await
+    }
+
     fn seal_for(
         &self,
         tenant: Option<TenantId>,
@@ -433,42 +442,41 @@ impl Store {
         version: u64,
         document: &[u8],
     ) -> Result<(), Error> {
-        let mut writer = self.inner.writer.lock().await;
         let digest = crypto::sha256(document);
-        let sealed = self
-            .inner
-            .vault
-            .seal_cell_blob(&registry_context(version), document);
-        let draft = Draft::new(
-            None,
-            self.inner.cx.now(),
-            grant.actor(),
-            Happening::RegistryAccepted,
-        )
-        .with("version", version)
-        .with("sha256", crypto::hex(&digest));
-        let leaf = writer.seal(&self.inner.vault, draft)?;
+        let context = registry_context(version);
         let row = RegistryRow {
             version,
             digest,
-            sealed,
+            sealed: self.inner.vault.seal_cell_blob(&context, document),
         };
-        self.inner
-            .catalogue
-            .put_registry(&row, std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        let at = self.inner.cx.now();
+        let draft = Draft::new(None, at, grant.actor(), Happening::RegistryAccepted)
+            .with("version", version)
+            .with("sha256", crypto::hex(&digest));
+        self.change(draft, move |catalogue, leaves| {
+            Box::pin(async move { catalogue.put_registry(&row, leaves).await })
+        })
+        .await
     }
 
-    /// The registry accepted last: its version and signed bytes.
+    /// The newest accepted registry: its version and signed bytes.
     pub async fn registry(&self) -> Result<Option<(u64, Vec<u8>)>, Error> {
-        let Some(row) = self.inner.catalogue.load().await?.registry else {
-            return Ok(None);
-        };
+        let row = self.inner.catalogue.registry().await?;
+        row.map(|row| Ok((row.version, self.open_registry(&row)?)))
+            .transpose()
+    }
+
+    /// The accepted registry of that version: its signed bytes. A tenant keeps to the version that it
+    /// accepted, however many newer ones the region knows.
+    pub async fn registry_at(&self, version: u64) -> Result<Option<Vec<u8>>, Error> {
+        let row = self.inner.catalogue.registry_at(version).await?;
+        row.map(|row| self.open_registry(&row)).transpose()
+    }
+
+    fn open_registry(&self, row: &RegistryRow) -> Result<Vec<u8>, Error> {
         let context = registry_context(row.version);
         let document = self.inner.vault.open_cell_blob(&context, &row.sealed)?;
-        Ok(Some((row.version, document)))
+        Ok(document)
     }
 
     /// Notes that somebody at the machine opened the directory.
@@ -477,21 +485,12 @@ impl Store {
         grant: &GrantedCell<Operate>,
         what: &'static str,
     ) -> Result<(), Error> {
-        let mut writer = self.inner.writer.lock().await;
-        let draft = Draft::new(
-            None,
-            self.inner.cx.now(),
-            grant.actor(),
-            Happening::LocalAccess,
-        )
-        .with("command", what);
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        self.inner
-            .catalogue
-            .put_leaves(std::slice::from_ref(&leaf))
-            .await?;
-        writer.committed(&leaf);
-        Ok(())
+        let at = self.inner.cx.now();
+        let draft = Draft::new(None, at, grant.actor(), Happening::LocalAccess);
+        self.change(draft.with("command", what), |catalogue, leaves| {
+            catalogue.put_leaves(leaves)
+        })
+        .await
     }
 
     /// A tenant's leaves from sequence number `from`, at most `limit`.

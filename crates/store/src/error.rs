@@ -72,6 +72,24 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// A newer program wrote it.
+    #[error("stored {what} has format {found}, newest supported is {supported}")]
+    Format {
+        /// What it is.
+        what: &'static str,
+        /// The version found.
+        found: u16,
+        /// The newest version this program reads.
+        supported: u16,
+    },
+    /// The tenant is in the catalogue, but its keys or something that they seal does not open.
+    #[error("tenant {tenant} cannot be served: its keys or files do not open")]
+    TenantRefused {
+        /// The tenant.
+        tenant: TenantId,
+        /// Why, as a code; the log line of the start says more.
+        code: Code,
+    },
     /// Too much waits for a commit.
     #[error("too much waits for a commit")]
     Busy,
@@ -89,6 +107,7 @@ impl Error {
         match self {
             Self::Log(wal::Error::DiskFull { .. }) => Code::DiskFull,
             Self::Log(wal::Error::Format { .. }) => Code::NewerFormat,
+            Self::Encoding(rows::encoding::Error::Format { .. }) => Code::NewerFormat,
             Self::Log(wal::Error::FrameTooLarge { .. }) => Code::TooLarge,
             Self::Log(_) => Code::LogPoisoned,
             Self::Catalogue(error) => error.code(),
@@ -101,6 +120,8 @@ impl Error {
             Self::LogDamaged { .. } | Self::Encoding(_) => Code::LogDamaged,
             Self::SegmentDamaged { .. } | Self::Segment { .. } => Code::SegmentDamaged,
             Self::Form { .. } => Code::CatalogueFailed,
+            Self::Format { .. } => Code::NewerFormat,
+            Self::TenantRefused { code, .. } => *code,
             Self::Busy => Code::Busy,
             Self::NotGranted => Code::Denied,
             Self::Closed => Code::ShuttingDown,

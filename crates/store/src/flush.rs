@@ -10,29 +10,28 @@
 //! names (removed at start) or rows that are both in the log and in a segment (the catalogue knows
 //! how far each partition is flushed).
 
-use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::{Granted, Maintain};
+use access::{Actor, Granted, Maintain};
 use ledger::Happening;
-use model::{KeyId, Schema, SegmentId, Span100ns, TableName, TenantId, Ticks, limits};
-use rows::arrow::array::{Array, AsArray, Int64Array};
-use rows::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
-use rows::arrow::datatypes::Int64Type;
-use rows::{RecordBatch, conform, hidden};
+use model::{KeyId, SegmentId, Span100ns, TenantId, Ticks, limits};
+use rows::{RecordBatch, hidden};
 use tokio::sync::oneshot;
-use vault::SegmentKey;
+use vault::{KeyTable, SegmentKey};
 
 use crate::Error;
-use crate::catalogue::{FlushCommit, PartitionRow, SegmentRow};
+use crate::catalogue::{self, FlushCommit, PartitionRow, SegmentRow};
 use crate::commit::{Forward, LogStatus, Message};
-use crate::leaves::Draft;
+use crate::leaves::{Draft, Sequences};
 use crate::manifest::{Manifest, PartitionKey};
 use crate::memory::{Chunk, Partition, TenantRows};
-use crate::objects::{Objects, key_table_path, segment_path};
+use crate::objects::{Objects, key_table_path, segment_folder, segment_path};
 use crate::open::{Store, TenantState, manifest_context};
+use crate::order::{Ordered, time_column};
 use crate::segment::{self, Identity, SegmentFile};
-use crate::snapshot::{raw_columns, union_schema};
+use crate::snapshot::raw_columns;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,31 +62,42 @@ pub(crate) struct Draw {
 }
 
 impl Store {
-    /// Flushes what is due at `now` for the tenant of `grant`.
+    /// Flushes what is due at `now` for the tenant of `grant`. Goes on to its end if the caller stops
+    /// waiting.
     pub async fn flush_step(
         &self,
         grant: &Granted<Maintain>,
         now: Ticks,
     ) -> Result<FlushReport, Arc<Error>> {
-        let _one = self.inner.reconciling.lock().await;
-        let log = self.inner.trim().await?;
-        let state = self.inner.tenant(grant.tenant())?;
-        let rows = self.inner.memory.of(state.tenant);
-        let (due, quiet) = self.due(&rows, now, log);
-        if !quiet.is_empty() {
-            self.forward(&state, quiet).await?;
-        }
-        self.flush(grant, &state, due).await
+        self.inner.live(grant)?;
+        let (store, tenant, actor) = (self.clone(), grant.tenant(), *grant.actor());
+        detached(async move {
+            let _one = store.inner.reconciling.lock().await;
+            let log = store.inner.trim().await?;
+            let state = store.inner.writable(tenant)?;
+            let rows = store.inner.memory.of(tenant);
+            let (due, quiet) = store.due(&rows, now, log);
+            if !quiet.is_empty() {
+                store.forward(&state, quiet).await?;
+            }
+            store.flush(actor, &state, due).await
+        })
+        .await
     }
 
     /// Flushes everything of the tenant of `grant`.
     pub async fn flush_all(&self, grant: &Granted<Maintain>) -> Result<FlushReport, Arc<Error>> {
-        let _one = self.inner.reconciling.lock().await;
-        let state = self.inner.tenant(grant.tenant())?;
-        let rows = self.inner.memory.of(state.tenant);
-        let all = rows.partitions.iter().filter(|(_, p)| !p.chunks.is_empty());
-        let all = all.map(|(key, p)| (key.clone(), p.clone())).collect();
-        self.flush(grant, &state, all).await
+        self.inner.live(grant)?;
+        let (store, tenant, actor) = (self.clone(), grant.tenant(), *grant.actor());
+        detached(async move {
+            let _one = store.inner.reconciling.lock().await;
+            let state = store.inner.writable(tenant)?;
+            let rows = store.inner.memory.of(tenant);
+            let all = rows.partitions.iter().filter(|(_, p)| !p.chunks.is_empty());
+            let all = all.map(|(key, _)| key.clone()).collect();
+            store.flush(actor, &state, all).await
+        })
+        .await
     }
 
     /// The partitions to flush, and the chunks to copy forward.
@@ -97,29 +107,26 @@ impl Store {
         rows: &TenantRows,
         now: Ticks,
         log: LogStatus,
-    ) -> (
-        BTreeMap<PartitionKey, Arc<Partition>>,
-        Vec<(PartitionKey, Arc<Chunk>)>,
-    ) {
+    ) -> (Vec<PartitionKey>, Vec<(PartitionKey, Arc<Chunk>)>) {
         let bytes_of_tenant: usize = rows.partitions.values().map(|p| p.chunk_bytes()).sum();
-        let over = self.memory_bytes() > limits::MEMTABLE_BYTES_MAX;
+        let largest_from = self.largest_from();
         let pressed = log.files > limits::LOG_SEGMENTS_MAX;
         let is_quiet = bytes_of_tenant < limits::QUIET_MEMTABLE_BYTES_MAX;
         let age_max = Span100ns::seconds(limits::MEMTABLE_AGE_SECONDS_MAX);
-        let (mut due, mut quiet) = (BTreeMap::new(), Vec::new());
+        let (mut due, mut quiet) = (Vec::new(), Vec::new());
         for (key, partition) in rows.partitions.iter().filter(|(_, p)| !p.chunks.is_empty()) {
             let old = partition
                 .oldest_at
                 .is_some_and(|at| now.since(at) >= age_max);
-            let large = partition.chunk_bytes() >= limits::MEMTABLE_PARTITION_BYTES_MAX;
+            let bytes = partition.chunk_bytes();
+            let large = bytes >= limits::MEMTABLE_PARTITION_BYTES_MAX || bytes >= largest_from;
             let in_oldest = partition
                 .chunks
                 .iter()
                 .filter(|c| c.oldest_file <= log.oldest);
             let holds_log = pressed && in_oldest.clone().next().is_some();
-            let largest = over && partition.chunk_bytes() * 4 >= bytes_of_tenant;
-            if old || large || largest || (holds_log && !is_quiet) {
-                due.insert(key.clone(), partition.clone());
+            if old || large || (holds_log && !is_quiet) {
+                due.push(key.clone());
             } else if holds_log {
                 quiet.extend(in_oldest.map(|c| (key.clone(), c.clone())));
             }
@@ -127,12 +134,25 @@ impl Store {
         (due, quiet)
     }
 
-    fn memory_bytes(&self) -> usize {
-        let all = self.inner.memory.all();
-        all.values()
-            .flat_map(|t| t.partitions.values())
-            .map(|p| p.chunk_bytes())
-            .sum()
+    /// While memory is over its limit, the bytes from which a partition goes, so that the largest of
+    /// all tenants bring it down to half; more than any has otherwise.
+    fn largest_from(&self) -> usize {
+        let memory = &self.inner.memory;
+        if memory.bytes() <= limits::MEMTABLE_BYTES_MAX
+            || memory.measure() <= limits::MEMTABLE_BYTES_MAX
+        {
+            return usize::MAX;
+        }
+        let all = memory.all();
+        let partitions = all.values().flat_map(|t| t.partitions.values());
+        let mut sizes: Vec<usize> = partitions.map(|p| p.chunk_bytes()).collect();
+        sizes.sort_unstable();
+        let mut kept = 0;
+        let over = sizes.into_iter().find(|bytes| {
+            kept += bytes;
+            kept > limits::MEMTABLE_BYTES_MAX / 2
+        });
+        over.map_or(usize::MAX, |bytes| bytes.max(1))
     }
 
     async fn forward(
@@ -154,45 +174,34 @@ impl Store {
 
     async fn flush(
         &self,
-        grant: &Granted<Maintain>,
+        actor: Actor,
         state: &TenantState,
-        due: BTreeMap<PartitionKey, Arc<Partition>>,
+        due: Vec<PartitionKey>,
     ) -> Result<FlushReport, Arc<Error>> {
-        if due.is_empty() {
-            return Ok(FlushReport::default());
+        let mut report = FlushReport::default();
+        if !due.is_empty() {
+            self.settle().await?;
+            // Drawn in one step with the freeze: what comes later is not of this flush.
+            let frozen = |rows: &mut TenantRows| rows.freeze(&due);
+            let drawn = self.inner.memory.update(state.tenant, frozen);
+            let draws = drawn.iter().map(|(key, partition)| Draw {
+                key: key.clone(),
+                batches: partition.chunks.iter().map(|c| c.batch.clone()).collect(),
+                sequence: partition.newest_sequence(),
+                level: 0,
+            });
+            let written = self.write_segments(state, draws.collect()).await?;
+            for w in &written {
+                report.segments += 1;
+                report.rows += w.row.rows;
+                report.bytes += w.row.bytes;
+            }
+            let now = self.inner.cx.now();
+            let draft = Draft::new(Some(state.tenant), now, actor, Happening::SegmentsFlushed)
+                .with("segments", report.segments)
+                .with("rows", report.rows);
+            self.commit_flush(state, drawn, written, draft).await?;
         }
-        let draws = due.iter().map(|(key, partition)| Draw {
-            key: key.clone(),
-            batches: partition.chunks.iter().map(|c| c.batch.clone()).collect(),
-            sequence: partition
-                .chunks
-                .iter()
-                .map(|c| c.sequences.1)
-                .max()
-                .unwrap_or(0),
-            level: 0,
-        });
-        let written = self.write_segments(state, draws.collect()).await?;
-        let mut report = FlushReport {
-            segments: 0,
-            rows: 0,
-            bytes: 0,
-            log_files: 0,
-        };
-        for w in &written {
-            report.segments += 1;
-            report.rows += w.row.rows;
-            report.bytes += w.row.bytes;
-        }
-        let draft = Draft::new(
-            Some(state.tenant),
-            self.inner.cx.now(),
-            grant.actor(),
-            Happening::SegmentsFlushed,
-        )
-        .with("segments", report.segments)
-        .with("rows", report.rows);
-        self.commit_flush(state, written, draft).await?;
         report.log_files = self.inner.trim().await?.files;
         Ok(report)
     }
@@ -200,57 +209,95 @@ impl Store {
     async fn commit_flush(
         &self,
         state: &TenantState,
+        drawn: Vec<(PartitionKey, Arc<Partition>)>,
         written: Vec<Written>,
         draft: Draft,
     ) -> Result<(), Error> {
         let mut writer = self.inner.writer.lock().await;
-        let leaf = writer.seal(&self.inner.vault, draft)?;
-        let former = writer.key_tables.remove(&state.tenant).unwrap_or_default();
-        let (files, table) = match self.next_key_table(state, &former, written, &[]) {
-            Ok(done) => done,
-            Err(error) => {
-                writer.key_tables.insert(state.tenant, former);
-                return Err(error);
-            }
+        let staged = self.stage(&writer, state, written, &[])?;
+        let leaf = match writer.seal(&self.inner.vault, draft) {
+            Ok(leaf) => leaf,
+            Err(error) => return Err(self.unstage(&mut writer, staged.paths, error)),
         };
+        let files = &staged.files;
         let commit = FlushCommit {
             tenant: state.tenant,
             added: files.iter().map(|f| f.row.clone()).collect(),
             flushed: files.iter().map(|f| flushed_row(state.tenant, f)).collect(),
-            key_table_before: former.generation(),
-            key_table_after: table.generation(),
+            key_table_before: staged.before,
+            key_table_after: staged.table.generation(),
             leaves: vec![leaf.clone()],
         };
         if let Err(error) = self.inner.catalogue.commit_flush(&commit).await {
-            // The new table and files are orphans now; the next start removes them.
-            writer.key_tables.insert(state.tenant, former);
-            return Err(error.into());
+            return Err(self.unstage(&mut writer, staged.paths, error.into()));
         }
         writer.committed(&leaf);
-        writer.key_tables.insert(state.tenant, table);
+        writer.key_tables.insert(state.tenant, staged.table);
+        let now = self.inner.cx.now();
         self.inner.memory.update(state.tenant, |rows| {
-            for file in files {
-                let partition = rows.partition(&file.manifest.partition);
-                let sequence = file.manifest.sequence;
-                partition.flushed_sequence = partition.flushed_sequence.max(sequence);
-                partition.chunks.retain(|c| c.sequences.1 > sequence);
-                let now = self.inner.cx.now();
-                partition.oldest_at = (!partition.chunks.is_empty()).then_some(now);
-                partition.segments.push(Arc::new(file));
+            for ((key, partition), file) in drawn.iter().zip(staged.files) {
+                let chunks = &partition.chunks;
+                rows.partition(key).flushed(chunks, Arc::new(file), now);
             }
         });
-        self.remove_key_table(state.tenant, former.generation());
+        self.inner.memory.measure();
+        self.remove_key_table(state.tenant, staged.before);
         Ok(())
     }
 
-    /// Writes the key table that has the new keys and lacks the removed ones.
-    pub(crate) fn next_key_table(
+    /// Asks the catalogue for an empty transaction: that succeeds only if this process is still its
+    /// writer and no earlier transaction can come back any more. Only then may a key table of the next
+    /// generation be written over one that an earlier attempt left, and what that attempt wrote goes.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        let mut writer = self.inner.writer.lock().await;
+        self.inner.catalogue.put_leaves(&[]).await?;
+        for path in std::mem::take(&mut writer.doubtful) {
+            // What stays behind is removed as an orphan at the next start.
+            let _ = self.inner.objects.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// Writes the key table that has the new keys and lacks the removed ones; after an error nothing
+    /// of it is left, nor of the new segments.
+    pub(crate) fn stage(
         &self,
+        writer: &Sequences,
         state: &TenantState,
-        former: &vault::KeyTable,
         written: Vec<Written>,
         removed: &[KeyId],
-    ) -> Result<(Vec<SegmentFile>, vault::KeyTable), Error> {
+    ) -> Result<Staged, Error> {
+        let mut paths = segment_paths(&written);
+        let staged = self.try_stage(writer, state, written, removed);
+        match staged {
+            Ok((before, files, table, path)) => {
+                paths.push(path);
+                Ok(Staged {
+                    before,
+                    files,
+                    table,
+                    paths,
+                })
+            }
+            Err(error) => {
+                self.inner.objects.discard(&paths);
+                Err(error)
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of one value")]
+    fn try_stage(
+        &self,
+        writer: &Sequences,
+        state: &TenantState,
+        written: Vec<Written>,
+        removed: &[KeyId],
+    ) -> Result<(u64, Vec<SegmentFile>, KeyTable, PathBuf), Error> {
+        let former = writer.key_tables.get(&state.tenant);
+        let former = former.ok_or(Error::NoTenant {
+            tenant: state.tenant,
+        })?;
         let mut files = Vec::with_capacity(written.len());
         let mut keys = Vec::with_capacity(written.len());
         for w in written {
@@ -261,42 +308,95 @@ impl Store {
         }
         let table = former.next(keys, removed);
         let path = key_table_path(state.tenant, table.generation());
-        // A table of that generation is left from an attempt that did not commit.
+        // A table of that generation is left from an attempt that surely did not commit (`settle`).
         self.inner.objects.remove(&path)?;
         self.inner
             .objects
             .put(&path, &state.vault.seal_key_table(&table))?;
-        Ok((files, table))
+        Ok((former.generation(), files, table, path))
+    }
+
+    /// After a transaction that failed: removes what it names, unless it may have happened.
+    pub(crate) fn unstage(
+        &self,
+        writer: &mut Sequences,
+        paths: Vec<PathBuf>,
+        error: Error,
+    ) -> Error {
+        match &error {
+            Error::Catalogue(catalogue::Error::Database(_)) => writer.doubtful.extend(paths),
+            // Whoever owns the directory now knows what is an orphan.
+            Error::Catalogue(catalogue::Error::Fenced) => {}
+            _ => self.inner.objects.discard(&paths),
+        }
+        error
     }
 
     pub(crate) fn remove_key_table(&self, tenant: TenantId, generation: u64) {
         if generation > 0 {
-            // What stays behind after a failure is removed as an orphan at the next start.
-            let _ = self
-                .inner
-                .objects
-                .remove(&key_table_path(tenant, generation));
+            let path = key_table_path(tenant, generation);
+            self.inner.objects.discard(&[path]);
         }
     }
 
-    /// Writes segments on a thread for blocking work; nothing names them yet.
+    /// Writes segments on a thread for blocking work; nothing names them yet. After an error none of
+    /// them is left.
     pub(crate) async fn write_segments(
         &self,
         state: &TenantState,
         draws: Vec<Draw>,
     ) -> Result<Vec<Written>, Error> {
         let inner = self.inner.clone();
-        let (tenant, vault) = (state.tenant, state.vault.clone());
+        let vault = state.vault.clone();
         let work = move || {
-            let dir = segment_path(tenant, SegmentId::from_bytes([0; 16]));
-            inner.objects.create_dir(dir.parent().unwrap_or(&dir))?;
-            let write = |draw| write_one(&inner.cx, &inner.vault, &vault, &inner.objects, draw);
-            draws.into_iter().map(write).collect()
+            inner.objects.create_dir(&segment_folder(vault.tenant()))?;
+            let mut written = Vec::with_capacity(draws.len());
+            for draw in draws {
+                match write_one(&inner.cx, &inner.vault, &vault, &inner.objects, draw) {
+                    Ok(w) => written.push(w),
+                    Err(error) => {
+                        inner.objects.discard(&segment_paths(&written));
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(written)
         };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| Error::Closed)?
     }
+}
+
+/// What is durable and not yet named by the catalogue.
+pub(crate) struct Staged {
+    /// Generation of the key table that the catalogue names.
+    pub(crate) before: u64,
+    pub(crate) files: Vec<SegmentFile>,
+    pub(crate) table: KeyTable,
+    /// All of it, to take back.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+pub(crate) fn segment_paths(written: &[Written]) -> Vec<PathBuf> {
+    let paths = written
+        .iter()
+        .map(|w| segment_path(w.row.tenant, w.row.segment));
+    paths.collect()
+}
+
+/// Runs to its end whatever becomes of the caller: a transaction that is dropped half-way would
+/// leave this process in doubt of what the catalogue holds.
+pub(crate) async fn detached<T, E>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::Closed.into()))
 }
 
 fn flushed_row(tenant: TenantId, file: &SegmentFile) -> PartitionRow {
@@ -314,7 +414,8 @@ fn write_one(
     objects: &Objects,
     draw: Draw,
 ) -> Result<Written, Error> {
-    let batch = sorted(&draw.key.table, &draw.batches)?;
+    let ordered = Ordered::new(&draw.key.table, &draw.batches)?;
+    drop(draw.batches);
     let segment = SegmentId::random(&*cx.random);
     let (key_id, key) = (KeyId::random(&*cx.random), vault.new_segment_key());
     let identity = Identity {
@@ -323,24 +424,25 @@ fn write_one(
         table: &draw.key.table,
         segment,
     };
-    let bytes = segment::write(&batch, &identity, region.region(), key_id, &key)?;
+    let bytes = segment::write(&ordered, &identity, region.region(), key_id, &key)?;
     objects.put(&segment_path(vault.tenant(), segment), &bytes)?;
     let manifest = Manifest {
         version: Manifest::VERSION,
         region: region.region().clone(),
         geography: region.geography().clone(),
-        time: time_column(&draw.key.table).and_then(|name| range(&batch, &name)),
-        raw_columns: raw_columns(&draw.key.table, batch.schema_ref()),
+        time: time_column(&draw.key.table).and_then(|name| ordered.range(&name)),
+        raw_columns: raw_columns(&draw.key.table, ordered.schema()),
         sequence: draw.sequence,
+        memory_bytes: u64::try_from(ordered.bytes()).unwrap_or(u64::MAX),
         partition: draw.key,
     };
-    let ingested = range(&batch, hidden::INGESTED_AT).unwrap_or_default();
+    let ingested = ordered.range(hidden::INGESTED_AT).unwrap_or_default();
     let mut row = SegmentRow {
         segment,
         tenant: vault.tenant(),
         partition: vault.blind_index("partition", &manifest.partition.to_bytes()),
         level: draw.level,
-        rows: u64::try_from(batch.num_rows()).unwrap_or(u64::MAX),
+        rows: u64::try_from(ordered.rows()).unwrap_or(u64::MAX),
         bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         digest: crypto::sha256(&bytes),
         key: key_id,
@@ -351,45 +453,4 @@ fn write_one(
     };
     row.sealed = vault.seal_blob(&manifest_context(&row), &manifest.to_bytes());
     Ok(Written { row, manifest, key })
-}
-
-/// The column of a table's own time; raw tables have `Timestamp` if anything.
-pub(crate) fn time_column(table: &TableName) -> Option<String> {
-    match Schema::hunting().table(table.as_str()) {
-        Some(known) => known.time_column.as_ref().map(ToString::to_string),
-        None => Some("Timestamp".to_owned()),
-    }
-}
-
-/// All rows as one batch in order of their own time, so that a time range is few row groups.
-fn sorted(table: &TableName, batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
-    let schema = union_schema(batches.iter().map(RecordBatch::schema_ref));
-    let conformed = batches
-        .iter()
-        .map(|b| conform(b, &schema))
-        .collect::<Result<Vec<_>, _>>();
-    let all = concat_batches(&schema, &conformed.map_err(Error::Rows)?).map_err(Error::Rows)?;
-    let by = time_column(table).and_then(|name| all.column_by_name(&name).cloned());
-    let by = by.or_else(|| all.column_by_name(hidden::INGESTED_AT).cloned());
-    match by.filter(|c| c.as_any().is::<Int64Array>()) {
-        None => Ok(all),
-        Some(by) => {
-            let order = sort_to_indices(&by, None, None).map_err(Error::Rows)?;
-            take_record_batch(&all, &order).map_err(Error::Rows)
-        }
-    }
-}
-
-/// Least and greatest instant of a column; nothing if it is absent, of another type, or all null.
-fn range(batch: &RecordBatch, column: &str) -> Option<(Ticks, Ticks)> {
-    let values = batch
-        .column_by_name(column)?
-        .as_primitive_opt::<Int64Type>()?;
-    if values.null_count() > 0 && values.null_count() < values.len() {
-        // A row without a time must not be pruned away with a range.
-        return None;
-    }
-    let least = rows::arrow::compute::min(values)?;
-    let greatest = rows::arrow::compute::max(values)?;
-    Some((Ticks(least), Ticks(greatest)))
 }

@@ -50,7 +50,10 @@ impl Identities {
 
     /// Forgets days that the horizon left behind.
     pub(crate) fn forget_before(&mut self, today: i32) {
-        self.days = self.days.split_off(&first_day(today));
+        let first = first_day(today);
+        if self.days.keys().next().is_some_and(|day| *day < first) {
+            self.days = self.days.split_off(&first);
+        }
     }
 }
 

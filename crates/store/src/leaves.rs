@@ -5,6 +5,7 @@
 //! at commit (the catalogue checks).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crypto::Fields;
 use ledger::{Happening, Leaf};
@@ -21,6 +22,9 @@ pub(crate) struct Sequences {
     pub(crate) next_leaf: BTreeMap<Option<TenantId>, u64>,
     /// The key table of each tenant, as committed.
     pub(crate) key_tables: BTreeMap<TenantId, KeyTable>,
+    /// Files of a transaction that failed in a way that leaves open whether it happened. They stay
+    /// until a later transaction has worked.
+    pub(crate) doubtful: Vec<PathBuf>,
 }
 
 /// A leaf before it has its number.

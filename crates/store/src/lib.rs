@@ -34,6 +34,7 @@ mod manifest;
 mod memory;
 mod objects;
 mod open;
+mod order;
 mod payload;
 mod segment;
 mod snapshot;

@@ -7,6 +7,8 @@ use model::{ColumnType, GeographyCode, RegionCode, RuleId, ServiceName, TableNam
 use residency::Placement;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 /// Rows that share a table, a service, an ingestion day and the rule that placed them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct PartitionKey {
@@ -63,6 +65,8 @@ pub struct Manifest {
     pub(crate) raw_columns: Vec<(String, ColumnType)>,
     /// Highest log sequence number among its rows.
     pub(crate) sequence: u64,
+    /// Bytes that the rows take in memory: a small file can hold very many.
+    pub(crate) memory_bytes: u64,
 }
 
 impl Manifest {
@@ -112,9 +116,21 @@ impl Manifest {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes)
-            .ok()
-            .filter(|m: &Self| m.version == Self::VERSION)
+    /// Reads what [`Self::to_bytes`] wrote; a newer program's is told apart from a damaged one.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u16,
+        }
+        let form = |_| Error::Form { what: "manifest" };
+        let Version { version } = serde_json::from_slice(bytes).map_err(form)?;
+        if version > Self::VERSION {
+            return Err(Error::Format {
+                what: "manifest",
+                found: version,
+                supported: Self::VERSION,
+            });
+        }
+        serde_json::from_slice(bytes).map_err(form)
     }
 }

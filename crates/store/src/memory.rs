@@ -5,6 +5,7 @@
 //! through [`Memory::update`], which holds the lock for microseconds.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{TenantId, Ticks};
@@ -25,7 +26,7 @@ const MERGED_ROWS_MAX: usize = 8_192;
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     pub(crate) batch: RecordBatch,
-    /// Sequence numbers under which the rows were first logged.
+    /// Least and greatest of the sequence numbers under which the rows were first logged.
     pub(crate) sequences: (u64, u64),
     /// Number of the oldest log file that has any of the rows.
     pub(crate) oldest_file: u64,
@@ -47,12 +48,12 @@ impl Chunk {
 /// One partition's rows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Partition {
-    /// In order of their sequence numbers.
+    /// As they came; a chunk that was copied forward may come back after younger ones at a restart.
     pub(crate) chunks: Vec<Arc<Chunk>>,
     /// In order of their making.
     pub(crate) segments: Vec<Arc<SegmentFile>>,
-    /// Rows up to this sequence number are in segments.
-    pub(crate) flushed_sequence: u64,
+    /// The first so many chunks are being flushed: they stay as they are until that is done.
+    frozen: usize,
     /// When the oldest chunk's first row came.
     pub(crate) oldest_at: Option<Ticks>,
 }
@@ -62,10 +63,32 @@ impl Partition {
         self.chunks.iter().map(|c| c.bytes).sum()
     }
 
+    /// Greatest sequence number among the chunks.
+    pub(crate) fn newest_sequence(&self) -> u64 {
+        let newest = self.chunks.iter().map(|c| c.sequences.1).max();
+        newest.unwrap_or(0)
+    }
+
+    /// Draws all chunks for a flush.
+    fn freeze(&mut self) {
+        self.frozen = self.chunks.len();
+    }
+
+    /// Takes away what a flush has written; rows that came meanwhile stay.
+    pub(crate) fn flushed(&mut self, drawn: &[Arc<Chunk>], file: Arc<SegmentFile>, now: Ticks) {
+        self.chunks
+            .retain(|c| !drawn.iter().any(|d| Arc::ptr_eq(c, d)));
+        self.frozen = 0;
+        self.oldest_at = (!self.chunks.is_empty()).then_some(now);
+        self.segments.push(file);
+    }
+
     fn push(&mut self, chunk: Chunk, at: Ticks) {
         self.oldest_at.get_or_insert(at);
         let mut chunk = chunk;
-        while let Some(last) = self.chunks.last() {
+        // INVARIANT: a chunk that a flush has drawn is never merged with a younger one: the flush
+        // would take away what it did not write, or leave in memory what it did.
+        while let Some(last) = self.chunks.get(self.frozen..).and_then(<[_]>::last) {
             let (rows, before) = (chunk.batch.num_rows(), last.batch.num_rows());
             if before > rows * MERGE_RATIO || rows + before > MERGED_ROWS_MAX {
                 break;
@@ -90,7 +113,8 @@ fn merge(first: &Chunk, second: &Chunk) -> Result<Chunk, Error> {
         conform(&second.batch, &schema).map_err(Error::Rows)?,
     ];
     let batch = concat_batches(&schema, &batches).map_err(Error::Rows)?;
-    let sequences = (first.sequences.0, second.sequences.1);
+    let (a, b) = (first.sequences, second.sequences);
+    let sequences = (a.0.min(b.0), a.1.max(b.1));
     Ok(Chunk::new(
         batch,
         sequences,
@@ -115,12 +139,30 @@ impl TenantRows {
     pub(crate) fn push(&mut self, key: &PartitionKey, chunk: Chunk, at: Ticks) {
         self.partition(key).push(chunk, at);
     }
+
+    /// Draws the chunks of these partitions for a flush.
+    pub(crate) fn freeze(&mut self, keys: &[PartitionKey]) -> Vec<(PartitionKey, Arc<Partition>)> {
+        let mut drawn = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(partition) = self.partitions.get_mut(key) {
+                Arc::make_mut(partition).freeze();
+                drawn.push((key.clone(), partition.clone()));
+            }
+        }
+        drawn
+    }
+
+    fn chunk_bytes(&self) -> usize {
+        self.partitions.values().map(|p| p.chunk_bytes()).sum()
+    }
 }
 
 /// All tenants' rows.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     tenants: RwLock<HashMap<TenantId, Arc<TenantRows>>>,
+    /// Bytes of all chunks, as of the last [`Self::measure`].
+    bytes: AtomicUsize,
 }
 
 impl Memory {
@@ -147,6 +189,23 @@ impl Memory {
     ) -> T {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(tenants.entry(tenant).or_default()))
+    }
+
+    /// Bytes of all chunks, counted a moment ago.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts the bytes of all chunks anew.
+    pub(crate) fn measure(&self) -> usize {
+        let bytes = self.all().values().map(|t| t.chunk_bytes()).sum();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        bytes
+    }
+
+    /// Adds what was just pushed, so that a limit is noticed before the next count.
+    pub(crate) fn grew(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The oldest log file that is still needed; `None` if no row waits for a flush.

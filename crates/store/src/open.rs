@@ -4,14 +4,14 @@
 //! log replayed into memory → commit thread. A tenant whose keys or part of the log are damaged is
 //! marked and refused; the others are served.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{Cx, Granted, Hunt, Ingest};
 use crypto::Fields;
-use model::{Code, Disk, RowId, StreamId, TenantId, Ticks};
+use model::{Code, Disk, RowId, SegmentId, StreamId, TenantId, Ticks, limits};
 use rows::arrow::array::BooleanArray;
 use rows::arrow::compute::filter_record_batch;
 use rows::{encoding, hidden};
@@ -19,14 +19,16 @@ use tokio::sync::oneshot;
 use vault::{FramePlace, KeyTable, TenantVault, Vault};
 use wal::{Damage, FrameRef, Recovered, Recovery};
 
-use crate::catalogue::{Catalogue, Loaded, SegmentRow, TenantRow};
+use crate::catalogue::{self, Catalogue, Loaded, SegmentRow, TenantRow};
 use crate::commit::{Appended, Job, Message, PlacedRows, Queue, Writer, job_parts};
 use crate::entries::{TenantEntry, document_context};
 use crate::identity::{Identities, first_day};
 use crate::leaves::Sequences;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PartitionKey};
 use crate::memory::{Chunk, Memory};
-use crate::objects::{KEY_TABLES, Objects, SEGMENTS, key_table_path};
+use crate::objects::{
+    KEY_TABLES, NEW, Objects, SEGMENTS, key_table_of, key_table_path, segment_path,
+};
 use crate::payload::Payload;
 use crate::segment::SegmentFile;
 use crate::snapshot::View;
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     pub(crate) temporary: TemporaryFiles,
     tenants: RwLock<BTreeMap<TenantId, Arc<TenantState>>>,
+    /// Tenants in the catalogue whose keys or files do not open, and why.
+    refused: BTreeMap<TenantId, Code>,
 }
 
 /// A tenant that is served here.
@@ -143,17 +147,54 @@ impl TenantState {
                 tenant: self.tenant,
                 offset,
             }),
+            // What is left can be read; a query that wants the segment says so.
+            TenantHealth::SegmentDamaged { .. } => Ok(()),
         }
+    }
+
+    /// Whether rows may be added: only if repeats can be told.
+    fn check_writable(&self) -> Result<(), Error> {
+        self.check()?;
+        match self.health() {
+            TenantHealth::SegmentDamaged { segment } => Err(Error::SegmentDamaged { segment }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the first record; the first note stays.
+    fn note_first_record(&self, at: Ticks) {
+        let mut first = self
+            .first_record
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(at);
     }
 }
 
 impl Inner {
     pub(crate) fn tenant(&self, tenant: TenantId) -> Result<Arc<TenantState>, Error> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants
-            .get(&tenant)
-            .cloned()
-            .ok_or(Error::NoTenant { tenant })
+        match (tenants.get(&tenant), self.refused.get(&tenant)) {
+            (Some(state), _) => Ok(state.clone()),
+            (None, Some(code)) => Err(Error::TenantRefused {
+                tenant,
+                code: *code,
+            }),
+            (None, None) => Err(Error::NoTenant { tenant }),
+        }
+    }
+
+    /// The tenant, if its rows may be moved: not if some of them are missing from its log, because
+    /// then a flush would tell the catalogue that they are in segments.
+    pub(crate) fn writable(&self, tenant: TenantId) -> Result<Arc<TenantState>, Error> {
+        let state = self.tenant(tenant)?;
+        state.check()?;
+        Ok(state)
+    }
+
+    /// Whether the grant is still good.
+    pub(crate) fn live<A>(&self, grant: &Granted<A>) -> Result<(), Error> {
+        grant.check(self.cx.now()).map_err(|_| Error::NotGranted)
     }
 
     pub(crate) fn tenants(&self) -> Vec<Arc<TenantState>> {
@@ -187,7 +228,7 @@ impl Store {
         opening.tenants(&loaded)?;
         opening.segments(&loaded)?;
         opening.orphans(&loaded)?;
-        opening.identities()?;
+        opening.identities();
         let recovery = Recovery::open(
             options.disk.clone(),
             Path::new(LOG),
@@ -202,14 +243,17 @@ impl Store {
             identities,
             sequences,
             hold,
+            refused,
             ..
         } = opening;
+        memory.measure();
         let memory = Arc::new(memory);
         let hold = Arc::new(AtomicBool::new(hold));
         let queue = Queue::start(Writer {
             log,
             memory: memory.clone(),
             identities,
+            today: cx.now().day(),
             hold,
         })?;
         Ok(Self {
@@ -224,6 +268,7 @@ impl Store {
                 reconciling: tokio::sync::Mutex::new(()),
                 temporary,
                 tenants: RwLock::new(tenants),
+                refused,
             }),
         })
     }
@@ -234,13 +279,18 @@ impl Store {
         grant: &Granted<Ingest>,
         rows: Vec<PlacedRows>,
     ) -> Result<Appended, Arc<Error>> {
+        self.inner.live(grant)?;
         let state = self.inner.tenant(grant.tenant())?;
-        state.check()?;
+        state.check_writable()?;
         for r in &rows {
             self.check_placed(grant, r)?;
         }
         if rows.iter().all(|r| r.batch.num_rows() == 0) {
             return Ok(Appended::default());
+        }
+        // LIMIT: flushing does not keep up, or fails; the log could take more, memory could not.
+        if self.inner.memory.bytes() >= limits::MEMTABLE_BYTES_REFUSED {
+            return Err(Arc::new(Error::Busy));
         }
         let at = self.inner.cx.now();
         if state.first_record_at().is_none() {
@@ -250,10 +300,7 @@ impl Store {
                 .mark_first_record(state.tenant, at)
                 .await
                 .map_err(Error::from)?;
-            *state
-                .first_record
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Some(at);
+            state.note_first_record(at);
         }
         let (reply, answer) = oneshot::channel();
         let job = Job {
@@ -293,6 +340,7 @@ impl Store {
 
     /// One moment of the tenant's rows.
     pub fn view(&self, grant: &Granted<Hunt>) -> Result<View, Error> {
+        self.inner.live(grant)?;
         let state = self.inner.tenant(grant.tenant())?;
         state.check()?;
         Ok(View::new(grant, self.inner.memory.of(state.tenant)))
@@ -308,9 +356,11 @@ impl Store {
         &self.inner.vault
     }
 
-    /// Lets waiting commits finish, ends the commit thread and closes the catalogue. Rows in memory
-    /// stay in the log.
+    /// Lets a flush and waiting commits finish, ends the commit thread and closes the catalogue. Rows
+    /// in memory stay in the log.
     pub async fn close(&self) -> Result<(), Error> {
+        let _reconciler = self.inner.reconciling.lock().await;
+        let _writer = self.inner.writer.lock().await;
         let inner = self.inner.clone();
         let stopped = tokio::task::spawn_blocking(move || inner.queue.stop()).await;
         stopped.map_err(|_| Error::Closed)?;
@@ -330,6 +380,7 @@ struct Opening<'a> {
     sequences: Sequences,
     /// Keyed partition tokens that were flushed up to a sequence number.
     flushed: HashMap<(TenantId, [u8; 16]), u64>,
+    refused: BTreeMap<TenantId, Code>,
     hold: bool,
 }
 
@@ -345,6 +396,7 @@ impl<'a> Opening<'a> {
             identities: HashMap::new(),
             sequences: Sequences::default(),
             flushed: HashMap::new(),
+            refused: BTreeMap::new(),
             hold: false,
         }
     }
@@ -361,17 +413,47 @@ impl<'a> Opening<'a> {
                     self.sequences.key_tables.insert(row.tenant, table);
                     self.tenants.insert(row.tenant, Arc::new(state));
                 }
-                Err(error) if error.code() == Code::WrongKey => {
-                    self.hold = true;
-                    let fields = [("tenant", row.tenant.into())];
-                    self.cx.error("tenant_keys_missing", error.code(), &fields);
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.refuse(row.tenant, &error)?,
             }
         }
         for p in &loaded.partitions {
             self.flushed
                 .insert((p.tenant, p.partition), p.flushed_sequence);
+        }
+        Ok(())
+    }
+
+    /// Goes on without a tenant whose keys or files do not open; nothing of it is touched. What a newer
+    /// program wrote, and a disk that fails, stop the start.
+    fn refuse(&mut self, tenant: TenantId, error: &Error) -> Result<(), Error> {
+        match (error.code(), error) {
+            (Code::NewerFormat, Error::Key(vault::Error::Format { found, supported })) => {
+                return Err(Error::Key(vault::Error::Format {
+                    found: *found,
+                    supported: *supported,
+                }));
+            }
+            (
+                Code::NewerFormat,
+                Error::Format {
+                    what,
+                    found,
+                    supported,
+                },
+            ) => {
+                return Err(Error::Format {
+                    what,
+                    found: *found,
+                    supported: *supported,
+                });
+            }
+            (code, _) => {
+                self.hold = true;
+                self.tenants.remove(&tenant);
+                self.refused.insert(tenant, code);
+                self.cx
+                    .error("tenant_refused", code, &[("tenant", tenant.into())]);
+            }
         }
         Ok(())
     }
@@ -394,21 +476,23 @@ impl<'a> Opening<'a> {
             let Some(state) = self.tenants.get(&row.tenant) else {
                 continue;
             };
-            let file = self.open_segment(state, row)?;
-            let token = row.partition;
-            let flushed = self.flushed.get(&(row.tenant, token)).copied().unwrap_or(0);
-            self.memory.update(row.tenant, |rows| {
-                let partition = rows.partition(&file.manifest.partition);
-                partition.flushed_sequence = flushed;
-                partition.segments.push(Arc::new(file));
-            });
+            match self.open_segment(state, row) {
+                Ok(file) => self.memory.update(row.tenant, |rows| {
+                    let partition = rows.partition(&file.manifest.partition);
+                    partition.segments.push(Arc::new(file));
+                }),
+                Err(error) => self.refuse(row.tenant, &error)?,
+            }
         }
         Ok(())
     }
 
     fn open_segment(&self, state: &TenantState, row: &SegmentRow) -> Result<SegmentFile, Error> {
         let plain = state.vault.open_blob(&manifest_context(row), &row.sealed)?;
-        let manifest = Manifest::from_bytes(&plain).ok_or(Error::Form { what: "manifest" })?;
+        let manifest = Manifest::from_bytes(&plain)?;
+        if manifest.geography != *self.vault.geography() {
+            return Err(Error::Misplaced);
+        }
         let table = self.sequences.key_tables.get(&row.tenant);
         let key = table
             .ok_or(Error::NoTenant { tenant: row.tenant })?
@@ -417,55 +501,104 @@ impl<'a> Opening<'a> {
     }
 
     /// Removes files that no committed row names: a crash came between file and transaction.
-    fn orphans(&self, loaded: &Loaded) -> Result<(), Error> {
-        let mut removed = 0_u64;
-        for tenant in self.objects.list(Path::new(SEGMENTS))? {
-            let dir = Path::new(SEGMENTS).join(&tenant);
-            for name in self.objects.list(&dir)? {
-                let id = name.strip_suffix(".parquet").and_then(|id| id.parse().ok());
-                let named = loaded
-                    .segments
-                    .iter()
-                    .any(|s| Some(s.segment) == id && s.tenant.to_string() == tenant);
-                if !named {
-                    self.objects.remove(&dir.join(name))?;
-                    removed += 1;
-                }
+    ///
+    /// Only what this program makes and only of tenants that were opened: a catalogue that lacks a
+    /// tenant, or knows an older key table than the next to last, is not the one that belongs to these
+    /// files, and their removal could not be taken back.
+    fn orphans(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        let segments: HashSet<PathBuf> = loaded
+            .segments
+            .iter()
+            .map(|s| segment_path(s.tenant, s.segment))
+            .collect();
+        self.key_table_orphans(loaded)?;
+        let mut orphans = Vec::new();
+        for folder in self.objects.list(Path::new(SEGMENTS))? {
+            let tenant = folder.parse::<TenantId>().ok();
+            if !tenant.is_some_and(|id| self.tenants.contains_key(&id)) {
+                self.leave(tenant, "segments_not_in_catalogue");
+                continue;
             }
+            let dir = Path::new(SEGMENTS).join(&folder);
+            let ours = |name: &String| {
+                let name = name.strip_suffix(NEW).unwrap_or(name);
+                let id = name.strip_suffix(".parquet");
+                id.is_some_and(|id| id.parse::<SegmentId>().is_ok())
+            };
+            let names = self.objects.list(&dir)?;
+            let paths = names.iter().filter(|n| ours(n)).map(|n| dir.join(n));
+            orphans.extend(paths.filter(|path| !segments.contains(path)));
         }
+        self.remove_orphans(&orphans)
+    }
+
+    fn key_table_orphans(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        let mut orphans = Vec::new();
         for name in self.objects.list(Path::new(KEY_TABLES))? {
-            let path = Path::new(KEY_TABLES).join(&name);
-            let named = loaded
-                .tenants
-                .iter()
-                .any(|t| key_table_path(t.tenant, t.key_table_generation) == path);
-            if !named {
-                self.objects.remove(&path)?;
-                removed += 1;
+            let Some((tenant, generation)) = key_table_of(&name) else {
+                continue;
+            };
+            let known = loaded.tenants.iter().find(|t| t.tenant == tenant);
+            let Some(row) = known.filter(|_| self.tenants.contains_key(&tenant)) else {
+                self.leave(Some(tenant), "key_table_not_in_catalogue");
+                continue;
+            };
+            if generation > row.key_table_generation + 1 {
+                self.refuse(
+                    tenant,
+                    &catalogue::Error::Damaged { what: "generation" }.into(),
+                )?;
+            } else if generation != row.key_table_generation || name.ends_with(NEW) {
+                orphans.push((tenant, Path::new(KEY_TABLES).join(&name)));
             }
         }
-        if removed > 0 {
-            self.cx
-                .info("orphans_removed", &[("files", removed.into())]);
+        let removed = orphans
+            .into_iter()
+            .filter(|(tenant, _)| self.tenants.contains_key(tenant));
+        let removed: Vec<_> = removed.map(|(_, path)| path).collect();
+        self.remove_orphans(&removed)
+    }
+
+    fn remove_orphans(&self, paths: &[PathBuf]) -> Result<(), Error> {
+        for path in paths {
+            self.objects.remove(path)?;
+        }
+        if !paths.is_empty() {
+            let n = u64::try_from(paths.len()).unwrap_or(u64::MAX);
+            self.cx.info("orphans_removed", &[("files", n.into())]);
         }
         Ok(())
     }
 
+    /// Files of a tenant that the catalogue does not have: somebody has to look.
+    fn leave(&mut self, tenant: Option<TenantId>, event: &'static str) {
+        if tenant.is_some_and(|id| self.refused.contains_key(&id)) {
+            return;
+        }
+        self.hold = true;
+        let id = tenant.unwrap_or(TenantId::from_bytes([0; 16]));
+        self.cx
+            .error(event, Code::CatalogueFailed, &[("tenant", id.into())]);
+    }
+
     /// Reads the row ids of the horizon from the segments.
-    fn identities(&mut self) -> Result<(), Error> {
+    fn identities(&mut self) {
         let first = first_day(self.cx.now().day());
         for (tenant, rows) in self.memory.all() {
             let identities = self.identities.entry(tenant).or_default();
-            for (key, partition) in rows.partitions.iter().filter(|(key, _)| key.day >= first) {
-                for segment in &partition.segments {
-                    for batch in segment.read(Some(&[hidden::ROW_ID]))? {
-                        let ids = hidden::row_ids(&batch).ok_or(Error::Form { what: "row ids" })?;
-                        ids.for_each(|id| identities.insert(key.day, id));
+            let recent = rows.partitions.iter().filter(|(key, _)| key.day >= first);
+            for (day, segment) in recent.flat_map(|(k, p)| p.segments.iter().map(|s| (k.day, s))) {
+                if let Err(error) = read_ids(segment, |id| identities.insert(day, id)) {
+                    // Whether a row repeats one of this segment cannot be told.
+                    let segment = segment.row.segment;
+                    let fields = [("tenant", tenant.into()), ("segment", segment.into())];
+                    self.cx.error("segment_damaged", error.code(), &fields);
+                    if let Some(state) = self.tenants.get(&tenant) {
+                        state.mark(TenantHealth::SegmentDamaged { segment });
                     }
                 }
             }
         }
-        Ok(())
     }
 
     fn replay(&mut self, mut recovery: Recovery) -> Result<wal::Log, Error> {
@@ -474,7 +607,7 @@ impl<'a> Opening<'a> {
         for item in &mut recovery {
             match item.map_err(Error::Log)? {
                 Recovered::Frame(at, bytes) => {
-                    let chunks = self.replay_frame(&at, bytes);
+                    let chunks = self.replay_frame(&at, bytes)?;
                     pending.extend(
                         chunks
                             .into_iter()
@@ -488,7 +621,13 @@ impl<'a> Opening<'a> {
                 }
             }
         }
-        let log = recovery.finish().map_err(Error::Log)?;
+        let mut log = recovery.finish().map_err(Error::Log)?;
+        // A log whose files were lost must not give numbers again that count as flushed.
+        for ((tenant, _), flushed) in &self.flushed {
+            if let Some(state) = self.tenants.get(tenant) {
+                log.raise(state.stream, *flushed).map_err(Error::Log)?;
+            }
+        }
         let numbers: HashMap<_, _> = log
             .segments()
             .iter()
@@ -508,30 +647,27 @@ impl<'a> Opening<'a> {
     }
 
     /// The rows of a frame that are not in segments yet.
-    fn replay_frame(
-        &mut self,
-        at: &FrameRef,
-        bytes: Vec<u8>,
-    ) -> Vec<(TenantId, crate::manifest::PartitionKey, Chunk)> {
+    fn replay_frame(&mut self, at: &FrameRef, bytes: Vec<u8>) -> Result<Vec<Replayed>, Error> {
         let Some(tenant) = self.by_stream.get(&at.stream).copied() else {
             // A stream that the catalogue does not know: keep the log for whoever looks into it.
             self.hold = true;
             let fields = [("stream", at.stream.into()), ("offset", at.offset.into())];
             self.cx
                 .error("log_stream_unknown", Code::LogDamaged, &fields);
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let Some(state) = self.tenants.get(&tenant).cloned() else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         match self.rows_of_frame(&state, at, bytes) {
-            Ok(chunks) => chunks,
+            Ok(chunks) => Ok(chunks),
+            Err(error) if error.code() == Code::NewerFormat => Err(error),
             Err(error) => {
                 self.hold = true;
                 state.mark(TenantHealth::LogDamaged { offset: at.offset });
                 let fields = [("tenant", tenant.into()), ("offset", at.offset.into())];
                 self.cx.error("log_frame_damaged", error.code(), &fields);
-                Vec::new()
+                Ok(Vec::new())
             }
         }
     }
@@ -541,7 +677,7 @@ impl<'a> Opening<'a> {
         state: &TenantState,
         at: &FrameRef,
         bytes: Vec<u8>,
-    ) -> Result<Vec<(TenantId, crate::manifest::PartitionKey, Chunk)>, Error> {
+    ) -> Result<Vec<Replayed>, Error> {
         let place = FramePlace {
             segment: *at.segment.as_bytes(),
             number: at.frame,
@@ -549,7 +685,7 @@ impl<'a> Opening<'a> {
             sequence: at.sequence,
         };
         let plain = state.vault.open_frame(place, bytes)?;
-        let payload = Payload::from_bytes(&plain).ok_or(Error::Form { what: "frame" })?;
+        let payload = Payload::from_bytes(&plain)?;
         let sequences = payload.copied_from.unwrap_or((at.sequence, at.sequence));
         let identities = self.identities.entry(state.tenant).or_default();
         let mut chunks = Vec::new();
@@ -607,9 +743,27 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// What a manifest is sealed for.
+/// Rows of a frame and where they belong.
+type Replayed = (TenantId, PartitionKey, Chunk);
+
+fn read_ids(segment: &SegmentFile, mut each: impl FnMut(RowId)) -> Result<(), Error> {
+    for batch in segment.read(Some(&[hidden::ROW_ID]))? {
+        let ids = hidden::row_ids(&batch).ok_or(Error::Form { what: "row ids" })?;
+        ids.for_each(&mut each);
+    }
+    Ok(())
+}
+
+/// What a manifest is sealed for: a catalogue row whose clear columns were changed does not open.
 pub(crate) fn manifest_context(row: &SegmentRow) -> Fields {
-    Fields::new("manifest").with(row.segment.as_bytes())
+    Fields::new("manifest")
+        .with(row.segment.as_bytes())
+        .with(&row.partition)
+        .with(&row.digest)
+        .with(row.key.as_bytes())
+        .with(&[row.level])
+        .with_u64(row.rows)
+        .with_u64(row.bytes)
 }
 
 impl Inner {

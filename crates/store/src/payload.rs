@@ -56,30 +56,42 @@ impl Payload {
         Ok(out)
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        let [kind] = *take::<1>(&mut rest)?;
-        if u16::from_le_bytes(*take(&mut rest)?) != VERSION {
-            return None;
-        }
-        let first = u64::from_le_bytes(*take(&mut rest)?);
-        let last = u64::from_le_bytes(*take(&mut rest)?);
-        let copied_from = match kind {
-            KIND_ROWS => None,
-            KIND_COPIED => Some((first, last)),
-            _ => return None,
+    /// Reads what [`Self::to_bytes`] wrote; a newer program's is told apart from a damaged one.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        const FORM: Error = Error::Form { what: "frame" };
+        let [kind, v0, v1, rest @ ..] = bytes else {
+            return Err(FORM);
         };
-        let n = u16::from_le_bytes(*take(&mut rest)?);
-        let mut parts = Vec::with_capacity(usize::from(n));
-        for _ in 0..n {
-            let key = serde_json::from_slice(sized(&mut rest)?).ok()?;
-            parts.push(Part {
-                key,
-                batch: sized(&mut rest)?.to_vec(),
+        let found = u16::from_le_bytes([*v0, *v1]);
+        if found > VERSION {
+            return Err(Error::Format {
+                what: "frame",
+                found,
+                supported: VERSION,
             });
         }
-        rest.is_empty().then_some(Self { copied_from, parts })
+        parse(*kind, rest).ok_or(FORM)
     }
+}
+
+fn parse(kind: u8, mut rest: &[u8]) -> Option<Payload> {
+    let first = u64::from_le_bytes(*take(&mut rest)?);
+    let last = u64::from_le_bytes(*take(&mut rest)?);
+    let copied_from = match kind {
+        KIND_ROWS => None,
+        KIND_COPIED => Some((first, last)),
+        _ => return None,
+    };
+    let n = u16::from_le_bytes(*take(&mut rest)?);
+    let mut parts = Vec::with_capacity(usize::from(n));
+    for _ in 0..n {
+        let key = serde_json::from_slice(sized(&mut rest)?).ok()?;
+        parts.push(Part {
+            key,
+            batch: sized(&mut rest)?.to_vec(),
+        });
+    }
+    rest.is_empty().then_some(Payload { copied_from, parts })
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {

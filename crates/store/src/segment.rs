@@ -9,13 +9,14 @@
 //! - Bloom filters are never written: the library would write them in clear beside encrypted columns.
 //! - Before its first parse in a process a file's magic must be `PARE` and its SHA-256 the
 //!   catalogue's: the library reads a plaintext file without complaint and panics on a damaged length.
-//! - [`write`] is the one place that takes a key out of the vault, and keys in Parquet's property
-//!   types never meet `Debug`.
+//! - [`write`] and [`SegmentFile::new`] are the only places that take a key out of the vault, and keys
+//!   in Parquet's property types never meet `Debug`.
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use crypto::Fields;
@@ -32,7 +33,9 @@ use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use rows::{RecordBatch, hidden};
 use vault::SegmentKey;
 
@@ -40,10 +43,13 @@ use crate::Error;
 use crate::catalogue::SegmentRow;
 use crate::manifest::Manifest;
 use crate::objects::{Objects, segment_path};
+use crate::order::Ordered;
 
 /// Magic of a Parquet file with an encrypted footer; a plaintext one has `PAR1`.
 pub(crate) const MAGIC: &[u8; 4] = b"PARE";
 const FORMAT: u16 = 1;
+/// Rows of a batch that is read.
+const READ_ROWS: usize = 8_192;
 
 /// What a segment is bound to.
 #[derive(Debug, Clone)]
@@ -55,7 +61,7 @@ pub(crate) struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    fn aad_prefix(&self) -> Vec<u8> {
+    pub(crate) fn aad_prefix(&self) -> Vec<u8> {
         Fields::new("segment")
             .with(&FORMAT.to_le_bytes())
             .with(self.geography.as_str().as_bytes())
@@ -77,12 +83,23 @@ fn key_metadata(region: &RegionCode, key: KeyId) -> Vec<u8> {
 
 /// Encodes and seals rows as the bytes of a segment.
 pub(crate) fn write(
-    batch: &RecordBatch,
+    ordered: &Ordered,
     identity: &Identity<'_>,
     region: &RegionCode,
     key_id: KeyId,
     key: &SegmentKey,
 ) -> Result<Vec<u8>, Error> {
+    let properties = properties(identity, region, key_id, key)?;
+    encode(ordered, identity.segment, properties.build())
+}
+
+/// How a segment is written and sealed.
+pub(crate) fn properties(
+    identity: &Identity<'_>,
+    region: &RegionCode,
+    key_id: KeyId,
+    key: &SegmentKey,
+) -> Result<WriterPropertiesBuilder, Error> {
     let failed = |source| Error::Segment {
         segment: identity.segment,
         source,
@@ -103,20 +120,45 @@ pub(crate) fn write(
         .set_column_statistics_enabled(hidden::SOURCE_FIELDS.into(), EnabledStatistics::None)
         // INVARIANT: never a bloom filter; parquet 59 writes them in clear.
         .set_bloom_filter_enabled(false)
-        .with_file_encryption_properties(sealing)
-        .build();
+        .with_file_encryption_properties(sealing);
+    Ok(properties)
+}
+
+pub(crate) fn encode(
+    ordered: &Ordered,
+    segment: SegmentId,
+    properties: WriterProperties,
+) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Segment { segment, source };
     let mut out = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut out, batch.schema(), Some(properties)).map_err(failed)?;
-    writer.write(batch).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(&mut out, ordered.schema().clone(), Some(properties))
+        .map_err(failed)?;
+    for slice in ordered.slices() {
+        writer.write(&slice?).map_err(failed)?;
+    }
     writer.close().map_err(failed)?;
     if !out.starts_with(MAGIC) {
         // The library fell back to plaintext: nothing of it may reach the disk.
-        return Err(Error::SegmentDamaged {
-            segment: identity.segment,
-        });
+        return Err(Error::SegmentDamaged { segment });
     }
     Ok(out)
+}
+
+/// Footers that were parsed; the oldest goes when there are too many.
+#[derive(Debug, Default)]
+pub(crate) struct Footers(Mutex<VecDeque<Weak<SegmentFile>>>);
+
+impl Footers {
+    fn keep(&self, file: &Arc<SegmentFile>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(Arc::downgrade(file));
+        let spare = kept.len().saturating_sub(limits::FOOTERS_KEPT_MAX);
+        let spare: Vec<_> = kept.drain(..spare).collect();
+        drop(kept);
+        for file in spare.iter().filter_map(Weak::upgrade) {
+            file.forget_footer();
+        }
+    }
 }
 
 /// A committed segment: its row, its manifest, and what was learnt by opening it.
@@ -174,25 +216,48 @@ impl SegmentFile {
         self.doomed.store(true, Ordering::Release);
     }
 
-    /// The parsed footer; the first call in a process checks the whole file first.
-    pub(crate) fn footer(&self) -> Result<Arc<ParquetMetaData>, Error> {
+    /// The whole file, checked: nothing that is not the catalogue's file is ever parsed.
+    fn checked(&self) -> Result<Bytes, Error> {
+        let segment = self.row.segment;
+        let path = segment_path(self.row.tenant, segment);
+        let damaged = Error::SegmentDamaged { segment };
+        let bytes = match self.objects.read(&path) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged);
+            }
+            other => other?,
+        };
+        if !bytes.starts_with(MAGIC) || crypto::sha256(&bytes) != self.row.digest {
+            return Err(damaged);
+        }
+        Ok(bytes.into())
+    }
+
+    fn parse(&self, bytes: &Bytes) -> Result<Arc<ParquetMetaData>, Error> {
+        let segment = self.row.segment;
+        ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_decryption_properties(Some(self.decryption.clone()))
+            .parse_and_finish(bytes)
+            .map(Arc::new)
+            .map_err(|source| Error::Segment { segment, source })
+    }
+
+    /// The parsed footer; parsing it checks the whole file first.
+    pub(crate) fn footer(self: &Arc<Self>) -> Result<Arc<ParquetMetaData>, Error> {
         let mut cached = self.footer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(footer) = &*cached {
             return Ok(footer.clone());
         }
-        let segment = self.row.segment;
-        let bytes = self.objects.read(&segment_path(self.row.tenant, segment))?;
-        if !bytes.starts_with(MAGIC) || crypto::sha256(&bytes) != self.row.digest {
-            return Err(Error::SegmentDamaged { segment });
-        }
-        let footer = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
-            .with_decryption_properties(Some(self.decryption.clone()))
-            .parse_and_finish(&Bytes::from(bytes))
-            .map_err(|source| Error::Segment { segment, source })?;
-        let footer = Arc::new(footer);
+        let footer = self.parse(&self.checked()?)?;
         *cached = Some(footer.clone());
+        drop(cached);
+        self.objects.footers().keep(self);
         Ok(footer)
+    }
+
+    fn forget_footer(&self) {
+        *self.footer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A reader for a query engine.
@@ -210,13 +275,12 @@ impl SegmentFile {
     pub(crate) fn read(&self, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>, Error> {
         let segment = self.row.segment;
         let failed = |source| Error::Segment { segment, source };
-        let footer = self.footer()?;
-        let bytes = self.objects.read(&segment_path(self.row.tenant, segment))?;
+        let bytes = self.checked()?;
+        let footer = self.parse(&bytes)?;
         let options =
             ArrowReaderOptions::new().with_file_decryption_properties(self.decryption.clone());
         let metadata = ArrowReaderMetadata::try_new(footer, options).map_err(failed)?;
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(Bytes::from(bytes), metadata);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
         if let Some(columns) = columns {
             let mask = parquet::arrow::ProjectionMask::columns(
                 builder.parquet_schema(),
@@ -224,10 +288,7 @@ impl SegmentFile {
             );
             builder = builder.with_projection(mask);
         }
-        let reader = builder
-            .with_batch_size(limits::ROW_GROUP_ROWS_MAX)
-            .build()
-            .map_err(failed)?;
+        let reader = builder.with_batch_size(READ_ROWS).build().map_err(failed)?;
         reader.collect::<Result<_, _>>().map_err(Error::Rows)
     }
 }

@@ -19,6 +19,12 @@ pub enum TenantHealth {
         /// Where in its log file.
         offset: u64,
     },
+    /// A segment of the last days is damaged: repeats of its rows could not be told, so nothing is
+    /// stored until it is put back; what else there is can be read.
+    SegmentDamaged {
+        /// The segment.
+        segment: SegmentId,
+    },
 }
 
 /// Rows of one partition and the rule that placed them.

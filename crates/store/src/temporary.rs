@@ -54,15 +54,15 @@ impl TemporaryFiles {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(FOLDER).join(format!("{number:016x}.tmp"));
         let mut file = self.disk.create_new(&path)?;
-        let mut header = MAGIC.to_vec();
-        header.extend_from_slice(&VERSION.to_le_bytes());
-        file.append(&header)?;
         let secret: Secret<32> = Secret::random(|b| self.random.fill(b));
         let owner = Arc::new(Owned {
             disk: self.disk.clone(),
             path,
             key: AeadKey::new(&secret),
         });
+        let mut header = MAGIC.to_vec();
+        header.extend_from_slice(&VERSION.to_le_bytes());
+        file.append(&header)?;
         let block = Vec::with_capacity(BLOCK_BYTES + TAG_BYTES);
         Ok(SealedWriter {
             owner,

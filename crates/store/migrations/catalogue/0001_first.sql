@@ -89,9 +89,9 @@ CREATE TABLE flushed (
     PRIMARY KEY (tenant, partition)
 ) STRICT, WITHOUT ROWID;
 
+-- All that were accepted: a tenant keeps to its own version.
 CREATE TABLE registry (
-    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    version INTEGER NOT NULL CHECK (version >= 0),
+    version INTEGER NOT NULL PRIMARY KEY CHECK (version >= 0),
     digest  BLOB    NOT NULL CHECK (length(digest) = 32),
     sealed  BLOB    NOT NULL
 ) STRICT;

@@ -4,7 +4,9 @@
 //! each implementation writes its own SQL and passes one conformance suite (`tests::catalogue`).
 //!
 //! Promises
-//! - When a method returns, its whole effect is durable; after an error, none of it is.
+//! - When a method returns, its whole effect is durable. After an error none of it is, with one
+//!   exception: of a transaction that failed with [`Error::Database`] this is certain only once a
+//!   later one has worked (until then a crash may bring it back).
 //! - Only ids, times, enums and counts are in clear. A field named `sealed` was sealed by the
 //!   caller, and a `partition` is a keyed token: names of tables, rules and people never get here.
 //! - Every write carries the writer's epoch. A process that lost the directory to another one can
@@ -217,7 +219,7 @@ pub struct LeafRow {
     pub sealed: Vec<u8>,
 }
 
-/// The registry accepted last.
+/// A registry that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryRow {
     /// Its version.
@@ -273,7 +275,7 @@ pub struct Loaded {
     pub segments: Vec<SegmentRow>,
     /// By tenant, then partition.
     pub partitions: Vec<PartitionRow>,
-    /// The registry accepted last.
+    /// The newest accepted registry.
     pub registry: Option<RegistryRow>,
     /// Sequence number of the cell's own next leaf.
     pub next_cell_leaf: u64,
@@ -304,9 +306,10 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
 
     /// Adds a source; `Conflict` if its id exists, `Missing` if its tenant does not.
     fn put_source<'a>(&'a self, source: &'a SourceRow, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
-    /// Switches a source on or off.
+    /// Switches a source on or off; `Missing` if the tenant has none of that id.
     fn set_source_disabled<'a>(
         &'a self,
+        tenant: TenantId,
         source: SourceId,
         disabled: bool,
         leaves: &'a [LeafRow],
@@ -319,9 +322,11 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
 
     /// Adds a token; `Conflict` if its id or hash exists.
     fn put_token<'a>(&'a self, token: &'a TokenRow, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
-    /// Takes a token back; `Missing` if there is none. Taking back twice keeps the first time.
+    /// Takes a token of the tenant (or of the cell) back; `Missing` if it has none of that id. Taking
+    /// back twice keeps the first time.
     fn revoke_token<'a>(
         &'a self,
+        tenant: Option<TenantId>,
         token: TokenId,
         at: Ticks,
         leaves: &'a [LeafRow],
@@ -336,19 +341,26 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
         limit: usize,
     ) -> Answer<'_, Vec<TokenRow>>;
 
-    /// Accepts a registry; `Conflict` if its version is not above the one accepted last.
+    /// Accepts a registry beside those accepted before; `Conflict` if its version is not above theirs.
     fn put_registry<'a>(
         &'a self,
         registry: &'a RegistryRow,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()>;
 
+    /// The newest accepted registry.
+    fn registry(&self) -> Answer<'_, Option<RegistryRow>>;
+    /// The accepted registry of that version.
+    fn registry_at(&self, version: u64) -> Answer<'_, Option<RegistryRow>>;
+
     /// See [`FlushCommit`].
     fn commit_flush<'a>(&'a self, commit: &'a FlushCommit) -> Answer<'a, ()>;
     /// See [`CompactionCommit`].
     fn commit_compaction<'a>(&'a self, commit: &'a CompactionCommit) -> Answer<'a, ()>;
 
-    /// Adds leaves that report nothing else in the catalogue (an access, a refusal).
+    /// Adds leaves that report nothing else in the catalogue (an access, a refusal). Without leaves it
+    /// only asks whether this process is still the writer, and settles what an earlier failure left
+    /// open.
     fn put_leaves<'a>(&'a self, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
     /// The leaves of a tenant (or of the cell) from `from`, at most `limit`.
     fn leaves(&self, tenant: Option<TenantId>, from: u64, limit: usize)

@@ -55,8 +55,7 @@
 //! | `flushed` | `tenant` | random id | |
 //! | | `partition` | keyed token | equality only |
 //! | | `flushed_sequence` | count | |
-//! | `registry` | `id` | constant | one row |
-//! | | `version` | count | |
+//! | `registry` | `version` | count | |
 //! | | `digest` | SHA-256 | of a document the operator publishes |
 //! | | `sealed` | sealed | |
 //! | `leaf` | `tenant` | random id | |
@@ -677,13 +676,15 @@ async fn put_source(
 
 async fn set_source_disabled(
     connection: &mut SqliteConnection,
+    tenant: TenantId,
     source: SourceId,
     disabled: bool,
     leaves: &[LeafRow],
 ) -> Result<()> {
-    let set = sqlx::query("UPDATE source SET disabled = ?2 WHERE source = ?1")
+    let set = sqlx::query("UPDATE source SET disabled = ?2 WHERE source = ?1 AND tenant = ?3")
         .bind(source.as_bytes().as_slice())
         .bind(disabled)
+        .bind(tenant.as_bytes().as_slice())
         .execute(&mut *connection)
         .await
         .map_err(Error::Database)?;
@@ -747,17 +748,21 @@ async fn put_token(
 
 async fn revoke_token(
     connection: &mut SqliteConnection,
+    tenant: Option<TenantId>,
     token: TokenId,
     at: Ticks,
     leaves: &[LeafRow],
 ) -> Result<()> {
-    let revoked =
-        sqlx::query("UPDATE token SET revoked_at = coalesce(revoked_at, ?2) WHERE token = ?1")
-            .bind(token.as_bytes().as_slice())
-            .bind(at.0)
-            .execute(&mut *connection)
-            .await
-            .map_err(Error::Database)?;
+    let revoked = sqlx::query(
+        "UPDATE token SET revoked_at = coalesce(revoked_at, ?2)
+         WHERE token = ?1 AND tenant IS ?3",
+    )
+    .bind(token.as_bytes().as_slice())
+    .bind(at.0)
+    .bind(tenant.map(|tenant| tenant.as_bytes().to_vec()))
+    .execute(&mut *connection)
+    .await
+    .map_err(Error::Database)?;
     changed(revoked, "token")?;
     put_leaves(connection, leaves).await
 }
@@ -768,10 +773,8 @@ async fn put_registry(
     leaves: &[LeafRow],
 ) -> Result<()> {
     let put = sqlx::query(
-        "INSERT INTO registry (id, version, digest, sealed) VALUES (1, ?1, ?2, ?3)
-         ON CONFLICT (id) DO UPDATE
-         SET version = excluded.version, digest = excluded.digest, sealed = excluded.sealed
-         WHERE excluded.version > registry.version",
+        "INSERT INTO registry (version, digest, sealed) SELECT ?1, ?2, ?3
+         WHERE NOT EXISTS (SELECT 1 FROM registry WHERE version >= ?1)",
     )
     .bind(integer(row.version, "version")?)
     .bind(row.digest.as_slice())
@@ -1146,6 +1149,9 @@ async fn all<T>(
     rows.iter().map(|row| read(Columns(row))).collect()
 }
 
+const NEWEST_REGISTRY: &str =
+    "SELECT version, digest, sealed FROM registry ORDER BY version DESC LIMIT 1";
+
 async fn load(connection: &mut SqliteConnection) -> Result<Loaded> {
     let tenants = "SELECT tenant.tenant, stream, home, version, document.sealed AS sealed,
                key_table_generation, first_record_at, next_leaf, raw.sealed AS sealed_raw_schema
@@ -1162,13 +1168,12 @@ async fn load(connection: &mut SqliteConnection) -> Result<Loaded> {
          FROM segment ORDER BY tenant, segment";
     let partitions = "SELECT tenant, partition, flushed_sequence FROM flushed
          ORDER BY tenant, partition";
-    let registry = "SELECT version, digest, sealed FROM registry WHERE id = 1";
     Ok(Loaded {
         tenants: all(connection, tenants, tenant_row).await?,
         sources: all(connection, sources, source_row).await?,
         segments: all(connection, segments, segment_row).await?,
         partitions: all(connection, partitions, partition_row).await?,
-        registry: all(connection, registry, registry_row).await?.pop(),
+        registry: all(connection, NEWEST_REGISTRY, registry_row).await?.pop(),
         next_cell_leaf: next_leaf(connection, None).await?,
     })
 }
@@ -1239,13 +1244,14 @@ impl Catalogue for SqliteCatalogue {
 
     fn set_source_disabled<'a>(
         &'a self,
+        tenant: TenantId,
         source: SourceId,
         disabled: bool,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done = set_source_disabled(tx.connection(), source, disabled, leaves).await;
+            let done = set_source_disabled(tx.connection(), tenant, source, disabled, leaves).await;
             tx.end(done).await
         })
     }
@@ -1271,13 +1277,14 @@ impl Catalogue for SqliteCatalogue {
 
     fn revoke_token<'a>(
         &'a self,
+        tenant: Option<TenantId>,
         token: TokenId,
         at: Ticks,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done = revoke_token(tx.connection(), token, at, leaves).await;
+            let done = revoke_token(tx.connection(), tenant, token, at, leaves).await;
             tx.end(done).await
         })
     }
@@ -1327,6 +1334,33 @@ impl Catalogue for SqliteCatalogue {
             let mut tx = self.begin().await?;
             let done = put_registry(tx.connection(), registry, leaves).await;
             tx.end(done).await
+        })
+    }
+
+    fn registry(&self) -> Answer<'_, Option<RegistryRow>> {
+        Box::pin(async move {
+            let row = sqlx::query(NEWEST_REGISTRY)
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(Error::Database)?;
+            let row = row.as_ref().map(|row| registry_row(Columns(row)));
+            row.transpose()
+        })
+    }
+
+    fn registry_at(&self, version: u64) -> Answer<'_, Option<RegistryRow>> {
+        Box::pin(async move {
+            let Ok(version) = i64::try_from(version) else {
+                return Ok(None);
+            };
+            let row =
+                sqlx::query("SELECT version, digest, sealed FROM registry WHERE version = ?1")
+                    .bind(version)
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(Error::Database)?;
+            let row = row.as_ref().map(|row| registry_row(Columns(row)));
+            row.transpose()
         })
     }
 

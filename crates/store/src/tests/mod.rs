@@ -1,1 +1,13 @@
 //! Tests of the store.
+
+mod append;
+mod catalogue;
+mod damage;
+mod guards;
+mod kit;
+mod local;
+mod log;
+mod memory_catalogue;
+mod merge;
+mod model;
+mod temporary;

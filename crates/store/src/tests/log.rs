@@ -1,0 +1,120 @@
+//! The log under pressure: old files go, quiet tenants move on without a segment.
+
+use model::limits;
+
+use super::kit::{World, once};
+use crate::catalogue::Catalogue;
+
+fn log_files(world: &World) -> usize {
+    let files = world.disk.files();
+    files.iter().filter(|f| f.starts_with("log")).count()
+}
+
+async fn step_all(world: &World, store: &crate::Store) {
+    for n in 1..=3 {
+        let now = world.clock_now();
+        store.flush_step(&world.grant(n), now).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn old_files_go_and_quiet_tenants_are_copied_forward() {
+    let mut world = World::new(30);
+    world.log.segment_bytes_max = 2_048;
+    let store = world.start().await;
+    world.append(&store, 2, "Raw_CL", &[1, 2]).await.unwrap();
+    world.append(&store, 3, "DeviceEvents", &[1]).await.unwrap();
+    let ids: Vec<u64> = (10..400).collect();
+    for part in ids.chunks(10) {
+        world.append(&store, 1, "Raw_CL", part).await.unwrap();
+    }
+    let before = log_files(&world);
+    assert!(before > limits::LOG_SEGMENTS_MAX + 4, "{before}");
+    world.flush(&store, 1).await.unwrap();
+    assert_eq!(
+        log_files(&world),
+        before,
+        "the quiet ones still hold the oldest file"
+    );
+    for _ in 0..4 {
+        step_all(&world, &store).await;
+    }
+    let after = log_files(&world);
+    assert!(after <= limits::LOG_SEGMENTS_MAX + 1, "{before} {after}");
+    let catalogue = world.database.copy().open("eu", "EU").unwrap();
+    let segments = catalogue.load().await.unwrap().segments;
+    assert!(
+        segments.iter().all(|s| s.tenant == super::kit::tenant(1)),
+        "a quiet tenant was flushed"
+    );
+    let check = |store: &crate::Store| {
+        assert_eq!(world.rows(store, 1), once(10..400));
+        assert_eq!(world.rows(store, 2), once([1, 2]));
+        assert_eq!(world.rows(store, 3), once([1]));
+    };
+    check(&store);
+    drop(store);
+    world.disk.crash(30);
+    let store = world.open().await.unwrap();
+    check(&store);
+    // What was copied is known as stored, and a flush after it is not taken for an older one.
+    assert_eq!(
+        world.append(&store, 2, "Raw_CL", &[1, 3]).await.unwrap(),
+        (1, 1)
+    );
+    world.flush(&store, 2).await.unwrap();
+    assert_eq!(world.rows(&store, 2), once(1..=3));
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 2), once(1..=3));
+}
+
+/// A chunk that was copied forward comes back after younger frames: the flush must cover both.
+#[tokio::test]
+async fn a_copied_chunk_and_a_younger_one_are_flushed_together() {
+    let mut world = World::new(31);
+    world.log.segment_bytes_max = 1_024;
+    let store = world.start().await;
+    world.append(&store, 2, "Raw_CL", &[1]).await.unwrap();
+    for id in 0..40 {
+        world.append(&store, 1, "Raw_CL", &[id]).await.unwrap();
+    }
+    world.append(&store, 2, "Raw_CL", &[2]).await.unwrap();
+    world.flush(&store, 1).await.unwrap();
+    for _ in 0..12 {
+        step_all(&world, &store).await;
+    }
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 2), once([1, 2]));
+    world.flush(&store, 2).await.unwrap();
+    // Long after, so that no row id of that day is loaded: positions alone must tell.
+    drop(store);
+    world.clock.advance(model::Span100ns::days(30));
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 2), once([1, 2]));
+}
+
+/// All files of the log are lost (a disk swapped, a folder deleted): new rows must not get numbers
+/// that count as flushed.
+#[tokio::test]
+async fn after_the_log_is_lost_new_rows_are_kept() {
+    use model::Disk;
+    let world = World::new(32);
+    let store = world.start().await;
+    for id in 0..5 {
+        world.append(&store, 1, "Raw_CL", &[id]).await.unwrap();
+    }
+    world.flush(&store, 1).await.unwrap();
+    drop(store);
+    for file in world.disk.files() {
+        if file.starts_with("log") {
+            world.disk.remove(&file).unwrap();
+        }
+    }
+    let store = world.open().await.unwrap();
+    world.append(&store, 1, "Raw_CL", &[10]).await.unwrap();
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 1), once([0, 1, 2, 3, 4, 10]));
+}

@@ -1,0 +1,136 @@
+//! Random work, crashes and failures against a simple model: what was acknowledged is there once,
+//! what was not is there at most once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use testkit::SeededRandom;
+
+use super::kit::{TABLES, World};
+use crate::{Error, Store};
+
+const RUNS: u64 = 200;
+const STEPS: u64 = 24;
+
+/// What the world outside knows.
+#[derive(Default)]
+struct Model {
+    /// Rows of each tenant that were acknowledged.
+    acknowledged: [BTreeSet<u64>; 4],
+    /// Rows that were sent.
+    sent: [BTreeSet<u64>; 4],
+    next: u64,
+}
+
+impl Model {
+    fn check(&self, world: &World, store: &Store) {
+        for n in 1..=3_u8 {
+            let rows: BTreeMap<u64, usize> = world.rows(store, n);
+            for (id, times) in &rows {
+                assert_eq!(*times, 1, "row {id} of tenant {n} is there {times} times");
+                assert!(
+                    self.sent[usize::from(n)].contains(id),
+                    "row {id} was never sent"
+                );
+            }
+            for id in &self.acknowledged[usize::from(n)] {
+                assert!(rows.contains_key(id), "row {id} of tenant {n} is lost");
+            }
+        }
+    }
+
+    async fn append(&mut self, world: &World, store: &Store, random: &SeededRandom) {
+        let n = u8::try_from(1 + random.below(3)).unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..1 + random.below(6) {
+            if random.chance(25) && self.next > 0 {
+                ids.push(random.below(self.next));
+            } else {
+                ids.push(self.next);
+                self.next += 1;
+            }
+        }
+        // A row's identity covers its table: the same number always goes to the same one.
+        for name in TABLES {
+            let of_table = |id: &u64| TABLES[usize::try_from(id % 2).unwrap()] == name;
+            let ids: Vec<u64> = ids.iter().copied().filter(of_table).collect();
+            self.sent[usize::from(n)].extend(&ids);
+            if !ids.is_empty() && world.append(store, n, name, &ids).await.is_ok() {
+                self.acknowledged[usize::from(n)].extend(ids);
+            }
+        }
+    }
+}
+
+async fn reopen(world: &World, seed: u64) -> Store {
+    match world.open().await {
+        Ok(store) => store,
+        Err(error) => panic!("seed {seed}: {} {error:?}", error.code()),
+    }
+}
+
+async fn step(world: &World, store: Store, model: &mut Model, random: &SeededRandom) -> Store {
+    let n = u8::try_from(1 + random.below(3)).unwrap();
+    match random.below(100) {
+        0..50 => model.append(world, &store, random).await,
+        50..62 => drop(world.flush(&store, n).await),
+        62..68 => {
+            let now = world.clock_now();
+            let _: Result<_, Arc<Error>> = store.flush_step(&world.grant(n), now).await;
+        }
+        68..76 => drop(store.compact_step(&world.grant(n)).await),
+        76..79 => world.disk.fail_sync(1 + random.below(6)),
+        79..81 => world
+            .disk
+            .fail_write(1 + random.below(4), random.index(200)),
+        81..84 => world.disk.set_free(Some(random.below(20_000))),
+        84..87 => world.disk.set_free(None),
+        87..89 => world.disk.cut_power_after(random.below(12)),
+        89..91 => world.database.fail(1, random.chance(50)),
+        91..93 => world.database.fail_after(1, 1, random.chance(50)),
+        93..96 => {
+            // The process ends; the cache stays.
+            drop(store);
+            world.disk.clear_faults();
+            world.database.crash(random.chance(50));
+            return reopen(world, random.seed()).await;
+        }
+        _ => {
+            let crash = random.next_u64();
+            world.disk.crash(crash);
+            drop(store);
+            world.disk.set_free(None);
+            world.database.crash(random.chance(50));
+            return reopen(world, random.seed()).await;
+        }
+    }
+    store
+}
+
+#[tokio::test]
+async fn each_acknowledged_row_is_there_once_whatever_happens() {
+    let first = testkit::seed(1_000);
+    for seed in first..first + RUNS {
+        let random = SeededRandom::new(seed);
+        let mut world = World::new(seed);
+        if random.chance(50) {
+            world.log.segment_bytes_max = 4_096;
+        }
+        let mut model = Model::default();
+        let mut store = world.start().await;
+        for _ in 0..STEPS {
+            store = step(&world, store, &mut model, &random).await;
+            let run = std::panic::AssertUnwindSafe(|| model.check(&world, &store));
+            if let Err(panic) = std::panic::catch_unwind(run) {
+                eprintln!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+        world.disk.crash(random.next_u64());
+        drop(store);
+        world.disk.set_free(None);
+        world.database.crash(random.chance(50));
+        let store = reopen(&world, seed).await;
+        model.check(&world, &store);
+    }
+}
