@@ -84,10 +84,6 @@ async fn run(
         let rows = view.table(table, &rows::Predicate::all())?;
         tables.insert(table.clone(), table_rows(rows, true));
     }
-    let settings = Settings {
-        temporary: Some(Arc::new(SealedSpill::new(temporary, options.spill_bytes_max))),
-        ..Settings::default()
-    };
     let limits = Limits {
         rows: options.rows_max,
         bytes: options.bytes_max,
@@ -106,6 +102,10 @@ async fn run(
         })
     };
     let started = tokio::time::Instant::now();
+    let settings = Settings {
+        temporary: Some(Arc::new(SealedSpill::new(temporary, options.spill_bytes_max))),
+        ..Settings::default()
+    };
     let engine = Engine::new(settings);
     let ran = engine.run(&plan, |table| tables.get(table).cloned(), limits, &guard).await;
     watch.abort();

@@ -10,12 +10,15 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use generate::World;
-use inspect::{DataDir, Needles, Opened, Places, RawReport, controls, judge, open, raw};
+use inspect::{
+    ControlKind, DataDir, Needles, Opened, Places, RawReport, Subject, controls, judge, open, raw,
+};
 use model::{RegionCode, TableName, TenantId};
 
 use super::Stage;
 use super::ship::{self, Shipped};
 use super::tenants::Company;
+use crate::machine::MachineRandom;
 use crate::print::{bytes, number};
 
 /// Markers that were shipped, as the walker wants them.
@@ -99,7 +102,7 @@ pub(crate) fn search(
         verdict.missing.len(),
     )?;
     list_faults(&opened, &verdict, plants, &mut text)?;
-    let caught = sabotage(stage, plants, &places, &mut text)?;
+    let caught = sabotage(stage, plants, &places, &needles, &expected, &mut text)?;
     let is_clean = report.is_clean() && verdict.is_clean() && findings == 0 && caught;
     writeln!(text, "{}", if is_clean { "\nResidency holds." } else { "\nRESIDENCY DOES NOT HOLD." })?;
     Ok(Search { text, is_clean })
@@ -119,10 +122,9 @@ fn places(stage: &Stage) -> anyhow::Result<Places> {
 }
 
 /// For each tenant and table, the region that the pinned placement names.
-fn expected(
-    stage: &Stage,
-    companies: &[Company],
-) -> BTreeMap<TenantId, BTreeMap<String, RegionCode>> {
+type Expected = BTreeMap<TenantId, BTreeMap<String, RegionCode>>;
+
+fn expected(stage: &Stage, companies: &[Company]) -> Expected {
     let tables = model::Schema::hunting().tables().map(|t| t.name.clone());
     let tables: Vec<TableName> = tables.collect();
     let of = |company: &Company| {
@@ -179,15 +181,45 @@ fn sabotage(
     stage: &Stage,
     plants: &Plants,
     places: &Places,
+    needles: &Needles,
+    expected: &Expected,
     text: &mut String,
 ) -> anyhow::Result<bool> {
-    let scratch = tempfile::tempdir()?;
-    let made = controls(places, &stage.embedded.vaults, &plants.planted, scratch.path())?;
+    let into = tempfile::tempdir()?;
+    let vaults: Vec<_> = places
+        .data
+        .iter()
+        .filter_map(|dir| stage.embedded.vaults.get(&dir.region).map(|vault| &**vault))
+        .collect();
+    let subject = Subject {
+        places,
+        vaults: &vaults,
+        planted: &plants.planted,
+        needles,
+        into: into.path(),
+        random: &MachineRandom,
+    };
+    let made = controls(&subject, |tenant, table| {
+        expected.get(tenant).and_then(|tables| tables.get(table)).cloned()
+    })?;
     let caught = made.iter().filter(|c| c.caught).count();
     writeln!(text, "  positive controls on a damaged copy: {caught} of {} caught", made.len())?;
     for control in &made {
         let word = if control.caught { "caught" } else { "MISSED" };
-        writeln!(text, "    {word}: {:?}", control.kind)?;
+        let region = control.region.as_ref().map_or("", RegionCode::as_str);
+        writeln!(text, "    {word}: {} {region}", control_words(control.kind))?;
     }
     Ok(caught == made.len() && !made.is_empty())
+}
+
+fn control_words(kind: ControlKind) -> &'static str {
+    match kind {
+        ControlKind::Log => "a clear marker in a log file",
+        ControlKind::Segment => "a plaintext Parquet file among sealed segments",
+        ControlKind::Catalogue => "a clear marker in the catalogue",
+        ControlKind::Temporary => "a clear marker in a temporary file",
+        ControlKind::LogLines => "a marker in log lines",
+        ControlKind::MovedSegment => "another region's segment",
+        ControlKind::SealedElsewhere => "another region's row, sealed with this region's keys",
+    }
 }
