@@ -384,7 +384,10 @@ impl Call {
     }
 }
 
-async fn next_chunk(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Failure> {
+/// The next bytes of a body that does not stand still.
+pub(crate) async fn next_chunk(
+    chunks: &mut axum::body::BodyDataStream,
+) -> Result<Option<Bytes>, Failure> {
     let patience = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
     match tokio::time::timeout(patience, chunks.next()).await {
         Ok(None) => Ok(None),

@@ -36,6 +36,8 @@ pub enum Access {
 /// One route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
+    /// Its name, the operation id of the description.
+    pub name: &'static str,
     /// Its method, in capitals.
     pub method: &'static str,
     /// Its path, parameters in braces.
@@ -47,7 +49,12 @@ pub struct Route {
 macro_rules! routes {
     ($($method:ident $path:literal $access:expr => $module:ident::$handler:ident;)*) => {
         const ROUTES: &[Route] = &[$(
-            Route { method: upper(stringify!($method)), path: $path, access: $access },
+            Route {
+                name: concat!(stringify!($module), "_", stringify!($handler)),
+                method: upper(stringify!($method)),
+                path: $path,
+                access: $access,
+            },
         )*];
 
         /// Every route goes through [`Api::answer`] and nothing else.
@@ -71,6 +78,7 @@ macro_rules! routes {
                 license(name = "Apache-2.0", identifier = "Apache-2.0"),
             ),
             paths($($module::$handler),*),
+            components(schemas(wire::Error)),
         )]
         struct Description;
     };
@@ -176,7 +184,7 @@ pub(crate) fn described() -> OpenApi {
     for route in ROUTES {
         let item = api.paths.paths.get_mut(route.path);
         if let Some(operation) = item.and_then(|item| operation_mut(item, route.method)) {
-            complete(operation, route.access);
+            complete(operation, route);
         }
     }
     api
@@ -192,8 +200,9 @@ pub(crate) fn operation_mut<'a>(item: &'a mut PathItem, method: &str) -> Option<
     }
 }
 
-fn complete(operation: &mut Operation, access: Access) {
-    let who = match access {
+fn complete(operation: &mut Operation, route: &Route) {
+    operation.operation_id = Some(route.name.to_owned());
+    let who = match route.access {
         Access::Open => "Needs no token.".to_owned(),
         Access::Signed => "Needs no token: the document is signed.".to_owned(),
         Access::Own(action) | Access::Tenant(action) => {
@@ -203,7 +212,7 @@ fn complete(operation: &mut Operation, access: Access) {
     };
     let text = operation.description.take().unwrap_or_default();
     operation.description = Some(format!("{text}\n\n{who}").trim().to_owned());
-    if !matches!(access, Access::Open | Access::Signed) {
+    if !matches!(route.access, Access::Open | Access::Signed) {
         let none: [&str; 0] = [];
         operation.security = Some(vec![SecurityRequirement::new("token", none)]);
     }

@@ -26,7 +26,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// that say nothing, by the header `idempotency-key` (32 hex digits) and their place in the body.
 #[utoipa::path(
     post, path = "/api/v1/ingest", tag = "records", params(wire::IngestQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = wire::Octets, content_type = "application/octet-stream"),
     responses((status = 200, description = "What became of the records.", body = wire::IngestAnswer))
 )]
 pub(crate) async fn ingest(mut call: Call) -> Answer {

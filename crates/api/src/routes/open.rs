@@ -75,7 +75,7 @@ pub(crate) async fn metrics(call: Call) -> Answer {
 #[utoipa::path(
     post, path = "/api/v1/peers/profile", tag = "peers",
     params(("x-bailiwick-home" = String, Header, description = "The region whose cell signed the profile.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = wire::Octets, content_type = "application/octet-stream"),
     responses((status = 204, description = "It is kept."))
 )]
 pub(crate) async fn accept_profile(mut call: Call) -> Answer {

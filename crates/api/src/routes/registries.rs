@@ -27,7 +27,7 @@ pub(crate) async fn show(call: Call) -> Answer {
 /// Accept a signed registry. The one accepted last may be given again.
 #[utoipa::path(
     post, path = "/api/v1/registry", tag = "region",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = wire::Octets, content_type = "application/octet-stream"),
     responses((status = 200, description = "Its version and digest.", body = wire::RegistryAccepted))
 )]
 pub(crate) async fn accept(mut call: Call) -> Answer {

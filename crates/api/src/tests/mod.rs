@@ -1,1 +1,7 @@
-//! Tests of the interface.
+//! Tests of the interface, against real cells over temporary directories.
+
+mod authority;
+mod description;
+mod kit;
+mod present;
+mod requests;

@@ -51,3 +51,12 @@ pub struct Error {
     #[schema(value_type = Option<Object>)]
     pub details: Option<serde_json::Value>,
 }
+
+/// A body that is not JSON; only its description is needed.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(
+    dead_code,
+    reason = "stands for bytes in the description and is never made"
+)]
+pub(crate) struct Octets(Vec<u8>);
