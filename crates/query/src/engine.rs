@@ -98,6 +98,9 @@ impl Default for Limits {
 /// Rows per batch; a power of two.
 const BATCH_ROWS: usize = 8_192;
 
+/// Bytes that a sort sets aside for merging what it wrote to temporary files.
+const MERGE_BYTES_MAX: usize = 10 << 20;
+
 /// Runs prepared queries.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
@@ -158,6 +161,9 @@ impl Engine {
             .with_batch_size(BATCH_ROWS)
             .with_information_schema(false);
         let options = config.options_mut();
+        // What a sort sets aside for merging must leave small budgets something to sort in.
+        options.execution.sort_spill_reservation_bytes =
+            (limits.memory_bytes / 8).min(MERGE_BYTES_MAX);
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;

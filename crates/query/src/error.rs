@@ -3,6 +3,7 @@
 //! `Display` never quotes data: DataFusion's own texts may, so they are kept as sources and mapped to
 //! a code.
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use model::{Code, Diagnostic};
 
@@ -22,7 +23,9 @@ pub enum Error {
         seconds: u64,
     },
     /// The query needs more memory or temporary space than allowed.
-    #[error("the query needs more than {bytes} bytes of memory")]
+    #[error(
+        "the query needs more than {bytes} bytes of memory, or more temporary space than it may use"
+    )]
     Resources {
         /// The limit.
         bytes: usize,
@@ -71,10 +74,12 @@ impl Error {
 
 impl From<DataFusionError> for Error {
     fn from(source: DataFusionError) -> Self {
-        let root = source.find_root();
-        match root {
+        match source.find_root() {
             // The caller knows the limit and puts it in.
             DataFusionError::ResourcesExhausted(_) => Self::Resources { bytes: 0 },
+            DataFusionError::ArrowError(arrow, _) if is_quota(arrow) => {
+                Self::Resources { bytes: 0 }
+            }
             DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
                 Self::Segment { source }
             }
@@ -83,8 +88,16 @@ impl From<DataFusionError> for Error {
     }
 }
 
-impl From<datafusion::arrow::error::ArrowError> for Error {
-    fn from(source: datafusion::arrow::error::ArrowError) -> Self {
+/// Whether a write failed for the quota of temporary files.
+fn is_quota(error: &ArrowError) -> bool {
+    match error {
+        ArrowError::IoError(_, io) => io.kind() == std::io::ErrorKind::QuotaExceeded,
+        _ => false,
+    }
+}
+
+impl From<ArrowError> for Error {
+    fn from(source: ArrowError) -> Self {
         DataFusionError::from(source).into()
     }
 }

@@ -57,7 +57,7 @@ fn too_much_memory_is_a_clear_error() {
     assert_eq!(error.code(), Code::HuntResources, "{error:?}");
     assert_eq!(
         error.to_string(),
-        "the query needs more than 1048576 bytes of memory"
+        "the query needs more than 1048576 bytes of memory, or more temporary space than it may use"
     );
 }
 

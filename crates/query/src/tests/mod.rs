@@ -5,5 +5,6 @@ mod hunting;
 mod limits;
 mod scan;
 mod spec;
+mod store;
 mod support;
 mod table;
