@@ -53,7 +53,7 @@ pub fn judge(
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let mut places: BTreeMap<usize, BTreeSet<&Found>> = BTreeMap::new();
-    for found in opened.iter().flat_map(|opened| opened.found.keys()) {
+    for found in opened.iter().flat_map(|opened| &opened.found) {
         places.entry(found.marker).or_default().insert(found);
     }
     for (number, marker) in planted.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! The byte search: many markers in every form in which they could be written down.
 //!
-//! A pattern is found by its first eight bytes, case dropped: a bitmap of their hashes answers almost
-//! every position of a file with one look, and what is left is compared byte for byte. Sealed files
-//! hold no beginnings of patterns, so they are searched at the speed of that one look.
+//! A pattern is found by its first eight bytes, case dropped: a small bitmap of hashes of the first four
+//! answers almost every position of a file with one look, a larger one of all eight most of the rest,
+//! and what is left is compared byte for byte. Sealed files hold no beginnings of patterns, so they are
+//! searched at the speed of the first look.
 //!
 //! Finds a marker only where its bytes stand together; what is compressed or sealed is opened first
 //! (`opened`).
@@ -28,9 +29,9 @@ pub struct Needles {
     patterns: Vec<Pattern>,
     /// Hash key and position of a pattern, in order.
     keys: Vec<(u64, u32)>,
-    /// One bit a hash; may say yes wrongly.
-    filter: Vec<u64>,
-    shift: u32,
+    /// One bit a hash of four bytes, and one a hash of eight; both may say yes wrongly.
+    near: Filter,
+    far: Filter,
     longest: usize,
     numbers: HashMap<i64, usize>,
     reals: HashMap<u64, usize>,
@@ -55,22 +56,17 @@ impl Needles {
             made.marker(number, marker, &halves)?;
         }
         let (patterns, numbers, reals) = (made.patterns, made.numbers, made.reals);
-        // 64 bits a pattern: one look in 64 is for nothing.
-        let bits = (patterns.len() * 64)
-            .next_power_of_two()
-            .clamp(1 << 16, 1 << 24);
-        let shift = 64 - bits.trailing_zeros();
-        let mut filter = vec![0; bits / 64];
+        // Small enough for a core's own cache; then 64 bits a pattern: one look in 64 is for nothing.
+        let mut near = Filter::new(1 << 16);
+        let mut far = Filter::new((patterns.len() * 64).clamp(1 << 16, 1 << 24));
         let mut keys = Vec::with_capacity(patterns.len());
         for (position, pattern) in patterns.iter().enumerate() {
             let Some(key) = key_at(&pattern.bytes) else {
                 continue;
             };
             keys.push((key, u32::try_from(position).unwrap_or(u32::MAX)));
-            let (word, bit) = slot(key, shift);
-            if let Some(word) = filter.get_mut(word) {
-                *word |= bit;
-            }
+            near.add(first_half(key));
+            far.add(key);
         }
         keys.sort_unstable();
         Ok(Self {
@@ -81,8 +77,8 @@ impl Needles {
                 .unwrap_or(KEY_BYTES),
             patterns,
             keys,
-            filter,
-            shift,
+            near,
+            far,
             numbers,
             reals,
             markers: markers.len(),
@@ -113,8 +109,7 @@ impl Needles {
     fn find_before(&self, bytes: &[u8], end: usize, each: &mut impl FnMut(usize, Form, usize)) {
         for (offset, window) in bytes.windows(KEY_BYTES).take(end).enumerate() {
             let Some(key) = key_at(window) else { return };
-            let (word, bit) = slot(key, self.shift);
-            if self.filter.get(word).is_some_and(|word| word & bit != 0) {
+            if self.near.may_have(first_half(key)) && self.far.may_have(key) {
                 self.compare(
                     bytes.get(offset..).unwrap_or_default(),
                     key,
@@ -219,13 +214,44 @@ fn key_at(bytes: &[u8]) -> Option<u64> {
         .map(|key| u64::from_le_bytes(*key) | CASE)
 }
 
-/// Word and bit of the filter.
-fn slot(key: u64, shift: u32) -> (usize, u64) {
-    let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift;
-    (
-        usize::try_from(hash >> 6).unwrap_or(usize::MAX),
-        1 << (hash & 63),
-    )
+/// Of the first four bytes.
+fn first_half(key: u64) -> u64 {
+    key & 0xffff_ffff
+}
+
+/// A set that may say yes wrongly.
+#[derive(Debug)]
+struct Filter {
+    words: Vec<u64>,
+    shift: u32,
+}
+
+impl Filter {
+    fn new(bits: usize) -> Self {
+        let bits = bits.next_power_of_two();
+        Self {
+            words: vec![0; bits / 64],
+            shift: 64 - bits.trailing_zeros(),
+        }
+    }
+
+    fn add(&mut self, key: u64) {
+        let (word, bit) = self.slot(key);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn may_have(&self, key: u64) -> bool {
+        let (word, bit) = self.slot(key);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    fn slot(&self, key: u64) -> (usize, u64) {
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
+        let word = usize::try_from(hash >> 6).unwrap_or(usize::MAX);
+        (word, 1 << (hash & 63))
+    }
 }
 
 pub(crate) fn to_u64(n: usize) -> u64 {
@@ -267,12 +293,10 @@ impl Made {
             Marker::Number(n) => self.numbers.insert(*n, number),
             Marker::Real(r) => self.reals.insert(r.to_bits(), number),
             Marker::Text(text) => {
-                self.texts(number, text)?;
-                for half in text
-                    .split('@')
-                    .filter(|half| *half != text && halves.unique(half))
-                {
-                    self.add(number, Form::MailPart, half.as_bytes().to_vec());
+                self.texts(number, text, Form::Utf8)?;
+                let own = |half: &&str| *half != text && halves.unique(half);
+                for half in text.split('@').filter(own) {
+                    self.texts(number, half, Form::MailPart)?;
                 }
                 self.texts.insert(text.to_ascii_lowercase(), number)
             }
@@ -299,7 +323,7 @@ impl Made {
         });
     }
 
-    fn texts(&mut self, number: usize, text: &str) -> Result<(), Error> {
+    fn texts(&mut self, number: usize, text: &str, plain: Form) -> Result<(), Error> {
         let bytes = text.as_bytes();
         if bytes.len() < KEY_BYTES {
             return Err(Error::BadMarker {
@@ -307,7 +331,7 @@ impl Made {
                 why: "it is shorter than eight bytes",
             });
         }
-        self.add(number, Form::Utf8, bytes.to_vec());
+        self.add(number, plain, bytes.to_vec());
         self.add(number, Form::Utf16, utf16(text));
         self.add(number, Form::Hex, crypto::hex(bytes).into_bytes());
         for encoded in percent(bytes) {
@@ -326,7 +350,7 @@ impl Made {
             marker: number,
             why: "it is not a guid",
         })?;
-        self.texts(number, guid)?;
+        self.texts(number, guid, Form::Utf8)?;
         self.add(number, Form::Utf8, digits.into_bytes());
         // Written as read, and as Windows keeps it: the first three fields little endian.
         let mut windows = bytes;

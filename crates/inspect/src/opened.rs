@@ -53,12 +53,20 @@ pub struct Found {
     pub rests: Rests,
     /// How it was written.
     pub form: Form,
+    /// How often.
+    pub times: u64,
 }
 
 /// What a region holds of a tenant's table for one service.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Holding {
-    /// Segments, and their rows and bytes.
+    /// Whose.
+    pub tenant: TenantId,
+    /// The service whose rule placed the rows.
+    pub service: String,
+    /// The table, `(raw)` for those outside the schema.
+    pub table: String,
+    /// Segments.
     pub segments: u64,
     /// Rows in them.
     pub rows: u64,
@@ -77,10 +85,10 @@ pub struct Opened {
     pub region: RegionCode,
     /// What is not as it should be.
     pub findings: Vec<Finding>,
-    /// Where markers are, and how often.
-    pub found: BTreeMap<Found, u64>,
+    /// Where markers are, by marker.
+    pub found: Vec<Found>,
     /// What is held, by tenant, service and table.
-    pub holdings: BTreeMap<(TenantId, String, String), Holding>,
+    pub holdings: Vec<Holding>,
     /// Values looked at.
     pub values: u64,
 }
@@ -96,10 +104,12 @@ pub fn open(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Opened, E
         opened: Opened {
             region: dir.region.clone(),
             findings: Vec::new(),
-            found: BTreeMap::new(),
-            holdings: BTreeMap::new(),
+            found: Vec::new(),
+            holdings: Vec::new(),
             values: 0,
         },
+        found: BTreeMap::new(),
+        holdings: BTreeMap::new(),
     };
     if *vault.region() != dir.region || *vault.geography() != dir.geography {
         opening.finding(
@@ -121,8 +131,7 @@ pub fn open(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Opened, E
     opening.key_tables(path, &rows, &files)?;
     opening.segments(path, &rows, &files)?;
     opening.logs(&rows, &files)?;
-    opening.opened.findings.sort_unstable();
-    Ok(opening.opened)
+    Ok(opening.finish())
 }
 
 /// All files of the directory with their first bytes.
@@ -166,6 +175,9 @@ struct Opening<'a> {
     tenants: BTreeMap<TenantId, std::sync::Arc<TenantVault>>,
     tables: BTreeMap<TenantId, KeyTable>,
     opened: Opened,
+    /// How often each was found, by what is the same in all of them.
+    found: BTreeMap<Found, u64>,
+    holdings: BTreeMap<(TenantId, String, String), Holding>,
 }
 
 /// What is known of rows when they are searched.
@@ -177,6 +189,17 @@ struct Origin<'a> {
 }
 
 impl Opening<'_> {
+    fn finish(self) -> Opened {
+        let mut opened = self.opened;
+        opened.findings.sort_unstable();
+        let found = self.found.into_iter();
+        opened.found = found
+            .map(|(found, times)| Found { times, ..found })
+            .collect();
+        opened.holdings = self.holdings.into_values().collect();
+        opened
+    }
+
     fn finding(&mut self, path: &Path, what: What, detail: impl Into<String>) {
         self.opened.findings.push(Finding::new(path, what, detail));
     }
@@ -217,7 +240,7 @@ impl Opening<'_> {
             Owner::Tenant(tenant) => Some(tenant),
             Owner::Cell => None,
         };
-        let (region, found) = (&self.dir.region, &mut self.opened.found);
+        let (region, found) = (&self.dir.region, &mut self.found);
         values::bytes(self.needles, plain, &mut |form, marker| {
             let at = Found {
                 marker,
@@ -228,6 +251,7 @@ impl Opening<'_> {
                 column: column.to_owned(),
                 rests: Rests::Catalogue,
                 form,
+                times: 0,
             };
             *found.entry(at).or_default() += 1;
         });
@@ -397,12 +421,21 @@ impl Opening<'_> {
 
     fn holding(&mut self, tenant: TenantId, service: &str, table: &str) -> &mut Holding {
         let table = shown_table(table).to_owned();
-        let key = (tenant, service.to_owned(), table);
-        self.opened.holdings.entry(key).or_default()
+        let key = (tenant, service.to_owned(), table.clone());
+        self.holdings.entry(key).or_insert_with(|| Holding {
+            tenant,
+            service: service.to_owned(),
+            table,
+            segments: 0,
+            rows: 0,
+            bytes: 0,
+            log_rows: 0,
+            log_bytes: 0,
+        })
     }
 
     fn rows(&mut self, path: &Path, origin: &Origin<'_>, batch: &RecordBatch) {
-        let (region, found) = (&self.dir.region, &mut self.opened.found);
+        let (region, found) = (&self.dir.region, &mut self.found);
         let mut add = |column: &str, form, marker| {
             let at = Found {
                 marker,
@@ -413,6 +446,7 @@ impl Opening<'_> {
                 column: shown_column(origin.table, column).to_owned(),
                 rests: origin.rests,
                 form,
+                times: 0,
             };
             *found.entry(at).or_default() += 1;
         };

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use model::RegionCode;
 use serde::Serialize;
 
 use crate::catalogue::{self, Catalogue};
@@ -41,15 +42,21 @@ pub enum FileKind {
     Lock,
     /// A key ring.
     KeyRing,
+    /// One of the above that was made and not yet written to.
+    Empty,
     /// Open to people: searched, and nothing else.
     Open,
     /// None of these.
     Unknown,
 }
 
-/// How many files, and how large.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+/// How many files of a kind there are in a place, and how large they are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Tally {
+    /// The region; nothing outside data directories.
+    pub region: Option<RegionCode>,
+    /// The kind.
+    pub kind: FileKind,
     /// How many.
     pub files: u64,
     /// Their bytes.
@@ -72,8 +79,8 @@ pub struct Hit {
 /// What the raw search found.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct RawReport {
-    /// Files by region (empty for those outside data directories) and kind.
-    pub files: BTreeMap<(String, FileKind), Tally>,
+    /// Files by region and kind.
+    pub files: Vec<Tally>,
     /// What must not be, by path.
     pub findings: Vec<Finding>,
     /// Markers in clear, by path; not all of very many.
@@ -92,13 +99,10 @@ impl RawReport {
         self.findings.is_empty() && self.hit_count == 0
     }
 
-    /// All files together.
-    pub fn total(&self) -> Tally {
-        let add = |sum: Tally, tally: &Tally| Tally {
-            files: sum.files + tally.files,
-            bytes: sum.bytes + tally.bytes,
-        };
-        self.files.values().fold(Tally::default(), add)
+    /// Number and bytes of all files together.
+    pub fn total(&self) -> (u64, u64) {
+        let add = |sum: (u64, u64), tally: &Tally| (sum.0 + tally.files, sum.1 + tally.bytes);
+        self.files.iter().fold((0, 0), add)
     }
 }
 
@@ -106,6 +110,7 @@ impl RawReport {
 pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
     let mut search = Search {
         needles,
+        files: BTreeMap::new(),
         report: RawReport {
             markers: needles.len(),
             patterns: needles.patterns(),
@@ -121,6 +126,13 @@ pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
     for path in &places.open {
         search.file(path, Role::Open)?;
     }
+    let tally = |((region, kind), (files, bytes))| Tally {
+        region,
+        kind,
+        files,
+        bytes,
+    };
+    search.report.files = search.files.into_iter().map(tally).collect();
     search.report.findings.sort_unstable();
     search.report.hits.sort_unstable();
     Ok(search.report)
@@ -135,6 +147,8 @@ enum Role<'a> {
 
 struct Search<'a> {
     needles: &'a Needles,
+    /// Number and bytes by place and kind.
+    files: BTreeMap<(Option<RegionCode>, FileKind), (u64, u64)>,
     report: RawReport,
 }
 
@@ -178,12 +192,11 @@ impl Search<'_> {
             other => other.map_err(Error::io(path))?,
         };
         let region = match role {
-            Role::Data(dir) => dir.region.to_string(),
-            Role::Temporary | Role::Open => String::new(),
+            Role::Data(dir) => Some(dir.region.clone()),
+            Role::Temporary | Role::Open => None,
         };
-        let tally = self.report.files.entry((region, kind)).or_default();
-        tally.files += 1;
-        tally.bytes += bytes;
+        let tally = self.files.entry((region, kind)).or_default();
+        *tally = (tally.0 + 1, tally.1 + bytes);
         Ok(())
     }
 
@@ -205,7 +218,9 @@ impl Search<'_> {
             let finding = Finding::new(path, fault.what, fault.detail);
             self.finding(finding.at(fault.offset));
         }
-        if dir.is_none() && kind != FileKind::Temporary && kind != FileKind::Unknown {
+        if dir.is_none()
+            && ![FileKind::Temporary, FileKind::Empty, FileKind::Unknown].contains(&kind)
+        {
             let detail = "only temporary files may be here";
             self.finding(Finding::new(path, What::UnknownFile, detail));
         }
@@ -268,9 +283,11 @@ impl Search<'_> {
                 self.finding(Finding::new(path, What::UnknownFile, detail));
                 Vec::new()
             }
-            FileKind::CatalogueLog | FileKind::CatalogueIndex | FileKind::Lock | FileKind::Open => {
-                Vec::new()
-            }
+            FileKind::CatalogueLog
+            | FileKind::CatalogueIndex
+            | FileKind::Lock
+            | FileKind::Empty
+            | FileKind::Open => Vec::new(),
         })
     }
 
@@ -353,9 +370,21 @@ fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
         && [0, catalogue::SHARED_MAGIC].contains(&native)
     {
         FileKind::CatalogueIndex
-    } else if len == 0 && name == "lock" {
-        FileKind::Lock
+    } else if len == 0 && is_begun(name) {
+        FileKind::Empty
+    } else if log::id_of(name).is_some()
+        && (head.iter().all(|b| *b == 0) || log::MAGIC.starts_with(head))
+    {
+        // A crash can leave zeros where a header was being written, or its first bytes.
+        FileKind::Log
     } else {
         FileKind::Unknown
     }
+}
+
+/// Whether a file of this name is made before it is written to.
+fn is_begun(name: &str) -> bool {
+    const ENDS: [&str; 4] = ["db", "sqlite", "new", "tmp"];
+    let end = Path::new(name).extension().and_then(|e| e.to_str());
+    name == "lock" || log::id_of(name).is_some() || end.is_some_and(|e| ENDS.contains(&e))
 }

@@ -103,8 +103,8 @@ impl Catalogue {
         if self.number(others)? != 0 {
             findings.push(self.finding(What::UnknownColumn, "a view or trigger"));
         }
-        let tables =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        // SQLite's own tables as well: its statistics quote values.
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'";
         for table in self.texts(tables.to_owned())? {
             let Some((name, columns)) = TABLES.iter().find(|(name, _)| *name == table) else {
                 // The name may be somebody's content.

@@ -49,6 +49,7 @@ pub(crate) fn read(
     let mut faults = Vec::new();
     let mut offset = match header(bytes, id)? {
         Ok(len) => len,
+        Err(_) if unfinished_header(bytes, id)? => return Ok(faults),
         Err(fault) => return Ok(vec![fault]),
     };
     while offset < bytes.len {
@@ -117,6 +118,26 @@ fn header(bytes: &Bytes, id: [u8; 16]) -> io::Result<Result<u64, Fault>> {
             "no copy of the header's table verifies",
         ))
     })
+}
+
+/// Whether the file is what a crash leaves of a header that was being written: zeros, or a beginning of
+/// it, which holds numbers and ids only.
+fn unfinished_header(bytes: &Bytes, id: [u8; 16]) -> io::Result<bool> {
+    let head = bytes.head(2 * FIXED_BYTES)?;
+    let begun = head
+        .get(..8)
+        .map_or(MAGIC.starts_with(&head), |magic| magic == MAGIC);
+    let fixed = head.get(..48).and_then(|fixed| parse_fixed(fixed, id));
+    let whole = match fixed {
+        Some((streams, segments)) => 96 + 24 + 80 * u64::from(segments) + 48 * u64::from(streams),
+        None => FIXED_BYTES,
+    };
+    if begun && bytes.len < whole {
+        return Ok(true);
+    }
+    // LIMIT: a header that is longer than this is nothing that a crash left alone.
+    let all = bytes.head(1 << 20)?;
+    Ok(to_u64(all.len()) == bytes.len && all.iter().all(|b| *b == 0))
 }
 
 /// Numbers of streams and segments in the table.

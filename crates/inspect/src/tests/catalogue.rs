@@ -37,6 +37,11 @@ fn what_is_on_no_list_is_found() {
         after("CREATE TABLE notes (text TEXT)"),
         one(What::UnknownColumn, "a table that is on no list")
     );
+    // Statistics quote the values that they are about.
+    assert_eq!(
+        after("ANALYZE").pop(),
+        one(What::UnknownColumn, "a table that is on no list").pop()
+    );
     assert_eq!(
         after("ALTER TABLE tenant ADD COLUMN nickname TEXT"),
         one(

@@ -16,6 +16,15 @@ fn opened(world: &World) -> Vec<Opened> {
         .collect()
 }
 
+/// Files and bytes of a kind in the EU's directory.
+fn tally(report: &RawReport, kind: FileKind) -> (u64, u64) {
+    let eu = report
+        .files
+        .iter()
+        .find(|t| t.region == Some(region("eu")) && t.kind == kind);
+    eu.map_or((0, 0), |tally| (tally.files, tally.bytes))
+}
+
 fn whats(report: &RawReport) -> Vec<What> {
     report.findings.iter().map(|f| f.what).collect()
 }
@@ -48,8 +57,8 @@ fn nothing_is_in_clear_and_every_marker_is_in_its_place() {
             FileKind::KeyTable,
             FileKind::Catalogue,
         ] {
-            let tally = report.files[&("eu".to_owned(), kind)];
-            assert!(tally.files == 1 && tally.bytes > 0, "{kind:?}");
+            let (files, bytes) = tally(&report, kind);
+            assert!(files == 1 && bytes > 0, "{kind:?}");
         }
         let opened = opened(&world);
         for opened in &opened {
@@ -83,7 +92,7 @@ fn places_are_told_apart() {
             .position(|p| p.marker == marker)
             .unwrap();
         eu.found
-            .keys()
+            .iter()
             .filter(|found| found.marker == marker)
             .map(|found| found.rests)
             .collect()
@@ -104,7 +113,11 @@ fn places_are_told_apart() {
         rests(15),
         BTreeSet::from([Rests::Segment, Rests::Log, Rests::Catalogue])
     );
-    let holding = &eu.holdings[&(tenant(1), "endpoint".to_owned(), TABLE.to_owned())];
+    let holding = eu.holdings.iter().find(|h| h.table == TABLE).unwrap();
+    assert_eq!(
+        (holding.tenant, holding.service.as_str()),
+        (tenant(1), "endpoint")
+    );
     assert_eq!(
         (holding.segments, holding.rows, holding.log_rows),
         (1, 1, 2)
@@ -188,10 +201,7 @@ fn temporary_folders_hold_sealed_temporary_files_only() {
     let reader = file.finish().unwrap();
     let report = raw(&world.places, &world.needles).unwrap();
     assert_eq!(report.findings, vec![]);
-    assert_eq!(
-        report.files[&("eu".to_owned(), FileKind::Temporary)].files,
-        1
-    );
+    assert_eq!(tally(&report, FileKind::Temporary).0, 1);
 
     let folder = world.root.path().join("spill");
     std::fs::create_dir(&folder).unwrap();
@@ -293,4 +303,69 @@ fn a_directory_without_a_catalogue_is_an_error() {
     )
     .unwrap_err();
     assert!(error.to_string().ends_with("has no catalogue of ours"));
+}
+
+#[test]
+fn a_log_of_another_region_does_not_open() {
+    let mut world = World::new();
+    world.close();
+    let log = world.file(1, ".log");
+    let folder = world.places.data[0].path.join("log");
+    std::fs::copy(&log, folder.join(log.file_name().unwrap())).unwrap();
+    let found = open(&world.places.data[0], &world.vaults[0], &world.needles).unwrap();
+    let whats: Vec<What> = found.findings.iter().map(|f| f.what).collect();
+    assert_eq!(whats, [What::DoesNotOpen; 3], "one for each frame");
+    assert!(found.found.iter().all(|f| f.tenant == Some(tenant(1))));
+}
+
+/// Files that were made and not written to, and what a crash leaves of a log file's header.
+#[test]
+fn what_a_crash_leaves_is_no_finding() {
+    let mut world = World::new();
+    world.close();
+    let eu = world.places.data[0].path.clone();
+    let log = std::fs::read(world.file(0, ".log")).unwrap();
+    let name = world.file(0, ".log");
+    let name = name.file_name().unwrap().to_str().unwrap();
+    for (folder, len) in [("a", 5), ("b", 40), ("c", 100)] {
+        std::fs::create_dir(eu.join(folder)).unwrap();
+        append(&eu.join(folder).join(name), &log[..len]);
+    }
+    std::fs::create_dir(eu.join("d")).unwrap();
+    append(&eu.join("d").join(name), &[0; 300]);
+    append(&eu.join("tmp/0000000000000007.tmp"), b"");
+    append(&eu.join("keytables/x.new"), b"");
+    append(&eu.join("lock"), b"");
+    let segment = std::fs::read(world.file(0, ".parquet")).unwrap();
+    append(
+        &eu.join("segments/part.parquet.new"),
+        &segment[..segment.len() / 2],
+    );
+    let report = raw(&world.places, &world.needles).unwrap();
+    assert_eq!(report.findings, vec![]);
+    assert_eq!(tally(&report, FileKind::Empty).0, 3);
+    // An empty file of any other name is nobody's.
+    append(&eu.join("anything"), b"");
+    assert_eq!(
+        whats(&raw(&world.places, &world.needles).unwrap()),
+        [What::UnknownFile]
+    );
+}
+
+#[test]
+fn reports_are_written_as_json() {
+    let world = World::new();
+    let report = raw(&world.places, &world.needles).unwrap();
+    let opened = opened(&world);
+    let verdict = judge(&world.planted, &opened, expected);
+    let raw = serde_json::to_value(&report).unwrap();
+    assert_eq!(raw["files"][0]["region"], "eu");
+    assert_eq!(raw["files"][0]["kind"], "log");
+    let opened = serde_json::to_value(&opened).unwrap();
+    assert_eq!(opened[0]["found"][0]["marker"], 0);
+    assert_eq!(opened[0]["holdings"][1]["service"], "endpoint");
+    assert_eq!(
+        serde_json::to_value(&verdict).unwrap()["missing"],
+        serde_json::json!([])
+    );
 }
