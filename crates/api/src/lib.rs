@@ -16,6 +16,7 @@
 //! Does not terminate TLS, and does not decide anything that the policy or the cell decides.
 
 mod call;
+mod connection;
 mod convert;
 mod failure;
 mod hunting;

@@ -9,6 +9,7 @@ use model::limits;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::connection::Seats;
 use crate::{ApiOptions, router};
 
 /// Serves a cell on a listener until `until` ends: then no connection is taken any more, and those
@@ -27,7 +28,8 @@ pub async fn serve(
             ending.notify_one();
         }
     };
-    let serving = axum::serve(listener, router(cell, options)).with_graceful_shutdown(graceful);
+    let seats = Seats::new(listener, limits::CONNECTIONS_MAX);
+    let serving = axum::serve(seats, router(cell, options)).with_graceful_shutdown(graceful);
     let patience = async {
         ending.notified().await;
         tokio::time::sleep(Duration::from_secs(limits::SHUTDOWN_SECONDS_MAX)).await;

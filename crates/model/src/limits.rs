@@ -143,3 +143,7 @@ pub const REQUESTS_HELD_BYTES_MAX: usize = 256 << 20;
 pub const BODY_IDLE_SECONDS_MAX: u64 = 30;
 /// Seconds that open connections have to end when a listener closes.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
+/// Connections of one listener.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Seconds after which a connection on which no byte moved fails: more than a hunt may run.
+pub const CONNECTION_IDLE_SECONDS_MAX: u64 = HUNT_SECONDS_MAX + 60;

@@ -177,8 +177,7 @@ async fn the_right_credential_opens_each_route() {
     let customer = region.customer("IE").await;
     for route in guarded() {
         let token = match route.access {
-            Access::Operator => &region.operator,
-            Access::Tenant("maintain") => &region.operator,
+            Access::Operator | Access::Tenant("maintain") => &region.operator,
             _ => &customer.token,
         };
         let reply = try_route(&region, route, &path(route, &customer), Some(token)).await;

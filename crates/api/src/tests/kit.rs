@@ -63,13 +63,13 @@ impl Hunting for Engine {
         }
     }
 
-    fn run<'a>(
-        &'a self,
+    fn run(
+        &self,
         prepared: Prepared,
         _view: View,
         _temporary: TemporaryFiles,
         options: HuntOptions,
-    ) -> BoxFuture<'a, Result<HuntAnswer, cell::Error>> {
+    ) -> BoxFuture<'_, Result<HuntAnswer, cell::Error>> {
         Box::pin(async move {
             let text = prepared.plan.unwrap().downcast::<String>().unwrap();
             match text.as_str() {

@@ -1,6 +1,7 @@
 //! Tests of the interface, against real cells over temporary directories.
 
 mod authority;
+mod connections;
 mod description;
 mod kit;
 mod present;
