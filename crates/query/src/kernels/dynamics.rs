@@ -239,10 +239,10 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 let values = values.json(row);
                 let values = values.as_ref().and_then(Json::as_array).unwrap_or_default();
                 let mut entries = Vec::new();
-                for (i, key) in keys.as_array()?.iter().enumerate() {
+                let missing = std::iter::repeat(&Json::Null);
+                for (key, value) in keys.as_array()?.iter().zip(values.iter().chain(missing)) {
                     if let Json::Text(name) = key {
-                        let value = values.get(i).cloned().unwrap_or(Json::Null);
-                        set_key(&mut entries, name.clone(), value);
+                        set_key(&mut entries, name.clone(), value.clone());
                     }
                 }
                 Some(Json::Bag(entries))

@@ -260,210 +260,67 @@ pub(crate) fn refusal(function: F) -> Option<&'static str> {
 
 /// One function of the table. Those that lowering spells out as plan expressions (`and`, `iff` …)
 /// do not come here.
+#[rustfmt::skip]
 fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
     match function {
-        F::Strcat
-        | F::StrcatDelim
-        | F::StrcatArray
-        | F::Strcmp
-        | F::Strrep
-        | F::Strlen
-        | F::StringSize
-        | F::Toupper
-        | F::Tolower
-        | F::Substring
-        | F::Indexof
-        | F::Reverse
-        | F::Split
-        | F::ReplaceString
-        | F::ReplaceStrings
-        | F::Translate
-        | F::HasAnyIndex
-        | F::UnicodeCodepointsFromString
-        | F::UnicodeCodepointsToString
-        | F::ParseCommandLine => text::run(function, call),
-        F::Extract
-        | F::ExtractAll
-        | F::ReplaceRegex
-        | F::Replace
-        | F::Trim
-        | F::TrimStart
-        | F::TrimEnd
-        | F::Countof
-        | F::RegexQuote
-        | F::IndexofRegex
-        | F::MatchesRegex => regexes::run(function, call, patterns),
-        F::UrlEncode
-        | F::UrlEncodeComponent
-        | F::UrlDecode
-        | F::Base64EncodeTostring
-        | F::Base64DecodeTostring
-        | F::Base64DecodeToarray
-        | F::ParseUrl
-        | F::ParseUrlquery
-        | F::ParsePath
-        | F::ParseCsv => encode::run(function, call),
+        F::Strcat | F::StrcatDelim | F::StrcatArray | F::Strcmp | F::Strrep | F::Strlen
+        | F::StringSize | F::Toupper | F::Tolower | F::Substring | F::Indexof | F::Reverse
+        | F::Split | F::ReplaceString | F::ReplaceStrings | F::Translate | F::HasAnyIndex
+        | F::UnicodeCodepointsFromString | F::UnicodeCodepointsToString | F::ParseCommandLine => {
+            text::run(function, call)
+        }
+        F::Extract | F::ExtractAll | F::ReplaceRegex | F::Replace | F::Trim | F::TrimStart
+        | F::TrimEnd | F::Countof | F::RegexQuote | F::IndexofRegex | F::MatchesRegex => {
+            regexes::run(function, call, patterns)
+        }
+        F::UrlEncode | F::UrlEncodeComponent | F::UrlDecode | F::Base64EncodeTostring
+        | F::Base64DecodeTostring | F::Base64DecodeToarray | F::ParseUrl | F::ParseUrlquery
+        | F::ParsePath | F::ParseCsv => encode::run(function, call),
         F::ExtractJson => dynamics::extract_json(call),
-        F::ParseIpv4
-        | F::ParseIpv4Mask
-        | F::ParseIpv6
-        | F::FormatIpv4
-        | F::FormatIpv4Mask
-        | F::Ipv4IsPrivate
-        | F::Ipv4IsInRange
-        | F::Ipv4IsInAnyRange
-        | F::Ipv4IsMatch
-        | F::Ipv4Compare
-        | F::Ipv4NetmaskSuffix
-        | F::Ipv6IsMatch
-        | F::Ipv6Compare
-        | F::Ipv6IsInRange
-        | F::HasIpv4
-        | F::HasAnyIpv4
-        | F::HasIpv4Prefix
+        F::ParseIpv4 | F::ParseIpv4Mask | F::ParseIpv6 | F::FormatIpv4 | F::FormatIpv4Mask
+        | F::Ipv4IsPrivate | F::Ipv4IsInRange | F::Ipv4IsInAnyRange | F::Ipv4IsMatch
+        | F::Ipv4Compare | F::Ipv4NetmaskSuffix | F::Ipv6IsMatch | F::Ipv6Compare
+        | F::Ipv6IsInRange | F::HasIpv4 | F::HasAnyIpv4 | F::HasIpv4Prefix
         | F::HasAnyIpv4Prefix => net::run(function, call),
-        F::Startofday
-        | F::Startofweek
-        | F::Startofmonth
-        | F::Startofyear
-        | F::Endofday
-        | F::Endofweek
-        | F::Endofmonth
-        | F::Endofyear
-        | F::Dayofweek
-        | F::Dayofmonth
-        | F::Dayofyear
-        | F::Hourofday
-        | F::WeekOfYear
-        | F::Monthofyear
-        | F::Getyear
-        | F::DatetimeAdd
-        | F::DatetimeDiff
-        | F::DatetimePart
-        | F::FormatDatetime
-        | F::FormatTimespan
-        | F::MakeDatetime
-        | F::MakeTimespan
-        | F::UnixtimeSecondsTodatetime
-        | F::UnixtimeMillisecondsTodatetime
-        | F::UnixtimeMicrosecondsTodatetime
+        F::Startofday | F::Startofweek | F::Startofmonth | F::Startofyear | F::Endofday
+        | F::Endofweek | F::Endofmonth | F::Endofyear | F::Dayofweek | F::Dayofmonth
+        | F::Dayofyear | F::Hourofday | F::WeekOfYear | F::Monthofyear | F::Getyear
+        | F::DatetimeAdd | F::DatetimeDiff | F::DatetimePart | F::FormatDatetime
+        | F::FormatTimespan | F::MakeDatetime | F::MakeTimespan | F::UnixtimeSecondsTodatetime
+        | F::UnixtimeMillisecondsTodatetime | F::UnixtimeMicrosecondsTodatetime
         | F::UnixtimeNanosecondsTodatetime => time::run(function, call),
         F::Bin | F::BinAt => operators::bin(call),
-        F::Round
-        | F::Ceiling
-        | F::Abs
-        | F::Sign
-        | F::Pow
-        | F::Sqrt
-        | F::Exp
-        | F::Exp2
-        | F::Exp10
-        | F::Log
-        | F::Log2
-        | F::Log10
-        | F::Sin
-        | F::Cos
-        | F::Tan
-        | F::Asin
-        | F::Acos
-        | F::Atan
-        | F::Atan2
-        | F::Isnan
-        | F::Isinf
-        | F::Isfinite
-        | F::BinaryAnd
-        | F::BinaryOr
-        | F::BinaryXor
-        | F::BinaryNot
-        | F::BinaryShiftLeft
-        | F::BinaryShiftRight
-        | F::Tohex
-        | F::FormatBytes => numbers::run(function, call),
+        F::Round | F::Ceiling | F::Abs | F::Sign | F::Pow | F::Sqrt | F::Exp | F::Exp2
+        | F::Exp10 | F::Log | F::Log2 | F::Log10 | F::Sin | F::Cos | F::Tan | F::Asin
+        | F::Acos | F::Atan | F::Atan2 | F::Isnan | F::Isinf | F::Isfinite | F::BinaryAnd
+        | F::BinaryOr | F::BinaryXor | F::BinaryNot | F::BinaryShiftLeft | F::BinaryShiftRight
+        | F::Tohex | F::FormatBytes => numbers::run(function, call),
         F::MaxOf => operators::extreme(call, Ordering::Greater),
         F::MinOf => operators::extreme(call, Ordering::Less),
-        F::ParseJson
-        | F::ArrayLength
-        | F::ArrayConcat
-        | F::ArraySlice
-        | F::ArrayIndexOf
-        | F::ArrayReverse
-        | F::ArraySortAsc
-        | F::ArraySortDesc
-        | F::ArraySum
-        | F::PackArray
-        | F::BagPack
-        | F::BagKeys
-        | F::BagMerge
-        | F::BagHasKey
-        | F::BagRemoveKeys
-        | F::BagSetKey
-        | F::BagZip
-        | F::SetHasElement
-        | F::SetUnion
-        | F::SetIntersect
-        | F::SetDifference
-        | F::Zip
-        | F::Repeat
-        | F::RangeArray
-        | F::Gettype => dynamics::run(function, call),
+        F::ParseJson | F::ArrayLength | F::ArrayConcat | F::ArraySlice | F::ArrayIndexOf
+        | F::ArrayReverse | F::ArraySortAsc | F::ArraySortDesc | F::ArraySum | F::PackArray
+        | F::BagPack | F::BagKeys | F::BagMerge | F::BagHasKey | F::BagRemoveKeys
+        | F::BagSetKey | F::BagZip | F::SetHasElement | F::SetUnion | F::SetIntersect
+        | F::SetDifference | F::Zip | F::Repeat | F::RangeArray | F::Gettype => {
+            dynamics::run(function, call)
+        }
         F::Add | F::Subtract | F::Multiply | F::Divide | F::Modulo | F::Negate => {
             operators::arithmetic(function, call)
         }
-        F::Equal
-        | F::NotEqual
-        | F::Less
-        | F::LessOrEqual
-        | F::Greater
-        | F::GreaterOrEqual
-        | F::Between
-        | F::NotBetween => operators::compare(function, call),
-        F::EqualCi
-        | F::NotEqualCi
-        | F::Has
-        | F::NotHas
-        | F::HasCs
-        | F::NotHasCs
-        | F::HasPrefix
-        | F::NotHasPrefix
-        | F::HasPrefixCs
-        | F::NotHasPrefixCs
-        | F::HasSuffix
-        | F::NotHasSuffix
-        | F::HasSuffixCs
-        | F::NotHasSuffixCs
-        | F::Contains
-        | F::NotContains
-        | F::ContainsCs
-        | F::NotContainsCs
-        | F::StartsWith
-        | F::NotStartsWith
-        | F::StartsWithCs
-        | F::NotStartsWithCs
-        | F::EndsWith
-        | F::NotEndsWith
-        | F::EndsWithCs
+        F::Equal | F::NotEqual | F::Less | F::LessOrEqual | F::Greater | F::GreaterOrEqual
+        | F::Between | F::NotBetween => operators::compare(function, call),
+        F::EqualCi | F::NotEqualCi | F::Has | F::NotHas | F::HasCs | F::NotHasCs
+        | F::HasPrefix | F::NotHasPrefix | F::HasPrefixCs | F::NotHasPrefixCs | F::HasSuffix
+        | F::NotHasSuffix | F::HasSuffixCs | F::NotHasSuffixCs | F::Contains | F::NotContains
+        | F::ContainsCs | F::NotContainsCs | F::StartsWith | F::NotStartsWith
+        | F::StartsWithCs | F::NotStartsWithCs | F::EndsWith | F::NotEndsWith | F::EndsWithCs
         | F::NotEndsWithCs => text::operator(function, call),
-        F::And
-        | F::Or
-        | F::Not
-        | F::Iff
-        | F::Case
-        | F::Coalesce
-        | F::Isnull
-        | F::Isnotnull
-        | F::Isempty
-        | F::Isnotempty
-        | F::Pi => {
+        F::And | F::Or | F::Not | F::Iff | F::Case | F::Coalesce | F::Isnull | F::Isnotnull
+        | F::Isempty | F::Isnotempty | F::Pi => {
             exec_err!("`{}` is spelled out by lowering", function.as_str())
         }
-        F::Hash
-        | F::HashSha256
-        | F::HashSha1
-        | F::HashMd5
-        | F::ParseVersion
-        | F::ParseXml
-        | F::DatetimeLocalToUtc
-        | F::DatetimeUtcToLocal => {
+        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 | F::ParseVersion | F::ParseXml
+        | F::DatetimeLocalToUtc | F::DatetimeUtcToLocal => {
             exec_err!("`{}` is refused by lowering", function.as_str())
         }
     }

@@ -160,27 +160,8 @@ impl<'a> Lowering<'a> {
             Op::Values { rows } => self.values(relation, rows),
             Op::Range { from, to, step } => self.range(relation, [from, to, step]),
             Op::Shared(id) => self.read_shared(relation, *id),
-            Op::Filter { input, predicate } => {
-                let input = self.relation(input)?;
-                let predicate = self.predicate(predicate, &Scope(&input.columns))?;
-                let plan = LogicalPlanBuilder::from(input.plan)
-                    .filter(predicate)?
-                    .build()?;
-                Ok(Lowered { plan, ..input })
-            }
-            Op::Project { input, exprs } => {
-                let input = self.relation(input)?;
-                let scope = Scope(&input.columns);
-                let exprs = exprs
-                    .iter()
-                    .map(|expr| self.expr(expr, &scope))
-                    .collect::<Result<_, _>>()?;
-                let lowered = self.project(input.plan, exprs, relation)?;
-                Ok(Lowered {
-                    ordered: input.ordered,
-                    ..lowered
-                })
-            }
+            Op::Filter { input, predicate } => self.filter(input, predicate),
+            Op::Project { input, exprs } => self.project_all(relation, input, exprs),
             Op::Summarize {
                 input,
                 by,
@@ -192,31 +173,8 @@ impl<'a> Lowering<'a> {
                 }
                 self.summarize(relation, input, by, aggregates)
             }
-            Op::Distinct { input } => {
-                let input = self.relation(input)?;
-                let keys: Vec<Plan> = input
-                    .columns
-                    .iter()
-                    .map(|name| exprs::named(name))
-                    .collect();
-                let plan = LogicalPlanBuilder::from(input.plan)
-                    .aggregate(keys, Vec::<Plan>::new())?
-                    .build()?;
-                Ok(Lowered {
-                    plan,
-                    columns: input.columns,
-                    ordered: false,
-                })
-            }
-            Op::Take { input, rows } => {
-                let input = self.relation(input)?;
-                let most = (*rows).min(i64::MAX.unsigned_abs());
-                let most = usize::try_from(most).unwrap_or(usize::MAX);
-                let plan = LogicalPlanBuilder::from(input.plan)
-                    .limit(0, Some(most))?
-                    .build()?;
-                Ok(Lowered { plan, ..input })
-            }
+            Op::Distinct { input } => self.distinct(input),
+            Op::Take { input, rows } => self.take(input, *rows),
             Op::Sort { input, keys } => {
                 let input = self.relation(input)?;
                 self.sort(input, keys)
@@ -245,6 +203,61 @@ impl<'a> Lowering<'a> {
                 self.mv_expand(relation, input, columns, expansion)
             }
         }
+    }
+
+    fn filter(&mut self, input: &Relation, predicate: &Expr) -> Result<Lowered, Error> {
+        let input = self.relation(input)?;
+        let predicate = self.predicate(predicate, &Scope(&input.columns))?;
+        let plan = LogicalPlanBuilder::from(input.plan)
+            .filter(predicate)?
+            .build()?;
+        Ok(Lowered { plan, ..input })
+    }
+
+    fn project_all(
+        &mut self,
+        relation: &Relation,
+        input: &Relation,
+        exprs: &[Expr],
+    ) -> Result<Lowered, Error> {
+        let input = self.relation(input)?;
+        let scope = Scope(&input.columns);
+        let exprs = exprs
+            .iter()
+            .map(|expr| self.expr(expr, &scope))
+            .collect::<Result<_, _>>()?;
+        let lowered = self.project(input.plan, exprs, relation)?;
+        Ok(Lowered {
+            ordered: input.ordered,
+            ..lowered
+        })
+    }
+
+    fn distinct(&mut self, input: &Relation) -> Result<Lowered, Error> {
+        let input = self.relation(input)?;
+        let keys: Vec<Plan> = input
+            .columns
+            .iter()
+            .map(|name| exprs::named(name))
+            .collect();
+        let plan = LogicalPlanBuilder::from(input.plan)
+            .aggregate(keys, Vec::<Plan>::new())?
+            .build()?;
+        Ok(Lowered {
+            plan,
+            columns: input.columns,
+            ordered: false,
+        })
+    }
+
+    fn take(&mut self, input: &Relation, rows: u64) -> Result<Lowered, Error> {
+        let input = self.relation(input)?;
+        let most = rows.min(i64::MAX.unsigned_abs());
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let plan = LogicalPlanBuilder::from(input.plan)
+            .limit(0, Some(most))?
+            .build()?;
+        Ok(Lowered { plan, ..input })
     }
 
     /// A projection to the relation's columns under new names. A relation without columns keeps its
@@ -343,7 +356,7 @@ impl<'a> Lowering<'a> {
         }
         let batch = self.batch(relation, arrays)?;
         let schema = batch.schema();
-        self.memory(&schema, vec![batch], true)
+        self.memory(&schema, vec![batch])
     }
 
     /// A batch with generated names.
@@ -357,12 +370,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A scan of rows in memory, whose column names are unique in the query.
-    fn memory(
-        &mut self,
-        schema: &SchemaRef,
-        batches: Vec<RecordBatch>,
-        ordered: bool,
-    ) -> Result<Lowered, Error> {
+    fn memory(&mut self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Lowered, Error> {
         let table = MemTable::try_new(schema.clone(), vec![batches])?;
         let name = TableReference::bare(self.next_name());
         let columns: Vec<String> = schema
@@ -378,7 +386,6 @@ impl<'a> Lowering<'a> {
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(table)), None)?
             .project(exprs)?
             .build()?;
-        let _ = ordered;
         Ok(Lowered {
             plan,
             columns,
@@ -407,7 +414,7 @@ impl<'a> Lowering<'a> {
             .iter()
             .map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
             .collect::<Result<_, _>>()?;
-        let lowered = self.memory(&schema, batches, false)?;
+        let lowered = self.memory(&schema, batches)?;
         let exprs = lowered
             .columns
             .iter()
@@ -446,7 +453,7 @@ impl<'a> Lowering<'a> {
         let batches = (0..batch.num_rows().div_ceil(8192))
             .map(|n| batch.slice(n * 8192, 8192.min(batch.num_rows() - n * 8192)))
             .collect();
-        self.memory(&schema, batches, true)
+        self.memory(&schema, batches)
     }
 
     fn sort(&mut self, input: Lowered, keys: &[SortKey]) -> Result<Lowered, Error> {
