@@ -1,8 +1,8 @@
 //! Whether bytes look sealed.
 //!
 //! A cheap test without a key: sealed bytes are like random ones. What passes may still be clear (a
-//! compressed file is close to random, too); what fails is clear. The chance that sealed bytes fail is
-//! below one in 10^9 for a gigabyte.
+//! compressed file is close to random, too); what fails is clear. The chance that anything in a gigabyte
+//! of sealed bytes fails is below one in a million.
 
 /// Nonce and tag of an empty sealed blob.
 pub(crate) const SEALED_BYTES_MIN: usize = 12 + 16;

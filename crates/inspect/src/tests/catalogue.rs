@@ -5,8 +5,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use super::kit::World;
-use crate::catalogue::Catalogue;
-use crate::{What, raw};
+use crate::catalogue::{Catalogue, SegmentRow};
+use crate::{What, open, raw};
 
 fn execute(world: &World, sql: &'static str) {
     let path = world.file(0, "catalogue.sqlite");
@@ -79,6 +79,58 @@ fn values_that_do_not_belong_into_their_column_are_found() {
     assert_eq!(
         after("PRAGMA application_id = 7"),
         one(What::UnknownFile, "a database of another program or format")
+    );
+}
+
+/// Changes the manifest of the EU's segment, sealed anew with the right keys, and says what opening
+/// makes of it.
+fn after_resealing(change: impl FnOnce(&mut SegmentRow, &mut serde_json::Value)) -> Vec<String> {
+    let mut world = World::new();
+    world.close();
+    let path = world.file(0, "catalogue.sqlite");
+    let rows = Catalogue::read(&path).unwrap().unwrap().rows().unwrap();
+    let mut row = rows.segments[0].clone();
+    let keys = world.vaults[0].tenant(row.tenant).unwrap();
+    let manifest = keys.open_blob(&row.context(), &row.sealed).unwrap();
+    let mut manifest = serde_json::from_slice(&manifest).unwrap();
+    change(&mut row, &mut manifest);
+    let sealed = keys.seal_blob(&row.context(), manifest.to_string().as_bytes());
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query("UPDATE segment SET sealed = ?1, data_key = ?2")
+            .bind(sealed)
+            .bind(row.key.as_bytes().to_vec())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    });
+    let opened = open(&world.places.data[0], &world.vaults[0], &world.needles).unwrap();
+    opened.findings.into_iter().map(|f| f.detail).collect()
+}
+
+#[test]
+fn a_manifest_of_another_place_is_found() {
+    let elsewhere = ["its manifest names another place"];
+    assert_eq!(
+        after_resealing(|_, manifest| manifest["region"] = "us".into()),
+        elsewhere
+    );
+    assert_eq!(
+        after_resealing(|_, manifest| manifest["geography"] = "US".into()),
+        elsewhere
+    );
+    assert_eq!(after_resealing(|_, _| ()), [""; 0]);
+    let other_key = |row: &mut SegmentRow, _: &mut serde_json::Value| {
+        row.key = model::KeyId::from_bytes([9; 16]);
+    };
+    assert_eq!(
+        after_resealing(other_key),
+        [
+            "a segment",
+            "its key is not the one that the catalogue names"
+        ]
     );
 }
 

@@ -54,3 +54,24 @@ fn a_blind_search_catches_nothing() {
         .collect();
     assert_eq!(caught, [ControlKind::MovedSegment]);
 }
+
+/// What the search says without the damage is no proof that it finds the damage.
+#[test]
+fn what_was_there_before_counts_for_nothing() {
+    let mut world = World::new();
+    world.close();
+    let lines = world.root.path().join("service.log");
+    let mut file = std::fs::File::create(&lines).unwrap();
+    for planted in &world.planted {
+        if let crate::Marker::Text(text) = &planted.marker {
+            std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes()).unwrap();
+        }
+    }
+    world.places.open.push(lines);
+    let missed: Vec<_> = run(&world, &world.needles)
+        .into_iter()
+        .filter(|control| !control.caught)
+        .map(|control| control.kind)
+        .collect();
+    assert_eq!(missed, [ControlKind::LogLines]);
+}
