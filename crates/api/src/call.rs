@@ -27,6 +27,7 @@ use futures::StreamExt as _;
 use model::{Code, RequestId, TenantId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::ApiOptions;
 use crate::failure::Failure;
@@ -347,22 +348,19 @@ impl Call {
         let stated = self
             .header(header::CONTENT_LENGTH)?
             .and_then(|n| n.parse::<usize>().ok());
-        if let Some(stated) = stated {
-            if stated > max {
-                return Err(too_large());
-            }
-            held.count(stated)?;
-            held.bytes.reserve_exact(stated);
+        if stated.is_some_and(|stated| stated > max) {
+            return Err(too_large());
         }
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let body = std::mem::replace(body, Body::empty());
         let mut chunks = body.into_data_stream();
-        while let Some(chunk) = next_chunk(&mut chunks).await? {
-            let len = held.bytes.len() + chunk.len();
-            if len > max {
+        let until = Instant::now() + Duration::from_secs(limits::BODY_SECONDS_MAX);
+        while let Some(chunk) = next_chunk(&mut chunks, until).await? {
+            // What arrived counts, not what was announced: announcing costs a client nothing.
+            if held.bytes.len() + chunk.len() > max {
                 return Err(too_large());
             }
-            held.count(len.saturating_sub(held.counted))?;
+            held.count(chunk.len())?;
             held.bytes.extend_from_slice(&chunk);
         }
         Ok(held)
@@ -384,16 +382,18 @@ impl Call {
     }
 }
 
-/// The next bytes of a body that does not stand still.
+/// The next bytes of a body that does not stand still and has not taken too long.
 pub(crate) async fn next_chunk(
     chunks: &mut axum::body::BodyDataStream,
+    until: Instant,
 ) -> Result<Option<Bytes>, Failure> {
-    let patience = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
-    match tokio::time::timeout(patience, chunks.next()).await {
+    let idle = Instant::now() + Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
+    match tokio::time::timeout_at(idle.min(until), chunks.next()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
         Ok(Some(Err(_))) => Err(Failure::bad("the body broke off")),
-        Err(_) => Err(Failure::bad("the body stopped arriving")),
+        Err(_) if idle < until => Err(Failure::bad("the body stopped arriving")),
+        Err(_) => Err(Failure::bad("the body took too long to arrive")),
     }
 }
 

@@ -199,23 +199,6 @@ pub fn csv(columns: &[HuntColumn], batch: &RecordBatch) -> String {
     out
 }
 
-/// The cells of every row as people read them: strings without quotes, null as nothing.
-pub fn plain_rows(answer: &HuntAnswer) -> Vec<Vec<String>> {
-    let mut all = Vec::with_capacity(answer.rows());
-    for batch in &answer.batches {
-        let run = Run::of(&answer.columns, batch);
-        for row in 0..run.rows {
-            let plain = |cell| {
-                let mut text = String::new();
-                write_plain(cell, &mut text);
-                text
-            };
-            all.push(run.cells(row).map(plain).collect());
-        }
-    }
-    all
-}
-
 fn write_json(cell: Cell<'_>, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match cell {

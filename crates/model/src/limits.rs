@@ -141,6 +141,8 @@ pub const JSON_REQUEST_BYTES_MAX: usize = 4 << 20;
 pub const REQUESTS_HELD_BYTES_MAX: usize = 256 << 20;
 /// Seconds for which a request's body may stand still.
 pub const BODY_IDLE_SECONDS_MAX: u64 = 30;
+/// Seconds that a request's body may take to arrive.
+pub const BODY_SECONDS_MAX: u64 = 600;
 /// Seconds that open connections have to end when a listener closes.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 /// Connections of one listener.

@@ -11,9 +11,6 @@ use crate::convert;
 use crate::failure::Failure;
 use crate::wire;
 
-/// Header with a request id of the client's own.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
 /// Store records.
 ///
 /// The body is a Defender streaming export, a Windows event log, Windows events as JSON lines, or
@@ -22,8 +19,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// neither stored nor forwarded, and what cannot be used is listed with its code. If every record
 /// belongs elsewhere the answer is 421.
 ///
-/// A repeated delivery is stored once, by what the source says identifies its records; for records
-/// that say nothing, by the header `idempotency-key` (32 hex digits) and their place in the body.
+/// A repeated delivery is stored once, by what the source says identifies its records.
 #[utoipa::path(
     post, path = "/api/v1/ingest", tag = "records", params(wire::IngestQuery),
     request_body(content = wire::Octets, content_type = "application/octet-stream"),
@@ -45,12 +41,6 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
     let format = query.format.as_deref().map(format_of).transpose()?;
     let encoding = call.header(header::CONTENT_ENCODING)?.map(str::to_owned);
     let content_type = call.header(header::CONTENT_TYPE)?.map(str::to_owned);
-    let request = match call.header(IDEMPOTENCY_KEY)? {
-        None => call.request,
-        Some(key) => key
-            .parse()
-            .map_err(|_| Failure::bad("`idempotency-key` is 32 hex digits"))?,
-    };
     let mut body = call.body(limits::REQUEST_BYTES_MAX).await?;
     let request = IngestRequest {
         format,
@@ -58,7 +48,7 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
         content_type,
         raw_table: query.table,
         body: std::mem::take(&mut body.bytes),
-        request,
+        request: call.request,
         dry_run: query.dry_run,
     };
     let outcome = call.cell().ingest(&grant, source, request).await?;

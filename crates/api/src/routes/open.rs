@@ -1,7 +1,10 @@
 //! What needs no token: which region this is, whether it serves, the interface's description, and
 //! what other cells bring under their own signature.
 
+use std::sync::LazyLock;
+
 use access::Operate;
+use axum::body::Bytes;
 use axum::http::Response;
 use model::{RegionCode, limits};
 
@@ -40,7 +43,9 @@ pub(crate) async fn region(call: Call) -> Answer {
     responses((status = 200, description = "An OpenAPI document.", body = Object))
 )]
 pub(crate) async fn openapi(_call: Call) -> Answer {
-    Ok(text("application/json", crate::openapi()))
+    // The same text for the same program, so it is made once.
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| crate::openapi().into());
+    Ok(text("application/json", TEXT.clone()))
 }
 
 /// Say whether the cell serves.

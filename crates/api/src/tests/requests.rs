@@ -7,6 +7,7 @@ use access::{Only, Permission};
 use axum::body::{Body, Bytes};
 use model::limits;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::kit::{Region, export, request};
@@ -160,10 +161,96 @@ async fn a_body_is_read_up_to_its_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stands_still_is_given_up() {
-    let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-    let given_up = next_chunk(&mut body.into_data_stream()).await;
-    assert_eq!(given_up.unwrap_err().code, model::Code::BadRequest);
+async fn a_body_that_stands_still_or_drips_is_given_up() {
+    let still = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    let until = Instant::now() + Duration::from_secs(limits::BODY_SECONDS_MAX);
+    let given_up = next_chunk(&mut still.into_data_stream(), until)
+        .await
+        .unwrap_err();
+    assert_eq!(given_up.message, "the body stopped arriving");
+    let drip = futures::stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX - 1)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+    });
+    let mut drip = Body::from_stream(drip).into_data_stream();
+    let given_up = loop {
+        if let Err(failure) = next_chunk(&mut drip, until).await {
+            break failure;
+        }
+    };
+    assert_eq!(given_up.message, "the body took too long to arrive");
+    assert!(Instant::now() <= until + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn plain_json_becomes_rows_of_the_named_table() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let sources = format!("/api/v1/tenants/{}/sources", customer.tenant);
+    let source = json!({ "name": "raw", "services": ["endpoint"] });
+    let source = region.post(&sources, &customer.token, &source).await.json();
+    let source = source["source"].as_str().unwrap();
+    let send = async |more: &str| {
+        let path = format!("/api/v1/ingest?source={source}&{more}");
+        let body = Body::from("{\"a\":1}\n{\"a\":2}\n");
+        region
+            .send(request("POST", &path, Some(&customer.token), body))
+            .await
+    };
+    let answer = send("format=json&table=Own_CL").await.json();
+    assert_eq!(
+        (&answer["stored"], &answer["raw"]),
+        (&json!(2), &json!(2)),
+        "{answer}"
+    );
+    assert_eq!(answer["tables"], json!({ "Own_CL": 2 }));
+    for wrong in ["format=json&table=not-a-name", "format=xml&table=Own_CL"] {
+        assert_eq!(send(wrong).await.code(), "bad_request", "{wrong}");
+    }
+    // A token for other tables writes none of these.
+    let scope = access::Scope {
+        tables: Only::one(model::TableName::new("DeviceInfo").unwrap()),
+        ..access::Scope::of(access::Permissions::only(Permission::Ingest))
+    };
+    let (_, narrow) = region.token(customer.tenant, scope, 1).await;
+    let path = format!("/api/v1/ingest?source={source}&format=json&table=Own_CL");
+    let body = Body::from("{\"a\":3}\n");
+    let reply = region
+        .send(request("POST", &path, Some(&narrow), body))
+        .await;
+    assert_eq!((reply.status, reply.code().as_str()), (403, "denied"));
+    let other = format!("/api/v1/ingest?source={}", customer.source);
+    let reply = region
+        .post(&other, &narrow, &export(&["DeviceEvents"], 9))
+        .await;
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (403, "denied"),
+        "found in the body"
+    );
+}
+
+#[tokio::test]
+async fn the_encoding_of_a_body_is_the_decoders_business() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let path = format!("/api/v1/ingest?source={}", customer.source);
+    for (encoding, status, code) in [
+        ("gzip", 400, "damaged_compression"),
+        ("zstd", 400, "damaged_compression"),
+        ("br", 415, "unsupported_media"),
+    ] {
+        let mut request = request("POST", &path, Some(&customer.token), Body::from("{}"));
+        request
+            .headers_mut()
+            .insert("content-encoding", encoding.parse().unwrap());
+        let reply = region.send(request).await;
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (status, code),
+            "{encoding}"
+        );
+    }
 }
 
 #[tokio::test]
