@@ -96,7 +96,7 @@ impl Default for Limits {
 }
 
 /// Rows per batch; a power of two.
-const BATCH_ROWS: usize = 8_192;
+pub(crate) const BATCH_ROWS: usize = 8_192;
 
 /// Bytes that a sort sets aside for merging what it wrote to temporary files.
 const MERGE_BYTES_MAX: usize = 10 << 20;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
@@ -37,6 +38,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::union::UnionExec;
 use model::Ticks;
+
+use crate::engine::BATCH_ROWS;
 
 /// A sealed file of one table's rows.
 pub trait Segment: Send + Sync + fmt::Debug {
@@ -93,12 +96,19 @@ impl Scan {
     }
 
     fn memory(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let batches = std::slice::from_ref(&self.rows.memory);
-        let exec = MemorySourceConfig::try_new_exec(
-            batches,
-            self.rows.schema.clone(),
-            projection.cloned(),
-        )?;
+        let mut batches = Vec::with_capacity(self.rows.memory.len());
+        for batch in &self.rows.memory {
+            let batch = match projection {
+                Some(columns) => batch.project(columns)?,
+                None => batch.clone(),
+            };
+            portions(batch, &mut batches)?;
+        }
+        let schema = match projection {
+            Some(columns) => Arc::new(self.rows.schema.project(columns)?),
+            None => self.rows.schema.clone(),
+        };
+        let exec = MemorySourceConfig::try_new_exec(&[batches], schema, None)?;
         Ok(exec)
     }
 
@@ -217,6 +227,25 @@ impl TableProvider for Scan {
             _ => UnionExec::try_new(parts),
         }
     }
+}
+
+/// Splits a large batch into copies of [`BATCH_ROWS`] rows. Slices would not do: each counts as the
+/// whole against a query's memory, so that a sort of a few chunks would seem to need gigabytes.
+fn portions(batch: RecordBatch, into: &mut Vec<RecordBatch>) -> Result<()> {
+    if batch.num_rows() <= BATCH_ROWS || batch.num_columns() == 0 {
+        into.push(batch);
+        return Ok(());
+    }
+    let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+    let step = u32::try_from(BATCH_ROWS).unwrap_or(u32::MAX);
+    let mut start = 0;
+    while start < rows {
+        let end = start.saturating_add(step).min(rows);
+        let portion = UInt32Array::from_iter_values(start..end);
+        into.push(take_record_batch(&batch, &portion)?);
+        start = end;
+    }
+    Ok(())
 }
 
 /// The times that a query's conditions allow.

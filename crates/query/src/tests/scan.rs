@@ -311,3 +311,25 @@ fn a_panic_while_reading_is_one_querys_error() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn large_chunks_in_memory_count_once_against_the_querys_memory() {
+    let rows = TableRows {
+        schema: Arc::new(schema().project(&[0, 1, 2]).expect("columns")),
+        memory: vec![early(day("2024-06-10"), 100_000)],
+        segments: Vec::new(),
+        time_column: None,
+        look_back: false,
+    };
+    let tables = BTreeMap::from([(TableName::new("Events").expect("a name"), rows)]);
+    let prepared = crate::prepare("Events | order by Device asc, Size desc", &Shape, now());
+    let limits = crate::Limits {
+        memory_bytes: 24 << 20,
+        ..crate::Limits::default()
+    };
+    let result = super::support::run_prepared(&prepared, &tables, limits);
+    assert_eq!(
+        result.map(|r| r.rows()).map_err(|e| describe(&e)),
+        Ok(100_000)
+    );
+}
