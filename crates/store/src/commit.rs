@@ -325,7 +325,6 @@ impl Writer {
 
     /// Drops repeats and puts the rest into the log's buffer. After an error nothing of the job is
     /// there, and no other job's rows are taken for repeats of its.
-    #[expect(clippy::result_large_err, reason = "the job goes back with its error")]
     fn prepare(
         &mut self,
         mut job: Job,
@@ -402,7 +401,9 @@ impl Writer {
             self.forget_before(job.at.day());
             let stored = self.identities.entry(tenant).or_default();
             for (key, _, ids) in &fresh {
-                ids.iter().for_each(|id| stored.insert(key.day, *id));
+                for id in ids {
+                    stored.insert(key.day, *id);
+                }
             }
             self.memory.update(tenant, |rows| {
                 for (key, batch, _) in &fresh {
@@ -469,12 +470,7 @@ impl Writer {
         if !self.hold.load(Ordering::Acquire) {
             let newest = self.log.segments().last().map(|s| s.number);
             let needed = self.memory.oldest_file().or(newest).unwrap_or(0);
-            let spare = self
-                .log
-                .segments()
-                .iter()
-                .filter(|s| s.number < needed)
-                .next_back();
+            let spare = self.log.segments().iter().rfind(|s| s.number < needed);
             if let Some(segment) = spare.map(|s| s.segment) {
                 self.log.remove_through(segment).map_err(Error::Log)?;
             }

@@ -136,7 +136,9 @@ impl Store {
             segments.retain(|s| !removed.contains(&s.row.segment));
             segments.extend(staged.files.into_iter().map(Arc::new));
         });
-        former_files.iter().for_each(|f| f.doom());
+        for file in former_files {
+            file.doom();
+        }
         self.remove_key_table(state.tenant, staged.before);
         Ok(())
     }

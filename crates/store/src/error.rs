@@ -106,8 +106,9 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Log(wal::Error::DiskFull { .. }) => Code::DiskFull,
-            Self::Log(wal::Error::Format { .. }) => Code::NewerFormat,
-            Self::Encoding(rows::encoding::Error::Format { .. }) => Code::NewerFormat,
+            Self::Log(wal::Error::Format { .. })
+            | Self::Encoding(rows::encoding::Error::Format { .. })
+            | Self::Format { .. } => Code::NewerFormat,
             Self::Log(wal::Error::FrameTooLarge { .. }) => Code::TooLarge,
             Self::Log(_) => Code::LogPoisoned,
             Self::Catalogue(error) => error.code(),
@@ -120,7 +121,6 @@ impl Error {
             Self::LogDamaged { .. } | Self::Encoding(_) => Code::LogDamaged,
             Self::SegmentDamaged { .. } | Self::Segment { .. } => Code::SegmentDamaged,
             Self::Form { .. } => Code::CatalogueFailed,
-            Self::Format { .. } => Code::NewerFormat,
             Self::TenantRefused { code, .. } => *code,
             Self::Busy => Code::Busy,
             Self::NotGranted => Code::Denied,

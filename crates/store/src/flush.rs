@@ -101,7 +101,6 @@ impl Store {
     }
 
     /// The partitions to flush, and the chunks to copy forward.
-    #[expect(clippy::type_complexity, reason = "two lists of what to move")]
     fn due(
         &self,
         rows: &TenantRows,
@@ -286,7 +285,6 @@ impl Store {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of one value")]
     fn try_stage(
         &self,
         writer: &Sequences,

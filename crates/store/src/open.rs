@@ -142,13 +142,12 @@ impl TenantState {
 
     fn check(&self) -> Result<(), Error> {
         match self.health() {
-            TenantHealth::Good => Ok(()),
             TenantHealth::LogDamaged { offset } => Err(Error::LogDamaged {
                 tenant: self.tenant,
                 offset,
             }),
-            // What is left can be read; a query that wants the segment says so.
-            TenantHealth::SegmentDamaged { .. } => Ok(()),
+            // Without a segment what is left can be read; a query that wants it says so.
+            TenantHealth::Good | TenantHealth::SegmentDamaged { .. } => Ok(()),
         }
     }
 
@@ -379,7 +378,7 @@ struct Opening<'a> {
     identities: HashMap<TenantId, Identities>,
     sequences: Sequences,
     /// Keyed partition tokens that were flushed up to a sequence number.
-    flushed: HashMap<(TenantId, [u8; 16]), u64>,
+    flushed: BTreeMap<(TenantId, [u8; 16]), u64>,
     refused: BTreeMap<TenantId, Code>,
     hold: bool,
 }
@@ -395,7 +394,7 @@ impl<'a> Opening<'a> {
             memory: Memory::default(),
             identities: HashMap::new(),
             sequences: Sequences::default(),
-            flushed: HashMap::new(),
+            flushed: BTreeMap::new(),
             refused: BTreeMap::new(),
             hold: false,
         }
@@ -704,8 +703,9 @@ impl<'a> Opening<'a> {
                 .ok_or(Error::Form { what: "row ids" })?
                 .collect();
             let new: Vec<bool> = ids.iter().map(|id| !identities.contains(*id)).collect();
-            ids.iter()
-                .for_each(|id| identities.insert(part.key.day, *id));
+            for id in ids {
+                identities.insert(part.key.day, id);
+            }
             let batch =
                 filter_record_batch(&batch, &BooleanArray::from(new)).map_err(Error::Rows)?;
             if batch.num_rows() > 0 {

@@ -87,7 +87,7 @@ impl Error {
 fn is_full(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()
-        .and_then(|e| e.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|c| c.parse::<i64>().ok());
     code.is_some_and(|code| code & 0xff == 13)
 }

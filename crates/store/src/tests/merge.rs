@@ -137,7 +137,9 @@ async fn orphans_go_at_the_start_and_nothing_else() {
             .join("notes"),
         PathBuf::from("keytables/readme"),
     ];
-    strange.iter().for_each(|path| put(&world, path, b"mine"));
+    for path in &strange {
+        put(&world, path, b"mine");
+    }
     let store = world.open().await.unwrap();
     assert_eq!(world.rows(&store, 1), once([1, 2]));
     let left: BTreeSet<_> = world.disk.files().into_iter().collect();

@@ -3,6 +3,7 @@
 mod append;
 mod catalogue;
 mod damage;
+mod disks;
 mod guards;
 mod kit;
 mod local;

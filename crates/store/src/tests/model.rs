@@ -42,7 +42,7 @@ impl Model {
     async fn append(&mut self, world: &World, store: &Store, random: &SeededRandom) {
         let n = u8::try_from(1 + random.below(3)).unwrap();
         let mut ids = Vec::new();
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             if random.chance(25) && self.next > 0 {
                 ids.push(random.below(self.next));
             } else {
