@@ -121,11 +121,6 @@ impl Config {
         }
         Ok(())
     }
-
-    /// The cell of a region.
-    pub(crate) fn cell(&self, region: &RegionCode) -> Option<&CellFile> {
-        self.cells.iter().find(|c| c.region == *region)
-    }
 }
 
 /// Whether `path` lies in `dir`, with links followed as far as the paths exist.

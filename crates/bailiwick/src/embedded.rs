@@ -11,7 +11,7 @@ use std::time::Duration;
 use access::{Credential, Cx, LogSink, Operate, Policy};
 use anyhow::Context as _;
 use cell::{Cell, CellOptions, PeerError, PeerPort, Registry};
-use crypto::{PublicKey, Secret, Signer as _};
+use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Code, Disk, GeographyCode, RegionCode};
 use store::catalogue::SqliteCatalogue;
@@ -249,9 +249,4 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
-}
-
-/// 32 random bytes from the machine.
-pub(crate) fn random_secret() -> Secret<32> {
-    Secret::random(|buffer| model::Random::fill(&MachineRandom, buffer))
 }

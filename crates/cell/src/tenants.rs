@@ -102,7 +102,7 @@ impl Cell {
         request: ProvisionRequest,
     ) -> Result<TenantView, Error> {
         check_name(&request.name)?;
-        let _one = self.inner.changing.lock().await;
+        let one = self.inner.changing.lock().await;
         let registry = self.current_registry()?;
         let random = &*self.inner.cx.random;
         let id = request.tenant.unwrap_or_else(|| TenantId::random(random));
@@ -145,6 +145,7 @@ impl Cell {
             .await?;
         let tenant = self.verify_tenant(&document.to_bytes()?, true, id).await?;
         self.put_tenant(tenant);
+        drop(one);
         self.deliver_profiles(id).await;
         self.view_of(id)
     }

@@ -142,8 +142,8 @@ fn write_raw(report: &RawReport, text: &mut String) -> anyhow::Result<()> {
     writeln!(
         text,
         "  raw: {} files, {}, searched for {} byte patterns: {} markers in clear, {} findings",
-        number(total.files),
-        bytes(total.bytes),
+        number(total.0),
+        bytes(total.1),
         number(u64::try_from(report.patterns)?),
         number(report.hit_count),
         report.findings.len()
