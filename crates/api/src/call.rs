@@ -88,8 +88,16 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    pub(crate) fn new(all: Arc<AtomicUsize>) -> Self {
+        Self {
+            bytes: Vec::new(),
+            counted: 0,
+            all,
+        }
+    }
+
     /// LIMIT: `REQUESTS_HELD_BYTES_MAX` of all bodies together.
-    fn count(&mut self, n: usize) -> Result<(), Failure> {
+    pub(crate) fn count(&mut self, n: usize) -> Result<(), Failure> {
         let before = self.all.fetch_add(n, Ordering::AcqRel);
         self.counted += n;
         if before + n > limits::REQUESTS_HELD_BYTES_MAX {
@@ -340,11 +348,7 @@ impl Call {
                 format!("the body has more than {max} bytes"),
             )
         };
-        let mut held = Held {
-            bytes: Vec::new(),
-            counted: 0,
-            all: self.api.held.clone(),
-        };
+        let mut held = Held::new(self.api.held.clone());
         let stated = self
             .header(header::CONTENT_LENGTH)?
             .and_then(|n| n.parse::<usize>().ok());

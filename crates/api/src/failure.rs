@@ -5,6 +5,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use cell::StoreError;
 use model::{Code, RegionCode, RequestId};
 use serde_json::{Value, json};
 
@@ -114,6 +115,17 @@ impl Failure {
     }
 }
 
+/// Where something is damaged: ids and offsets, which are no data.
+fn damage(error: &StoreError) -> Option<Value> {
+    match error {
+        StoreError::LogDamaged { tenant, offset } => {
+            Some(json!({ "tenant": tenant, "offset": offset }))
+        }
+        StoreError::SegmentDamaged { segment } => Some(json!({ "segment": segment })),
+        _ => None,
+    }
+}
+
 /// The code's summary as a message: lower case, no final stop.
 fn sentence(code: Code) -> String {
     let mut chars = code.summary().chars();
@@ -141,6 +153,9 @@ impl From<&cell::Error> for Failure {
     fn from(error: &cell::Error) -> Self {
         use cell::Error as E;
         match error {
+            E::Store(store) if let Some(details) = damage(store) => {
+                Self::of(error.code()).with_details(details)
+            }
             // Their own text speaks of the machine; the client gets the code's sentence.
             E::Denied(_) | E::Store(_) | E::Key(_) | E::Internal => Self::of(error.code()),
             E::ElsewhereTable { table, region } => Self::new(error.code(), error.to_string())

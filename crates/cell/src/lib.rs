@@ -37,10 +37,10 @@ pub use upkeep::StepReport;
 pub use ingest::{Format, Rejected, Tally};
 pub use ledger::Leaf;
 pub use residency::{
-    Candidate, CentreMode, CountryCode, Digest, GeographyChoice, Outcome, Pin, Place, Plan, Registry,
-    ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
+    Candidate, CentreMode, CountryCode, Digest, GeographyChoice, Outcome, Pin, Place, Plan,
+    Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
-pub use store::{PartitionStatus, SourceCounts, TokenEntry, View};
+pub use store::{Error as StoreError, PartitionStatus, SourceCounts, TokenEntry, View};
 
 #[cfg(test)]
 mod tests;

@@ -270,3 +270,58 @@ async fn a_token_mints_no_more_than_it_holds() {
     let show = format!("/api/v1/tenants/{}", customer.tenant);
     assert_eq!(region.get(&show, &secret).await.status, 200);
 }
+
+#[tokio::test]
+async fn two_credentials_are_none() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let path = format!("/api/v1/tenants/{}", customer.tenant);
+    let bearer = |token: &str| format!("Bearer {token}").parse().unwrap();
+    let mut both = request("GET", &path, Some(&customer.token), Body::empty());
+    both.headers_mut()
+        .append("authorization", bearer(&region.operator));
+    check_error(
+        &region.send(both).await,
+        401,
+        "unauthenticated",
+        "two headers",
+    );
+    let mut basic = request("GET", &path, None, Body::empty());
+    let value = format!("Basic {}", customer.token).parse().unwrap();
+    basic.headers_mut().append("authorization", value);
+    check_error(
+        &region.send(basic).await,
+        401,
+        "unauthenticated",
+        "another scheme",
+    );
+}
+
+#[tokio::test]
+async fn a_token_for_one_source_sees_and_switches_no_other() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let sources = format!("/api/v1/tenants/{}/sources", customer.tenant);
+    let other = json!({ "name": "other", "services": ["endpoint"] });
+    let other = region.post(&sources, &customer.token, &other).await.json();
+    let other = other["source"].as_str().unwrap();
+    let may = [Permission::Administer, Permission::Read];
+    let token = region
+        .token_for(customer.tenant, &may, Only::one(customer.source))
+        .await;
+    let list = region.get(&sources, &token).await.json();
+    assert_eq!(list["sources"].as_array().map(Vec::len), Some(1), "{list}");
+    let own = format!("{sources}/{}", customer.source);
+    assert_eq!(region.get(&own, &token).await.status, 200);
+    let foreign = format!("{sources}/{other}");
+    check_error(
+        &region.get(&foreign, &token).await,
+        404,
+        "not_found",
+        "show",
+    );
+    let off = region
+        .post(&format!("{foreign}/disable"), &token, &json!({}))
+        .await;
+    check_error(&off, 403, "denied", "disable");
+}
