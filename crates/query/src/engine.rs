@@ -130,7 +130,7 @@ impl Engine {
             .tables
             .iter()
             .filter_map(|name| Some((name.clone(), sources(name)?)));
-        let guard = cancel.limited(limits.seconds);
+        let guard = cancel.clone();
         let state = self.state(limits, &guard)?;
         let run = Run::new(
             resolved,
@@ -244,7 +244,6 @@ impl StopOnDrop {
         self.answered = true;
         match outcome {
             Ok(Err(_)) if self.guard.is_cancelled() => Err(Error::Cancelled),
-            Ok(Err(_)) if self.guard.is_late() => Err(Error::Timeout { seconds }),
             Ok(Err(Error::Resources { .. })) => Err(Error::Resources {
                 bytes: limits.memory_bytes,
             }),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int32Array,
@@ -20,11 +20,7 @@ use crate::json::{self, Json};
 
 /// The switch that stops a query. Clones are the same switch.
 #[derive(Clone, Debug, Default)]
-pub struct Guard {
-    switch: Arc<Switch>,
-    /// Kernels stop then, whether or not their caller gets to run.
-    deadline: Option<Instant>,
-}
+pub struct Guard(Arc<Switch>);
 
 #[derive(Debug, Default)]
 struct Switch {
@@ -42,48 +38,31 @@ impl Guard {
             stopped: flag,
             waiting: Notify::new(),
         };
-        Self {
-            switch: Arc::new(switch),
-            deadline: None,
-        }
+        Self(Arc::new(switch))
     }
 
     /// Stops everything that looks at this guard.
     pub fn cancel(&self) {
-        self.switch.stopped.store(true, Ordering::SeqCst);
-        self.switch.waiting.notify_waiters();
+        self.0.stopped.store(true, Ordering::SeqCst);
+        self.0.waiting.notify_waiters();
     }
 
     /// Whether the query was stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.switch.stopped.load(Ordering::Relaxed)
+        self.0.stopped.load(Ordering::Relaxed)
     }
 
     /// Returns once the query is stopped.
     pub(crate) async fn cancelled(&self) {
-        while !self.switch.stopped.load(Ordering::SeqCst) {
-            let notified = self.switch.waiting.notified();
+        while !self.0.stopped.load(Ordering::SeqCst) {
+            let notified = self.0.waiting.notified();
             // The flag may be set without a word, so it is looked at again.
             let _ = tokio::time::timeout(FLAG_LOOK, notified).await;
         }
     }
 
-    /// The same switch, for a query that may run `seconds` from now.
-    pub(crate) fn limited(&self, seconds: u64) -> Self {
-        Self {
-            switch: self.switch.clone(),
-            deadline: Instant::now().checked_add(Duration::from_secs(seconds)),
-        }
-    }
-
-    /// Whether the time is up.
-    pub(crate) fn is_late(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
     pub(crate) fn check(&self) -> Result<()> {
-        if self.is_cancelled() || self.is_late() {
+        if self.is_cancelled() {
             return Err(cancelled());
         }
         Ok(())
