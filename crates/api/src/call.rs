@@ -27,7 +27,6 @@ use futures::StreamExt as _;
 use model::{Code, RequestId, TenantId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use crate::ApiOptions;
 use crate::failure::Failure;
@@ -342,32 +341,15 @@ impl Call {
 
     /// The body, read up to `max` bytes.
     pub(crate) async fn body(&mut self, max: usize) -> Result<Held, Failure> {
-        let too_large = || {
-            Failure::new(
-                Code::TooLarge,
-                format!("the body has more than {max} bytes"),
-            )
-        };
-        let mut held = Held::new(self.api.held.clone());
         let stated = self
             .header(header::CONTENT_LENGTH)?
             .and_then(|n| n.parse::<usize>().ok());
         if stated.is_some_and(|stated| stated > max) {
-            return Err(too_large());
+            return Err(too_large(max));
         }
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let body = std::mem::replace(body, Body::empty());
-        let mut chunks = body.into_data_stream();
-        let until = Instant::now() + Duration::from_secs(limits::BODY_SECONDS_MAX);
-        while let Some(chunk) = next_chunk(&mut chunks, until).await? {
-            // What arrived counts, not what was announced: announcing costs a client nothing.
-            if held.bytes.len() + chunk.len() > max {
-                return Err(too_large());
-            }
-            held.count(chunk.len())?;
-            held.bytes.extend_from_slice(&chunk);
-        }
-        Ok(held)
+        read(body, Held::new(self.api.held.clone()), max).await
     }
 
     /// The body as JSON of that shape.
@@ -386,18 +368,43 @@ impl Call {
     }
 }
 
-/// The next bytes of a body that does not stand still and has not taken too long.
-pub(crate) async fn next_chunk(
-    chunks: &mut axum::body::BodyDataStream,
-    until: Instant,
-) -> Result<Option<Bytes>, Failure> {
-    let idle = Instant::now() + Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
-    match tokio::time::timeout_at(idle.min(until), chunks.next()).await {
+/// A body up to `max` bytes, each of them counted.
+pub(crate) async fn read(body: Body, mut held: Held, max: usize) -> Result<Held, Failure> {
+    let mut chunks = body.into_data_stream();
+    let whole = async {
+        while let Some(chunk) = next_chunk(&mut chunks).await? {
+            // What arrived counts, not what was announced: announcing costs a client nothing.
+            if held.bytes.len() + chunk.len() > max {
+                return Err(too_large(max));
+            }
+            held.count(chunk.len())?;
+            held.bytes.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    let patience = Duration::from_secs(limits::BODY_SECONDS_MAX);
+    let late = |_| Failure::bad("the body took too long to arrive");
+    tokio::time::timeout(patience, whole)
+        .await
+        .map_err(late)??;
+    Ok(held)
+}
+
+fn too_large(max: usize) -> Failure {
+    Failure::new(
+        Code::TooLarge,
+        format!("the body has more than {max} bytes"),
+    )
+}
+
+/// The next bytes of a body that does not stand still.
+async fn next_chunk(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Failure> {
+    let patience = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
+    match tokio::time::timeout(patience, chunks.next()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
         Ok(Some(Err(_))) => Err(Failure::bad("the body broke off")),
-        Err(_) if idle < until => Err(Failure::bad("the body stopped arriving")),
-        Err(_) => Err(Failure::bad("the body took too long to arrive")),
+        Err(_) => Err(Failure::bad("the body stopped arriving")),
     }
 }
 

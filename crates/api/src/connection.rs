@@ -3,8 +3,8 @@
 //! Promises
 //! - LIMIT: at most `limits::CONNECTIONS_MAX` at a time; the next waits in the system's queue until one
 //!   ends.
-//! - LIMIT: a connection on which no byte moved for `limits::CONNECTION_IDLE_SECONDS_MAX` fails. That is
-//!   longer than the longest hunt, during which nothing moves.
+//! - LIMIT: a connection on which no byte moved for `limits::CONNECTION_IDLE_SECONDS_MAX` fails, at the
+//!   latest after twice that. It is longer than the longest hunt, during which nothing moves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use model::limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 const IDLE: Duration = Duration::from_secs(limits::CONNECTION_IDLE_SECONDS_MAX);
 
@@ -33,8 +33,8 @@ pub(crate) struct Seats {
 #[derive(Debug)]
 pub(crate) struct Seated<S> {
     stream: S,
-    /// When a byte moved last.
-    moved: Instant,
+    /// Whether a byte moved since `patience` began.
+    moved: bool,
     patience: Pin<Box<Sleep>>,
     _seat: Option<OwnedSemaphorePermit>,
 }
@@ -70,7 +70,7 @@ impl<S> Seated<S> {
     pub(crate) fn new(stream: S, seat: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             stream,
-            moved: Instant::now(),
+            moved: false,
             patience: Box::pin(sleep(IDLE)),
             _seat: seat,
         }
@@ -79,15 +79,14 @@ impl<S> Seated<S> {
     /// Looks at the patience while nothing moves; otherwise notes that something did.
     fn note<T>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if moved.is_ready() {
-            self.moved = Instant::now();
+            self.moved = true;
             return moved;
         }
         while self.patience.as_mut().poll(cx).is_ready() {
-            let until = self.moved + IDLE;
-            if until <= Instant::now() {
+            if !std::mem::take(&mut self.moved) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            self.patience.as_mut().reset(until);
+            self.patience.set(sleep(IDLE));
         }
         Poll::Pending
     }
