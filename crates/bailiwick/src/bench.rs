@@ -74,10 +74,14 @@ async fn measure(options: &Bench, root: &std::path::Path) -> anyhow::Result<()> 
     let before = cpu();
     let started = Instant::now();
     let mut latencies = send(&subject, bodies, options.clients).await?;
-    let (acknowledged, wall) = (cpu() - before, started.elapsed());
+    let (acknowledged, wall) = (cpu().saturating_sub(before), started.elapsed());
     latencies.sort();
     line("to durable acknowledgement", acknowledged, events)?;
-    let at = |q: usize| latencies.get(latencies.len().saturating_sub(1) * q / 100).copied();
+    let at = |q: usize| {
+        latencies
+            .get(latencies.len().saturating_sub(1) * q / 100)
+            .copied()
+    };
     print::out(&format!(
         "  wall {:.2} s, {:.0} records/s, acknowledgement p50 {:.1} ms, p99 {:.1} ms\n",
         wall.as_secs_f64(),
@@ -89,20 +93,34 @@ async fn measure(options: &Bench, root: &std::path::Path) -> anyhow::Result<()> 
     let grant = cx.decide::<Maintain>(&Credential::local_operator(), subject.tenant)?;
     subject.cell.flush(&grant).await?;
     subject.cell.compact(&grant).await?;
-    line("including flush and one compaction", cpu() - before, events)?;
+    line(
+        "including flush and one compaction",
+        cpu().saturating_sub(before),
+        events,
+    )?;
     let disk = directory_bytes(root)?;
     let per_event = disk / events.max(1);
-    print::out(&format!("on disk: {} ({per_event} bytes/record)\n", print::bytes(disk)))?;
+    print::out(&format!(
+        "on disk: {} ({per_event} bytes/record)\n",
+        print::bytes(disk)
+    ))?;
     for (name, query) in HUNTS {
         let grant = cx.decide::<Hunt>(&Credential::local_operator(), subject.tenant)?;
         let mut best = Duration::MAX;
         let mut rows = 0;
         for _ in 0..3 {
             let started = Instant::now();
-            rows = subject.cell.hunt(&grant, query, HuntOptions::default()).await?.rows();
+            rows = subject
+                .cell
+                .hunt(&grant, query, HuntOptions::default())
+                .await?
+                .rows();
             best = best.min(started.elapsed());
         }
-        print::out(&format!("hunt {name}: {:.1} ms ({rows} rows)\n", best.as_secs_f64() * 1e3))?;
+        print::out(&format!(
+            "hunt {name}: {:.1} ms ({rows} rows)\n",
+            best.as_secs_f64() * 1e3
+        ))?;
     }
     print::out(&format!("peak memory: {}\n", print::bytes(peak_memory())))?;
     embedded.close().await
@@ -117,7 +135,11 @@ async fn open(root: &std::path::Path) -> anyhow::Result<Embedded> {
         least_version: 1,
     };
     let region = model::RegionCode::new("eu")?;
-    let spec = CellSpec { data: root.join("eu"), region, ring: Ring::Ephemeral };
+    let spec = CellSpec {
+        data: root.join("eu"),
+        region,
+        ring: Ring::Ephemeral,
+    };
     Embedded::open(vec![spec], &registry, None, Arc::new(Discard)).await
 }
 
@@ -126,10 +148,15 @@ async fn prepare(embedded: &Embedded) -> anyhow::Result<Subject> {
     let cell = cell.ok_or_else(|| anyhow::anyhow!("no cell"))?;
     let me = Credential::local_operator();
     let operate = cell.cx().decide_cell::<Operate>(&me)?;
-    let registry = cell.registry().ok_or_else(|| anyhow::anyhow!("no registry"))?;
+    let registry = cell
+        .registry()
+        .ok_or_else(|| anyhow::anyhow!("no registry"))?;
     let country = registry.find_country("IE").map(|c| c.code);
     let country = country.ok_or_else(|| anyhow::anyhow!("no country"))?;
-    let facts = TenantFacts { country, geography: None };
+    let facts = TenantFacts {
+        country,
+        geography: None,
+    };
     let plan = cell.plan(&operate, &facts)?;
     let request = ProvisionRequest {
         name: "bench".to_owned(),
@@ -148,7 +175,11 @@ async fn prepare(embedded: &Embedded) -> anyhow::Result<Subject> {
         source: None,
     };
     let source = cell.add_source(&sources, request).await?.entry.source;
-    Ok(Subject { cell, tenant, source })
+    Ok(Subject {
+        cell,
+        tenant,
+        source,
+    })
 }
 
 const ENVELOPE: &str = "00000000-0000-4000-8000-000000000001";
@@ -198,7 +229,9 @@ async fn send(
             let mut latencies = Vec::new();
             while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let body = std::mem::take(
-                    &mut *body.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+                    &mut *body
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner),
                 );
                 let started = Instant::now();
                 let cx = subject.cell.cx();
@@ -232,7 +265,10 @@ async fn send(
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 fn line(what: &str, cpu: Duration, events: u64) -> anyhow::Result<()> {
     let us = cpu.as_secs_f64() * 1e6 / events.max(1) as f64;
-    print::out(&format!("CPU {what}: {us:.1} µs/record ({:.2} s)\n", cpu.as_secs_f64()))
+    print::out(&format!(
+        "CPU {what}: {us:.1} µs/record ({:.2} s)\n",
+        cpu.as_secs_f64()
+    ))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

@@ -22,7 +22,7 @@ use crate::environment;
 use crate::failure::Failure;
 
 /// Seconds after which an HTTP request is given up; a hunt may take its ten minutes.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(660);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(11);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -44,7 +44,11 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: "GET", path: path.into(), ..Self::default() }
+        Self {
+            method: "GET",
+            path: path.into(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
@@ -58,7 +62,11 @@ impl Ask {
     }
 
     pub(crate) fn delete(path: impl Into<String>) -> Self {
-        Self { method: "DELETE", path: path.into(), ..Self::default() }
+        Self {
+            method: "DELETE",
+            path: path.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -84,11 +92,23 @@ impl Reply {
     pub(crate) fn refusal(&self) -> Failure {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let code = body.get("code").and_then(|c| serde_json::from_value(c.clone()).ok());
-        let message = text("message").unwrap_or_else(|| format!("the server answered {}", self.status));
-        let rendered = body.pointer("/details/diagnostics").and_then(Value::as_array);
-        let rendered = rendered.into_iter().flatten().filter_map(|d| d.get("rendered")?.as_str());
-        let rendered: String = rendered.map(|r| format!("\n{}", r.trim_end())).collect();
+        let code = body
+            .get("code")
+            .and_then(|c| serde_json::from_value(c.clone()).ok());
+        let message =
+            text("message").unwrap_or_else(|| format!("the server answered {}", self.status));
+        let rendered = body
+            .pointer("/details/diagnostics")
+            .and_then(Value::as_array);
+        let rendered = rendered
+            .into_iter()
+            .flatten()
+            .filter_map(|d| d.get("rendered")?.as_str());
+        let rendered = rendered.fold(String::new(), |mut text, r| {
+            text.push('\n');
+            text.push_str(r.trim_end());
+            text
+        });
         Failure {
             code: code.unwrap_or(Code::Internal),
             message: format!("{message}{rendered}"),
@@ -126,17 +146,27 @@ impl Http {
             .timeout_global(Some(REQUEST_TIMEOUT))
             .build()
             .new_agent();
-        Self { agent, base: base.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) }
+        Self {
+            agent,
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.map(str::to_owned),
+        }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn call(&self, ask: &Ask) -> anyhow::Result<Reply> {
         let url = format!("{}{}", self.base, ask.path);
         let builder = ureq::http::Request::builder().method(ask.method).uri(&url);
-        let builder = ask.headers.iter().fold(builder, |b, (name, value)| b.header(*name, value));
+        let builder = ask
+            .headers
+            .iter()
+            .fold(builder, |b, (name, value)| b.header(*name, value));
         let builder = match &self.token {
             Some(token) => builder.header("authorization", format!("Bearer {token}")),
             None => builder,
@@ -146,10 +176,16 @@ impl Http {
             Failure::new(Code::Internal, format!("no answer from `{}`", self.base))
                 .with_help("is the server running, and is the address right?")
         };
-        let mut reply = self.agent.run(request).map_err(|e| anyhow::Error::new(e).context(failed()))?;
+        let mut reply = self
+            .agent
+            .run(request)
+            .map_err(|e| anyhow::Error::new(e).context(failed()))?;
         let limit = u64::try_from(model::limits::HUNT_BYTES_MAX).unwrap_or(u64::MAX) * 8;
         let body = reply.body_mut().with_config().limit(limit).read_to_vec()?;
-        Ok(Reply { status: reply.status().as_u16(), body })
+        Ok(Reply {
+            status: reply.status().as_u16(),
+            body,
+        })
     }
 }
 
@@ -174,17 +210,27 @@ impl Local {
 
     fn call(&self, region: &RegionCode, ask: &Ask) -> anyhow::Result<Reply> {
         let cell = self.embedded.cells.get(region).ok_or_else(|| {
-            Failure::new(Code::BadConfig, format!("the configuration has no region `{region}`"))
+            Failure::new(
+                Code::BadConfig,
+                format!("the configuration has no region `{region}`"),
+            )
         })?;
         let request = api::LocalRequest {
             method: ask.method.to_owned(),
             path: ask.path.clone(),
-            headers: ask.headers.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
+            headers: ask
+                .headers
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), v.clone()))
+                .collect(),
             body: ask.body.clone(),
             tenant: ask.tenant,
         };
         let answer = self.runtime.block_on(api::call_locally(cell, request));
-        Ok(Reply { status: answer.status, body: answer.body })
+        Ok(Reply {
+            status: answer.status,
+            body: answer.body,
+        })
     }
 }
 
@@ -224,7 +270,9 @@ pub(crate) fn passphrase(global: &Global) -> anyhow::Result<Option<Zeroizing<Str
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read passphrase file `{}`", path.display()))?;
     let text = Zeroizing::new(text);
-    Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
+    Ok(Some(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    )))
 }
 
 impl Client {
@@ -234,10 +282,16 @@ impl Client {
             return Ok(Self::Http(Http::new(server, global.token.as_deref())));
         }
         match &global.config {
-            Some(path) => Ok(Self::Local(Local::open(path, passphrase(global)?.as_ref())?)),
-            None => Err(Failure::new(Code::BadConfig, "neither a server nor a configuration was named")
-                .with_help("use `--server URL --token TOKEN`, or `--config FILE` for a data directory")
-                .into()),
+            Some(path) => Ok(Self::Local(Local::open(
+                path,
+                passphrase(global)?.as_ref(),
+            )?)),
+            None => Err(Failure::new(
+                Code::BadConfig,
+                "neither a server nor a configuration was named",
+            )
+            .with_help("use `--server URL --token TOKEN`, or `--config FILE` for a data directory")
+            .into()),
         }
     }
 
@@ -283,9 +337,11 @@ impl Client {
                 };
                 regions.into_iter().map(reply).collect()
             }
-            (Self::Local(_), None) => {
-                Err(Failure::new(Code::BadRequest, "`--tenant` is needed with a data directory").into())
-            }
+            (Self::Local(_), None) => Err(Failure::new(
+                Code::BadRequest,
+                "`--tenant` is needed with a data directory",
+            )
+            .into()),
         }
     }
 
@@ -305,7 +361,12 @@ impl Client {
     pub(crate) fn regions(&self) -> Vec<String> {
         match self {
             Self::Http(_) => Vec::new(),
-            Self::Local(local) => local.embedded.cells.keys().map(ToString::to_string).collect(),
+            Self::Local(local) => local
+                .embedded
+                .cells
+                .keys()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }
@@ -315,7 +376,11 @@ impl Local {
     fn regions_of(&self, tenant: TenantId) -> Vec<(RegionCode, bool)> {
         let mut out = Vec::new();
         for (region, cell) in &self.embedded.cells {
-            let entry = cell.store().tenants().into_iter().find(|t| t.tenant == tenant);
+            let entry = cell
+                .store()
+                .tenants()
+                .into_iter()
+                .find(|t| t.tenant == tenant);
             out.extend(entry.map(|t| (region.clone(), t.home)));
         }
         out

@@ -69,17 +69,25 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             anyhow::Error::new(error).context(
                 Failure::new(Code::BadConfig, format!("cannot read `{}`", path.display()))
-                    .with_help("`bailiwick init DIRECTORY` makes a data directory and its configuration"),
+                    .with_help(
+                        "`bailiwick init DIRECTORY` makes a data directory and its configuration",
+                    ),
             )
         })?;
         let file: File = toml::from_str(&text).map_err(|error| {
             let place = error.to_string();
-            Failure::new(Code::BadConfig, format!("`{}`: {}", path.display(), place.trim()))
+            Failure::new(
+                Code::BadConfig,
+                format!("`{}`: {}", path.display(), place.trim()),
+            )
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         let config = Self {
             path: path.to_owned(),
-            registry: RegistryFile { file: base.join(&file.registry.file), ..file.registry },
+            registry: RegistryFile {
+                file: base.join(&file.registry.file),
+                ..file.registry
+            },
             cells: file
                 .cells
                 .into_iter()
@@ -110,8 +118,10 @@ impl Config {
             for other in &self.cells {
                 if is_inside(&cell.key_ring, &other.data) {
                     let (ring, data) = (cell.key_ring.display(), other.data.display());
-                    return Err(bad(format!("key ring `{ring}` is inside data directory `{data}`"))
-                        .with_help("keep keys where backups of the data do not reach"));
+                    return Err(bad(format!(
+                        "key ring `{ring}` is inside data directory `{data}`"
+                    ))
+                    .with_help("keep keys where backups of the data do not reach"));
                 }
                 if cell.region != other.region && is_inside(&cell.data, &other.data) {
                     let (a, b) = (cell.data.display(), other.data.display());
@@ -130,12 +140,19 @@ fn is_inside(path: &Path, dir: &Path) -> bool {
         let mut rest = Vec::new();
         loop {
             if let Ok(found) = at.canonicalize() {
-                return rest.iter().rev().fold(found, |path: PathBuf, part| path.join(part));
+                return rest
+                    .iter()
+                    .rev()
+                    .fold(found, |path: PathBuf, part| path.join(part));
             }
             match (at.file_name().map(ToOwned::to_owned), at.parent()) {
                 (Some(name), Some(parent)) => {
                     rest.push(name);
-                    at = if parent.as_os_str().is_empty() { ".".into() } else { parent.to_owned() };
+                    at = if parent.as_os_str().is_empty() {
+                        ".".into()
+                    } else {
+                        parent.to_owned()
+                    };
                 }
                 _ => return p.to_owned(),
             }

@@ -82,7 +82,9 @@ impl PeerPort for InProcess {
         Box::pin(async move {
             let cells = self.cells.get().ok_or(PeerError::Unreachable)?;
             let cell = cells.get(region).ok_or(PeerError::Unreachable)?;
-            cell.accept_profile(home, profile).await.map_err(|e| PeerError::Refused(e.code()))
+            cell.accept_profile(home, profile)
+                .await
+                .map_err(|e| PeerError::Refused(e.code()))
         })
     }
 }
@@ -95,12 +97,20 @@ impl Embedded {
         passphrase: Option<&Zeroizing<String>>,
         log: Arc<dyn LogSink>,
     ) -> anyhow::Result<Self> {
-        let known = Registry::accept(&registry.signed, &registry.key, registry.least_version, None)
-            .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        let known = Registry::accept(
+            &registry.signed,
+            &registry.key,
+            registry.least_version,
+            None,
+        )
+        .map_err(|e| Failure::new(e.code(), e.to_string()))?;
         let (mut vaults, mut locks) = (BTreeMap::new(), Vec::new());
         for spec in &specs {
             let own = known.region(&spec.region).ok_or_else(|| {
-                Failure::new(Code::BadConfig, format!("the registry has no region `{}`", spec.region))
+                Failure::new(
+                    Code::BadConfig,
+                    format!("the registry has no region `{}`", spec.region),
+                )
             })?;
             std::fs::create_dir_all(&spec.data)
                 .with_context(|| format!("cannot make `{}`", spec.data.display()))?;
@@ -120,17 +130,28 @@ impl Embedded {
             }
             vaults.insert(spec.region.clone(), Arc::new(vault));
         }
-        let keys = vaults.iter().map(|(region, vault)| (region.clone(), vault.public_key()));
-        let peers = Arc::new(InProcess { keys: keys.collect(), cells: OnceLock::new() });
+        let keys = vaults
+            .iter()
+            .map(|(region, vault)| (region.clone(), vault.public_key()));
+        let peers = Arc::new(InProcess {
+            keys: keys.collect(),
+            cells: OnceLock::new(),
+        });
         let mut cells = BTreeMap::new();
         for spec in &specs {
-            let Some(vault) = vaults.get(&spec.region) else { continue };
+            let Some(vault) = vaults.get(&spec.region) else {
+                continue;
+            };
             let cell = open_cell(spec, vault, registry, &peers, &log).await?;
             cells.insert(spec.region.clone(), cell);
         }
         // Set once, here.
         let _ = peers.cells.set(cells.clone());
-        Ok(Self { cells, vaults, _locks: locks })
+        Ok(Self {
+            cells,
+            vaults,
+            _locks: locks,
+        })
     }
 
     /// Starts a task for each cell that moves stored data on until the process ends.
@@ -149,7 +170,9 @@ impl Embedded {
     /// Ends the cells in order.
     pub(crate) async fn close(&self) -> anyhow::Result<()> {
         for cell in self.cells.values() {
-            cell.close().await.map_err(|e| Failure::new(e.code(), e.to_string()))?;
+            cell.close()
+                .await
+                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
         }
         Ok(())
     }
@@ -157,7 +180,10 @@ impl Embedded {
 
 fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
     DirectoryLock::take(data).map_err(|error| {
-        let message = format!("cannot take the lock of data directory `{}`", data.display());
+        let message = format!(
+            "cannot take the lock of data directory `{}`",
+            data.display()
+        );
         let failure = Failure::new(error.code(), message)
             .with_help("another process serves it: use `--server`, or stop that process");
         anyhow::Error::new(error).context(failure)
@@ -171,17 +197,25 @@ fn open_vault(
 ) -> anyhow::Result<Vault> {
     let random = Arc::new(MachineRandom);
     let Ring::File(path) = &spec.ring else {
-        return Ok(Vault::ephemeral(spec.region.clone(), geography.clone(), random));
+        return Ok(Vault::ephemeral(
+            spec.region.clone(),
+            geography.clone(),
+            random,
+        ));
     };
     let (disk, name) = key_disk(path)?;
     let protection = protection(passphrase)?;
-    Vault::open(&spec.region, random, disk, &name, protection)
-        .map_err(|e| anyhow::Error::new(Failure::new(e.code(), format!("{e}: `{}`", path.display()))))
+    Vault::open(&spec.region, random, disk, &name, protection).map_err(|e| {
+        anyhow::Error::new(Failure::new(e.code(), format!("{e}: `{}`", path.display())))
+    })
 }
 
 /// A key file as a disk rooted at its folder and a name in it.
 pub(crate) fn key_disk(path: &Path) -> anyhow::Result<(Arc<dyn Disk>, PathBuf)> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let name = path.file_name().map(PathBuf::from).unwrap_or_default();
     let disk = LocalDir::open(folder)
         .with_context(|| format!("cannot open folder `{}`", folder.display()))?;
@@ -205,11 +239,19 @@ async fn open_cell(
     log: &Arc<dyn LogSink>,
 ) -> anyhow::Result<Cell> {
     let refused = |code: Code, what: String| {
-        anyhow::Error::new(Failure::new(code, format!("region `{}`: {what}", spec.region)))
+        anyhow::Error::new(Failure::new(
+            code,
+            format!("region `{}`: {what}", spec.region),
+        ))
     };
     let policy = Policy::shipped().map_err(|e| refused(Code::Internal, e.to_string()))?;
     let clock = Arc::new(MachineClock);
-    let cx = Cx::new(clock, Arc::new(MachineRandom), log.clone(), Arc::new(policy));
+    let cx = Cx::new(
+        clock,
+        Arc::new(MachineRandom),
+        log.clone(),
+        Arc::new(policy),
+    );
     let disk = Arc::new(LocalDir::open(&spec.data)?);
     let path = spec.data.join(CATALOGUE);
     let catalogue = SqliteCatalogue::open(&path, &spec.region, vault.geography(), cx.now())
@@ -221,7 +263,9 @@ async fn open_cell(
         vault: vault.clone(),
         log: wal::Options::default(),
     };
-    let store = Store::open(cx.clone(), options).await.map_err(|e| refused(e.code(), chain(&e)))?;
+    let store = Store::open(cx.clone(), options)
+        .await
+        .map_err(|e| refused(e.code(), chain(&e)))?;
     let options = CellOptions {
         store,
         registry_key: registry.key,
@@ -229,7 +273,9 @@ async fn open_cell(
         hunting: Arc::new(KqlHunting),
         peers: peers.clone(),
     };
-    let cell = Cell::open(cx.clone(), options).await.map_err(|e| refused(e.code(), e.to_string()))?;
+    let cell = Cell::open(cx.clone(), options)
+        .await
+        .map_err(|e| refused(e.code(), e.to_string()))?;
     let grant = cx
         .decide_cell::<Operate>(&Credential::local_operator())
         .map_err(|e| refused(e.code(), e.to_string()))?;

@@ -11,7 +11,10 @@ pub(crate) const CONFIG: &str = "BAILIWICK_CONFIG";
 pub(crate) const PASSPHRASE: &str = "BAILIWICK_PASSPHRASE";
 
 /// The variable's text; nothing if it is unset, empty or not UTF-8.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub(crate) fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }

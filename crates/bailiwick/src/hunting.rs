@@ -1,8 +1,6 @@
 //! Binds the query engine to the cell's port.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use cell::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared, View};
 use futures::future::BoxFuture;
@@ -13,9 +11,6 @@ use query::{Cancel, Engine, Limits, Settings};
 use rows::arrow::datatypes::Schema as ArrowSchema;
 use rows::{RecordBatch, types};
 use store::TemporaryFiles;
-
-/// How often a running hunt looks whether its caller went away.
-const CANCEL_LOOK: Duration = Duration::from_millis(20);
 
 /// KQL over DataFusion.
 #[derive(Debug, Clone, Copy)]
@@ -28,14 +23,25 @@ impl SchemaSource for TenantTables<'_> {
     fn table(&self, name: &str) -> Option<TableShape> {
         let known = SchemaSource::table(Schema::hunting(), name);
         let id = TableName::new(name).ok()?;
-        let raw = self.0.raw.tables().find(|(table, _)| **table == id).map(|(_, columns)| columns);
-        let extra = raw.into_iter().flatten().map(|(column, ty)| (column.as_str().into(), *ty));
+        let raw = self
+            .0
+            .raw
+            .tables()
+            .find(|(table, _)| **table == id)
+            .map(|(_, columns)| columns);
+        let extra = raw
+            .into_iter()
+            .flatten()
+            .map(|(column, ty)| (column.as_str().into(), *ty));
         match (known, raw.is_some()) {
             (Some(mut shape), _) => {
                 shape.columns.extend(extra);
                 Some(shape)
             }
-            (None, true) => Some(TableShape { name: id, columns: extra.collect() }),
+            (None, true) => Some(TableShape {
+                name: id,
+                columns: extra.collect(),
+            }),
             (None, false) => None,
         }
     }
@@ -60,13 +66,13 @@ impl Hunting for KqlHunting {
         }
     }
 
-    fn run<'a>(
-        &'a self,
+    fn run(
+        &self,
         prepared: Prepared,
         view: View,
         temporary: TemporaryFiles,
         options: HuntOptions,
-    ) -> BoxFuture<'a, Result<HuntAnswer, cell::Error>> {
+    ) -> BoxFuture<'_, Result<HuntAnswer, cell::Error>> {
         Box::pin(run(prepared, view, temporary, options))
     }
 }
@@ -78,7 +84,9 @@ async fn run(
     options: HuntOptions,
 ) -> Result<HuntAnswer, cell::Error> {
     let plan = prepared.plan.ok_or(cell::Error::Internal)?;
-    let plan = plan.downcast::<query::Prepared>().map_err(|_| cell::Error::Internal)?;
+    let plan = plan
+        .downcast::<query::Prepared>()
+        .map_err(|_| cell::Error::Internal)?;
     let mut tables = std::collections::BTreeMap::new();
     for table in &plan.tables {
         let rows = view.table(table, &rows::Predicate::all())?;
@@ -91,37 +99,41 @@ async fn run(
         memory_bytes: options.memory_bytes_max,
         ..Limits::default()
     };
-    let guard = Cancel::default();
-    let watch = {
-        let (guard, cancel) = (guard.clone(), options.cancel.clone());
-        tokio::spawn(async move {
-            while !cancel.load(Ordering::Acquire) {
-                tokio::time::sleep(CANCEL_LOOK).await;
-            }
-            guard.cancel();
-        })
-    };
+    let guard = Cancel::watching(options.cancel.clone());
     let started = tokio::time::Instant::now();
     let settings = Settings {
-        temporary: Some(Arc::new(SealedSpill::new(temporary, options.spill_bytes_max))),
+        temporary: Some(Arc::new(SealedSpill::new(
+            temporary,
+            options.spill_bytes_max,
+        ))),
         ..Settings::default()
     };
     let engine = Engine::new(settings);
-    let ran = engine.run(&plan, |table| tables.get(table).cloned(), limits, &guard).await;
-    watch.abort();
+    let ran = engine
+        .run(&plan, |table| tables.get(table).cloned(), limits, &guard)
+        .await;
     let result = ran.map_err(|error| match error {
         query::Error::Query { diagnostics } => cell::Error::Query(diagnostics),
-        other => cell::Error::Hunt { code: other.code(), message: other.to_string() },
+        other => cell::Error::Hunt {
+            code: other.code(),
+            message: other.to_string(),
+        },
     })?;
     let elapsed = started.elapsed();
-    answer(&result, u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+    answer(
+        &result,
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+    )
 }
 
 fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cell::Error> {
     let columns: Vec<HuntColumn> = result
         .columns
         .iter()
-        .map(|(name, ty)| HuntColumn { name: name.to_string(), column_type: *ty })
+        .map(|(name, ty)| HuntColumn {
+            name: name.to_string(),
+            column_type: *ty,
+        })
         .collect();
     // Columns get their own names and Kusto types back; two may have the same name in a plan.
     let mut batches = Vec::with_capacity(result.batches.len());

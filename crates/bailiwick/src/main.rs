@@ -34,7 +34,9 @@ fn main() {
             failure::exit_code(&error)
         }
     };
-    #[expect(clippy::exit, reason = "the one place that ends the process")]
-    #[expect(clippy::disallowed_methods, reason = "the one place that ends the process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that ends the process"
+    )]
     std::process::exit(code);
 }

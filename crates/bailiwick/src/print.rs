@@ -29,7 +29,10 @@ pub(crate) fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         note(&format!("  caused by: {cause}"));
     }
-    if let Some(help) = error.downcast_ref::<Failure>().and_then(|f| f.help.as_deref()) {
+    if let Some(help) = error
+        .downcast_ref::<Failure>()
+        .and_then(|f| f.help.as_deref())
+    {
         note(&format!("\nhint: {help}"));
     }
 }

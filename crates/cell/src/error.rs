@@ -85,9 +85,8 @@ impl Error {
             Self::SeveralGeographies(_) => Code::SeveralGeographies,
             Self::RefusedService { .. } => Code::ServiceRefused,
             Self::Hunt { code, .. } => *code,
-            Self::NoRegistry => Code::Conflict,
             Self::Bad(_) => Code::BadRequest,
-            Self::Conflict(_) => Code::Conflict,
+            Self::NoRegistry | Self::Conflict(_) => Code::Conflict,
             Self::NotFound(_) => Code::NotFound,
             Self::Internal => Code::Internal,
         }

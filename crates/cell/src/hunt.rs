@@ -123,13 +123,13 @@ pub trait Hunting: Send + Sync + fmt::Debug {
     fn prepare(&self, text: &str, schema: &HuntSchema, now: Ticks) -> Prepared;
 
     /// Runs it over one moment of the tenant's rows.
-    fn run<'a>(
-        &'a self,
+    fn run(
+        &self,
         prepared: Prepared,
         view: View,
         temporary: TemporaryFiles,
         options: HuntOptions,
-    ) -> BoxFuture<'a, Result<HuntAnswer, Error>>;
+    ) -> BoxFuture<'_, Result<HuntAnswer, Error>>;
 }
 
 /// A place among the hunts that run at once; given back when dropped.
@@ -255,25 +255,23 @@ impl Cell {
                 table: table.clone(),
                 region: of.iter().next().cloned().ok_or(Error::Internal)?,
             }),
-            _ => Err(Error::SeveralGeographies(self.named(tenant, &regions))),
+            _ => Err(Error::SeveralGeographies(named(tenant, &regions))),
         }
     }
+}
 
-    fn named(
-        &self,
-        tenant: &Tenant,
-        regions: &BTreeMap<TableName, BTreeSet<model::RegionCode>>,
-    ) -> Vec<(TableName, model::GeographyCode)> {
-        let geography = |region: &model::RegionCode| {
-            tenant.registry.region(region).map(|r| r.geography.clone())
-        };
-        let pairs = regions
-            .iter()
-            .flat_map(|(table, of)| of.iter().map(move |r| (table, r)));
-        pairs
-            .filter_map(|(table, r)| Some((table.clone(), geography(r)?)))
-            .collect()
-    }
+fn named(
+    tenant: &Tenant,
+    regions: &BTreeMap<TableName, BTreeSet<model::RegionCode>>,
+) -> Vec<(TableName, model::GeographyCode)> {
+    let geography =
+        |region: &model::RegionCode| tenant.registry.region(region).map(|r| r.geography.clone());
+    let pairs = regions
+        .iter()
+        .flat_map(|(table, of)| of.iter().map(move |r| (table, r)));
+    pairs
+        .filter_map(|(table, r)| Some((table.clone(), geography(r)?)))
+        .collect()
 }
 
 fn has_errors(diagnostics: &[Diagnostic]) -> bool {

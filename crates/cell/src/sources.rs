@@ -46,7 +46,7 @@ impl Cell {
             let _one = self.inner.changing.lock().await;
             let tenant = self.tenant_of(id)?;
             home_record(&tenant)?;
-            self.check_source(&tenant.registry, &request)?;
+            check_source(&tenant.registry, &request)?;
             let source = request
                 .source
                 .unwrap_or_else(|| SourceId::random(&*self.inner.cx.random));
@@ -76,30 +76,6 @@ impl Cell {
         self.source_of(entry.source)
             .map(|s| view(&s))
             .ok_or(Error::Internal)
-    }
-
-    fn check_source(
-        &self,
-        registry: &residency::Registry,
-        request: &SourceRequest,
-    ) -> Result<(), Error> {
-        if request.name.trim().is_empty() || request.name.len() > limits::NAME_BYTES_MAX {
-            let max = limits::NAME_BYTES_MAX;
-            return Err(Error::Bad(format!("a source's name has 1 to {max} bytes")));
-        }
-        if request.services.is_empty() {
-            return Err(Error::Bad(
-                "a source declares at least one service".to_owned(),
-            ));
-        }
-        for service in &request.services {
-            if registry.rule(service).is_none() {
-                return Err(Error::Bad(format!(
-                    "the registry has no service `{service}`"
-                )));
-            }
-        }
-        Ok(())
     }
 
     /// Switches a source on or off, here and in the tenant's second cells.
@@ -155,4 +131,24 @@ fn view(source: &Source) -> SourceView {
         counts,
         last_stored_at,
     }
+}
+
+fn check_source(registry: &residency::Registry, request: &SourceRequest) -> Result<(), Error> {
+    if request.name.trim().is_empty() || request.name.len() > limits::NAME_BYTES_MAX {
+        let max = limits::NAME_BYTES_MAX;
+        return Err(Error::Bad(format!("a source's name has 1 to {max} bytes")));
+    }
+    if request.services.is_empty() {
+        return Err(Error::Bad(
+            "a source declares at least one service".to_owned(),
+        ));
+    }
+    for service in &request.services {
+        if registry.rule(service).is_none() {
+            return Err(Error::Bad(format!(
+                "the registry has no service `{service}`"
+            )));
+        }
+    }
+    Ok(())
 }

@@ -366,38 +366,31 @@ impl Cell {
             profile_version: profile.version(),
         };
         let link = Credential::system("link");
-        let (raw, hunts) = match self.tenant_of(id) {
-            Ok(former) => {
-                let Standing::Second(last) = &former.standing else {
-                    return Err(Error::Conflict("this cell is the tenant's home".to_owned()));
-                };
-                if last.accepted() == profile.accepted() {
-                    return Ok(());
-                }
-                CellProfile::open(
-                    signed,
-                    &self
-                        .inner
-                        .options
-                        .peers
-                        .key_of(home)
-                        .ok_or(Error::Internal)?,
-                    self.region(),
-                    Some(last.accepted()),
-                )?;
-                let grant = self.inner.cx.decide::<AdministerTenant>(&link, id)?;
-                self.store()
-                    .update_tenant(&grant, &document.to_bytes()?)
-                    .await?;
-                (former.raw.clone(), former.hunts.clone())
+        let (raw, hunts) = if let Ok(former) = self.tenant_of(id) {
+            let Standing::Second(last) = &former.standing else {
+                return Err(Error::Conflict("this cell is the tenant's home".to_owned()));
+            };
+            if last.accepted() == profile.accepted() {
+                return Ok(());
             }
-            Err(_) => {
-                let grant = self.inner.cx.decide_cell::<Operate>(&link)?;
-                self.store()
-                    .put_tenant(&grant, id, false, &document.to_bytes()?)
-                    .await?;
-                (Arc::default(), Arc::default())
-            }
+            let key = self
+                .inner
+                .options
+                .peers
+                .key_of(home)
+                .ok_or(Error::Internal)?;
+            CellProfile::open(signed, &key, self.region(), Some(last.accepted()))?;
+            let grant = self.inner.cx.decide::<AdministerTenant>(&link, id)?;
+            self.store()
+                .update_tenant(&grant, &document.to_bytes()?)
+                .await?;
+            (former.raw.clone(), former.hunts.clone())
+        } else {
+            let grant = self.inner.cx.decide_cell::<Operate>(&link)?;
+            self.store()
+                .put_tenant(&grant, id, false, &document.to_bytes()?)
+                .await?;
+            (Arc::default(), Arc::default())
         };
         let tenant = self.verify_tenant(&document.to_bytes()?, false, id).await?;
         let sources = profile.sources().to_vec();

@@ -26,7 +26,8 @@ pub(crate) fn ingest(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
     let mut resume = Resume::read(options.resume.as_deref())?;
     let mut rejects = match &options.rejects {
         Some(path) => Some(BufWriter::new(
-            std::fs::File::create(path).with_context(|| format!("cannot make `{}`", path.display()))?,
+            std::fs::File::create(path)
+                .with_context(|| format!("cannot make `{}`", path.display()))?,
         )),
         None => None,
     };
@@ -49,7 +50,9 @@ pub(crate) fn ingest(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
             };
             let mut sums = Totals::default();
             for (region, reply) in client.call_each(tenant, &ask)? {
-                let answer = reply.json().with_context(|| format!("`{name}` from byte {from}"))?;
+                let answer = reply
+                    .json()
+                    .with_context(|| format!("`{name}` from byte {from}"))?;
                 if let Some(out) = &mut rejects {
                     write_rejects(out, &name, &region, from, &answer)?;
                 }
@@ -67,7 +70,9 @@ pub(crate) fn ingest(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
         out.flush()?;
     }
     show(global, &totals.json())?;
-    Ok(i32::from(totals.counts.get("rejected").is_some_and(|n| *n > 0)))
+    Ok(i32::from(
+        totals.counts.get("rejected").is_some_and(|n| *n > 0),
+    ))
 }
 
 fn ingest_path(options: &Ingest) -> String {
@@ -78,7 +83,10 @@ fn ingest_path(options: &Ingest) -> String {
     put("source", options.source.as_ref());
     put("format", options.as_format.as_ref());
     put("table", options.table.as_ref());
-    put("dry_run", options.dry_run.then(|| "true".to_owned()).as_ref());
+    put(
+        "dry_run",
+        options.dry_run.then(|| "true".to_owned()).as_ref(),
+    );
     format!("/api/v1/ingest?{}", query.join("&"))
 }
 
@@ -105,7 +113,10 @@ fn parts(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     while from < bytes.len() {
         let limit = (from + PART_BYTES).min(bytes.len());
         let rest = bytes.get(limit..).unwrap_or_default();
-        let end = rest.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| limit + at + 1);
+        let end = rest
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(bytes.len(), |at| limit + at + 1);
         out.push((from, bytes.get(from..end).unwrap_or_default()));
         from = end;
     }
@@ -151,7 +162,10 @@ impl Totals {
         }
         let rejected = answer.get("rejected").and_then(Value::as_array);
         for item in rejected.into_iter().flatten() {
-            let code = item.get("code").and_then(Value::as_str).unwrap_or("unknown");
+            let code = item
+                .get("code")
+                .and_then(Value::as_str)
+                .unwrap_or("unknown");
             *self.codes.entry(code.to_owned()).or_default() += 1;
         }
     }
@@ -198,11 +212,20 @@ struct Resume {
 impl Resume {
     fn read(path: Option<&Path>) -> anyhow::Result<Self> {
         let done = match path {
-            Some(path) if path.exists() => serde_json::from_slice(&std::fs::read(path)?)
-                .map_err(|_| Failure::new(Code::BadRequest, format!("`{}` is not a resume file", path.display())))?,
+            Some(path) if path.exists() => {
+                serde_json::from_slice(&std::fs::read(path)?).map_err(|_| {
+                    Failure::new(
+                        Code::BadRequest,
+                        format!("`{}` is not a resume file", path.display()),
+                    )
+                })?
+            }
             _ => BTreeMap::new(),
         };
-        Ok(Self { path: path.map(Path::to_owned), done })
+        Ok(Self {
+            path: path.map(Path::to_owned),
+            done,
+        })
     }
 
     fn done(&self, file: &str) -> usize {
@@ -231,49 +254,79 @@ pub(crate) fn hunt(global: &Global, options: &Hunt) -> anyhow::Result<i32> {
     };
     let client = Client::connect(global)?;
     let tenant = options.tenant.as_deref().map(tenant_id).transpose()?;
-    let format = global.format.unwrap_or(if print::is_terminal() { Output::Table } else { Output::Ndjson });
+    let format = global.format.unwrap_or(if print::is_terminal() {
+        Output::Table
+    } else {
+        Output::Ndjson
+    });
     let wire = match format {
         Output::Table | Output::Json => "json",
         Output::Ndjson => "ndjson",
         Output::Csv => "csv",
     };
     let body = json!({ "query": query, "format": wire });
-    let ask = Ask { tenant, ..Ask::post("/api/v1/hunt", &body) };
+    let ask = Ask {
+        tenant,
+        ..Ask::post("/api/v1/hunt", &body)
+    };
     let reply = match tenant {
         Some(tenant) => client.call_home(tenant, &ask)?,
         None => client.call(&ask)?,
     };
     let bytes = reply.good()?;
-    match format {
-        Output::Table => table(&serde_json::from_slice(&bytes)?),
-        _ => {
-            let text = String::from_utf8(bytes)?;
-            print::out(&if text.ends_with('\n') { text } else { format!("{text}\n") })?;
-            Ok(0)
-        }
+    if format == Output::Table {
+        return table(&serde_json::from_slice(&bytes)?);
     }
+    let mut text = String::from_utf8(bytes)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    print::out(&text)?;
+    Ok(0)
 }
 
 /// A hunt's answer as a table, its notices and cost below.
 pub(crate) fn table(answer: &Value) -> anyhow::Result<i32> {
     print::out(&table_text(answer))?;
-    let items = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = |name: &str| {
+        answer
+            .get(name)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     for notice in items("notices") {
         if let Some(message) = notice.get("message").and_then(Value::as_str) {
             print::note(&format!("notice: {message}"));
         }
     }
-    let us = answer.pointer("/stats/elapsed_us").and_then(Value::as_u64).unwrap_or(0);
-    print::note(&format!("{} row(s), {}.{:03} s", items("rows").len(), us / 1_000_000, us / 1_000 % 1_000));
+    let us = answer
+        .pointer("/stats/elapsed_us")
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    print::note(&format!(
+        "{} row(s), {}.{:03} s",
+        items("rows").len(),
+        us / 1_000_000,
+        us / 1_000 % 1_000
+    ));
     Ok(0)
 }
 
 /// The rows of an answer, aligned.
 pub(crate) fn table_text(answer: &Value) -> String {
-    let items = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = |name: &str| {
+        answer
+            .get(name)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     let columns = items("columns");
-    let names: Vec<&str> =
-        columns.iter().map(|c| c.get("name").and_then(Value::as_str).unwrap_or("")).collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .map(|c| c.get("name").and_then(Value::as_str).unwrap_or(""))
+        .collect();
     let text = |cell: &Value| match cell {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -281,7 +334,11 @@ pub(crate) fn table_text(answer: &Value) -> String {
     };
     let rows: Vec<Vec<String>> = items("rows")
         .iter()
-        .map(|row| row.as_array().map(|cells| cells.iter().map(text).collect()).unwrap_or_default())
+        .map(|row| {
+            row.as_array()
+                .map(|cells| cells.iter().map(text).collect())
+                .unwrap_or_default()
+        })
         .collect();
     print::table(&names, &rows)
 }
@@ -290,7 +347,9 @@ pub(crate) fn generate(options: &Generate) -> anyhow::Result<i32> {
     let start = match &options.start {
         Some(text) => Ticks::parse(text)
             .ok_or_else(|| Failure::new(Code::BadRequest, format!("`{text}` is not an instant")))?,
-        None => MachineClock.now().saturating_add(Span100ns::days(-i64::from(options.days))),
+        None => MachineClock
+            .now()
+            .saturating_add(Span100ns::days(-i64::from(options.days))),
     };
     if options.tenants == 0 || options.tenants > limits::TENANTS_MAX {
         return Err(Failure::new(Code::BadRequest, "the number of tenants is not usable").into());
@@ -314,7 +373,11 @@ pub(crate) fn generate(options: &Generate) -> anyhow::Result<i32> {
                 let mut out = BufWriter::new(std::fs::File::create(&path)?);
                 let n = write_export(world.records(at), shape, &mut out)?;
                 out.flush()?;
-                print::note(&format!("{} records in `{}`", print::number(n), path.display()));
+                print::note(&format!(
+                    "{} records in `{}`",
+                    print::number(n),
+                    path.display()
+                ));
             }
         }
     }

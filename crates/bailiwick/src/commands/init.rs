@@ -57,16 +57,27 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     for (at, region) in (0_u16..).zip(&regions) {
         let declared = draft.document().regions.iter().find(|r| r.code == *region);
         let geography = declared.map(|r| r.geography.clone()).ok_or_else(|| {
-            Failure::new(Code::BadConfig, format!("the registry has no region `{region}`"))
+            Failure::new(
+                Code::BadConfig,
+                format!("the registry has no region `{region}`"),
+            )
         })?;
         let ring = format!("keys/{region}.ring");
         let (disk, name) = key_disk(&root.join(&ring))?;
         let protection = protection(passphrase.as_ref())?;
-        Vault::create(region.clone(), geography, Arc::new(MachineRandom), disk, &name, protection)
-            .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-        let port = options.ports.checked_add(at).ok_or_else(|| {
-            Failure::new(Code::BadConfig, "the ports go beyond 65535")
-        })?;
+        Vault::create(
+            region.clone(),
+            geography,
+            Arc::new(MachineRandom),
+            disk,
+            &name,
+            protection,
+        )
+        .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        let port = options
+            .ports
+            .checked_add(at)
+            .ok_or_else(|| Failure::new(Code::BadConfig, "the ports go beyond 65535"))?;
         cells.push(CellFile {
             region: region.clone(),
             data: format!("data/{region}").into(),
@@ -100,7 +111,12 @@ fn draft(options: &Init) -> anyhow::Result<Draft> {
 
 fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
     if options.regions.is_empty() {
-        return Ok(draft.document().regions.iter().map(|r| r.code.clone()).collect());
+        return Ok(draft
+            .document()
+            .regions
+            .iter()
+            .map(|r| r.code.clone())
+            .collect());
     }
     let parse = |text: &String| {
         RegionCode::new(text).map_err(|e| Failure::new(Code::BadRequest, e.to_string()).into())

@@ -13,14 +13,24 @@ pub(crate) fn tenant(global: &Global, command: Tenant) -> anyhow::Result<i32> {
     let client = Client::connect(global)?;
     match command {
         Tenant::Plan(facts) => {
-            let plan = client.call(&Ask::post("/api/v1/tenants/plan", &facts_json(&facts)))?.json()?;
+            let plan = client
+                .call(&Ask::post("/api/v1/tenants/plan", &facts_json(&facts)))?
+                .json()?;
             match plan.get("rendered").and_then(Value::as_str) {
-                Some(text) if global.format.is_none() => print::out(&format!("{}\n", text.trim_end()))?,
+                Some(text) if global.format.is_none() => {
+                    print::out(&format!("{}\n", text.trim_end()))?;
+                }
                 _ => return show(global, &plan),
             }
             Ok(0)
         }
-        Tenant::Provision { facts, name, confirm, retention_days, sharing } => {
+        Tenant::Provision {
+            facts,
+            name,
+            confirm,
+            retention_days,
+            sharing,
+        } => {
             let mut body = facts_json(&facts);
             if let Some(fields) = body.as_object_mut() {
                 fields.insert("name".to_owned(), json!(name));
@@ -29,9 +39,16 @@ pub(crate) fn tenant(global: &Global, command: Tenant) -> anyhow::Result<i32> {
                 fields.insert("confirmed".to_owned(), json!(confirm));
                 fields.insert("settings".to_owned(), settings);
             }
-            let plan = client.call(&Ask::post("/api/v1/tenants/plan", &facts_json(&facts)))?.json()?;
+            let plan = client
+                .call(&Ask::post("/api/v1/tenants/plan", &facts_json(&facts)))?
+                .json()?;
             let home = plan.get("home").and_then(Value::as_str).unwrap_or_default();
-            show(global, &client.call_region(home, &Ask::post("/api/v1/tenants", &body))?.json()?)
+            show(
+                global,
+                &client
+                    .call_region(home, &Ask::post("/api/v1/tenants", &body))?
+                    .json()?,
+            )
         }
         Tenant::List => {
             let ask = Ask::get("/api/v1/tenants?limit=1000");
@@ -47,7 +64,12 @@ pub(crate) fn tenant(global: &Global, command: Tenant) -> anyhow::Result<i32> {
         }
         Tenant::Show { tenant } => {
             let tenant = tenant_id(&tenant)?;
-            show(global, &client.call_home(tenant, &Ask::get(format!("/api/v1/tenants/{tenant}")))?.json()?)
+            show(
+                global,
+                &client
+                    .call_home(tenant, &Ask::get(format!("/api/v1/tenants/{tenant}")))?
+                    .json()?,
+            )
         }
     }
 }
@@ -72,14 +94,23 @@ fn sharing_json(text: &str) -> anyhow::Result<Value> {
         })?;
         anyhow::Ok(json!([a, b]))
     };
-    let pairs = text.split(',').map(pair).collect::<anyhow::Result<Vec<_>>>()?;
+    let pairs = text
+        .split(',')
+        .map(pair)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(json!({ "pairs": pairs }))
 }
 
 pub(crate) fn source(global: &Global, command: Source) -> anyhow::Result<i32> {
     let client = Client::connect(global)?;
     match command {
-        Source::Add { tenant, name, services, envelope_tenant, domain_controllers } => {
+        Source::Add {
+            tenant,
+            name,
+            services,
+            envelope_tenant,
+            domain_controllers,
+        } => {
             let tenant = tenant_id(&tenant)?;
             let body = json!({
                 "name": name,
@@ -107,7 +138,12 @@ pub(crate) fn source(global: &Global, command: Source) -> anyhow::Result<i32> {
         Source::Disable { tenant, source } => {
             let tenant = tenant_id(&tenant)?;
             let path = format!("/api/v1/tenants/{tenant}/sources/{source}/disable");
-            show(global, &client.call_home(tenant, &Ask::post(path, &Value::Null))?.json()?)
+            show(
+                global,
+                &client
+                    .call_home(tenant, &Ask::post(path, &Value::Null))?
+                    .json()?,
+            )
         }
     }
 }
@@ -115,7 +151,14 @@ pub(crate) fn source(global: &Global, command: Source) -> anyhow::Result<i32> {
 pub(crate) fn token(global: &Global, command: Token) -> anyhow::Result<i32> {
     let client = Client::connect(global)?;
     match command {
-        Token::Create { tenant, name, permissions, sources, tables, days } => {
+        Token::Create {
+            tenant,
+            name,
+            permissions,
+            sources,
+            tables,
+            days,
+        } => {
             let tenant = tenant_id(&tenant)?;
             let mut body = json!({ "name": name, "permissions": permissions, "days": days });
             if let Some(fields) = body.as_object_mut() {

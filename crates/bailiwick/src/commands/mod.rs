@@ -51,7 +51,9 @@ pub(crate) fn configuration(global: &Global) -> anyhow::Result<Config> {
 }
 
 pub(crate) fn tenant_id(text: &str) -> anyhow::Result<TenantId> {
-    Ok(text.parse().map_err(|e: model::ids::BadId| Failure::new(Code::BadRequest, e.to_string()))?)
+    Ok(text
+        .parse()
+        .map_err(|e: model::ids::BadId| Failure::new(Code::BadRequest, e.to_string()))?)
 }
 
 fn check(global: &Global) -> anyhow::Result<i32> {
@@ -89,10 +91,17 @@ fn registry(global: &Global, command: Registry) -> anyhow::Result<i32> {
             let registry = ::residency::Registry::accept(&signed, key, least, None)
                 .map_err(|e| Failure::new(e.code(), e.to_string()))?;
             let accepted = registry.accepted();
-            print::out(&format!("version {}, sha256 {}\n", accepted.version, accepted.digest))?;
+            print::out(&format!(
+                "version {}, sha256 {}\n",
+                accepted.version, accepted.digest
+            ))?;
             Ok(0)
         }
-        Registry::Sign { document, key, output } => {
+        Registry::Sign {
+            document,
+            key,
+            output,
+        } => {
             let payload = std::fs::read(&document)?;
             let draft = ::residency::Draft::parse(&payload)
                 .map_err(|e| Failure::new(e.code(), e.to_string()))?;
@@ -134,17 +143,25 @@ fn docs(page: &str) -> anyhow::Result<i32> {
 
 /// The help of every command, as one Markdown page.
 fn cli_page() -> String {
+    use std::fmt::Write as _;
+
     use clap::CommandFactory as _;
     let mut out = String::from("# Command line\n\nGenerated from the program's own help.\n");
     let mut root = Cli::command();
     root.build();
     let mut waiting = vec![root];
     while let Some(mut command) = waiting.pop() {
-        let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
+        let name = command
+            .get_bin_name()
+            .unwrap_or_else(|| command.get_name())
+            .to_owned();
         let help = command.render_long_help().to_string();
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-        out.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
-        let subcommands = command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help");
+        let help = help.join("\n");
+        let _ = writeln!(out, "\n## `{name}`\n\n```text\n{}\n```", help.trim_end());
+        let subcommands = command
+            .get_subcommands()
+            .filter(|c| !c.is_hide_set() && c.get_name() != "help");
         let mut subcommands: Vec<_> = subcommands.cloned().collect();
         subcommands.reverse();
         waiting.extend(subcommands);
@@ -153,7 +170,10 @@ fn cli_page() -> String {
 }
 
 /// Writes a file for the user, replacing what is there.
-#[expect(clippy::disallowed_methods, reason = "a file that the user asked for; nothing of a tenant")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file that the user asked for; nothing of a tenant"
+)]
 pub(crate) fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result<()> {
     use anyhow::Context as _;
     std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
@@ -161,7 +181,11 @@ pub(crate) fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result
 
 /// Prints a JSON answer: indented for people, on one line for programs.
 pub(crate) fn show(global: &Global, value: &Value) -> anyhow::Result<i32> {
-    let format = global.format.unwrap_or(if print::is_terminal() { Output::Table } else { Output::Ndjson });
+    let format = global.format.unwrap_or(if print::is_terminal() {
+        Output::Table
+    } else {
+        Output::Ndjson
+    });
     let text = match format {
         Output::Table | Output::Json => serde_json::to_string_pretty(value)?,
         Output::Ndjson | Output::Csv => match value {

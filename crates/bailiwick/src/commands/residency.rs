@@ -31,11 +31,18 @@ pub(crate) fn run(global: &Global, command: Residency) -> anyhow::Result<i32> {
         Residency::Explain { tenant, record } => {
             let tenant = tenant_id(&tenant)?;
             let client = Client::connect(global)?;
-            let ask = Ask::get(format!("/api/v1/tenants/{tenant}/residency/explain/{record}"));
+            let ask = Ask::get(format!(
+                "/api/v1/tenants/{tenant}/residency/explain/{record}"
+            ));
             let replies = client.call_each(Some(tenant), &ask)?;
             // The record is in one region; the others do not know it.
-            let found = replies.values().find(|r| r.status == 200).or(replies.values().next());
-            let reply = found.cloned().ok_or_else(|| Failure::new(Code::NotFound, "no such record"))?;
+            let found = replies
+                .values()
+                .find(|r| r.status == 200)
+                .or(replies.values().next());
+            let reply = found
+                .cloned()
+                .ok_or_else(|| Failure::new(Code::NotFound, "no such record"))?;
             show(global, &reply.json()?)
         }
         Residency::Scan { markers } => scan(global, &markers),
@@ -50,7 +57,10 @@ fn scan(global: &Global, markers: &[String]) -> anyhow::Result<i32> {
     let dirs = dirs(&config)?;
     let markers: Vec<Marker> = markers.iter().map(|m| Marker::Text(m.clone())).collect();
     let needles = Needles::new(&markers)?;
-    let places = Places { data: dirs.clone(), ..Places::default() };
+    let places = Places {
+        data: dirs.clone(),
+        ..Places::default()
+    };
     let report = raw(&places, &needles)?;
     let mut rested = Vec::new();
     for (dir, cell) in dirs.iter().zip(&config.cells) {
@@ -71,7 +81,10 @@ fn scan(global: &Global, markers: &[String]) -> anyhow::Result<i32> {
         print::note(&format!("finding: {finding:?}"));
     }
     let hits = report.hit_count;
-    show(global, &json!({ "findings": report.findings.len(), "hits": hits, "regions": rested }))?;
+    show(
+        global,
+        &json!({ "findings": report.findings.len(), "hits": hits, "regions": rested }),
+    )?;
     Ok(i32::from(!clean))
 }
 
@@ -88,7 +101,10 @@ fn dirs(config: &Config) -> anyhow::Result<Vec<DataDir>> {
     let mut out = Vec::new();
     for cell in &config.cells {
         let region = registry.region(&cell.region).ok_or_else(|| {
-            Failure::new(Code::BadConfig, format!("the registry has no region `{}`", cell.region))
+            Failure::new(
+                Code::BadConfig,
+                format!("the registry has no region `{}`", cell.region),
+            )
         })?;
         out.push(DataDir {
             path: cell.data.clone(),

@@ -26,7 +26,8 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
         let (stop, stopped) = watch::channel(false);
         let mut servers = Vec::new();
         for cell in &config.cells {
-            let (address, server) = listen(&embedded, &cell.region, cell.listen, stopped.clone()).await?;
+            let (address, server) =
+                listen(&embedded, &cell.region, cell.listen, stopped.clone()).await?;
             print::note(&format!("{} listens on http://{address}", cell.region));
             servers.push(server);
         }
@@ -49,7 +50,11 @@ pub(crate) async fn listen(
     address: SocketAddr,
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<std::io::Result<()>>)> {
-    let cell = embedded.cells.get(region).context("the cell is not open")?.clone();
+    let cell = embedded
+        .cells
+        .get(region)
+        .context("the cell is not open")?
+        .clone();
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
@@ -63,5 +68,8 @@ pub(crate) async fn listen(
         note: simulated.then(|| "geography: simulated (all on this machine)".to_owned()),
         ..api::ApiOptions::default()
     };
-    Ok((address, tokio::spawn(api::serve(listener, cell, options, until))))
+    Ok((
+        address,
+        tokio::spawn(api::serve(listener, cell, options, until)),
+    ))
 }

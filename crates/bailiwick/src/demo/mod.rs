@@ -47,7 +47,10 @@ pub(crate) struct Stage {
 impl Stage {
     /// A client of a region with a token of one's own.
     pub(crate) fn client(&self, region: &RegionCode, token: &str) -> anyhow::Result<Http> {
-        let operator = self.operators.get(region).with_context(|| format!("no region {region}"))?;
+        let operator = self
+            .operators
+            .get(region)
+            .with_context(|| format!("no region {region}"))?;
         Ok(operator.with_token(token))
     }
 
@@ -63,16 +66,24 @@ struct LogFile(Arc<Mutex<std::fs::File>>);
 
 impl std::io::Write for LogFile {
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(buffer)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(buffer)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush()
     }
 }
 
 pub(crate) fn run(options: &Demo) -> anyhow::Result<i32> {
-    let temporary = tempfile::Builder::new().prefix("bailiwick-demo-").tempdir()?;
+    let temporary = tempfile::Builder::new()
+        .prefix("bailiwick-demo-")
+        .tempdir()?;
     let root = match &options.keep {
         Some(dir) if dir.exists() && std::fs::read_dir(dir)?.next().is_some() => {
             let message = format!("`{}` exists and is not empty", dir.display());
@@ -89,7 +100,10 @@ pub(crate) fn run(options: &Demo) -> anyhow::Result<i32> {
     let began = Instant::now();
     let story = report::tell(&stage, options)?;
     print::out(&story.text)?;
-    print::note(&format!("\nthe demo took {:.1} s", began.elapsed().as_secs_f64()));
+    print::note(&format!(
+        "\nthe demo took {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
     if !options.exit {
         print::out(&story.invitation)?;
         print::note("\nserving until Ctrl-C");
@@ -106,14 +120,22 @@ pub(crate) fn run(options: &Demo) -> anyhow::Result<i32> {
     Ok(i32::from(!story.is_clean))
 }
 
-async fn open(options: &Demo, root: &Path, stopped: watch::Receiver<bool>) -> anyhow::Result<Stage> {
+async fn open(
+    options: &Demo,
+    root: &Path,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<Stage> {
     print::note("Bailiwick demo");
     print::note("geography: simulated (all on this machine)");
     print::note("keys: ephemeral (they end with this process)");
     let operator = SigningKey::generate(&MachineRandom);
     let draft = residency::Draft::parse(residency::DEFAULT_REGISTRY.as_bytes())?;
-    let regions: Vec<RegionCode> =
-        draft.document().regions.iter().map(|r| r.code.clone()).collect();
+    let regions: Vec<RegionCode> = draft
+        .document()
+        .regions
+        .iter()
+        .map(|r| r.code.clone())
+        .collect();
     let registry = RegistrySpec {
         signed: draft.sign(&operator),
         key: operator.public_key(),
@@ -130,18 +152,40 @@ async fn open(options: &Demo, root: &Path, stopped: watch::Receiver<bool>) -> an
     let embedded = Embedded::open(specs.collect(), &registry, None, log_sink).await?;
     let (mut addresses, mut operators) = (BTreeMap::new(), BTreeMap::new());
     for (at, region) in (0_u16..).zip(&regions) {
-        let port = if options.ports == 0 { 0 } else { options.ports.saturating_add(at) };
+        let port = if options.ports == 0 {
+            0
+        } else {
+            options.ports.saturating_add(at)
+        };
         let wanted = SocketAddr::from(([127, 0, 0, 1], port));
         let (address, _server) = listen(&embedded, region, wanted, stopped.clone()).await?;
         let cell = embedded.cells.get(region).context("the cell is open")?;
-        let grant = cell.cx().decide_cell::<Operate>(&Credential::local_operator())?;
-        let minted = cell.mint_operator(&grant, "demo operator", OPERATOR_DAYS).await?;
+        let grant = cell
+            .cx()
+            .decide_cell::<Operate>(&Credential::local_operator())?;
+        let minted = cell
+            .mint_operator(&grant, "demo operator", OPERATOR_DAYS)
+            .await?;
         print::note(&format!("{region} listens on http://{address}"));
-        operators.insert(region.clone(), Http::new(&format!("http://{address}"), Some(&minted.text)));
+        operators.insert(
+            region.clone(),
+            Http::new(&format!("http://{address}"), Some(&minted.text)),
+        );
         addresses.insert(region.clone(), address);
     }
     embedded.start_upkeep();
-    let accepted = embedded.cells.values().next().and_then(cell::Cell::registry);
+    let accepted = embedded
+        .cells
+        .values()
+        .next()
+        .and_then(cell::Cell::registry);
     let registry = accepted.context("a registry was accepted")?;
-    Ok(Stage { embedded, registry, root: root.to_owned(), log, addresses, operators })
+    Ok(Stage {
+        embedded,
+        registry,
+        root: root.to_owned(),
+        log,
+        addresses,
+        operators,
+    })
 }

@@ -70,12 +70,19 @@ pub(crate) fn search(
     let report = raw(&places, &needles)?;
     let mut opened = Vec::new();
     for dir in &places.data {
-        let vault = stage.embedded.vaults.get(&dir.region).context("the region's keys")?;
+        let vault = stage
+            .embedded
+            .vaults
+            .get(&dir.region)
+            .context("the region's keys")?;
         opened.push(open(dir, vault, &needles)?);
     }
     let expected = expected(stage, companies);
     let verdict = judge(&plants.planted, &opened, |tenant, table| {
-        expected.get(tenant).and_then(|tables| tables.get(table)).cloned()
+        expected
+            .get(tenant)
+            .and_then(|tables| tables.get(table))
+            .cloned()
     });
     let mut text = String::new();
     writeln!(
@@ -88,8 +95,11 @@ pub(crate) fn search(
     write_raw(&report, &mut text)?;
     let values: u64 = opened.iter().map(|o| o.values).sum();
     let findings: usize = opened.iter().map(|o| o.findings.len()).sum();
-    let by_region: Vec<String> =
-        verdict.by_region.iter().map(|(region, n)| format!("{region} {}", number(*n))).collect();
+    let by_region: Vec<String> = verdict
+        .by_region
+        .iter()
+        .map(|(region, n)| format!("{region} {}", number(*n)))
+        .collect();
     writeln!(
         text,
         "  opened: {} values with each region's own keys; {} of {} markers in their place ({}), {} nowhere because their service is refused, {} misplaced, {} missing, {findings} findings",
@@ -104,7 +114,15 @@ pub(crate) fn search(
     list_faults(&opened, &verdict, plants, &mut text)?;
     let caught = sabotage(stage, plants, &places, &needles, &expected, &mut text)?;
     let is_clean = report.is_clean() && verdict.is_clean() && findings == 0 && caught;
-    writeln!(text, "{}", if is_clean { "\nResidency holds." } else { "\nRESIDENCY DOES NOT HOLD." })?;
+    writeln!(
+        text,
+        "{}",
+        if is_clean {
+            "\nResidency holds."
+        } else {
+            "\nRESIDENCY DOES NOT HOLD."
+        }
+    )?;
     Ok(Search { text, is_clean })
 }
 
@@ -118,7 +136,11 @@ fn places(stage: &Stage) -> anyhow::Result<Places> {
             geography: declared.geography.clone(),
         });
     }
-    Ok(Places { data, temporary: Vec::new(), open: vec![stage.log.clone()] })
+    Ok(Places {
+        data,
+        temporary: Vec::new(),
+        open: vec![stage.log.clone()],
+    })
 }
 
 /// For each tenant and table, the region that the pinned placement names.
@@ -130,11 +152,17 @@ fn expected(stage: &Stage, companies: &[Company]) -> Expected {
     let of = |company: &Company| {
         let place = |table: &TableName| {
             let service = stage.registry.service_of_table(table)?;
-            Some((table.to_string(), company.region_of(service.as_str())?.clone()))
+            Some((
+                table.to_string(),
+                company.region_of(service.as_str())?.clone(),
+            ))
         };
         tables.iter().filter_map(place).collect()
     };
-    companies.iter().map(|company| (company.tenant, of(company))).collect()
+    companies
+        .iter()
+        .map(|company| (company.tenant, of(company)))
+        .collect()
 }
 
 fn write_raw(report: &RawReport, text: &mut String) -> anyhow::Result<()> {
@@ -149,10 +177,22 @@ fn write_raw(report: &RawReport, text: &mut String) -> anyhow::Result<()> {
         report.findings.len()
     )?;
     for finding in report.findings.iter().take(10) {
-        writeln!(text, "    finding: {:?} {} {}", finding.what, finding.path.display(), finding.detail)?;
+        writeln!(
+            text,
+            "    finding: {:?} {} {}",
+            finding.what,
+            finding.path.display(),
+            finding.detail
+        )?;
     }
     for hit in report.hits.iter().take(10) {
-        writeln!(text, "    hit: marker {} as {:?} in {}", hit.marker, hit.form, hit.path.display())?;
+        writeln!(
+            text,
+            "    hit: marker {} as {:?} in {}",
+            hit.marker,
+            hit.form,
+            hit.path.display()
+        )?;
     }
     Ok(())
 }
@@ -165,11 +205,23 @@ fn list_faults(
     text: &mut String,
 ) -> anyhow::Result<()> {
     for finding in opened.iter().flat_map(|o| &o.findings).take(10) {
-        writeln!(text, "    finding: {:?} {} {}", finding.what, finding.path.display(), finding.detail)?;
+        writeln!(
+            text,
+            "    finding: {:?} {} {}",
+            finding.what,
+            finding.path.display(),
+            finding.detail
+        )?;
     }
     for at in verdict.missing.iter().take(10) {
-        let Some(p) = plants.planted.get(*at) else { continue };
-        writeln!(text, "    missing: {}.{} of tenant {}", p.table, p.column, p.tenant)?;
+        let Some(p) = plants.planted.get(*at) else {
+            continue;
+        };
+        writeln!(
+            text,
+            "    missing: {}.{} of tenant {}",
+            p.table, p.column, p.tenant
+        )?;
     }
     for m in verdict.misplaced.iter().take(10) {
         writeln!(text, "    misplaced: {:?}", m.found)?;
@@ -200,10 +252,17 @@ fn sabotage(
         random: &MachineRandom,
     };
     let made = controls(&subject, |tenant, table| {
-        expected.get(tenant).and_then(|tables| tables.get(table)).cloned()
+        expected
+            .get(tenant)
+            .and_then(|tables| tables.get(table))
+            .cloned()
     })?;
     let caught = made.iter().filter(|c| c.caught).count();
-    writeln!(text, "  positive controls on a damaged copy: {caught} of {} caught", made.len())?;
+    writeln!(
+        text,
+        "  positive controls on a damaged copy: {caught} of {} caught",
+        made.len()
+    )?;
     for control in &made {
         let word = if control.caught { "caught" } else { "MISSED" };
         let region = control.region.as_ref().map_or("", RegionCode::as_str);

@@ -1,6 +1,6 @@
 //! The demo's story, told from what this run measured.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -58,7 +58,12 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     let companies = tenants::provision(stage)?;
     print::note(&format!("provisioned {} tenants", companies.len()));
     let start = MachineClock.now().saturating_add(Span100ns::days(-3));
-    let world = World::new(&Options::new(options.seed, options.events, tenants::specs(), start))?;
+    let world = World::new(&Options::new(
+        options.seed,
+        options.events,
+        tenants::specs(),
+        start,
+    ))?;
     let (shipped, took) = feed(&companies, &world, options.events)?;
     let wrong = wrong_region(stage, &companies)?;
     let freshness = freshness(&companies, &world, options.seed)?;
@@ -68,20 +73,23 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     placement(&companies, &mut text)?;
     writeln!(text, "\n{wrong}")?;
     ingest(&shipped, took, &mut text)?;
-    writeln!(text, "Freshness, acknowledgement to huntable: {freshness}\n")?;
+    writeln!(
+        text,
+        "Freshness, acknowledgement to huntable: {freshness}\n"
+    )?;
     hunts(&companies, &mut text)?;
     residency(stage, &companies, &mut text)?;
     let search = planted::search(stage, &companies, &plants)?;
     text.push_str(&search.text);
     let invitation = invitation(stage, &companies)?;
-    Ok(Story { text, invitation, is_clean: search.is_clean })
+    Ok(Story {
+        text,
+        invitation,
+        is_clean: search.is_clean,
+    })
 }
 
-fn feed(
-    companies: &[Company],
-    world: &World,
-    events: u64,
-) -> anyhow::Result<(Shipped, Duration)> {
+fn feed(companies: &[Company], world: &World, events: u64) -> anyhow::Result<(Shipped, Duration)> {
     let style = ProgressStyle::with_template("sending {bar:40} {pos}/{len} records")?;
     // Repeated deliveries come on top of the distinct rows.
     let bar = ProgressBar::new(events).with_style(style);
@@ -90,16 +98,23 @@ fn feed(
     let work = || -> anyhow::Result<()> {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(company) = companies.get(at) else { return Ok(()) };
+            let Some(company) = companies.get(at) else {
+                return Ok(());
+            };
             let shipped = ship::ship(company, world.records(at), &bar)
                 .with_context(|| format!("shipping for {}", company.name))?;
-            total.lock().unwrap_or_else(PoisonError::into_inner).merge(&shipped);
+            total
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .merge(&shipped);
         }
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..SHIPPERS).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|thread| {
-            thread.join().map_err(|_| anyhow::anyhow!("a shipper stopped unexpectedly"))?
+            thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a shipper stopped unexpectedly"))?
         })
     })?;
     bar.finish_and_clear();
@@ -108,20 +123,34 @@ fn feed(
 }
 
 fn placement(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
-    writeln!(text, "Placement (a: the tenant's geography, b: the service's own storage rule)\n")?;
-    let services = ["endpoint", "identity", "identity_protection", "email", "cloud_apps", "xdr"];
+    writeln!(
+        text,
+        "Placement (a: the tenant's geography, b: the service's own storage rule)\n"
+    )?;
+    let services = [
+        "endpoint",
+        "identity",
+        "identity_protection",
+        "email",
+        "cloud_apps",
+        "xdr",
+    ];
     let mut header = vec!["tenant", "country", "home"];
     header.extend(services);
     let mut rows = Vec::new();
-    let mut rules: BTreeMap<(String, String, u64, String), ()> = BTreeMap::new();
+    let mut rules: BTreeSet<(String, String, u64)> = BTreeSet::new();
     for company in companies {
-        let mut row = vec![company.name.clone(), company.country.clone(), company.home.to_string()];
+        let mut row = vec![
+            company.name.clone(),
+            company.country.clone(),
+            company.home.to_string(),
+        ];
         for service in services {
             let placed = company.placed.iter().find(|p| p.service == service);
             row.push(match placed {
                 None => String::new(),
                 Some(p) => {
-                    rules.insert((p.service.clone(), p.rule.clone(), p.rule_version, p.basis.clone()), ());
+                    rules.insert((p.service.clone(), p.rule.clone(), p.rule_version));
                     match &p.geography {
                         Some(geography) => format!("{geography} ({})", p.basis),
                         None => format!("refused ({})", p.basis),
@@ -133,8 +162,10 @@ fn placement(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
     }
     text.push_str(&print::table(&header, &rows));
     text.push_str("\nRules: ");
-    let rules: Vec<String> =
-        rules.keys().map(|(service, rule, version, _)| format!("{service} by {rule} v{version}")).collect();
+    let rules: Vec<String> = rules
+        .iter()
+        .map(|(service, rule, version)| format!("{service} by {rule} v{version}"))
+        .collect();
     writeln!(text, "{}", rules.join(", "))?;
     for company in companies {
         for p in company.placed.iter().filter(|p| p.region.is_none()) {
@@ -150,7 +181,10 @@ fn placement(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
 
 /// A UK tenant's record knocks at the US region, first with its UK token.
 fn wrong_region(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> {
-    let company = companies.iter().find(|c| c.home.as_str() == "uk").context("a UK tenant")?;
+    let company = companies
+        .iter()
+        .find(|c| c.home.as_str() == "uk")
+        .context("a UK tenant")?;
     let us = model::RegionCode::new("us")?;
     let client = stage.client(&us, &company.ingest_token)?;
     let before = directory_bytes(&stage.data(&us))?;
@@ -164,7 +198,10 @@ fn wrong_region(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> 
     let reply = client.call(&ask)?;
     let after = directory_bytes(&stage.data(&us))?;
     let body: Value = serde_json::from_slice(&reply.body)?;
-    let told = body.pointer("/details/region").and_then(Value::as_str).unwrap_or("?");
+    let told = body
+        .pointer("/details/region")
+        .and_then(Value::as_str)
+        .unwrap_or("?");
     Ok(format!(
         "Wrong region: a record of {} sent to {us}: {} {}, told `{told}`; bytes left there: {}",
         company.name,
@@ -175,8 +212,11 @@ fn wrong_region(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> 
 }
 
 fn ingest(shipped: &Shipped, took: Duration, text: &mut String) -> anyhow::Result<()> {
-    let rejected: Vec<String> =
-        shipped.rejected.iter().map(|(code, n)| format!("{} {code}", number(*n))).collect();
+    let rejected: Vec<String> = shipped
+        .rejected
+        .iter()
+        .map(|(code, n)| format!("{} {code}", number(*n)))
+        .collect();
     writeln!(
         text,
         "Ingest: {} records sent in {:.1} s, {} rows stored, {} repeats dropped, {} sent on to the region they were told, {}",
@@ -185,10 +225,17 @@ fn ingest(shipped: &Shipped, took: Duration, text: &mut String) -> anyhow::Resul
         number(shipped.stored),
         number(shipped.duplicates),
         number(shipped.redirected),
-        if rejected.is_empty() { "0 refused".to_owned() } else { rejected.join(", ") },
+        if rejected.is_empty() {
+            "0 refused".to_owned()
+        } else {
+            rejected.join(", ")
+        },
     )?;
-    let regions: Vec<String> =
-        shipped.by_region.iter().map(|(r, n)| format!("{r} {}", number(*n))).collect();
+    let regions: Vec<String> = shipped
+        .by_region
+        .iter()
+        .map(|(r, n)| format!("{r} {}", number(*n)))
+        .collect();
     writeln!(text, "Rows stored by region: {}", regions.join(", "))?;
     Ok(())
 }
@@ -206,14 +253,18 @@ fn freshness(companies: &[Company], world: &World, seed: u64) -> anyhow::Result<
         let mut shipped = Shipped::default();
         ship::send(company, &[line.to_string()], &mut shipped)?;
         let acknowledged = Instant::now();
-        let query = format!("DeviceProcessEvents | where ProcessCommandLine == \"{unique}\" | count");
+        let query =
+            format!("DeviceProcessEvents | where ProcessCommandLine == \"{unique}\" | count");
         loop {
             let ask = Ask::post("/api/v1/hunt", &json!({ "query": query }));
             let answer = company.hunter.call(&ask)?.json()?;
             if answer.pointer("/rows/0/0").and_then(Value::as_u64) == Some(1) {
                 break;
             }
-            anyhow::ensure!(acknowledged.elapsed() < FRESHNESS_GIVE_UP, "a stored record is not huntable");
+            anyhow::ensure!(
+                acknowledged.elapsed() < FRESHNESS_GIVE_UP,
+                "a stored record is not huntable"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         waits.push(acknowledged.elapsed());
@@ -221,14 +272,21 @@ fn freshness(companies: &[Company], world: &World, seed: u64) -> anyhow::Result<
     waits.sort();
     let at = (waits.len().saturating_sub(1) * 95).div_ceil(100);
     let p95 = waits.get(at).copied().unwrap_or_default();
-    Ok(format!("p95 {:.3} s over {} records, the hunt itself included", p95.as_secs_f64(), waits.len()))
+    Ok(format!(
+        "p95 {:.3} s over {} records, the hunt itself included",
+        p95.as_secs_f64(),
+        waits.len()
+    ))
 }
 
 /// Half of the tenants are moved into segments, so that log and segments both hold data.
 fn flush_every_other(stage: &Stage, companies: &[Company]) -> anyhow::Result<()> {
     for company in companies.iter().step_by(2) {
         for region in company.shippers.keys() {
-            let operator = stage.operators.get(region).context("the region's operator")?;
+            let operator = stage
+                .operators
+                .get(region)
+                .context("the region's operator")?;
             let path = format!("/api/v1/tenants/{}/flush", company.tenant);
             operator.call(&Ask::post(path, &Value::Null))?.json()?;
         }
@@ -249,7 +307,10 @@ fn hunts(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
         for line in table_text(&answer).lines() {
             writeln!(text, "  {line}")?;
         }
-        let us = answer.pointer("/stats/elapsed_us").and_then(Value::as_u64).unwrap_or(0);
+        let us = answer
+            .pointer("/stats/elapsed_us")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
         writeln!(text, "  ({}.{:03} s)\n", us / 1_000_000, us / 1_000 % 1_000)?;
     }
     Ok(())
@@ -257,11 +318,17 @@ fn hunts(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
 
 /// What each region says it holds of each tenant.
 fn residency(stage: &Stage, companies: &[Company], text: &mut String) -> anyhow::Result<()> {
-    writeln!(text, "Residency: bytes in segments (rows in segments + rows in the log) by service and region\n")?;
+    writeln!(
+        text,
+        "Residency: bytes in segments (rows in segments + rows in the log) by service and region\n"
+    )?;
     let mut rows = Vec::new();
     for company in companies {
         for region in company.shippers.keys() {
-            let operator = stage.operators.get(region).context("the region's operator")?;
+            let operator = stage
+                .operators
+                .get(region)
+                .context("the region's operator")?;
             let path = format!("/api/v1/tenants/{}/residency", company.tenant);
             let report = operator.call(&Ask::get(path))?.json()?;
             let services = report.get("services").and_then(Value::as_array);
@@ -284,7 +351,10 @@ fn residency(stage: &Stage, companies: &[Company], text: &mut String) -> anyhow:
             }
         }
     }
-    text.push_str(&print::table(&["tenant", "service", "region", "bytes", "rows"], &rows));
+    text.push_str(&print::table(
+        &["tenant", "service", "region", "bytes", "rows"],
+        &rows,
+    ));
     text.push('\n');
     Ok(())
 }
@@ -296,11 +366,20 @@ fn invitation(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> {
     }
     text.push('\n');
     for home in ["eu", "uk", "us"] {
-        let Some(company) = companies.iter().find(|c| c.home.as_str() == home) else { continue };
+        let Some(company) = companies.iter().find(|c| c.home.as_str() == home) else {
+            continue;
+        };
         let address = stage.addresses.get(&company.home).context("an address")?;
         writeln!(text, "  {} (tenant {})", company.name, company.tenant)?;
-        writeln!(text, "    export BAILIWICK_SERVER=http://{address} BAILIWICK_TOKEN={}", company.hunt_token)?;
-        writeln!(text, "    bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'")?;
+        writeln!(
+            text,
+            "    export BAILIWICK_SERVER=http://{address} BAILIWICK_TOKEN={}",
+            company.hunt_token
+        )?;
+        writeln!(
+            text,
+            "    bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'"
+        )?;
     }
     writeln!(text, "\n  or with curl:")?;
     if let Some(company) = companies.first() {

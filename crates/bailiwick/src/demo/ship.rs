@@ -63,24 +63,46 @@ pub(crate) fn ship(
 }
 
 /// Sends lines to the home, and those of other regions on to these.
-pub(crate) fn send(company: &Company, lines: &[String], shipped: &mut Shipped) -> anyhow::Result<()> {
+pub(crate) fn send(
+    company: &Company,
+    lines: &[String],
+    shipped: &mut Shipped,
+) -> anyhow::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
     shipped.sent += u64::try_from(lines.len())?;
-    let home = company.shippers.get(&company.home).context("a token of the home")?;
+    let home = company
+        .shippers
+        .get(&company.home)
+        .context("a token of the home")?;
     let answer = post(home, &company.source, lines)?;
     add(&company.home, &answer, shipped);
     let mut elsewhere: BTreeMap<RegionCode, BTreeSet<usize>> = BTreeMap::new();
     let misdirected = answer.get("wrong_region").and_then(Value::as_array);
     for item in misdirected.into_iter().flatten() {
-        let region = item.get("region").and_then(Value::as_str).context("a region")?;
-        let record = item.get("record").and_then(Value::as_u64).context("a record")?;
-        elsewhere.entry(RegionCode::new(region)?).or_default().insert(usize::try_from(record)?);
+        let region = item
+            .get("region")
+            .and_then(Value::as_str)
+            .context("a region")?;
+        let record = item
+            .get("record")
+            .and_then(Value::as_u64)
+            .context("a record")?;
+        elsewhere
+            .entry(RegionCode::new(region)?)
+            .or_default()
+            .insert(usize::try_from(record)?);
     }
     for (region, records) in elsewhere {
-        let shipper = company.shippers.get(&region).context("a token of the other region")?;
-        let lines: Vec<String> = records.iter().filter_map(|at| lines.get(*at).cloned()).collect();
+        let shipper = company
+            .shippers
+            .get(&region)
+            .context("a token of the other region")?;
+        let lines: Vec<String> = records
+            .iter()
+            .filter_map(|at| lines.get(*at).cloned())
+            .collect();
         shipped.redirected += u64::try_from(lines.len())?;
         add(&region, &post(shipper, &company.source, &lines)?, shipped);
     }
@@ -99,7 +121,10 @@ fn post(client: &Http, source: &str, lines: &[String]) -> anyhow::Result<Value> 
     if reply.status == 421 {
         // Nothing of the batch belongs there: the body still says where each record does.
         let body: Value = serde_json::from_slice(&reply.body)?;
-        if let Some(details) = body.get("details").filter(|d| d.get("wrong_region").is_some()) {
+        if let Some(details) = body
+            .get("details")
+            .filter(|d| d.get("wrong_region").is_some())
+        {
             return Ok(details.clone());
         }
     }
@@ -113,7 +138,10 @@ fn add(region: &RegionCode, answer: &Value, shipped: &mut Shipped) {
     *shipped.by_region.entry(region.clone()).or_default() += n("stored");
     let rejected = answer.get("rejected").and_then(Value::as_array);
     for item in rejected.into_iter().flatten() {
-        let code = item.get("code").and_then(Value::as_str).unwrap_or("unknown");
+        let code = item
+            .get("code")
+            .and_then(Value::as_str)
+            .unwrap_or("unknown");
         *shipped.rejected.entry(code.to_owned()).or_default() += 1;
     }
 }

@@ -60,7 +60,11 @@ pub(crate) struct Company {
 impl Company {
     /// Where rows of a service rest; nothing if it is refused.
     pub(crate) fn region_of(&self, service: &str) -> Option<&RegionCode> {
-        self.placed.iter().find(|p| p.service == service)?.region.as_ref()
+        self.placed
+            .iter()
+            .find(|p| p.service == service)?
+            .region
+            .as_ref()
     }
 }
 
@@ -87,13 +91,16 @@ pub(crate) fn specs() -> Vec<generate::TenantSpec> {
 /// Provisions them all.
 pub(crate) fn provision(stage: &Stage) -> anyhow::Result<Vec<Company>> {
     let each = COMPANIES.iter().enumerate();
-    each.map(|(at, (name, country))| one(stage, name, country, &envelope(at))).collect()
+    each.map(|(at, (name, country))| one(stage, name, country, &envelope(at)))
+        .collect()
 }
 
 fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Result<Company> {
     let any = stage.operators.values().next().context("a region")?;
     let facts = json!({ "country": country });
-    let plan = any.call(&Ask::post("/api/v1/tenants/plan", &facts))?.json()?;
+    let plan = any
+        .call(&Ask::post("/api/v1/tenants/plan", &facts))?
+        .json()?;
     let home = RegionCode::new(text(&plan, "/home")?)?;
     let operator = stage.operators.get(&home).context("the home's operator")?;
     let body = json!({
@@ -102,10 +109,18 @@ fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Resu
         "confirmed": text(&plan, "/digest")?,
         "settings": { "retention_days": 180, "sharing": "all" },
     });
-    let tenant = operator.call(&Ask::post("/api/v1/tenants", &body))?.json()?;
+    let tenant = operator
+        .call(&Ask::post("/api/v1/tenants", &body))?
+        .json()?;
     let id: TenantId = text(&tenant, "/tenant")?.parse()?;
-    let pins = tenant.pointer("/services").and_then(Value::as_array).context("services")?;
-    let placed = pins.iter().map(placed).collect::<anyhow::Result<Vec<_>>>()?;
+    let pins = tenant
+        .pointer("/services")
+        .and_then(Value::as_array)
+        .context("services")?;
+    let placed = pins
+        .iter()
+        .map(placed)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let services: Vec<&str> = placed.iter().map(|p| p.service.as_str()).collect();
     let body = json!({
         "name": "Defender streaming export",
@@ -146,8 +161,14 @@ fn placed(pin: &Value) -> anyhow::Result<Placed> {
     let outcome = pin.get("outcome").context("an outcome")?;
     let place = outcome.get("placed");
     let field = |name: &str| place.and_then(|p| p.get(name)).and_then(Value::as_str);
-    let wanted = outcome.pointer("/refused/countries").and_then(Value::as_array);
-    let wanted: Vec<&str> = wanted.into_iter().flatten().filter_map(Value::as_str).collect();
+    let wanted = outcome
+        .pointer("/refused/countries")
+        .and_then(Value::as_array);
+    let wanted: Vec<&str> = wanted
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     Ok(Placed {
         service: text(pin, "/service")?.to_owned(),
         rule: text(pin, "/rule")?.to_owned(),
@@ -167,7 +188,10 @@ pub(crate) fn mint(
     name: &str,
     permissions: &[&str],
 ) -> anyhow::Result<String> {
-    let operator = stage.operators.get(region).context("the region's operator")?;
+    let operator = stage
+        .operators
+        .get(region)
+        .context("the region's operator")?;
     let body = json!({ "name": name, "permissions": permissions, "days": 7 });
     let path = format!("/api/v1/tenants/{tenant}/tokens");
     let minted = operator.call(&Ask::post(path, &body))?.json()?;
@@ -176,5 +200,8 @@ pub(crate) fn mint(
 
 /// A text field of an answer.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("no `{pointer}` in the answer"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .with_context(|| format!("no `{pointer}` in the answer"))
 }

@@ -47,7 +47,9 @@ fn every_acknowledged_record_survives_kills_exactly_once() {
         std::thread::sleep(Duration::from_millis(20 + random.below(150)));
         server.kill();
         stop.store(true, Ordering::Release);
-        writers.into_iter().for_each(|w| w.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         server = site.serve();
     }
     let client = server.client("eu", &tenant.token);
@@ -56,13 +58,28 @@ fn every_acknowledged_record_survives_kills_exactly_once() {
     );
     let mut found = BTreeSet::new();
     for row in rows {
-        assert_eq!(row[1], Value::from(1), "{} is there {} times", row[0], row[1]);
+        assert_eq!(
+            row[1],
+            Value::from(1),
+            "{} is there {} times",
+            row[0],
+            row[1]
+        );
         found.insert(row[0].as_str().unwrap().to_owned());
     }
     let acknowledged = acknowledged.lock().unwrap();
     let lost: Vec<_> = acknowledged.difference(&found).collect();
-    assert!(lost.is_empty(), "{} of {} acknowledged records are lost: {lost:?}", lost.len(), acknowledged.len());
-    assert!(acknowledged.len() > 100, "too few records to mean anything: {}", acknowledged.len());
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged records are lost: {lost:?}",
+        lost.len(),
+        acknowledged.len()
+    );
+    assert!(
+        acknowledged.len() > 100,
+        "too few records to mean anything: {}",
+        acknowledged.len()
+    );
 }
 
 /// Sends batches until the server dies; each batch is sent again if its answer was lost.
@@ -79,7 +96,9 @@ fn write(
             return;
         }
         let at = now();
-        let lines: Vec<String> = (0..BATCH).map(|i| format!("k{kill}-w{writer}-n{n}-i{i}")).collect();
+        let lines: Vec<String> = (0..BATCH)
+            .map(|i| format!("k{kill}-w{writer}-n{n}-i{i}"))
+            .collect();
         let body: Vec<String> = lines.iter().map(|line| process_event(line, &at)).collect();
         // Sent twice on purpose now and then: a shipper that timed out does the same.
         for _ in 0..=usize::from(n % 5 == 0) {

@@ -3,7 +3,10 @@
 //! The one integration test binary of the workspace. Real clocks and real files are allowed here.
 #![expect(
     clippy::disallowed_methods,
-    reason = "these tests drive the real program with real files"
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests and their helpers: they drive the real program and fail loudly"
 )]
 
 mod journey;

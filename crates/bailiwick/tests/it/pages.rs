@@ -3,10 +3,18 @@
 use crate::support::program;
 
 fn page(name: &str, path: &str) {
-    let output = program().args(["docs", name]).env("COLUMNS", "100").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = program()
+        .args(["docs", name])
+        .env("COLUMNS", "100")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    testkit::golden(&root.join(path), &String::from_utf8(output.stdout).unwrap());
+    testkit::golden(root.join(path), &String::from_utf8(output.stdout).unwrap());
 }
 
 #[test]

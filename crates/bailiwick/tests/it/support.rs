@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 /// The program under test.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bailiwick"));
-    for name in ["BAILIWICK_SERVER", "BAILIWICK_TOKEN", "BAILIWICK_CONFIG", "BAILIWICK_PASSPHRASE"] {
+    for name in [
+        "BAILIWICK_SERVER",
+        "BAILIWICK_TOKEN",
+        "BAILIWICK_CONFIG",
+        "BAILIWICK_PASSPHRASE",
+    ] {
         command.env_remove(name);
     }
     command
@@ -27,15 +32,26 @@ impl Site {
     /// Runs `init` with a passphrase file, and lets the system choose the ports.
     pub(crate) fn init(regions: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("passphrase"), "correct horse battery staple\n").unwrap();
+        std::fs::write(
+            dir.path().join("passphrase"),
+            "correct horse battery staple\n",
+        )
+        .unwrap();
         let mut command = program();
-        command.arg("init").arg(dir.path().join("site")).arg("--passphrase-file");
+        command
+            .arg("init")
+            .arg(dir.path().join("site"))
+            .arg("--passphrase-file");
         command.arg(dir.path().join("passphrase"));
         for region in regions {
             command.args(["--region", region]);
         }
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let text = String::from_utf8(output.stdout).unwrap();
         let operators: BTreeMap<_, _> = text
             .lines()
@@ -46,7 +62,13 @@ impl Site {
         let config = std::fs::read_to_string(site.config()).unwrap();
         let free: Vec<String> = config
             .lines()
-            .map(|l| if l.starts_with("listen") { "listen = \"127.0.0.1:0\"".to_owned() } else { l.to_owned() })
+            .map(|l| {
+                if l.starts_with("listen") {
+                    "listen = \"127.0.0.1:0\"".to_owned()
+                } else {
+                    l.to_owned()
+                }
+            })
             .collect();
         std::fs::write(site.config(), free.join("\n")).unwrap();
         site
@@ -64,7 +86,9 @@ impl Site {
     pub(crate) fn command(&self) -> Command {
         let mut command = program();
         command.arg("--config").arg(self.config());
-        command.arg("--passphrase-file").arg(self.dir.path().join("passphrase"));
+        command
+            .arg("--passphrase-file")
+            .arg(self.dir.path().join("passphrase"));
         command
     }
 
@@ -114,7 +138,10 @@ impl Server {
     }
 
     pub(crate) fn client(&self, region: &str, token: &str) -> Client {
-        Client { base: self.addresses[region].clone(), token: token.to_owned() }
+        Client {
+            base: self.addresses[region].clone(),
+            token: token.to_owned(),
+        }
     }
 }
 
@@ -140,7 +167,10 @@ impl Client {
         path: &str,
         body: &[u8],
     ) -> Result<(u16, Value), Box<dyn std::error::Error>> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -149,12 +179,17 @@ impl Client {
             .body(body)?;
         let mut reply = agent.run(request)?;
         let bytes = reply.body_mut().read_to_vec()?;
-        Ok((reply.status().as_u16(), serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        Ok((
+            reply.status().as_u16(),
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        ))
     }
 
     /// Posts JSON and wants it to be taken.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
-        let (status, answer) = self.send("POST", path, body.to_string().as_bytes()).unwrap();
+        let (status, answer) = self
+            .send("POST", path, body.to_string().as_bytes())
+            .unwrap();
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
@@ -227,9 +262,13 @@ pub(crate) fn process_event(command_line: &str, at: &str) -> String {
 
 /// Now, as the export writes it.
 pub(crate) fn now() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let seconds = i64::try_from(since.as_secs()).unwrap();
-    model::Ticks::from_unix(seconds, since.subsec_nanos()).unwrap().to_string()
+    model::Ticks::from_unix(seconds, since.subsec_nanos())
+        .unwrap()
+        .to_string()
 }
 
 /// Whether a folder has a file below it that contains these bytes.
@@ -240,7 +279,11 @@ pub(crate) fn contains(dir: &Path, needle: &[u8]) -> bool {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 waiting.push(path);
-            } else if std::fs::read(&path).unwrap().windows(needle.len()).any(|w| w == needle) {
+            } else if std::fs::read(&path)
+                .unwrap()
+                .windows(needle.len())
+                .any(|w| w == needle)
+            {
                 return true;
             }
         }
