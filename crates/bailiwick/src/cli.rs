@@ -289,7 +289,7 @@ pub(crate) struct Ingest {
     /// The tenant, when a data directory is opened.
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// `defender`, `windows-evtx`, `windows-json` or `json`; by default told from the bytes.
+    /// `defender`, `evtx`, `windows-json` or `json`; by default told from the bytes.
     #[arg(long = "as")]
     pub(crate) as_format: Option<String>,
     /// The table of plain JSON records.

@@ -101,6 +101,7 @@ impl Cell {
                 "a tenant's token cannot be an operator's".to_owned(),
             ));
         }
+        grant.check_mint(&request.scope)?;
         if let access::Only::These(sources) = &request.scope.sources {
             for source in sources {
                 self.own_source(grant.tenant(), *source)?;

@@ -4,15 +4,24 @@
 
 use std::path::Path;
 
+/// Whether this run rewrites expected files instead of comparing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "testkit is the one library that may read the environment"
+)]
+pub fn is_updating() -> bool {
+    std::env::var("UPDATE_EXPECT").is_ok_and(|value| value == "1")
+}
+
 /// Asserts that `actual` is the content of the file at `path` (relative to the crate's folder, where
 /// cargo runs tests). With `UPDATE_EXPECT=1` the file is written instead.
 #[expect(
     clippy::disallowed_methods,
-    reason = "testkit is the one library that may read the environment; a golden file is source, not data at rest"
+    reason = "a golden file is source, not data at rest"
 )]
 pub fn golden(path: impl AsRef<Path>, actual: &str) {
     let path = path.as_ref();
-    if std::env::var("UPDATE_EXPECT").is_ok_and(|value| value == "1") {
+    if is_updating() {
         let written = path
             .parent()
             .map_or(Ok(()), std::fs::create_dir_all)

@@ -19,7 +19,7 @@ mod random;
 pub use clock::FakeClock;
 pub use data::{shared_data, skip};
 pub use disk::SimDisk;
-pub use golden::golden;
+pub use golden::{golden, is_updating};
 pub use random::{SeededRandom, seed};
 
 #[cfg(test)]

@@ -656,11 +656,13 @@ fn accounts_and_groups_are_the_domain_s_or_the_computer_s() {
     );
 }
 
+/// An event of a log without a helper of its own, decoded.
+fn other(provider: &str, channel: &str, id: u32, data: Value) -> Decoded {
+    one(&log_event(provider, channel, id, data))
+}
+
 #[test]
-fn other_logs_have_their_mapping() {
-    let other = |provider: &str, channel: &str, id: u32, data: Value| {
-        one(&log_event(provider, channel, id, data))
-    };
+fn processes_and_services_have_their_mapping() {
     check(
         &security(
             4688,
@@ -733,6 +735,10 @@ fn other_logs_have_their_mapping() {
         "RemoteFileShareAccess",
         &[("FolderPath", "\\\\*\\C$"), ("FileName", "b.txt")],
     );
+}
+
+#[test]
+fn tasks_and_scripts_have_their_mapping() {
     check(
         &security(4663, json!({"ObjectType": "File", "ObjectName": "C:\\x"})),
         "DeviceFileEvents",
@@ -777,6 +783,10 @@ fn other_logs_have_their_mapping() {
         "PowerShellCommand",
         &[("InitiatingProcessCommandLine", "ps.exe -enc AA==")],
     );
+}
+
+#[test]
+fn other_logs_have_their_mapping() {
     check(
         &other(
             "PowerShell",
