@@ -173,13 +173,12 @@ fn a_marker_is_found_wherever_it_stands_in_a_stream() {
     let random = SeededRandom::new(11);
     let len = (2 << 20) + 500;
     let noise = random.bytes(len);
-    let edges = [1 << 20, (1 << 20) + 26, 2 << 20, len].map(|n: usize| n.saturating_sub(60)..n);
-    for at in edges
-        .into_iter()
-        .flatten()
-        .chain(0..3)
-        .filter(|at| at + 26 <= len)
-    {
+    // A buffer takes a mebibyte and as much as the longest pattern may reach into.
+    let mebibyte = 1 << 20;
+    let first = (mebibyte - 30..mebibyte + 110).step_by(3);
+    let second = (2 * mebibyte - 30..2 * mebibyte + 220).step_by(11);
+    let ends = [0, 1, len - 27, len - 26];
+    for at in first.chain(second).chain(ends) {
         let mut bytes = noise.clone();
         bytes[at..at + 26].copy_from_slice(TOKEN.as_bytes());
         let mut found = Vec::new();
