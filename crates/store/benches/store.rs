@@ -147,7 +147,7 @@ async fn open(root: &Path) -> Result<Cell, Failure> {
         country: CountryCode::new("IE")?,
         geography: None,
     };
-    let noon = Ticks::parse(NOON)?;
+    let noon = Ticks::parse(NOON).ok_or("not an instant")?;
     let shown = plan(&registry, &facts)?.digest();
     let record = Provisioning::new(TENANT, &registry, &facts, shown, Settings::closed(90), noon)?;
     let record = Provisioning::open(&record.sign(&operator)?, &operator.public_key(), None)?;
@@ -190,9 +190,10 @@ fn folder_bytes(path: &Path) -> Result<u64, Failure> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
-        bytes += match entry.file_type()?.is_dir() {
-            true => folder_bytes(&entry.path())?,
-            false => entry.metadata()?.len(),
+        bytes += if entry.file_type()?.is_dir() {
+            folder_bytes(&entry.path())?
+        } else {
+            entry.metadata()?.len()
         };
     }
     Ok(bytes)

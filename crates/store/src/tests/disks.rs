@@ -186,14 +186,9 @@ fn the_directory_is_small() {
 
 // ---- writing ----
 
-#[expect(clippy::disallowed_methods, reason = "the switch that rewrites expected files")]
-fn is_to_be_written() -> bool {
-    std::env::var("UPDATE_EXPECT").is_ok_and(|value| value == "1")
-}
-
 #[tokio::test]
 async fn write() {
-    if !is_to_be_written() {
+    if !testkit::is_updating() {
         return;
     }
     for folder in ["v1", "v1-keys"] {
@@ -208,7 +203,14 @@ async fn write() {
     let keys = Arc::new(LocalDir::open(&spec().join("v1-keys")).unwrap());
     let geography = GeographyCode::new("EU").unwrap();
     let path = Path::new(RING);
-    let ring = Vault::create(region(), geography, random.clone(), keys, path, protection());
+    let ring = Vault::create(
+        region(),
+        geography,
+        random.clone(),
+        keys,
+        path,
+        protection(),
+    );
     let store = open(&spec().join("v1"), &cx, ring.unwrap()).await;
     fill(&store, &cx, &random).await;
     // The temporary folder is made at each start and holds nothing of the format.
