@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Promises
-//! - No key leaves this crate but through [`SegmentKey::expose_for_parquet`], called in one place of
-//!   `store`, because the Parquet library wants bytes.
+//! - No key leaves this crate but through [`SegmentKey::expose_for_parquet`], because the Parquet
+//!   library wants bytes; `store` calls it, and the walker `inspect` with code of its own.
 //! - Everything sealed is bound to what it is and where it belongs (geography, tenant, purpose): it
 //!   does not open anywhere else.
 //! - Tenant keys and key-encryption keys live only in the ring, never in the catalogue: a backup of
