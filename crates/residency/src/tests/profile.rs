@@ -164,7 +164,10 @@ fn a_signed_profile_that_contradicts_itself_is_refused() {
         let bytes = sign(Kind::CellProfile, changed.as_bytes(), &home_cell());
         told(&open(&bytes, "eu").unwrap_err())
     };
-    expect!["bad_document: the cell-profile document contradicts itself: it is for the home region"].assert_eq(&refused(r#""home":"uk""#, r#""home":"eu""#));
+    expect![
+        "bad_document: the cell-profile document contradicts itself: it is for the home region"
+    ]
+    .assert_eq(&refused(r#""home":"uk""#, r#""home":"eu""#));
     expect!["bad_document: the cell-profile document contradicts itself: a service in it rests in another region"].assert_eq(&refused(r#"{"region":"eu""#, r#"{"region":"us""#));
     expect!["bad_document: the cell-profile document contradicts itself: the services are not in order of their names, each once"].assert_eq(&refused(r#""service":"cloud_apps""#, r#""service":"xdr""#));
     let elsewhere = r#"{"service":"xdr","region":"us","until":"2026-01-01T00:00:00.0000000Z"}"#;

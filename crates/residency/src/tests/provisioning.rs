@@ -334,6 +334,8 @@ fn a_signed_record_that_contradicts_itself_is_refused() {
     let twice = r#"{"service":"xdr","region":"eu","until":"2026-01-01T00:00:00.0000000Z"}"#;
     let twice = format!(r#""earlier":[{twice},{twice}],"settings""#);
     expect!["bad_document: the provisioning document contradicts itself: the earlier places are not in order, each once"].assert_eq(&open(r#""settings""#, &twice));
-    expect!["bad_request: a retention of 900 days is outside 30 to 180"].assert_eq(&open(r#""retention_days":90"#, r#""retention_days":900"#));
-    expect!["bad_document: the provisioning document is not of its documented form"].assert_eq(&open(r#""home""#, r#""owner":"me","home""#));
+    expect!["bad_request: a retention of 900 days is outside 30 to 180"]
+        .assert_eq(&open(r#""retention_days":90"#, r#""retention_days":900"#));
+    expect!["bad_document: the provisioning document is not of its documented form"]
+        .assert_eq(&open(r#""home""#, r#""owner":"me","home""#));
 }
