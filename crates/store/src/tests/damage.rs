@@ -234,6 +234,31 @@ fn reopened(
         .into()
 }
 
+/// The library reads a file in clear although it is given keys: the magic alone stops that one if
+/// somebody made the digest fit.
+#[tokio::test]
+async fn a_plaintext_file_is_refused_even_if_its_digest_is_right() {
+    let world = World::new(50);
+    let store = world.start().await;
+    world.append(&store, 1, "Raw_CL", &[1, 2]).await.unwrap();
+    world.flush(&store, 1).await.unwrap();
+    let (_, segment) = only_segment(&store);
+    let clear = plaintext(&[1, 2]);
+    replace(&world, &file(&world, "segments"), &clear);
+    let vault = world.vault.tenant(tenant(1)).unwrap();
+    let sealed = world.disk.read(&key_table_path(tenant(1), 1)).unwrap();
+    let keys = vault.open_key_table(&sealed).unwrap();
+    let row = crate::catalogue::SegmentRow {
+        digest: crypto::sha256(&clear),
+        ..segment.row.clone()
+    };
+    let (key, manifest) = (keys.get(row.key).unwrap(), segment.manifest.clone());
+    let objects = store.inner.objects.clone();
+    let swapped = crate::segment::SegmentFile::new(row, manifest, key, objects).unwrap();
+    let refused = swapped.read(None).unwrap_err();
+    assert!(matches!(refused, Error::SegmentDamaged { .. }), "{refused}");
+}
+
 /// Even if the catalogue's digest is made to fit: the bytes are bound to geography, tenant, table and
 /// segment.
 #[tokio::test]
