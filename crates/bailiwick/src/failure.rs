@@ -30,7 +30,11 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.message, self.code)
+        // The code stands with the sentence, before what a query's findings add below it.
+        let (sentence, rest) = self
+            .message
+            .split_at(self.message.find('\n').unwrap_or(self.message.len()));
+        write!(f, "{sentence} [{}]{rest}", self.code)
     }
 }
 
