@@ -226,7 +226,7 @@ impl Cell {
                 return Ok(());
             }
         };
-        let ids = self.row_ids(tenant, source.entry.source, request.request, &rows)?;
+        let ids = self.row_ids(tenant, source.entry.source, request, &rows)?;
         let stamp = hidden::Stamp {
             ingested_at,
             service: &service,
@@ -253,16 +253,18 @@ impl Cell {
         &self,
         tenant: &Tenant,
         source: SourceId,
-        request: RequestId,
+        request: &IngestRequest,
         rows: &TableRows,
     ) -> Result<Vec<RowId>, Error> {
         let vault = self.store().vault().tenant(tenant.id)?;
         let mut ids = Vec::with_capacity(rows.identity.len());
         for (identity, record) in rows.identity.iter().zip(&rows.record) {
-            ids.push(if identity.is_empty() {
-                // The source says nothing: the request and the position in it.
+            // Plain JSON says nothing of its records' identity: two equal ones are two events, and
+            // a repeat is known by its request and the position in it.
+            let says_nothing = identity.is_empty() || request.format == Some(Format::Json);
+            ids.push(if says_nothing {
                 let fallback = crypto::Fields::new("position")
-                    .with(request.as_bytes())
+                    .with(request.request.as_bytes())
                     .with_u64(*record)
                     .into_bytes();
                 vault.row_id(&rows.table, source.as_bytes(), &fallback)

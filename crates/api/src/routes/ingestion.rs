@@ -11,6 +11,9 @@ use crate::convert;
 use crate::failure::Failure;
 use crate::wire;
 
+/// Header with a request id of the client's own, so that a retry of plain JSON is stored once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// Store records.
 ///
 /// The body is a Defender streaming export, a Windows event log, Windows events as JSON lines, or
@@ -19,7 +22,9 @@ use crate::wire;
 /// neither stored nor forwarded, and what cannot be used is listed with its code. If every record
 /// belongs elsewhere the answer is 421.
 ///
-/// A repeated delivery is stored once, by what the source says identifies its records.
+/// A repeated delivery is stored once, by what the source says identifies its records. Plain JSON
+/// says nothing: two equal records are two, and a retry is stored once if it carries the same
+/// `idempotency-key` (32 hex digits).
 #[utoipa::path(
     post, path = "/api/v1/ingest", tag = "records", params(wire::IngestQuery),
     request_body(content = wire::Octets, content_type = "application/octet-stream"),
@@ -41,6 +46,12 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
     let format = query.format.as_deref().map(format_of).transpose()?;
     let encoding = call.header(header::CONTENT_ENCODING)?.map(str::to_owned);
     let content_type = call.header(header::CONTENT_TYPE)?.map(str::to_owned);
+    let request = match call.header(IDEMPOTENCY_KEY)? {
+        None => call.request,
+        Some(key) => key
+            .parse()
+            .map_err(|_| Failure::bad("`idempotency-key` is 32 hex digits"))?,
+    };
     let mut body = call.body(limits::REQUEST_BYTES_MAX).await?;
     let request = IngestRequest {
         format,
@@ -48,7 +59,7 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
         content_type,
         raw_table: query.table,
         body: std::mem::take(&mut body.bytes),
-        request: call.request,
+        request,
         dry_run: query.dry_run,
     };
     let outcome = call.cell().ingest(&grant, source, request).await?;

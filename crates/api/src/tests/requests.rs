@@ -689,3 +689,35 @@ async fn json_is_asked_for_as_json() {
     let reply = region.post("/api/v1/hunt", &customer.token, &unknown).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, "bad_request"));
 }
+
+#[tokio::test]
+async fn equal_plain_records_stay_two_and_a_retry_is_stored_once() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let lone = json!({ "name": "audit", "services": ["cloud_apps"] });
+    let sources = format!("/api/v1/tenants/{}/sources", customer.tenant);
+    let source = region.post(&sources, &region.operator, &lone).await.json();
+    let source = source["source"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/ingest?source={source}&format=json&table=Audit_CL");
+    let send = async |key: &str| {
+        let body = Body::from("{\"op\":\"read\"}\n{\"op\":\"read\"}\n");
+        let mut request = request("POST", &path, Some(&customer.token), body);
+        let key = key.parse().unwrap();
+        request.headers_mut().insert("idempotency-key", key);
+        region.send(request).await
+    };
+    let key = "000102030405060708090a0b0c0d0e0f";
+    let first = send(key).await.json();
+    assert_eq!(
+        (&first["stored"], &first["duplicates"]),
+        (&json!(2), &json!(0)),
+        "{first}"
+    );
+    let again = send(key).await.json();
+    assert_eq!(
+        (&again["stored"], &again["duplicates"]),
+        (&json!(0), &json!(2)),
+        "{again}"
+    );
+    assert_eq!(send("x").await.status, 400);
+}
