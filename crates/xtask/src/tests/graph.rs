@@ -90,7 +90,7 @@ fn a_heavy_library_has_one_owner() {
         "cell: axum-core\nkql: arrow-array parquet",
         expect![[r#"
             crates/cell/Cargo.toml: graph: names `axum-core`, which is for `api`
-            crates/kql/Cargo.toml: graph: names `arrow-array`, which is for `rows`
+            crates/kql/Cargo.toml: graph: names `arrow-array`, which is for `rows`, `inspect`
             crates/kql/Cargo.toml: graph: names `parquet`, which is for `store`, `inspect`"#]],
     );
     check("kql: arrowhead", expect![[r#""#]]);
