@@ -408,8 +408,8 @@ impl Writer {
             self.memory.update(tenant, |rows| {
                 for (key, batch, _) in &fresh {
                     let chunk = Chunk::new(batch.clone(), (sequence, sequence), file);
-                    self.memory.grew(chunk.bytes);
-                    rows.push(key, chunk, job.at);
+                    let (from, to) = rows.push(key, chunk, job.at);
+                    self.memory.grew(from, to);
                 }
             });
             appended

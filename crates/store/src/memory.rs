@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{TenantId, Ticks};
-use rows::arrow::compute::concat_batches;
+use rows::arrow::array::UInt32Array;
+use rows::arrow::compute::{concat_batches, take_record_batch};
 use rows::{RecordBatch, conform};
 
 use crate::Error;
@@ -21,6 +22,11 @@ use crate::segment::SegmentFile;
 const MERGE_RATIO: usize = 2;
 /// Chunks of this many rows are not merged further.
 const MERGED_ROWS_MAX: usize = 8_192;
+
+/// Chunks of more rows fill their buffers well enough.
+const TIGHT_ROWS_MAX: usize = 256;
+/// Chunks of fewer bytes are not worth a copy.
+const TIGHT_BYTES_MIN: usize = 64 << 10;
 
 /// Rows that are durable in the log and not yet in a segment.
 #[derive(Debug, Clone)]
@@ -35,6 +41,7 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(batch: RecordBatch, sequences: (u64, u64), oldest_file: u64) -> Self {
+        let batch = tight(batch);
         let bytes = batch.get_array_memory_size();
         Self {
             batch,
@@ -43,6 +50,17 @@ impl Chunk {
             bytes,
         }
     }
+}
+
+/// The same rows in buffers of their size: a decoder's have room for a thousand rows, and a quiet
+/// tenant's one row would hold it for hours.
+fn tight(batch: RecordBatch) -> RecordBatch {
+    let rows = batch.num_rows();
+    if rows > TIGHT_ROWS_MAX || batch.get_array_memory_size() < TIGHT_BYTES_MIN {
+        return batch;
+    }
+    let all = UInt32Array::from_iter_values((0..=u32::MAX).take(rows));
+    take_record_batch(&batch, &all).unwrap_or(batch)
 }
 
 /// One partition's rows.
@@ -136,8 +154,12 @@ impl TenantRows {
         Arc::make_mut(self.partitions.entry(key.clone()).or_default())
     }
 
-    pub(crate) fn push(&mut self, key: &PartitionKey, chunk: Chunk, at: Ticks) {
-        self.partition(key).push(chunk, at);
+    /// Adds a chunk; the bytes of its partition's chunks before and after.
+    pub(crate) fn push(&mut self, key: &PartitionKey, chunk: Chunk, at: Ticks) -> (usize, usize) {
+        let partition = self.partition(key);
+        let before = partition.chunk_bytes();
+        partition.push(chunk, at);
+        (before, partition.chunk_bytes())
     }
 
     /// Draws the chunks of these partitions for a flush.
@@ -203,9 +225,14 @@ impl Memory {
         bytes
     }
 
-    /// Adds what was just pushed, so that a limit is noticed before the next count.
-    pub(crate) fn grew(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Notes that a partition's chunks grew, so that a limit is noticed before the next count.
+    pub(crate) fn grew(&self, from: usize, to: usize) {
+        let change = |bytes: usize| bytes.saturating_add(to).saturating_sub(from);
+        let relaxed = Ordering::Relaxed;
+        let changed = self
+            .bytes
+            .fetch_update(relaxed, relaxed, |b| Some(change(b)));
+        debug_assert!(changed.is_ok(), "the closure always answers");
     }
 
     /// The oldest log file that is still needed; `None` if no row waits for a flush.

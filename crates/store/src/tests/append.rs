@@ -304,13 +304,32 @@ async fn memory_that_is_not_flushed_refuses_at_its_edge() {
     world.append(&store, 1, "Raw_CL", &[1]).await.unwrap();
     let held = store.inner.memory.measure();
     let room = limits::MEMTABLE_BYTES_REFUSED - held;
-    store.inner.memory.grew(room - 1);
+    store.inner.memory.grew(0, room - 1);
     world.append(&store, 1, "Raw_CL", &[2]).await.unwrap();
+    let room = limits::MEMTABLE_BYTES_REFUSED - store.inner.memory.bytes();
+    store.inner.memory.grew(0, room);
     let refused = world.append(&store, 1, "Raw_CL", &[3]).await.unwrap_err();
     assert_eq!(refused.code(), Code::Busy);
     world.flush(&store, 1).await.unwrap();
     world.append(&store, 1, "Raw_CL", &[3]).await.unwrap();
     assert_eq!(world.rows(&store, 1), once(1..=3));
+}
+
+/// A row that comes alone must not hold the room of a thousand, nor count as if it did.
+#[tokio::test]
+async fn a_lone_row_takes_little_memory() {
+    let world = World::new(16);
+    let store = world.start().await;
+    for id in 0..40 {
+        world
+            .append(&store, 1, "DeviceEvents", &[id])
+            .await
+            .unwrap();
+        let noted = store.inner.memory.bytes();
+        assert_eq!(noted, store.inner.memory.measure(), "after row {id}");
+    }
+    let bytes = store.inner.memory.bytes();
+    assert!(bytes < 40 * 16_384, "{bytes}");
 }
 
 /// A client that hangs up in the middle of a change must not leave the store out of step with its
