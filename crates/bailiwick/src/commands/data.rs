@@ -44,7 +44,7 @@ pub(crate) fn ingest(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
             let ask = Ask {
                 method: "POST",
                 path: ingest_path(options),
-                headers: vec![("content-type", "application/octet-stream".to_owned())],
+                headers: headers(&name, from, part),
                 body: part.to_vec(),
                 tenant,
             };
@@ -73,6 +73,24 @@ pub(crate) fn ingest(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
     Ok(i32::from(
         totals.counts.get("rejected").is_some_and(|n| *n > 0),
     ))
+}
+
+/// The same part of the same file is the same request: sent again, it is stored once. What comes by
+/// standard input is new each time.
+fn headers(name: &str, from: usize, part: &[u8]) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("content-type", "application/octet-stream".to_owned())];
+    if name != "-" {
+        let fields = crypto::Fields::new("file-part")
+            .with(name.as_bytes())
+            .with(&from.to_le_bytes())
+            .with(&crypto::sha256(part));
+        let key: String = crypto::hex(&crypto::sha256(fields.as_bytes()))
+            .chars()
+            .take(32)
+            .collect();
+        headers.push(("idempotency-key", key));
+    }
+    headers
 }
 
 fn ingest_path(options: &Ingest) -> String {

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use model::Ticks;
 
-use super::{IDENTITY_CONTENT, IDENTITY_RECORD};
-use crate::json::{self, Member, Value};
+use super::IDENTITY_RECORD;
+use crate::json::Value;
 
 /// Who keeps a log and what its event ids mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,14 +61,10 @@ impl<'e> Event<'e> {
     }
 
     /// What identifies the event to its source: computer, channel, record number, and when it was
-    /// written, since a machine set back to an older state numbers anew. Without a number: the
-    /// canonical record.
-    pub(super) fn write_identity(&self, members: &[Member<'_>], out: &mut Vec<u8>) {
-        let Some(record) = self.record else {
-            out.push(IDENTITY_CONTENT);
-            json::canonical_members(members, out);
-            return;
-        };
+    /// written, since a machine set back to an older state numbers anew. Without a number: nothing,
+    /// so that two equal events stay two; the caller goes by the request and the position in it.
+    pub(super) fn write_identity(&self, out: &mut Vec<u8>) {
+        let Some(record) = self.record else { return };
         out.push(IDENTITY_RECORD);
         for name in [&self.computer, &self.channel] {
             out.extend_from_slice(name.to_ascii_lowercase().as_bytes());

@@ -31,8 +31,6 @@ pub(crate) use map::targets;
 
 /// First byte of the identity of a row that its event log numbered.
 const IDENTITY_RECORD: u8 = b'W';
-/// First byte of the identity of an event without a number: its canonical content.
-const IDENTITY_CONTENT: u8 = b'C';
 
 /// Turns events into rows.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ impl Events<'_, '_, '_> {
             ));
         }
         let mut identity = Vec::new();
-        event.write_identity(members, &mut identity);
+        event.write_identity(&mut identity);
         let computer = event.computer.to_ascii_lowercase();
         let on_controller = is_controller(&computer, self.context.domain_controllers);
         if event.proves_controller() && !computer.is_empty() {
