@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use access::{Granted, ResidencyRead};
 use model::{GeographyCode, RegionCode, RowId, RuleId, ServiceName, TableName, TenantId};
-use residency::{Outcome, Pin};
+use residency::Pin;
 use store::Holding;
 
 use crate::Error;
@@ -149,15 +149,5 @@ impl Cell {
                 geography,
             },
         })
-    }
-
-    /// Whether the tenant's service is refused, with the countries that its rule wants.
-    pub fn refused_services(&self, grant: &Granted<ResidencyRead>) -> Result<Vec<Pin>, Error> {
-        let tenant = self.tenant_of(grant.tenant())?;
-        let Standing::Home(record) = &tenant.standing else {
-            return Ok(Vec::new());
-        };
-        let refused = |pin: &&Pin| matches!(pin.outcome, Outcome::Refused { .. });
-        Ok(record.services().iter().filter(refused).cloned().collect())
     }
 }

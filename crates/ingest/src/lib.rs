@@ -9,6 +9,8 @@
 //! - What a row's columns cannot hold is kept in `_source_fields`, in its original form.
 //! - The identity of a row depends on what its source says of it, never on blanks, on the order of
 //!   keys, or on the request it came in.
+//! - An event log's record without a number has an empty identity: the caller goes by the request and
+//!   the position in it, so that two equal events stay two.
 //! - No reason and no error quotes a value.
 //!
 //! Layout of the formats, mapping and codes: `docs/formats/ingest.md`.

@@ -115,15 +115,6 @@ impl Store {
         Ok(None)
     }
 
-    /// Bytes of memory that rows not yet in segments take.
-    pub fn memory_bytes_of(&self, tenant: TenantId) -> u64 {
-        let rows = self.inner.memory.of(tenant);
-        rows.partitions
-            .values()
-            .map(|p| count(p.chunk_bytes()))
-            .sum()
-    }
-
     /// Bytes after which memory is flushed.
     pub const fn memory_bytes_max() -> usize {
         limits::MEMTABLE_BYTES_MAX

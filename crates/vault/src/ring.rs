@@ -211,14 +211,6 @@ impl Vault {
         &self.signing
     }
 
-    /// Whether the keys end with the process.
-    pub fn is_ephemeral(&self) -> bool {
-        self.home
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
-    }
-
     /// Makes keys for a tenant; durable when this returns.
     pub fn create_tenant(&self, tenant: TenantId) -> Result<Arc<TenantVault>, Error> {
         let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
