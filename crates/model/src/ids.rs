@@ -185,6 +185,17 @@ random_id! {
     OrderId, "order id"
 }
 
+random_id! {
+    /// An alert: a keyed hash of its rule and what it matched, so that evaluating again makes the
+    /// same alert (architecture §5.7).
+    AlertId, "alert id"
+}
+
+word_id! {
+    /// A detection rule: 1 to 128 ASCII letters, digits, `-`, `_` or `.` (Sigma uses UUIDs).
+    DetectionRuleId, "detection rule id", |t| (1..=128).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
 word_id! {
     /// A deployment, for example `eu`: 2 to 16 lower-case ASCII letters, digits or `-`.
     RegionCode, "region code", |t| (2..=16).contains(&t.len())

@@ -7,21 +7,28 @@
 //! - No I/O, no Arrow, no clock, no randomness: values and pure functions only.
 //! - Every code in [`Code`] is unique, and every limit in [`limits`] says its unit.
 
+pub mod alert;
 pub mod codes;
 pub mod diagnostic;
 pub mod environment;
 pub mod ids;
+pub mod incident;
 pub mod limits;
 pub mod schema;
 pub mod ticks;
 
+pub use alert::{
+    Alert, AlertDigest, AlertSeverity, Entity, EntityKey, EntityKind, EntityRef, EntityRole,
+    KeyKind, KeyToken, RecordRef, RuleKind, RuleRef,
+};
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use environment::{Clock, Disk, DiskFile, Random};
 pub use ids::{
-    GeographyCode, KeyId, OrderId, OwnerGroupId, RegionCode, RequestId, RowId, RuleId, SegmentId,
-    ServiceName, SourceId, StreamId, TableName, TenantId, TokenId,
+    AlertId, DetectionRuleId, GeographyCode, KeyId, OrderId, OwnerGroupId, RegionCode, RequestId,
+    RowId, RuleId, SegmentId, ServiceName, SourceId, StreamId, TableName, TenantId, TokenId,
 };
+pub use incident::{Classification, Determination, IncidentId, IncidentStatus};
 pub use schema::{Column, ColumnType, PrivacyClass, Schema, Table, TableKind};
 pub use ticks::{Span100ns, Ticks};
 

@@ -149,3 +149,13 @@ pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Seconds after which a connection on which no byte moved fails: more than a hunt may run.
 pub const CONNECTION_IDLE_SECONDS_MAX: u64 = HUNT_SECONDS_MAX + 60;
+
+/// Rows that one alert names.
+pub const ALERT_RECORDS_MAX: usize = 100;
+/// Entities that one alert names.
+pub const ALERT_ENTITIES_MAX: usize = 100;
+/// Bytes of an alert's title.
+pub const ALERT_TITLE_BYTES_MAX: usize = 1_024;
+/// Bytes of one value of an alert's entity (name, key or detail); longer ones are cut, and a cut key
+/// joins nothing.
+pub const ALERT_VALUE_BYTES_MAX: usize = 8 << 10;
