@@ -247,8 +247,24 @@ pub struct Alert {
 pub struct KeyToken {
     /// Which way of recognising.
     pub kind: KeyKind,
-    /// The keyed hash.
+    /// The keyed hash; 32 hexadecimal digits when serialised.
+    #[serde(with = "token_text")]
     pub token: [u8; 16],
+}
+
+/// A token as 32 lower-case hexadecimal digits.
+mod token_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::ids::AlertId;
+
+    pub(super) fn serialize<S: Serializer>(token: &[u8; 16], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&AlertId::from_bytes(*token))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 16], D::Error> {
+        Ok(*AlertId::deserialize(d)?.as_bytes())
+    }
 }
 
 /// An entity without its name.

@@ -159,3 +159,5 @@ pub const ALERT_TITLE_BYTES_MAX: usize = 1_024;
 /// Bytes of one value of an alert's entity (name, key or detail); longer ones are cut, and a cut key
 /// joins nothing.
 pub const ALERT_VALUE_BYTES_MAX: usize = 8 << 10;
+/// Alerts of one message on the tenant link.
+pub const LINK_ALERTS_MAX: usize = 500;

@@ -41,6 +41,10 @@ pub enum Kind {
     Provisioning,
     /// [`crate::CellProfile`].
     CellProfile,
+    /// Alerts without content, from one cell of a tenant to its home (tenant link, kind 1).
+    LinkAlerts,
+    /// A viewer's read of content that rests in another cell of the tenant.
+    LinkRead,
 }
 
 impl Kind {
@@ -50,6 +54,8 @@ impl Kind {
             Self::Registry => "registry",
             Self::Provisioning => "provisioning",
             Self::CellProfile => "cell-profile",
+            Self::LinkAlerts => "link-alerts",
+            Self::LinkRead => "link-read",
         }
     }
 }
