@@ -20,6 +20,11 @@ macro_rules! codes {
             /// All codes, in the order of the reference page.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// The code that clients see as `text`.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|c| c.as_str() == text)
+            }
+
             /// The code as clients see it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -68,6 +73,8 @@ codes! {
     BadPageToken = "bad_page_token", 400;
     /// Too much is waiting; try again after the stated time.
     Busy = "busy", 429;
+    /// Detection has not kept up with what was stored; try again after the stated time.
+    DetectionBehind = "detection_behind", 429;
 
     // Records.
     /// The text is not JSON.
@@ -126,6 +133,14 @@ codes! {
     PlacementFixed = "placement_fixed", 409;
     /// A setting of the configuration is not valid.
     BadConfig = "bad_config", 422;
+
+    // What leaves a cell.
+    /// A value is of a column, or in a form, that the egress allow-list does not have.
+    NotAllowed = "not_allowed", 422;
+    /// The allow-list that a batch was made under is newer than the one here, or is another.
+    OtherAllowList = "other_allow_list", 409;
+    /// No linkage secret of this epoch was imported into the key ring.
+    LinkageMissing = "linkage_missing", 503;
 
     // The machine.
     /// The disk is full; nothing of this request was stored.

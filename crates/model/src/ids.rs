@@ -191,6 +191,15 @@ random_id! {
     AlertId, "alert id"
 }
 
+random_id! {
+    /// What an indicator leaves a cell as: a keyed token of one epoch and purpose.
+    IndicatorToken, "indicator token"
+}
+random_id! {
+    /// Stands for an owner group at the centre, within one epoch and purpose.
+    ContributorToken, "contributor token"
+}
+
 word_id! {
     /// A detection rule: 1 to 128 ASCII letters, digits, `-`, `_` or `.` (Sigma uses UUIDs).
     DetectionRuleId, "detection rule id", |t| (1..=128).contains(&t.len())

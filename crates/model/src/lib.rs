@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod ids;
 pub mod incident;
+pub mod indicator;
 pub mod limits;
 pub mod schema;
 pub mod ticks;
@@ -25,10 +26,15 @@ pub use codes::Code;
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use environment::{Clock, Disk, DiskFile, Random};
 pub use ids::{
-    AlertId, DetectionRuleId, GeographyCode, KeyId, OrderId, OwnerGroupId, RegionCode, RequestId,
-    RowId, RuleId, SegmentId, ServiceName, SourceId, StreamId, TableName, TenantId, TokenId,
+    AlertId, ContributorToken, DetectionRuleId, GeographyCode, IndicatorToken, KeyId, OrderId,
+    OwnerGroupId, RegionCode, RequestId, RowId, RuleId, SegmentId, ServiceName, SourceId, StreamId,
+    TableName, TenantId, TokenId,
 };
 pub use incident::{Classification, Determination, IncidentId, IncidentStatus};
+pub use indicator::{
+    CountBucket, Day, Epoch, Indicator, IndicatorClass, IndicatorTokens, Purpose, Technique,
+    TokensError, TokensFuture,
+};
 pub use schema::{Column, ColumnType, PrivacyClass, Schema, Table, TableKind};
 pub use ticks::{Span100ns, Ticks};
 

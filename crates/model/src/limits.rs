@@ -161,3 +161,133 @@ pub const ALERT_TITLE_BYTES_MAX: usize = 1_024;
 pub const ALERT_VALUE_BYTES_MAX: usize = 8 << 10;
 /// Alerts of one message on the tenant link.
 pub const LINK_ALERTS_MAX: usize = 500;
+
+/// Bytes of one detection rule's text, a scheduled query's included.
+pub const RULE_BYTES_MAX: usize = 256 << 10;
+/// Texts of one set of detection rules; rules of one tenant, and of the cell.
+pub const RULES_MAX: usize = 20_000;
+/// Detections that evaluating one batch reports; the rest are counted.
+pub const DETECTIONS_PER_BATCH_MAX: usize = 100_000;
+/// Seconds that a correlation's window spans at most.
+pub const CORRELATION_SECONDS_MAX: u64 = 30 * 86_400;
+/// Groups that one tenant's correlations keep; beyond, the ones untouched longest go first.
+pub const CORRELATION_GROUPS_MAX: usize = 10_000;
+/// Rows that one group of a correlation keeps; a threshold above it is refused.
+pub const CORRELATION_GROUP_ROWS_MAX: usize = 1_000;
+/// Rows that one tenant's correlations keep in all; beyond, the groups untouched longest go first.
+pub const CORRELATION_ROWS_MAX: usize = 200_000;
+/// Windows that one group remembers as reported.
+pub const CORRELATION_FIRED_MAX: usize = 16;
+/// Entities that one group of a correlation remembers for its alert.
+pub const CORRELATION_ENTITIES_MAX: usize = 30;
+/// Correlations of correlations: how many steps deep.
+pub const CORRELATION_CHAIN_MAX: usize = 4;
+/// Alerts of another product that wait for their evidence, or evidence for its alert.
+pub const VENDOR_ALERTS_PENDING_MAX: usize = 5_000;
+/// Days that one half of another product's alert waits for the other, or for more evidence.
+pub const VENDOR_PENDING_DAYS_MAX: i64 = 7;
+/// Alerts of one run of a scheduled query; the rest are counted.
+pub const SCHEDULE_ALERTS_PER_RUN_MAX: usize = 150;
+/// Windows of one scheduled query that are caught up after a pause; older ones are counted as missed.
+pub const SCHEDULE_CATCH_UP_MAX: usize = 24;
+/// Days that a scheduled query's first run looks back.
+pub const SCHEDULE_FIRST_RUN_DAYS: i64 = 30;
+/// Entity tuples that one scheduled query remembers, so that it does not report them again.
+pub const SCHEDULE_REMEMBERED_MAX: usize = 10_000;
+
+/// Entries of an egress allow-list.
+pub const ALLOW_LIST_ENTRIES_MAX: usize = 2_000;
+/// Bytes of one egress batch.
+pub const EGRESS_BATCH_BYTES_MAX: usize = 24 << 20;
+/// Facts of one egress batch.
+pub const EGRESS_FACTS_MAX: usize = 500_000;
+/// Bytes of a clear text in a batch, which only an exception in the allow-list permits; longer ones
+/// are cut.
+pub const EGRESS_TEXT_BYTES_MAX: usize = 256;
+/// Days before its epoch that a fact's day may lie; older ones count as the day of their arrival.
+pub const EGRESS_DAYS_LATE_MAX: u32 = 30;
+/// Owner groups that must have contributed before the centre says anything of an indicator.
+pub const PREVALENCE_GROUPS_MIN: u32 = 10;
+/// Owner groups that must have joined an indicator since its figure last moved before it moves again.
+pub const PREVALENCE_JOINED_MIN: u32 = 3;
+/// Bytes of a signed snapshot of prevalence.
+pub const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+/// Epochs that the centre keeps, the running one included; older facts are destroyed with their key.
+pub const CENTRE_EPOCHS_KEPT: u32 = 4;
+/// Indicators that the centre keeps of one epoch; beyond, batches wait.
+pub const CENTRE_INDICATORS_MAX: u64 = 50_000_000;
+/// Cells that one centre serves.
+pub const CENTRE_CELLS_MAX: usize = 256;
+
+/// Bytes of rows of one cell that wait for detection; beyond, appends are refused with 429.
+pub const DETECTION_LAG_BYTES_MAX: usize = 512 << 20;
+/// Bytes of rows of one tenant that wait for detection; beyond, its appends are refused with 429.
+pub const DETECTION_LAG_TENANT_BYTES_MAX: usize = 128 << 20;
+/// Alerts of one detection commit.
+pub const DETECTION_COMMIT_ALERTS_MAX: usize = 10_000;
+/// Incidents, and entries of their activity, of one detection commit.
+pub const DETECTION_COMMIT_INCIDENTS_MAX: usize = 10_000;
+/// Bytes of one alert, incident or entry of an activity log, as it is stored.
+pub const DETECTION_ITEM_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a tenant's stored state of correlation or of detectors.
+pub const DETECTION_STATE_BYTES_MAX: usize = 64 << 20;
+/// Alerts of one tenant that wait for one other region; beyond, detection of the tenant waits.
+pub const LINK_OUTBOX_ENTRIES_MAX: u64 = 100_000;
+/// Days for which a segment waits for the export to the centre; then it is dropped and counted.
+pub const EXPORT_WAIT_DAYS_MAX: i64 = 7;
+/// Bytes of one audit row's details.
+pub const AUDIT_DETAILS_BYTES_MAX: usize = 16 << 10;
+
+/// Alerts of one incident; an alert beyond opens the next incident.
+pub const INCIDENT_ALERTS_MAX: usize = 1_000;
+/// Entities of one incident; an alert that would add more opens the next incident.
+pub const INCIDENT_ENTITIES_MAX: usize = 1_000;
+/// Entity keys of one alert that correlation looks at, in order of importance.
+pub const INCIDENT_ALERT_KEYS_MAX: usize = 64;
+/// Incidents that one tenant's correlation holds; beyond, the longest quiet ones are archived.
+pub const INCIDENTS_HELD_MAX: usize = 2_000;
+/// Alerts that one tenant's correlation holds; beyond, the longest quiet incidents are archived.
+pub const INCIDENT_ALERTS_HELD_MAX: usize = 10_000;
+/// Alerts nearest in time, before and after, that a new alert is compared with for each entity key.
+pub const INCIDENT_JOIN_FANOUT_MAX: usize = 32;
+/// Days after its arrival in which an alert can still draw others into its incident.
+pub const INCIDENT_JOIN_DAYS_MAX: i64 = 7;
+/// Days without a new alert after which an incident that is still open is archived.
+pub const INCIDENT_QUIET_DAYS_MAX: i64 = 30;
+/// Days over which correlation remembers how common a key or a rule is.
+pub const INCIDENT_RARITY_DAYS: i32 = 14;
+/// Keys, and likewise rules, whose commonness one tenant's correlation remembers; beyond, the
+/// longest unseen go first.
+pub const INCIDENT_RARITY_KEYS_MAX: usize = 50_000;
+/// Places (devices or accounts) that are told apart for one key's or rule's commonness.
+pub const INCIDENT_RARITY_PLACES_MAX: usize = 32;
+/// Alerts of archived incidents, and redirected incidents, that one tenant's correlation still knows.
+pub const INCIDENT_REMEMBERED_MAX: usize = 20_000;
+/// Keys of values that identify nobody, as one tenant's correlation is told them.
+pub const INCIDENT_NOISE_KEYS_MAX: usize = 1_000;
+/// Pairs of services that a tenant lets share.
+pub const INCIDENT_CONSENTS_MAX: usize = 1_000;
+/// Incidents that people keep apart from one incident.
+pub const INCIDENT_APART_MAX: usize = 100;
+/// Incidents that one request merges.
+pub const INCIDENT_MERGE_MAX: usize = 5;
+/// Tags of one incident.
+pub const INCIDENT_TAGS_MAX: usize = 50;
+/// Bytes of a tag, an assignee or a name given to an incident.
+pub const INCIDENT_TEXT_BYTES_MAX: usize = 256;
+/// Characters of a comment on an incident.
+pub const INCIDENT_COMMENT_CHARS_MAX: usize = 30_000;
+/// Bytes of a tenant's correlation state, or of one archived incident, when read back.
+pub const INCIDENT_STATE_BYTES_MAX: usize = 64 << 20;
+/// Seconds that another process has to take a connection.
+pub const LINK_CONNECT_SECONDS_MAX: u64 = 10;
+/// Seconds that one exchange with another process may take.
+pub const LINK_SECONDS_MAX: u64 = 60;
+/// Bytes of an answer of another process: a snapshot of the centre is the largest.
+pub const LINK_ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a request from another process.
+pub const LINK_REQUEST_BYTES_MAX: usize = 32 << 20;
+/// TLS handshakes that a listener has under way at a time; the next waits.
+pub const HANDSHAKES_MAX: usize = 256;
+/// Seconds that a TLS handshake may take.
+pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
