@@ -14,10 +14,10 @@
 //! - The same documents give the same answer on every machine; the order is written at [`plan`].
 //! - What comes from outside is used only after its signature was checked over its exact bytes.
 //!
-//! The egress allow-list and the batch it permits will be a module of their own here (`egress`):
-//! a fourth kind of signed document (`egress-allow-list`) through the same [`signed`] envelope and
-//! [`Accepted`] rule, and a proof type beside [`Placement`]. Nothing in the modules below knows it.
+//! What may leave for the centre is in [`egress`]: the allow-list, the batch that it permits, its
+//! receipt and the snapshot that comes back. Nothing in the other modules knows of it.
 
+pub mod egress;
 pub mod signed;
 
 mod country;

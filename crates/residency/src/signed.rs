@@ -41,6 +41,12 @@ pub enum Kind {
     Provisioning,
     /// [`crate::CellProfile`].
     CellProfile,
+    /// [`crate::egress::AllowList`].
+    EgressAllowList,
+    /// [`crate::egress::Receipt`].
+    EgressReceipt,
+    /// [`crate::egress::Snapshot`], which has an envelope of its own.
+    PrevalenceSnapshot,
     /// Alerts without content, from one cell of a tenant to its home (tenant link, kind 1).
     LinkAlerts,
     /// A viewer's read of content that rests in another cell of the tenant.
@@ -54,6 +60,9 @@ impl Kind {
             Self::Registry => "registry",
             Self::Provisioning => "provisioning",
             Self::CellProfile => "cell-profile",
+            Self::EgressAllowList => "egress-allow-list",
+            Self::EgressReceipt => "egress-receipt",
+            Self::PrevalenceSnapshot => "prevalence-snapshot",
             Self::LinkAlerts => "link-alerts",
             Self::LinkRead => "link-read",
         }
@@ -74,6 +83,11 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(payload: &[u8]) -> Self {
         Self(sha256(payload))
+    }
+
+    /// A digest that was written down.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// Its 32 bytes.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use model::{Code, KeyId, TenantId};
+use model::{Code, Epoch, KeyId, TenantId};
 
 /// A failure of the ring or of something sealed with it.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,27 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// The line is not a share of a linkage secret, or was mistyped.
+    #[error("the line is not a share of a linkage secret, or is mistyped")]
+    NotAShare,
+    /// The epoch's linkage secret is complete; tokens were made with it.
+    #[error("the linkage secret of epoch {epoch} is there already")]
+    LinkageExists {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// One person tried to bring both shares, or two brought the same one.
+    #[error("the second share of epoch {epoch} must be another one, brought by another person")]
+    SecondPerson {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The ring has no such secret of this epoch: not imported, or destroyed.
+    #[error("no secret of epoch {epoch} in this ring")]
+    NoEpochSecret {
+        /// The epoch.
+        epoch: Epoch,
+    },
     /// The passphrase could not be stretched (too long for the function).
     #[error("the passphrase cannot be used")]
     BadPassphrase,
@@ -85,7 +106,12 @@ impl Error {
                 Code::DiskFull
             }
             Self::Io { .. } => Code::Internal,
-            Self::Exists { .. } | Self::TenantExists { .. } => Code::Conflict,
+            Self::Exists { .. } | Self::TenantExists { .. } | Self::LinkageExists { .. } => {
+                Code::Conflict
+            }
+            Self::SecondPerson { .. } => Code::Denied,
+            Self::NotAShare => Code::BadRequest,
+            Self::NoEpochSecret { .. } => Code::LinkageMissing,
             Self::Format { .. } => Code::NewerFormat,
             Self::NotAKeyFile { .. }
             | Self::WrongPassphrase

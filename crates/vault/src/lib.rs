@@ -5,6 +5,7 @@
 //!                                       └─► per tenant: tenant key ─► log, blobs, row ids, blind index
 //!                                                       key-encryption key, version n ─► key table
 //!                                                                                        └─► segment keys
+//!                                       └─► per epoch: linkage secret, tenants' secrets ([`epochs`])
 //! ```
 //!
 //! Promises
@@ -20,6 +21,7 @@
 
 mod codec;
 pub mod envelope;
+pub mod epochs;
 mod error;
 pub mod frame;
 mod key_table;
@@ -27,6 +29,7 @@ pub mod ring;
 mod signing;
 mod tenant;
 
+pub use epochs::{EpochPrf, EpochSeal, Import, Linkage, LinkageShare};
 pub use error::Error;
 pub use frame::{FramePlace, SealedFrame};
 pub use key_table::{KeyTable, SegmentKey};

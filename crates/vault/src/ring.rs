@@ -4,7 +4,8 @@
 //! `u32` memory KiB, `u32` passes, `u32` lanes (zero for a raw key), 12 bytes nonce, then the sealed
 //! body. The header is associated data. Body: region and geography (`u16` length, text), region
 //! root (32), signing seed (32), `u32` count, then per tenant: id (16), tenant key (32), `u32`
-//! version of the key-encryption key, that key (32).
+//! version of the key-encryption key, that key (32); then the secrets of epochs: `u32` count, then each:
+//! kind (1), id (16), purpose (1), `u32` epoch, secret (32) (see [`crate::epochs`]).
 //!
 //! Promises
 //! - A change is written to a new file, synced, renamed over the old one and the folder synced,
@@ -15,7 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use crypto::aead::AeadKey;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::codec::{Reader, put_text, wiped_buffer};
+use crate::epochs::{self, Secrets};
 use crate::signing::SigningKey;
 use crate::tenant::{TenantKeys, TenantVault};
 
@@ -74,6 +76,8 @@ pub struct Vault {
     home: Mutex<Option<Home>>,
     /// Written under `home`'s lock after the file; read by everyone.
     tenants: RwLock<BTreeMap<TenantId, Arc<TenantVault>>>,
+    /// As `tenants`.
+    epochs: RwLock<Secrets>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -89,9 +93,7 @@ impl Vault {
         geography: GeographyCode,
         random: Arc<dyn Random>,
     ) -> Self {
-        let root = Secret::random(|b| random.fill(b));
-        let seed = Secret::random(|b| random.fill(b));
-        Self::assemble(region, geography, random, root, seed, BTreeMap::new(), None)
+        Self::assemble(Body::new(region, geography, &*random), random, None)
     }
 
     /// Makes a new ring file; refuses if there is one.
@@ -103,24 +105,14 @@ impl Vault {
         path: &Path,
         protection: Protection,
     ) -> Result<Self, Error> {
-        let root = Secret::random(|b| random.fill(b));
-        let seed = Secret::random(|b| random.fill(b));
         let home = Home {
             disk: disk.clone(),
             path: path.to_owned(),
             protection,
         };
-        let vault = Self::assemble(
-            region,
-            geography,
-            random,
-            root,
-            seed,
-            BTreeMap::new(),
-            Some(home),
-        );
-        let sealed = vault.sealed_ring(&BTreeMap::new())?;
-        if let Some(sealed) = sealed {
+        let body = Body::new(region, geography, &*random);
+        let vault = Self::assemble(body, random, Some(home));
+        if let Some(sealed) = vault.sealed_ring()? {
             write_new(&*disk, path, &sealed)?;
         }
         Ok(vault)
@@ -150,26 +142,18 @@ impl Vault {
             path: path.to_owned(),
             protection,
         };
-        Ok(Self::assemble(
-            parsed.region,
-            parsed.geography,
-            random,
-            parsed.root,
-            parsed.seed,
-            parsed.tenants,
-            Some(home),
-        ))
+        Ok(Self::assemble(parsed, random, Some(home)))
     }
 
-    fn assemble(
-        region: RegionCode,
-        geography: GeographyCode,
-        random: Arc<dyn Random>,
-        root: Secret<32>,
-        seed: Secret<32>,
-        tenants: BTreeMap<TenantId, TenantKeys>,
-        home: Option<Home>,
-    ) -> Self {
+    fn assemble(body: Body, random: Arc<dyn Random>, home: Option<Home>) -> Self {
+        let Body {
+            region,
+            geography,
+            root,
+            seed,
+            tenants,
+            epochs,
+        } = body;
         let derive = |label: &str| {
             hkdf(
                 &root,
@@ -189,6 +173,7 @@ impl Vault {
             signing: SigningKey::from_seed(&seed),
             signing_seed: seed,
             tenants: RwLock::new(tenants.into_iter().map(open).collect()),
+            epochs: RwLock::new(epochs),
             home: Mutex::new(home),
             region,
             geography,
@@ -230,9 +215,37 @@ impl Vault {
             &self.random,
         ));
         all.insert(tenant, vault.clone());
-        self.save(home.as_ref(), &all)?;
+        self.save(home.as_ref(), &all, &self.epochs())?;
         *self.tenants.write().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(vault)
+    }
+
+    pub(crate) fn epochs(&self) -> RwLockReadGuard<'_, Secrets> {
+        self.epochs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn random(&self) -> &Arc<dyn Random> {
+        &self.random
+    }
+
+    /// Stands for a person in the ring, so that no name is there.
+    pub(crate) fn person(&self, name: &str) -> [u8; 16] {
+        self.token_mac
+            .mac_128(Fields::new("person").with(name.as_bytes()).as_bytes())
+    }
+
+    /// Changes the secrets of epochs; the change is durable before anyone sees it.
+    pub(crate) fn change_epochs<T>(
+        &self,
+        change: impl FnOnce(&mut Secrets) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.epochs().clone();
+        let answer = change(&mut all)?;
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        self.save(home.as_ref(), &tenants, &all)?;
+        *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = all;
+        Ok(answer)
     }
 
     /// The keys of a tenant.
@@ -277,17 +290,16 @@ impl Vault {
         &self,
         home: Option<&Home>,
         tenants: &BTreeMap<TenantId, Arc<TenantVault>>,
+        epochs: &Secrets,
     ) -> Result<(), Error> {
         let Some(home) = home else { return Ok(()) };
-        let body = self.body(tenants);
+        let body = self.body(tenants, epochs);
         let sealed = protect(MAGIC, b"ring", &body, &home.protection, &*self.random)?;
         replace(&*home.disk, &home.path, &sealed)
     }
 
-    fn sealed_ring(
-        &self,
-        tenants: &BTreeMap<TenantId, Arc<TenantVault>>,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    /// A new ring, as its file is.
+    fn sealed_ring(&self) -> Result<Option<Vec<u8>>, Error> {
         let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(home) = home.as_ref() else {
             return Ok(None);
@@ -295,15 +307,20 @@ impl Vault {
         protect(
             MAGIC,
             b"ring",
-            &self.body(tenants),
+            &self.body(&BTreeMap::new(), &Secrets::new()),
             &home.protection,
             &*self.random,
         )
         .map(Some)
     }
 
-    fn body(&self, tenants: &BTreeMap<TenantId, Arc<TenantVault>>) -> Zeroizing<Vec<u8>> {
-        let mut out = wiped_buffer(128 + tenants.len() * TENANT_BYTES);
+    fn body(
+        &self,
+        tenants: &BTreeMap<TenantId, Arc<TenantVault>>,
+        epochs: &Secrets,
+    ) -> Zeroizing<Vec<u8>> {
+        let bytes = tenants.len() * TENANT_BYTES + epochs.len() * epochs::ENTRY_BYTES;
+        let mut out = wiped_buffer(128 + bytes);
         put_text(&mut out, self.region.as_str());
         put_text(&mut out, self.geography.as_str());
         out.extend_from_slice(self.root.expose());
@@ -320,6 +337,7 @@ impl Vault {
             out.extend_from_slice(&keys.kek_version.to_le_bytes());
             out.extend_from_slice(keys.kek.expose());
         }
+        epochs::put(&mut out, epochs);
         out
     }
 }
@@ -340,6 +358,20 @@ struct Body {
     root: Secret<32>,
     seed: Secret<32>,
     tenants: BTreeMap<TenantId, TenantKeys>,
+    epochs: Secrets,
+}
+
+impl Body {
+    fn new(region: RegionCode, geography: GeographyCode, random: &dyn Random) -> Self {
+        Self {
+            region,
+            geography,
+            root: Secret::random(|b| random.fill(b)),
+            seed: Secret::random(|b| random.fill(b)),
+            tenants: BTreeMap::new(),
+            epochs: Secrets::new(),
+        }
+    }
 }
 
 fn parse_body(bytes: &[u8]) -> Option<Body> {
@@ -363,12 +395,14 @@ fn parse_body(bytes: &[u8]) -> Option<Body> {
             },
         );
     }
+    let epochs = epochs::read(&mut r)?;
     r.0.is_empty().then_some(Body {
         region,
         geography,
         root,
         seed,
         tenants,
+        epochs,
     })
 }
 
