@@ -188,17 +188,16 @@ fn centre_in(text: &str) -> Result<CentreMode, Failure> {
 }
 
 /// `settings` with what of them is to change.
-pub(crate) fn changed(
-    settings: cell::Settings,
+/// The change as a function of the settings in force; what is absent stays.
+pub(crate) fn change(
     change: wire::SettingsChange,
-) -> Result<cell::Settings, Failure> {
-    Ok(cell::Settings {
+) -> Result<impl FnOnce(cell::Settings) -> cell::Settings, Failure> {
+    let centre = change.centre.as_deref().map(centre_in).transpose()?;
+    let sharing = change.sharing.map(sharing_in);
+    Ok(move |settings: cell::Settings| cell::Settings {
         retention_days: change.retention_days.unwrap_or(settings.retention_days),
-        sharing: change.sharing.map_or(settings.sharing, sharing_in),
-        centre: change
-            .centre
-            .as_deref()
-            .map_or(Ok(settings.centre), centre_in)?,
+        sharing: sharing.unwrap_or(settings.sharing),
+        centre: centre.unwrap_or(settings.centre),
         federated_reads: change.federated_reads.unwrap_or(settings.federated_reads),
         owner_group: settings.owner_group,
     })

@@ -117,6 +117,17 @@ impl Reply {
     }
 }
 
+/// Whose regions a list is asked of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reach {
+    /// The tenant's home.
+    Home(TenantId),
+    /// Every region that holds something of the tenant.
+    Each(TenantId),
+    /// All cells.
+    Cells,
+}
+
 /// Where requests go.
 pub(crate) enum Client {
     /// A running server.
@@ -345,6 +356,62 @@ impl Client {
         }
     }
 
+    /// Every item of a paged list, of each region that `reach` names. Items of a data directory carry
+    /// their region.
+    pub(crate) fn list(&self, reach: Reach, path: &str, field: &str) -> anyhow::Result<Vec<Value>> {
+        let mut all = Vec::new();
+        for region in self.reached(reach)? {
+            let mut next: Option<String> = None;
+            loop {
+                let mark = if path.contains('?') { '&' } else { '?' };
+                let mut url = format!("{path}{mark}limit=1000");
+                if let Some(token) = &next {
+                    url.push_str("&page_token=");
+                    url.push_str(token);
+                }
+                let reply = match (self, &region) {
+                    (Self::Local(local), Some(region)) => local.call(region, &Ask::get(url))?,
+                    _ => self.call(&Ask::get(url))?,
+                };
+                let mut page = reply.json()?;
+                let Some(Value::Array(found)) = page.get_mut(field).map(Value::take) else {
+                    break;
+                };
+                all.extend(
+                    found
+                        .into_iter()
+                        .map(|item| with_region(item, region.as_ref())),
+                );
+                next = page
+                    .get("next_page_token")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The regions to ask; one nameless entry for a server.
+    fn reached(&self, reach: Reach) -> anyhow::Result<Vec<Option<RegionCode>>> {
+        let Self::Local(local) = self else {
+            return Ok(vec![None]);
+        };
+        let (tenant, home_only) = match reach {
+            Reach::Cells => return Ok(local.embedded.cells.keys().cloned().map(Some).collect()),
+            Reach::Home(tenant) => (tenant, true),
+            Reach::Each(tenant) => (tenant, false),
+        };
+        let regions = local.regions_of(tenant);
+        if regions.is_empty() {
+            return Err(Failure::new(Code::NotFound, format!("no tenant {tenant}")).into());
+        }
+        let wanted = regions.into_iter().filter(|(_, home)| *home || !home_only);
+        Ok(wanted.map(|(region, _)| Some(region)).collect())
+    }
+
     /// Asks a region by name.
     pub(crate) fn call_region(&self, region: &str, ask: &Ask) -> anyhow::Result<Reply> {
         match self {
@@ -385,4 +452,13 @@ impl Local {
         }
         out
     }
+}
+
+fn with_region(mut item: Value, region: Option<&RegionCode>) -> Value {
+    if let (Some(fields), Some(region)) = (item.as_object_mut(), region) {
+        fields
+            .entry("region")
+            .or_insert_with(|| region.to_string().into());
+    }
+    item
 }

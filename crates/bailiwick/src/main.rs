@@ -18,6 +18,7 @@ mod failure;
 mod hunting;
 mod machine;
 mod print;
+mod view;
 
 use clap::Parser as _;
 

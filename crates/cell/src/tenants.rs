@@ -184,14 +184,15 @@ impl Cell {
         .await
     }
 
-    /// Changes retention, consent or what the centre may be told.
+    /// Changes retention, consent or what the centre may be told. `change` sees the settings as they
+    /// are when its turn has come, so that of two changes at once neither is lost.
     pub async fn change_settings(
         &self,
         grant: &Granted<AdministerTenant>,
-        settings: Settings,
+        change: impl FnOnce(Settings) -> Settings,
     ) -> Result<TenantView, Error> {
         self.change(grant, |record, _, now| {
-            Ok(record.with_settings(settings.clone(), now)?)
+            Ok(record.with_settings(change(record.settings().clone()), now)?)
         })
         .await
     }

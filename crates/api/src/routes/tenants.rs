@@ -3,7 +3,6 @@
 use access::{AdministerTenant, Maintain, Operate, ReadTenant};
 use axum::http::StatusCode;
 use cell::ProvisionRequest;
-use model::Code;
 
 use crate::call::{Answer, Call, json};
 use crate::convert;
@@ -148,17 +147,8 @@ pub(crate) async fn accept_registry(mut call: Call) -> Answer {
 pub(crate) async fn change_settings(mut call: Call) -> Answer {
     let grant = call.tenant_grant::<AdministerTenant>().await?;
     let change: wire::SettingsChange = call.json().await?;
-    let read = call.tenant_grant::<ReadTenant>().await?;
-    let current = call.cell().tenant(&read)?.settings.ok_or_else(|| {
-        Failure::new(
-            Code::Conflict,
-            "the tenant's settings are at its home region",
-        )
-    })?;
-    let view = call
-        .cell()
-        .change_settings(&grant, convert::changed(current, change)?)
-        .await?;
+    let change = convert::change(change)?;
+    let view = call.cell().change_settings(&grant, change).await?;
     json(&convert::tenant(&view))
 }
 

@@ -5,9 +5,40 @@ use serde_json::{Value, json};
 
 use super::{show, tenant_id};
 use crate::cli::{Facts, Global, Source, Tenant, Token};
-use crate::client::{Ask, Client};
+use crate::client::{Ask, Client, Reach};
 use crate::failure::Failure;
 use crate::print;
+use crate::view::{self, Column};
+
+const TENANTS: [Column; 7] = [
+    ("TENANT", "/tenant"),
+    ("NAME", "/name"),
+    ("HOME", "/home"),
+    ("COUNTRY", "/country"),
+    ("GEOGRAPHY", "/geography"),
+    ("CENTRE", "/settings/centre"),
+    ("FIRST RECORD", "/first_record_at"),
+];
+const SOURCES: [Column; 10] = [
+    ("SOURCE", "/source"),
+    ("NAME", "/name"),
+    ("REGION", "/region"),
+    ("SERVICES", "/services"),
+    ("DISABLED", "/disabled"),
+    ("STORED", "/counts/stored"),
+    ("RAW", "/counts/raw"),
+    ("REPEATED", "/counts/duplicate"),
+    ("REJECTED", "/counts/rejected"),
+    ("WRONG REGION", "/counts/wrong_region"),
+];
+const TOKENS: [Column; 6] = [
+    ("TOKEN", "/token"),
+    ("NAME", "/name"),
+    ("REGION", "/region"),
+    ("PERMISSIONS", "/permissions"),
+    ("EXPIRES", "/expires_at"),
+    ("REVOKED", "/revoked_at"),
+];
 
 pub(crate) fn tenant(global: &Global, command: Tenant) -> anyhow::Result<i32> {
     let client = Client::connect(global)?;
@@ -51,16 +82,8 @@ pub(crate) fn tenant(global: &Global, command: Tenant) -> anyhow::Result<i32> {
             )
         }
         Tenant::List => {
-            let ask = Ask::get("/api/v1/tenants?limit=1000");
-            let regions = client.regions();
-            if regions.is_empty() {
-                return show(global, &client.call(&ask)?.json()?);
-            }
-            let mut all = serde_json::Map::new();
-            for region in regions {
-                all.insert(region.clone(), client.call_region(&region, &ask)?.json()?);
-            }
-            show(global, &Value::Object(all))
+            let tenants = client.list(Reach::Cells, "/api/v1/tenants", "tenants")?;
+            view::list(global, &tenants, &TENANTS, "no tenants")
         }
         Tenant::Show { tenant } => {
             let tenant = tenant_id(&tenant)?;
@@ -123,12 +146,9 @@ pub(crate) fn source(global: &Global, command: Source) -> anyhow::Result<i32> {
         }
         Source::List { tenant } => {
             let tenant = tenant_id(&tenant)?;
-            let ask = Ask::get(format!("/api/v1/tenants/{tenant}/sources"));
-            let mut all = serde_json::Map::new();
-            for (region, reply) in client.call_each(Some(tenant), &ask)? {
-                all.insert(region, reply.json()?);
-            }
-            show(global, &Value::Object(all))
+            let path = format!("/api/v1/tenants/{tenant}/sources");
+            let sources = client.list(Reach::Each(tenant), &path, "sources")?;
+            view::list(global, &sources, &SOURCES, "no sources")
         }
         Source::Show { tenant, source } => {
             let tenant = tenant_id(&tenant)?;
@@ -174,8 +194,9 @@ pub(crate) fn token(global: &Global, command: Token) -> anyhow::Result<i32> {
         }
         Token::List { tenant } => {
             let tenant = tenant_id(&tenant)?;
-            let ask = Ask::get(format!("/api/v1/tenants/{tenant}/tokens"));
-            show(global, &client.call_home(tenant, &ask)?.json()?)
+            let path = format!("/api/v1/tenants/{tenant}/tokens");
+            let tokens = client.list(Reach::Each(tenant), &path, "tokens")?;
+            view::list(global, &tokens, &TOKENS, "no tokens")
         }
         Token::Revoke { tenant, token } => {
             let tenant = tenant_id(&tenant)?;

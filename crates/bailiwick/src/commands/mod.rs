@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use model::{Code, TenantId};
 use serde_json::Value;
 
-use crate::cli::{Cli, Command, Config as ConfigCommand, Global, Output, Registry};
+use crate::cli::{Cli, Command, Config as ConfigCommand, Global, Registry};
 use crate::client::{Ask, Client, passphrase};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::{bench, demo, print};
+use crate::{bench, demo, print, view};
 
 /// Runs a command; the exit code if it did not fail.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<i32> {
@@ -125,11 +125,21 @@ fn flush(global: &Global, tenant: &str) -> anyhow::Result<i32> {
     let tenant = tenant_id(tenant)?;
     let client = Client::connect(global)?;
     let ask = Ask::post(format!("/api/v1/tenants/{tenant}/flush"), &Value::Null);
-    let mut all = serde_json::Map::new();
+    let mut all = Vec::new();
     for (region, reply) in client.call_each(Some(tenant), &ask)? {
-        all.insert(region, reply.json()?);
+        let mut report = reply.json()?;
+        if let Some(fields) = report.as_object_mut() {
+            fields.insert("region".to_owned(), region.into());
+        }
+        all.push(report);
     }
-    show(global, &Value::Object(all))
+    let columns = [
+        ("REGION", "/region"),
+        ("SEGMENTS", "/segments"),
+        ("ROWS", "/rows"),
+        ("BYTES", "/bytes"),
+    ];
+    view::list(global, &all, &columns, "nothing to flush")
 }
 
 fn docs(page: &str) -> anyhow::Result<i32> {
@@ -179,23 +189,7 @@ pub(crate) fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result
     std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// Prints a JSON answer: indented for people, on one line for programs.
+/// Prints one thing.
 pub(crate) fn show(global: &Global, value: &Value) -> anyhow::Result<i32> {
-    let format = global.format.unwrap_or(if print::is_terminal() {
-        Output::Table
-    } else {
-        Output::Ndjson
-    });
-    let text = match format {
-        Output::Table | Output::Json => serde_json::to_string_pretty(value)?,
-        Output::Ndjson | Output::Csv => match value {
-            Value::Array(items) => {
-                let lines: Vec<String> = items.iter().map(ToString::to_string).collect();
-                lines.join("\n")
-            }
-            other => other.to_string(),
-        },
-    };
-    print::out(&format!("{text}\n"))?;
-    Ok(0)
+    view::item(global, value)
 }
