@@ -1,0 +1,143 @@
+//! An alert as its incident remembers it.
+//!
+//! Everything that correlation, the summary and the story need, and no content: the record keys of the
+//! digest are reduced to the [`Stage`] that their tables say.
+//!
+//! Promises
+//! - At most `INCIDENT_ALERT_KEYS_MAX` keys, and a bounded number of techniques, whatever the digest has.
+//! - `first_at <= last_at`.
+
+use std::collections::BTreeSet;
+
+use model::limits::INCIDENT_ALERT_KEYS_MAX;
+use model::{
+    AlertDigest, AlertId, AlertSeverity, EntityKind, EntityRef, KeyKind, KeyToken, RegionCode,
+    RuleRef, ServiceName, Ticks,
+};
+
+use crate::story::Stage;
+use crate::strength;
+use crate::tactic::Tactic;
+
+/// Techniques kept of one alert, and bytes of one: an id is at most `T1234.567`.
+const TECHNIQUES_MAX: usize = 16;
+const TECHNIQUE_BYTES_MAX: usize = 16;
+
+/// See the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) rule: RuleRef,
+    pub(crate) severity: AlertSeverity,
+    pub(crate) tactic: Option<Tactic>,
+    pub(crate) techniques: Vec<String>,
+    pub(crate) service: ServiceName,
+    pub(crate) origin: RegionCode,
+    pub(crate) stage: Stage,
+    pub(crate) first_at: Ticks,
+    pub(crate) last_at: Ticks,
+    /// When it was handed in; what expires is counted from here, so that old data correlates as new.
+    pub(crate) arrived_at: Ticks,
+    pub(crate) entities: Vec<EntityRef>,
+    /// The entities' keys, sorted, each once.
+    pub(crate) keys: Vec<KeyToken>,
+}
+
+impl Member {
+    pub(crate) fn new(digest: &AlertDigest, arrived_at: Ticks) -> Self {
+        let (first_at, last_at) = if digest.first_at <= digest.last_at {
+            (digest.first_at, digest.last_at)
+        } else {
+            (digest.last_at, digest.first_at)
+        };
+        let entities = bounded(&digest.entities);
+        Self {
+            rule: digest.rule.clone(),
+            severity: digest.severity,
+            tactic: Tactic::parse(&digest.category),
+            techniques: digest
+                .techniques
+                .iter()
+                .filter(|t| t.len() <= TECHNIQUE_BYTES_MAX)
+                .take(TECHNIQUES_MAX)
+                .cloned()
+                .collect(),
+            service: digest.service.clone(),
+            origin: digest.origin.clone(),
+            stage: Stage::of(digest),
+            first_at,
+            last_at,
+            arrived_at,
+            keys: keys_of(&entities),
+            entities,
+        }
+    }
+
+    /// Where it happened, for how common a key or rule is: its devices, else its accounts. Each
+    /// entity once, by the kind of key that most sources have.
+    pub(crate) fn places(&self, class: strength::Class) -> Vec<KeyToken> {
+        const DEVICE: &[KeyKind] = &[KeyKind::DeviceName, KeyKind::DeviceId];
+        const ACCOUNT: &[KeyKind] = &[
+            KeyKind::Address,
+            KeyKind::AccountSid,
+            KeyKind::AccountName,
+            KeyKind::AccountObjectId,
+        ];
+        let by_device = self.entity_tokens(EntityKind::Device, DEVICE);
+        if class != strength::Class::Device && !by_device.is_empty() {
+            return by_device;
+        }
+        if class == strength::Class::Account {
+            return Vec::new();
+        }
+        let mut accounts = self.entity_tokens(EntityKind::Account, ACCOUNT);
+        accounts.extend(self.entity_tokens(EntityKind::Mailbox, ACCOUNT));
+        accounts
+    }
+
+    fn entity_tokens(&self, kind: EntityKind, preferred: &[KeyKind]) -> Vec<KeyToken> {
+        self.entities
+            .iter()
+            .filter(|entity| entity.kind == kind)
+            .filter_map(|entity| {
+                preferred
+                    .iter()
+                    .find_map(|wanted| entity.keys.iter().find(|key| key.kind == *wanted))
+            })
+            .copied()
+            .collect()
+    }
+}
+
+fn bounded(entities: &[EntityRef]) -> Vec<EntityRef> {
+    let mut room = INCIDENT_ALERT_KEYS_MAX;
+    let mut kept = Vec::new();
+    for entity in entities {
+        let keys: Vec<KeyToken> = entity.keys.iter().take(room).copied().collect();
+        room -= keys.len();
+        if !keys.is_empty() {
+            kept.push(EntityRef {
+                kind: entity.kind,
+                role: entity.role,
+                keys,
+            });
+        }
+    }
+    kept
+}
+
+pub(crate) fn keys_of(entities: &[EntityRef]) -> Vec<KeyToken> {
+    let keys: BTreeSet<KeyToken> = entities
+        .iter()
+        .flat_map(|entity| entity.keys.iter().copied())
+        .collect();
+    keys.into_iter().collect()
+}
+
+/// The order of an incident's alerts: by time, then by id.
+pub(crate) fn in_time<'a>(
+    members: impl Iterator<Item = (&'a AlertId, &'a Member)>,
+) -> Vec<(AlertId, &'a Member)> {
+    let mut sorted: Vec<(AlertId, &Member)> = members.map(|(id, m)| (*id, m)).collect();
+    sorted.sort_by_key(|(id, m)| (m.first_at, m.last_at, *id));
+    sorted
+}

@@ -1,0 +1,148 @@
+//! How common a key or a rule is at this tenant, over the last days.
+//!
+//! A key that is seen at many places (a shared administrator, a proxy's address, a tool's hash) or on
+//! many days says less about two alerts that share it: the continuous form of cutting hubs out of the
+//! graph. Up to a number of places that its kind allows, the figure is exactly 1, so that ordinary
+//! alerts correlate the same in whatever order they arrive.
+//!
+//! Counts alerts only: what never raised one is not known here.
+//! Limits: `INCIDENT_RARITY_*`.
+
+use std::collections::BTreeMap;
+
+use model::limits::{INCIDENT_RARITY_DAYS, INCIDENT_RARITY_KEYS_MAX, INCIDENT_RARITY_PLACES_MAX};
+use model::{AlertSeverity, DetectionRuleId, KeyToken};
+
+use crate::member::Member;
+use crate::strength;
+
+/// Days on which a key may be seen before it counts as everyday.
+const DAYS_FREE: u32 = 3;
+/// Places at which a rule may fire before it counts as common.
+const RULE_PLACES_FREE: u32 = 8;
+/// The least that is left of a common rule's alerts, in thousandths.
+const RULE_LEAST: u32 = 100;
+/// Everything, in thousandths.
+pub(crate) const WHOLE: u32 = 1_000;
+
+/// Where and when something was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Seen {
+    /// The last day, as [`model::Ticks::day`].
+    pub(crate) newest: i32,
+    /// Days seen, bit `n` for `newest - n`.
+    pub(crate) days: u32,
+    /// A short hash of each place, and the last day there.
+    pub(crate) places: BTreeMap<u32, i32>,
+}
+
+impl Seen {
+    fn note(&mut self, day: i32, places: impl Iterator<Item = u32>) {
+        if self.days == 0 {
+            self.newest = day;
+        }
+        if day > self.newest {
+            let by = day.saturating_sub(self.newest).unsigned_abs();
+            self.days = self.days.checked_shl(by).unwrap_or(0);
+            self.newest = day;
+        }
+        let age = self.newest.saturating_sub(day).unsigned_abs();
+        self.days |= 1_u32.checked_shl(age).unwrap_or(0);
+        self.days &= (1_u32 << INCIDENT_RARITY_DAYS.unsigned_abs()) - 1;
+        for place in places {
+            let last = self.places.entry(place).or_insert(day);
+            *last = (*last).max(day);
+        }
+        let oldest = self.newest.saturating_sub(INCIDENT_RARITY_DAYS);
+        self.places.retain(|_, last| *last > oldest);
+        while self.places.len() > INCIDENT_RARITY_PLACES_MAX {
+            let Some(place) = self.places.iter().map(|(p, d)| (*d, *p)).min() else {
+                return;
+            };
+            self.places.remove(&place.1);
+        }
+    }
+
+    fn n_places(&self) -> u32 {
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The memory of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Rarity {
+    pub(crate) keys: BTreeMap<KeyToken, Seen>,
+    pub(crate) rules: BTreeMap<DetectionRuleId, Seen>,
+}
+
+impl Rarity {
+    /// Takes note of a new alert.
+    pub(crate) fn note(&mut self, alert: &Member) {
+        let day = alert.last_at.day();
+        for key in &alert.keys {
+            let class = strength::of(key.kind).class;
+            let places = alert.places(class);
+            self.keys
+                .entry(*key)
+                .or_default()
+                .note(day, places.iter().map(short));
+        }
+        let places = alert.places(strength::Class::File);
+        self.rules
+            .entry(alert.rule.id.clone())
+            .or_default()
+            .note(day, places.iter().map(short));
+        forget(&mut self.keys);
+        forget(&mut self.rules);
+    }
+
+    /// How rare a key is, in thousandths.
+    pub(crate) fn of_key(&self, key: &KeyToken) -> u32 {
+        self.keys.get(key).map_or(WHOLE, |seen| {
+            let free = strength::of(key.kind).places;
+            let by_place = square(share(free, seen.n_places()));
+            let by_day = share(DAYS_FREE, seen.days.count_ones());
+            by_place * by_day / WHOLE
+        })
+    }
+
+    /// How rare an alert's rule is, in thousandths. A severe alert is not made less of because its
+    /// rule fires often: that may be the attack.
+    pub(crate) fn of_rule(&self, alert: &Member) -> u32 {
+        if alert.severity == AlertSeverity::High {
+            return WHOLE;
+        }
+        self.rules.get(&alert.rule.id).map_or(WHOLE, |seen| {
+            let by_place = share(RULE_PLACES_FREE, seen.n_places());
+            let by_day = share(DAYS_FREE, seen.days.count_ones());
+            (by_place * by_day / WHOLE).max(RULE_LEAST)
+        })
+    }
+}
+
+/// `free / n` in thousandths, at most 1.
+fn share(free: u32, n: u32) -> u32 {
+    if n <= free { WHOLE } else { WHOLE * free / n }
+}
+
+fn square(thousandths: u32) -> u32 {
+    thousandths * thousandths / WHOLE
+}
+
+/// 32 bits of a token: places are only counted, and at most 32 of them.
+fn short(token: &KeyToken) -> u32 {
+    let [a, b, c, d, ..] = token.token;
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Drops an eighth, longest unseen first, when there are too many.
+fn forget<K: Ord + Clone>(seen: &mut BTreeMap<K, Seen>) {
+    if seen.len() <= INCIDENT_RARITY_KEYS_MAX {
+        return;
+    }
+    let mut by_age: Vec<(i32, K)> = seen.iter().map(|(k, s)| (s.newest, k.clone())).collect();
+    by_age.sort();
+    for (_, key) in by_age.into_iter().take(INCIDENT_RARITY_KEYS_MAX / 8) {
+        seen.remove(&key);
+    }
+}

@@ -1,0 +1,117 @@
+//! What two alerts have in common, as one number with its main reason.
+//!
+//! For each class of keys that both have, the best shared key counts: its strength, times how rare it
+//! is, faded by the time between the two. Causal keys (a process, a logon session, a message) hold over
+//! days; an account or a device over half an hour to two hours, twice as long when the later alert is
+//! further along the kill chain, and six times when it also is another service's: an intrusion that
+//! goes from mail to a device takes its time. Weak evidence is made less of when a rule fires
+//! everywhere.
+//!
+//! Promises
+//! - Symmetric, and a function of the two alerts and the rarity alone: no order of arrival in it.
+//! - Whole numbers only, so that every machine finds the same.
+
+use std::collections::BTreeMap;
+
+use model::{KeyToken, Span100ns, Ticks};
+
+use crate::member::Member;
+use crate::rarity::{Rarity, WHOLE};
+use crate::strength::{self, Class, Strength};
+use crate::tactic::Tactic;
+
+/// Times longer that weak keys hold along the kill chain, inside one service and between two.
+const REACH_CHAIN: i64 = 2;
+const REACH_SERVICES: i64 = 6;
+/// Ticks that one alert's own span counts for at most: a rule that looks back a day is not near to
+/// everything of that day.
+const SPAN_MAX: i64 = 2 * 3_600 * model::ticks::PER_SECOND;
+
+/// The outcome of weighing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) weight: u32,
+    /// The key that says most.
+    pub(crate) key: KeyToken,
+    pub(crate) gap: Span100ns,
+}
+
+/// What `a` and `b` have in common; `None` if they share no key that counts.
+pub(crate) fn link(
+    a: &Member,
+    b: &Member,
+    rarity: &Rarity,
+    is_noise: impl Fn(&KeyToken) -> bool,
+) -> Option<Link> {
+    let gap = gap(a, b);
+    let reach = reach(a, b);
+    let doubt = rarity.of_rule(a).min(rarity.of_rule(b));
+    let mut best: BTreeMap<Class, (u32, KeyToken)> = BTreeMap::new();
+    for key in shared(&a.keys, &b.keys) {
+        if is_noise(key) {
+            continue;
+        }
+        let row = strength::of(key.kind);
+        let mut weight = row.weight * rarity.of_key(key) / WHOLE;
+        weight = weight * fade(&row, gap.0, reach) / WHOLE;
+        if !row.causal {
+            weight = weight * doubt / WHOLE;
+        }
+        let held = best.entry(row.class).or_insert((weight, *key));
+        if weight > held.0 {
+            *held = (weight, *key);
+        }
+    }
+    let weight = best.values().map(|(weight, _)| *weight).sum();
+    // Of equal reasons the first class and the smallest key, whatever the order of arrival.
+    let (_, key) = best
+        .into_values()
+        .reduce(|held, new| if new.0 > held.0 { new } else { held })?;
+    (weight > 0).then_some(Link { weight, key, gap })
+}
+
+/// Time between the end of one and the beginning of the other; none if they overlap.
+pub(crate) fn gap(a: &Member, b: &Member) -> Span100ns {
+    let first = |m: &Member| Ticks(m.first_at.0.max(m.last_at.0 - SPAN_MAX));
+    let between = (first(a).0 - b.last_at.0).max(first(b).0 - a.last_at.0);
+    Span100ns(between.max(0))
+}
+
+fn reach(a: &Member, b: &Member) -> i64 {
+    let (earlier, later) = if (a.first_at, a.last_at) <= (b.first_at, b.last_at) {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    let rank = |m: &Member| m.tactic.map(Tactic::rank);
+    let (from, to) = (rank(earlier), rank(later));
+    if earlier.service != later.service && (from.is_none() || to.is_none() || from <= to) {
+        return REACH_SERVICES;
+    }
+    if earlier.service == later.service && from.is_some() && from < to {
+        return REACH_CHAIN;
+    }
+    1
+}
+
+/// What the time between leaves of a key's strength, in thousandths.
+fn fade(row: &Strength, gap: i64, reach: i64) -> u32 {
+    let reach = if matches!(row.class, Class::Account | Class::Device) {
+        reach
+    } else {
+        1
+    };
+    let (near, far) = (row.near * reach, row.far * reach);
+    if gap <= near {
+        return WHOLE;
+    }
+    if gap >= far {
+        return 0;
+    }
+    u32::try_from(i64::from(WHOLE) * (far - gap) / (far - near)).unwrap_or(0)
+}
+
+/// The keys that two sorted lists share.
+fn shared<'a>(a: &'a [KeyToken], b: &[KeyToken]) -> impl Iterator<Item = &'a KeyToken> {
+    a.iter().filter(|key| b.binary_search(key).is_ok())
+}
