@@ -174,7 +174,7 @@ pub struct Entity {
     pub role: EntityRole,
     /// How an analyst would call it; content.
     pub name: String,
-    /// Ways of recognising it, sorted, at least one.
+    /// Ways of recognising it, sorted; none if it is nothing to join alerts by, such as `SYSTEM`.
     pub keys: Vec<EntityKey>,
     /// More of what `AlertEvidence` has a column for, by that column's name, sorted; content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

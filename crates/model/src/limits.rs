@@ -291,3 +291,5 @@ pub const LINK_REQUEST_BYTES_MAX: usize = 32 << 20;
 pub const HANDSHAKES_MAX: usize = 256;
 /// Seconds that a TLS handshake may take.
 pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
+/// Callers that wait for their audit rows; beyond, 429.
+pub const AUDIT_WAITING_MAX: usize = 10_000;
