@@ -31,3 +31,6 @@ pub use correlation::{CorrelationHit, CorrelationState, Step};
 pub use engine::{Detection, Engine, Evaluated, SigmaEngine, is_stamped, newest};
 pub use rule::{Problem, Rule, RuleSet, RuleText, WantedSource, Weight};
 pub use vendor::VendorAlerts;
+
+#[cfg(test)]
+mod tests;

@@ -163,7 +163,7 @@ pub const ALERT_VALUE_BYTES_MAX: usize = 8 << 10;
 pub const LINK_ALERTS_MAX: usize = 500;
 
 /// Bytes of one detection rule's text, a scheduled query's included.
-pub const RULE_BYTES_MAX: usize = 256 << 10;
+pub const RULE_BYTES_MAX: usize = 1 << 20;
 /// Texts of one set of detection rules; rules of one tenant, and of the cell.
 pub const RULES_MAX: usize = 20_000;
 /// Detections that evaluating one batch reports; the rest are counted.

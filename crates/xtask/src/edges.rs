@@ -78,6 +78,10 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
 /// Edges that only tests have, beyond `testkit` and what is reachable anyway.
 pub(crate) const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     ("query", &["oracle"]),
+    // From rows to the snapshot: the tests walk the whole way, the libraries cannot.
+    ("pseudonym", &["vault", "centre"]),
+    // Rules are tested on the rows that real events make.
+    ("detect", &["ingest"]),
     // The walker's tests need something to walk: a real store writes it.
     ("inspect", &["access", "residency", "rows", "store", "wal"]),
 ];
@@ -95,7 +99,11 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("object_store", &["store", "query"]),
     // `inspect` reads what `store` wrote with code of its own: that is its purpose.
     ("parquet", &["store", "inspect"]),
-    ("sqlx*", &["store", "inspect"]),
+    // The centre has a database of its own, with nothing of a cell in it.
+    ("sqlx*", &["store", "inspect", "centre"]),
+    // What a registrable domain is, is decided in one place.
+    ("idna", &["pseudonym"]),
+    ("psl", &["pseudonym"]),
     ("rsigma*", &["detect"]),
     ("tonic*", &["api"]),
     ("utoipa*", &["api"]),
@@ -115,6 +123,7 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
             "store",
             "query",
             "cell",
+            "centre",
             "connect",
             "evaluate",
         ],
