@@ -37,7 +37,7 @@ const SAID_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("clap", &["bailiwick"]),
     ("cedar_policy", &["access"]),
-    ("sqlx", &["store", "inspect"]),
+    ("sqlx", &["store", "inspect", "centre"]),
 ];
 
 /// Types of ours that a parameter of that name has instead of text.

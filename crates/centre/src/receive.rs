@@ -1,0 +1,384 @@
+//! Taking a parcel.
+//!
+//! [`Received`] exists only if everything was checked: a known cell signed it, the list permits every
+//! column, its epoch is open. Then batch and counts are written in one transaction, so that a batch counts
+//! once: the same one again is acknowledged and changes nothing, another under its id is refused.
+//!
+//! A contributor is what the cell says: a cell that lies can invent owner groups (`docs/threats.md`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crypto::Fields;
+use model::{
+    CountBucket, Day, Epoch, IndicatorToken, RegionCode, SegmentId, Span100ns, Technique, Ticks,
+    limits,
+};
+use residency::Verified;
+use residency::egress::parcel::{self, Receipt};
+use residency::egress::{Batch, Value};
+use sqlx::sqlite::SqliteConnection;
+use vault::EpochSeal;
+
+use crate::database::{Columns, integer, small};
+use crate::{Centre, Error};
+
+/// How far a cell's clock may be ahead of the centre's.
+const CLOCK_AHEAD: Span100ns = Span100ns::days(1);
+
+/// A parcel that was checked.
+#[derive(Debug)]
+pub struct Received {
+    region: RegionCode,
+    parcel: Vec<u8>,
+    receipt: Verified<Receipt>,
+    batch: Batch,
+}
+
+impl Received {
+    /// The region that sent it.
+    pub fn region(&self) -> &RegionCode {
+        &self.region
+    }
+
+    /// What its cell signed.
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The batch.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The bytes as they came.
+    pub fn parcel(&self) -> &[u8] {
+        &self.parcel
+    }
+}
+
+/// What the centre answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// The batch.
+    pub batch: SegmentId,
+    /// Whether it had been received before.
+    pub repeated: bool,
+}
+
+/// What one batch says of one indicator.
+struct Sighting {
+    first_day: Day,
+    count: CountBucket,
+    techniques: BTreeSet<Technique>,
+}
+
+impl Centre {
+    /// Takes a parcel that came from the cell of `region`, as the transport authenticated it.
+    pub async fn receive(
+        &self,
+        region: &RegionCode,
+        parcel: &[u8],
+        now: Ticks,
+    ) -> Result<Ack, Error> {
+        let received = self.check(region, parcel)?;
+        let epoch = received.batch.header().epoch;
+        let newest = Epoch::at(now.saturating_add(CLOCK_AHEAD));
+        if epoch < Self::oldest_kept(now) || epoch > newest {
+            return Err(Error::EpochClosed { epoch });
+        }
+        self.keep(&received, now).await
+    }
+
+    /// Everything about a parcel that does not depend on others.
+    fn check(&self, region: &RegionCode, parcel: &[u8]) -> Result<Received, Error> {
+        let key = self.cells.get(region).ok_or(Error::UnknownCell)?;
+        let list = self.allow_list();
+        let (receipt, batch) = parcel::open(parcel, region, key, &list)?;
+        Ok(Received {
+            region: region.clone(),
+            parcel: parcel.to_vec(),
+            receipt,
+            batch,
+        })
+    }
+
+    async fn keep(&self, received: &Received, now: Ticks) -> Result<Ack, Error> {
+        let header = received.batch.header();
+        let mut tx = self.database.begin().await?;
+        let known: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT digest FROM batch WHERE region = ?1 AND batch = ?2")
+                .bind(received.region.as_str())
+                .bind(header.batch.as_bytes().as_slice())
+                .fetch_optional(tx.connection())
+                .await?;
+        if let Some(known) = known {
+            tx.commit().await?;
+            if known != received.receipt.digest.as_bytes() {
+                return Err(Error::OtherBatch);
+            }
+            return Ok(Ack {
+                batch: header.batch,
+                repeated: true,
+            });
+        }
+        let seal = self.keys.epoch_seal(header.epoch)?;
+        put_batch(tx.connection(), received, &seal, now).await?;
+        put_contributor(tx.connection(), received, &seal).await?;
+        let indicators = put_sightings(tx.connection(), &received.batch, &seal).await?;
+        put_totals(tx.connection(), &received.batch, indicators).await?;
+        tx.commit().await?;
+        Ok(Ack {
+            batch: header.batch,
+            repeated: false,
+        })
+    }
+
+    /// What was received in an epoch, opened: for whoever checks what the centre holds.
+    pub async fn received(&self, epoch: Epoch) -> Result<Vec<Received>, Error> {
+        let mut tx = self.database.begin().await?;
+        let rows = sqlx::query(
+            "SELECT region, batch, sealed FROM batch WHERE epoch = ?1 ORDER BY region, batch",
+        )
+        .bind(i64::from(epoch.0))
+        .fetch_all(tx.connection())
+        .await?;
+        tx.commit().await?;
+        let mut received = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let region: String = sqlx::Row::try_get(row, "region")?;
+            let damaged = |_| Error::Damaged { what: "batch" };
+            let region = RegionCode::new(&region).map_err(damaged)?;
+            let batch: [u8; 16] = Columns(row)
+                .bytes("batch")?
+                .try_into()
+                .map_err(|_| Error::Damaged { what: "batch" })?;
+            let seal = self.keys.known_epoch_seal(epoch)?;
+            let context = batch_context(&region, SegmentId::from_bytes(batch));
+            let parcel = seal.open(&context, &Columns(row).bytes("sealed")?)?;
+            received.push(self.check(&region, &parcel)?);
+        }
+        Ok(received)
+    }
+}
+
+/// Which row and column a sealed parcel is.
+pub(crate) fn batch_context(region: &RegionCode, batch: SegmentId) -> Fields {
+    Fields::new("centre-batch")
+        .with(region.as_str().as_bytes())
+        .with(batch.as_bytes())
+}
+
+/// Which row and column a sealed token is.
+pub(crate) fn indicator_context(index: &[u8]) -> Fields {
+    Fields::new("centre-indicator").with(index)
+}
+
+async fn put_batch(
+    connection: &mut SqliteConnection,
+    received: &Received,
+    seal: &EpochSeal,
+    now: Ticks,
+) -> Result<(), Error> {
+    let header = received.batch.header();
+    let context = batch_context(&received.region, header.batch);
+    sqlx::query(
+        "INSERT INTO batch (region, batch, epoch, digest, received_at, facts, sealed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )
+    .bind(received.region.as_str())
+    .bind(header.batch.as_bytes().as_slice())
+    .bind(i64::from(header.epoch.0))
+    .bind(received.receipt.digest.as_bytes().as_slice())
+    .bind(now.0)
+    .bind(integer(received.receipt.facts)?)
+    .bind(seal.seal(&context, &received.parcel))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn put_contributor(
+    connection: &mut SqliteConnection,
+    received: &Received,
+    seal: &EpochSeal,
+) -> Result<(), Error> {
+    let header = received.batch.header();
+    let index = seal.index("contributor", header.contributor.as_bytes());
+    sqlx::query(
+        "INSERT INTO contributor (epoch, region, contributor) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(i64::from(header.epoch.0))
+    .bind(received.region.as_str())
+    .bind(index.as_slice())
+    .execute(&mut *connection)
+    .await?;
+    let of_region: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM contributor WHERE epoch = ?1 AND region = ?2")
+            .bind(i64::from(header.epoch.0))
+            .bind(received.region.as_str())
+            .fetch_one(connection)
+            .await?;
+    // A cell has no more tenants than this: one that claims more is not honest.
+    if small::<usize>(of_region, "contributor")? > limits::TENANTS_MAX {
+        return Err(Error::Full {
+            what: "contributors of this region",
+        });
+    }
+    Ok(())
+}
+
+/// Counts the batch's contributor for each of its indicators; answers how many indicators are new.
+async fn put_sightings(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    seal: &EpochSeal,
+) -> Result<u64, Error> {
+    let header = batch.header();
+    let epoch = i64::from(header.epoch.0);
+    let contributor = seal.index("contributor", header.contributor.as_bytes());
+    let mut new = 0;
+    for (token, sighting) in sightings(batch) {
+        let index = seal.index("indicator", token.as_bytes());
+        let added = sqlx::query(
+            "INSERT INTO seen (epoch, indicator, contributor, first_day, count)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )
+        .bind(epoch)
+        .bind(index.as_slice())
+        .bind(contributor.as_slice())
+        .bind(i64::from(sighting.first_day.0))
+        .bind(i64::from(sighting.count.code()))
+        .execute(&mut *connection)
+        .await?;
+        if added.rows_affected() == 0 {
+            sqlx::query(
+                "UPDATE seen SET first_day = min(first_day, ?4), count = max(count, ?5)
+                 WHERE epoch = ?1 AND indicator = ?2 AND contributor = ?3",
+            )
+            .bind(epoch)
+            .bind(index.as_slice())
+            .bind(contributor.as_slice())
+            .bind(i64::from(sighting.first_day.0))
+            .bind(i64::from(sighting.count.code()))
+            .execute(&mut *connection)
+            .await?;
+        } else if join(connection, epoch, &index, &token, seal).await? {
+            new += 1;
+        }
+        for technique in sighting.techniques {
+            put_technique(connection, epoch, &index, &contributor, technique).await?;
+        }
+    }
+    Ok(new)
+}
+
+/// One owner group more has seen an indicator; answers whether it is the first.
+async fn join(
+    connection: &mut SqliteConnection,
+    epoch: i64,
+    index: &[u8; 16],
+    token: &IndicatorToken,
+    seal: &EpochSeal,
+) -> Result<bool, Error> {
+    let more = sqlx::query(
+        "UPDATE indicator SET owner_groups = owner_groups + 1 WHERE epoch = ?1 AND indicator = ?2",
+    )
+    .bind(epoch)
+    .bind(index.as_slice())
+    .execute(&mut *connection)
+    .await?;
+    if more.rows_affected() > 0 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO indicator (epoch, indicator, owner_groups, counted, sealed)
+         VALUES (?1, ?2, 1, 0, ?3)",
+    )
+    .bind(epoch)
+    .bind(index.as_slice())
+    .bind(seal.seal(&indicator_context(index), token.as_bytes()))
+    .execute(connection)
+    .await?;
+    Ok(true)
+}
+
+async fn put_technique(
+    connection: &mut SqliteConnection,
+    epoch: i64,
+    index: &[u8; 16],
+    contributor: &[u8; 16],
+    technique: Technique,
+) -> Result<(), Error> {
+    let (number, sub) = technique.numbers();
+    let added = sqlx::query(
+        "INSERT INTO technique_seen (epoch, indicator, number, sub, contributor)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )
+    .bind(epoch)
+    .bind(index.as_slice())
+    .bind(i64::from(number))
+    .bind(i64::from(sub))
+    .bind(contributor.as_slice())
+    .execute(&mut *connection)
+    .await?;
+    if added.rows_affected() == 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO technique (epoch, indicator, number, sub, owner_groups, counted)
+         VALUES (?1, ?2, ?3, ?4, 1, 0)
+         ON CONFLICT DO UPDATE SET owner_groups = owner_groups + 1",
+    )
+    .bind(epoch)
+    .bind(index.as_slice())
+    .bind(i64::from(number))
+    .bind(i64::from(sub))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn put_totals(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    indicators: u64,
+) -> Result<(), Error> {
+    let facts = u64::try_from(batch.facts().len()).unwrap_or(u64::MAX);
+    let indicators: i64 = sqlx::query_scalar(
+        "INSERT INTO epoch (epoch, batches, facts, indicators) VALUES (?1, 1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET batches = batches + 1, facts = facts + ?2,
+                                   indicators = indicators + ?3
+         RETURNING indicators",
+    )
+    .bind(i64::from(batch.header().epoch.0))
+    .bind(integer(facts)?)
+    .bind(integer(indicators)?)
+    .fetch_one(connection)
+    .await?;
+    if small::<u64>(indicators, "indicators")? > limits::CENTRE_INDICATORS_MAX {
+        return Err(Error::Full { what: "indicators" });
+    }
+    Ok(())
+}
+
+/// The facts by indicator. A text that an exception let through is kept with the batch and counted
+/// nowhere.
+fn sightings(batch: &Batch) -> BTreeMap<IndicatorToken, Sighting> {
+    let mut all: BTreeMap<IndicatorToken, Sighting> = BTreeMap::new();
+    for fact in batch.facts() {
+        let Value::Token(token) = fact.value else {
+            continue;
+        };
+        let count = fact.count.unwrap_or(CountBucket::of(1));
+        let sighting = all.entry(token).or_insert_with(|| Sighting {
+            first_day: fact.day,
+            count,
+            techniques: BTreeSet::new(),
+        });
+        sighting.first_day = sighting.first_day.min(fact.day);
+        sighting.count = sighting.count.max(count);
+        sighting.techniques.extend(fact.technique);
+    }
+    all
+}

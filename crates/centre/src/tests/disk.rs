@@ -1,0 +1,148 @@
+//! The centre's own disk: sealed, locked, and empty of what ended.
+
+use model::{Code, Epoch, limits};
+
+use super::{World, day, group, region, token, vault};
+use crate::{Centre, Error};
+
+/// All bytes of all files.
+fn everything(world: &World) -> Vec<u8> {
+    let files = std::fs::read_dir(world.path()).unwrap();
+    files
+        .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+#[tokio::test]
+async fn neither_a_token_nor_a_column_is_on_the_disk_in_clear() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    for n in 0..12 {
+        world.report(&centre, n, day(0), &[1]).await;
+    }
+    let snapshot = world.publish(&centre, day(0)).await;
+    for closed in [false, true] {
+        if closed {
+            centre.close().await.unwrap();
+        }
+        let bytes = everything(&world);
+        assert!(bytes.len() > 10_000);
+        assert!(!holds(&bytes, token(1).as_bytes()));
+        assert!(!holds(&bytes, group(1).as_bytes()));
+        assert!(!holds(&bytes, b"DeviceProcessEvents"));
+        assert!(!holds(&bytes, &snapshot.as_bytes()[..20]));
+    }
+    assert_eq!(
+        centre.status().await.unwrap_err().code(),
+        Code::ShuttingDown
+    );
+}
+
+#[tokio::test]
+async fn it_opens_again_with_what_it_had_and_under_no_other_name() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    for n in 0..9 {
+        world.report(&centre, n, day(0), &[1]).await;
+    }
+    world.publish(&centre, day(0)).await;
+    assert!(matches!(world.try_open().await.unwrap_err(), Error::Locked));
+    drop(centre);
+    let centre = world.open().await;
+    for n in 9..12 {
+        world.report(&centre, n, day(0), &[1]).await;
+    }
+    let snapshot = world.publish(&centre, day(0)).await;
+    assert_eq!(snapshot.number(), 2);
+    assert!(snapshot.lookup(Epoch::at(day(0)), &token(1)).is_some());
+    assert_eq!(centre.received(Epoch::at(day(0))).await.unwrap().len(), 12);
+    drop(centre);
+
+    let options = world.options(&residency::egress::AllowList::facts(1).unwrap());
+    let other = vault("other", "US", 9);
+    let error = Centre::open(world.path(), other, options, day(0))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OtherCentre), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_allow_list_is_not_accepted_again() {
+    let mut world = World::new();
+    let newer = residency::egress::AllowList::facts(2).unwrap();
+    let centre = world.open().await;
+    let parcel = world.parcel(group(1), day(0), &[1]);
+    let accepted = centre
+        .accept_allow_list(&super::signed(&newer, &world.operator))
+        .await;
+    assert_eq!(accepted.unwrap().version, 2);
+    // A batch of the older list has nothing that the newer one lacks.
+    centre
+        .receive(&region("eu"), &parcel.bytes, day(0))
+        .await
+        .unwrap();
+    drop(centre);
+    let error = world.try_open().await.unwrap_err();
+    assert_eq!(error.code(), Code::OldVersion);
+    let strange = super::signed(&newer, &world.eu);
+    let options = crate::Options {
+        allow_list: strange,
+        ..world.options(&newer)
+    };
+    let error = Centre::open(world.path(), world.keys.clone(), options, day(0))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::BadSignature);
+}
+
+#[tokio::test]
+async fn an_epoch_ends_with_its_key_and_its_rows() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    for n in 0..10 {
+        world.report(&centre, n, day(0), &[1]).await;
+    }
+    let epoch = Epoch::at(day(0));
+    let next = day(i64::from(model::indicator::EPOCH_DAYS));
+    for n in 0..10 {
+        let parcel = world.parcel(group(n), next, &[1]);
+        centre
+            .receive(&region("eu"), &parcel.bytes, next)
+            .await
+            .unwrap();
+    }
+    let last = day(i64::from(model::indicator::EPOCH_DAYS * limits::CENTRE_EPOCHS_KEPT) - 1);
+    assert_eq!(
+        centre.expire(last).await.unwrap(),
+        crate::Expired::default()
+    );
+    let snapshot = world.publish(&centre, last).await;
+    assert_eq!(
+        snapshot.epochs().collect::<Vec<_>>(),
+        [(epoch, 1), (epoch.next(), 1)]
+    );
+
+    let after = day(i64::from(
+        model::indicator::EPOCH_DAYS * limits::CENTRE_EPOCHS_KEPT,
+    ));
+    let expired = centre.expire(after).await.unwrap();
+    assert_eq!(
+        (expired.epochs.as_slice(), expired.batches),
+        (&[epoch][..], 10)
+    );
+    assert_eq!(
+        world.keys.known_epoch_seal(epoch).unwrap_err().code(),
+        Code::LinkageMissing
+    );
+    let snapshot = world.publish(&centre, after).await;
+    assert_eq!(snapshot.epochs().collect::<Vec<_>>(), [(epoch.next(), 1)]);
+    assert!(centre.received(epoch).await.unwrap().is_empty());
+    assert_eq!(
+        centre.expire(after).await.unwrap(),
+        crate::Expired::default()
+    );
+}
