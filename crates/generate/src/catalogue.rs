@@ -43,14 +43,17 @@ impl Os {
 }
 
 /// A program as installed everywhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) file: &'static str,
     /// Full path including the file's name, as the export writes `FolderPath`.
     pub(crate) path: String,
     pub(crate) sha1: String,
     pub(crate) sha256: String,
+    pub(crate) md5: String,
     pub(crate) size: u64,
+    pub(crate) signer: &'static str,
+    pub(crate) signature: &'static str,
     /// As the process that began: `FileName` … `ProcessVersionInfoFileDescription`.
     pub(crate) as_process: String,
     /// As the process that did something: `InitiatingProcessFileName` ….
@@ -86,13 +89,18 @@ impl Programs {
 
 impl Program {
     fn new(of: &Software) -> Self {
-        let mut dice = Dice::new(0, &["program", of.folder, of.file, of.version]);
+        Self::made(0, of, of.folder)
+    }
+
+    /// A program as one world knows it: its hashes depend on `seed`, too.
+    pub(crate) fn made(seed: u64, of: &Software, folder: &str) -> Self {
+        let mut dice = Dice::new(seed, &["program", of.folder, of.file, of.version]);
         let slash = if of.folder.starts_with('/') {
             "/"
         } else {
             "\\"
         };
-        let path = format!("{}{slash}{}", of.folder, of.file);
+        let path = format!("{folder}{slash}{}", of.file);
         let (sha1, sha256, md5) = (dice.hex(40), dice.hex(64), dice.hex(32));
         let size = dice.between(40_000, 4_000_000);
         let mut program = Self {
@@ -103,12 +111,15 @@ impl Program {
             path,
             sha1,
             sha256,
+            md5,
             size,
+            signer: if of.signed { "OsVendor" } else { "Unknown" },
+            signature: if of.signed { "Valid" } else { "Unsigned" },
         };
-        program.as_file = program.file_fragment("", &md5);
+        program.as_file = program.file_fragment("", &program.md5);
         program.as_process = join(&program.as_file, &of.version_fragment("Process"));
         program.as_initiating = join(
-            &program.file_fragment("InitiatingProcess", &md5),
+            &program.file_fragment("InitiatingProcess", &program.md5),
             &of.version_fragment("InitiatingProcess"),
         );
         program
@@ -132,16 +143,26 @@ fn join(a: &str, b: &str) -> String {
 }
 
 /// One line of the table below.
-struct Software {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Software {
     folder: &'static str,
     file: &'static str,
     company: &'static str,
     product: &'static str,
     version: &'static str,
     description: &'static str,
+    signed: bool,
 }
 
 impl Software {
+    /// The same without a signature.
+    pub(crate) const fn unsigned(self) -> Self {
+        Self {
+            signed: false,
+            ..self
+        }
+    }
+
     fn version_fragment(&self, prefix: &str) -> String {
         let key = |name: &str| format!("{prefix}VersionInfo{name}");
         let internal = self.file.split('.').next().unwrap_or(self.file);
@@ -156,7 +177,7 @@ impl Software {
     }
 }
 
-const fn software(
+pub(crate) const fn software(
     folder: &'static str,
     file: &'static str,
     company: &'static str,
@@ -171,6 +192,7 @@ const fn software(
         product,
         version,
         description,
+        signed: true,
     }
 }
 
@@ -240,6 +262,31 @@ const SOFTWARE: &[Software] = &[
     software("/Applications/Microsoft Word.app/Contents/MacOS", "Microsoft Word", "", "", "", ""),
     software("/Applications/Microsoft Outlook.app/Contents/MacOS", "Microsoft Outlook", "", "", "", ""),
     software("/usr/libexec", "trustd", "", "", "", ""),
+    // What administrators use, and what is abused.
+    software(r"C:\Windows\System32\WindowsPowerShell\v1.0", "powershell.exe", MS, WIN, WIN_V, "Windows PowerShell"),
+    software(SYS, "rundll32.exe", MS, WIN, WIN_V, "Windows host process (Rundll32)"),
+    software(SYS, "regsvr32.exe", MS, WIN, WIN_V, "Microsoft(C) Register Server"),
+    software(SYS, "mshta.exe", MS, "Internet Explorer", "11.00.22621.1", "Microsoft (R) HTML Application host"),
+    software(SYS, "wscript.exe", MS, "Microsoft ® Windows Script Host", "5.812.10240.16384", "Microsoft ® Windows Based Script Host"),
+    software(SYS, "cscript.exe", MS, "Microsoft ® Windows Script Host", "5.812.10240.16384", "Microsoft ® Console Based Script Host"),
+    software(SYS, "certutil.exe", MS, WIN, WIN_V, "CertUtil.exe"),
+    software(SYS, "bitsadmin.exe", MS, WIN, WIN_V, "BITS administration utility"),
+    software(SYS, "curl.exe", "curl, https://curl.se/", "The curl executable", "8.4.0", "The curl executable"),
+    software(SYS, "schtasks.exe", MS, WIN, WIN_V, "Task Scheduler Configuration Tool"),
+    software(SYS, "reg.exe", MS, WIN, WIN_V, "Registry Console Tool"),
+    software(SYS, "whoami.exe", MS, WIN, WIN_V, "whoami - displays logged on user information"),
+    software(SYS, "net.exe", MS, WIN, WIN_V, "Net Command"),
+    software(SYS, "nltest.exe", MS, WIN, WIN_V, "Microsoft® Logon Server Test Utility"),
+    software(SYS, "wevtutil.exe", MS, WIN, WIN_V, "Eventing Command Line Utility"),
+    software(SYS, "msiexec.exe", MS, "Windows Installer - Unicode", "5.0.22621.3672", "Windows® installer"),
+    software(SYS, "wsmprovhost.exe", MS, WIN, WIN_V, "Host process for WinRM plug-ins"),
+    software(SYS, "splwow64.exe", MS, WIN, WIN_V, "Print driver host for applications"),
+    software(SYS, "ntoskrnl.exe", MS, WIN, WIN_V, "NT Kernel & System"),
+    software(SYS, "ipconfig.exe", MS, WIN, WIN_V, "IP Configuration Utility"),
+    software(r"C:\Windows\System32\wbem", "WmiPrvSE.exe", MS, WIN, WIN_V, "WMI Provider Host"),
+    software(r"C:\Program Files\7-Zip", "7z.exe", "Igor Pavlov", "7-Zip", "24.05", "7-Zip Console"),
+    software(r"C:\Program Files\Fleetline\Agent", "FleetAgent.exe", "Fleetline Ltd", "Fleetline Agent", "7.4.1102", "Fleetline Management Agent"),
+    software(r"C:\Program Files\Keepsafe", "KeepsafeBackup.exe", "Keepsafe GmbH", "Keepsafe Backup", "12.0.3", "Keepsafe Backup Service"),
 ];
 
 /// Sites that people of all tenants visit: host and the last number of its address in 203.0.113.0/24.

@@ -3,6 +3,7 @@
 //! Offsets are standard time; summer time is left out on purpose (it would move a tenant's hours,
 //! not its content). A country that is not listed works in UTC and has no city.
 
+use crate::dice::Dice;
 use model::Ticks;
 use model::ticks::{PER_DAY, PER_SECOND};
 
@@ -136,6 +137,15 @@ const PLACES: &[Place] = &[
 ];
 
 impl Place {
+    /// A place in another country than `code`.
+    pub(crate) fn abroad(dice: &mut Dice, code: &str) -> Self {
+        let mut place = *dice.pick(PLACES);
+        while place.code == code {
+            place = *dice.pick(PLACES);
+        }
+        place
+    }
+
     /// The place of an ISO 3166 code; `None` if it is not listed.
     pub(crate) fn of(code: &str) -> Self {
         PLACES

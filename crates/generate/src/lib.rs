@@ -36,11 +36,14 @@
 //! the same stage, with the machines, sign-ins and processes that the background left there, and
 //! with dice of its own.
 
+mod attack;
 mod background;
 mod catalogue;
 mod countries;
 mod dice;
 mod export;
+mod lookalike;
+mod notes;
 mod options;
 mod people;
 mod plant;
@@ -50,16 +53,23 @@ mod stage;
 mod stream;
 mod tables;
 mod text;
+mod truth;
 mod world;
 
+pub use attack::{
+    Attack, AttackOptions, INTRUSIONS_MAX, SHARE_ALONE, SHARE_HARDEST, SHARE_MIN, SHARE_USUAL,
+};
 pub use catalogue::Os;
 pub use export::{LineEnd, Shape, write_export};
 pub use options::{DAYS_MAX, DUPLICATES_PERMILLE_MAX, Error, Options, Profile, TenantSpec};
 pub use people::{Device, Person};
 pub use plant::{Marker, Planted, Planting};
-pub use record::Record;
+pub use record::{Record, Woven};
 pub use stream::Records;
 pub use tables::Service;
+pub use truth::{
+    DocumentTruth, Entity, IntrusionTruth, RecordKey, Scene, ToolTruth, Truth, VendorAlertTruth,
+};
 pub use world::{App, Partner, Tenant, World};
 
 #[cfg(test)]

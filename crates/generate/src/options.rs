@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use model::Ticks;
 
+use crate::attack::{AttackOptions, INTRUSIONS_MAX, SHARE_ALONE, SHARE_MIN};
+
 /// Days a window may have; beyond, the hour table of a tenant would be the largest thing in it.
 pub const DAYS_MAX: u32 = 366;
 /// Extra deliveries a thousand rows may have.
@@ -28,6 +30,8 @@ pub struct Options {
     pub vendor_alerts_per_100k: u32,
     /// What the rows are.
     pub profile: Profile,
+    /// What is woven in besides; its rows come on top of `events`. Nothing as a rule.
+    pub attack: AttackOptions,
 }
 
 /// What the rows of a stream are.
@@ -67,6 +71,7 @@ impl Options {
             duplicates_permille: 30,
             vendor_alerts_per_100k: 20,
             profile: Profile::Mixed,
+            attack: AttackOptions::default(),
         }
     }
 
@@ -82,6 +87,7 @@ impl Options {
         if self.tenants.is_empty() {
             return Err(Error::NoTenant);
         }
+        self.attack.check(self.tenants.len())?;
         let mut seen = BTreeSet::new();
         for spec in &self.tenants {
             spec.check()?;
@@ -158,6 +164,26 @@ pub enum Error {
     Duplicates {
         /// As given.
         permille: u32,
+    },
+    /// A share of true alerts that cannot be had.
+    #[error(
+        "a share of {permille} true alerts in a thousand is outside {SHARE_MIN} to {SHARE_ALONE}"
+    )]
+    Share {
+        /// As given.
+        permille: u32,
+    },
+    /// No intrusion, or too many.
+    #[error("{n} intrusions are outside 1 to {INTRUSIONS_MAX}")]
+    Intrusions {
+        /// As given.
+        n: u32,
+    },
+    /// A victim that is not there.
+    #[error("there is no tenant at position {at}")]
+    Victim {
+        /// As given.
+        at: usize,
     },
     /// Nobody to make rows for.
     #[error("a world needs at least one tenant")]

@@ -24,6 +24,21 @@ pub struct Record {
     pub json: String,
     /// Where the row is in `json`, braces included.
     pub properties: Range<usize>,
+    /// What the row is if it is not of the background. Not written anywhere in `json`.
+    pub woven: Option<Woven>,
+}
+
+/// What a row is that was woven into the background.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woven {
+    /// Of that intrusion, by its position in the ground truth: a stage of it.
+    Stage(usize),
+    /// Of that intrusion: an alert that the vendor raised.
+    VendorAlert(usize),
+    /// Harmless, but like a stage.
+    LookAlike,
+    /// The tool that runs in every tenant, or the private document.
+    Fixture,
 }
 
 impl Record {
@@ -90,6 +105,7 @@ impl Envelope<'_> {
             repeat: self.repeat,
             json,
             properties,
+            woven: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::collections::BinaryHeap;
 use model::{Span100ns, Ticks};
 
 use crate::dice::Dice;
+use crate::notes::Notes;
 use crate::people::{Device, Person};
 use crate::record::{Envelope, Record};
 use crate::text::Row;
@@ -33,6 +34,8 @@ pub(crate) struct Stage<'w> {
     pub(crate) desks: Vec<Desk>,
     /// Rows that may still be made; beyond, they are dropped, so that a share is met exactly.
     pub(crate) room: u64,
+    /// The ground truth so far.
+    pub(crate) notes: Notes,
     /// The instant of the row being written, before its digits were cut.
     due: Ticks,
     /// The instant of the row being written, as printed.
@@ -125,6 +128,7 @@ impl<'w> Stage<'w> {
             row: Row::default(),
             desks,
             room: 0,
+            notes: Notes::default(),
             due: world.start,
             printed: world.start,
             delivery: Delivery {
@@ -159,6 +163,7 @@ impl<'w> Stage<'w> {
             return;
         }
         self.room -= 1;
+        let woven = self.notes.take(table, self.printed, &self.row);
         let delivery = &mut self.delivery;
         let dice = &mut delivery.dice;
         let mut delivered = self.due.saturating_add(delivery.base);
@@ -175,7 +180,11 @@ impl<'w> Stage<'w> {
             repeat: false,
             constant_first: dice.chance(100),
         };
-        delivery.push(envelope.close_over(self.row.as_str()));
+        let record = |envelope: &Envelope<'_>| Record {
+            woven,
+            ..envelope.close_over(self.row.as_str())
+        };
+        delivery.push(record(&envelope));
         if delivery.dice.chance(self.world.duplicates_permille) {
             // Twice as a rule, up to four times in all.
             let more = [1, 1, 1, 1, 1, 1, 1, 1, 2, 3];
@@ -187,7 +196,7 @@ impl<'w> Stage<'w> {
                 };
                 envelope.delivered = delivery.dice.after(envelope.delivered, 60_000, latest);
                 envelope.repeat = true;
-                delivery.push(envelope.close_over(self.row.as_str()));
+                delivery.push(record(&envelope));
             }
         }
     }

@@ -8,17 +8,22 @@
 
 use model::Ticks;
 
+use crate::attack::plan::Form;
+use crate::attack::story::Story;
+use crate::attack::variant::Variant;
 use crate::background::Background;
 use crate::dice::Dice;
+use crate::lookalike::LookAlikes;
 use crate::options::Profile;
 use crate::record::Record;
 use crate::stage::Stage;
+use crate::truth::Truth;
 use crate::world::{Tenant, World};
 
 /// Something that happens over time.
 pub(crate) trait Script: std::fmt::Debug + Send {
     /// What its dice are named after; no two scripts of a stream have the same.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> String;
 
     /// When the next scene begins; never earlier than before. `None` when it is over.
     fn due(&self) -> Option<Ticks>;
@@ -49,15 +54,38 @@ impl<'w> Records<'w> {
         };
         if let Some(tenant) = tenant {
             records.add(Box::new(Background::new(tenant, profile)));
+            if profile == Profile::Mixed {
+                records.weave_in(world, tenant);
+            }
         }
         records
+    }
+
+    /// Lets the attacks on this tenant play, and what looks like them.
+    fn weave_in(&mut self, world: &World, tenant: &Tenant) {
+        for (at, plan) in world.plan.intrusions.iter().enumerate() {
+            match plan.form {
+                _ if plan.tenant != tenant.index => {}
+                Form::Story => self.add(Box::new(Story::new(at, plan))),
+                Form::Variant => self.add(Box::new(Variant::new(at, plan))),
+            }
+        }
+        if !world.plan.is_nothing {
+            self.add(Box::new(LookAlikes::new(world, tenant)));
+        }
+    }
+
+    /// The ground truth of what this stream has delivered so far and of what is on its way: whole
+    /// once the last record came.
+    pub fn truth(&self) -> Truth {
+        self.stage.as_ref().map(Stage::truth).unwrap_or_default()
     }
 
     /// Lets `script` play too, from the beginning.
     pub(crate) fn add(&mut self, script: Box<dyn Script>) {
         if let Some(stage) = &self.stage {
             let id = &stage.tenant.spec.envelope_tenant_id;
-            let dice = Dice::new(stage.world.seed, &["script", id, script.name()]);
+            let dice = Dice::new(stage.world.seed, &["script", id, &script.name()]);
             self.actors.push(Actor { script, dice });
         }
     }

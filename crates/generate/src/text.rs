@@ -100,6 +100,38 @@ impl Row {
         self
     }
 
+    /// What the object's own member `name` was given, quotes and escapes included; nothing if it
+    /// has no such member. Members of inner objects do not count.
+    pub(crate) fn member(&self, name: &str) -> Option<&str> {
+        let (mut depth, mut in_text, mut escaped) = (0_u32, false, false);
+        // Where the text that may be a key began, and where the value wanted begins.
+        let (mut began, mut value) = (0, None);
+        for (at, byte) in self.buf.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_text => escaped = true,
+                b'"' => {
+                    in_text = !in_text;
+                    if in_text {
+                        began = at + 1;
+                    } else if depth == 0 && value.is_none() {
+                        let is_key = self.buf.as_bytes().get(at + 1) == Some(&b':');
+                        let found = self.buf.get(began..at) == Some(name);
+                        value = (is_key && found).then_some(at + 2);
+                    }
+                }
+                _ if in_text => {}
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' if depth == 0 && value.is_some() => {
+                    return self.buf.get(value?..at);
+                }
+                _ => {}
+            }
+        }
+        self.buf.get(value?..)
+    }
+
     fn key(&mut self, key: &str) {
         self.buf
             .push_str(if self.buf.is_empty() { "\"" } else { ",\"" });

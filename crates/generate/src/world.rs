@@ -5,6 +5,7 @@
 
 use model::Ticks;
 
+use crate::attack::plan::Plan;
 use crate::catalogue::{Programs, SITES};
 use crate::countries::{Calendar, Place};
 use crate::dice::Dice;
@@ -12,6 +13,7 @@ use crate::options::{Error, Options, Profile, TenantSpec};
 use crate::people::{Account, Device, Person, Setting, invent_name};
 use crate::record::Record;
 use crate::stream::Records;
+use crate::truth::Truth;
 
 /// Rows per person: a tenant of 15,000 rows has a hundred people.
 const ROWS_PER_PERSON: u64 = 150;
@@ -31,6 +33,7 @@ pub struct World {
     pub(crate) network_service: Account,
     pub(crate) root: Account,
     pub(crate) sites: Vec<Site>,
+    pub(crate) plan: Plan,
     profile: Profile,
     tenants: Vec<Tenant>,
 }
@@ -94,13 +97,15 @@ pub struct App {
     /// People who agreed to it.
     pub consents: u64,
     pub(crate) added: Ticks,
+    /// `Low`, `Medium` or `High`.
+    pub(crate) level: &'static str,
 }
 
 impl World {
     /// Makes the world that `options` describe.
     pub fn new(options: &Options) -> Result<Self, Error> {
         options.check()?;
-        let tenants = options
+        let tenants: Vec<Tenant> = options
             .tenants
             .iter()
             .zip(options.shares())
@@ -123,6 +128,7 @@ impl World {
                     ip: format!("203.0.113.{number}"),
                 })
                 .collect(),
+            plan: Plan::new(options, &tenants),
             profile: options.profile,
             tenants,
         })
@@ -136,6 +142,28 @@ impl World {
     /// The stream of one tenant in order of delivery; empty if there is no such tenant.
     pub fn records(&self, tenant: usize) -> Records<'_> {
         self.records_as(tenant, self.profile)
+    }
+
+    /// The ground truth of all tenants: plays every stream once. Whoever reads the streams anyway
+    /// asks each for its own part at its end ([`Records::truth`]) and merges them.
+    pub fn truth(&self) -> Truth {
+        let mut truth = self.blank_truth();
+        for at in 0..self.tenants.len() {
+            let mut records = self.records(at);
+            records.by_ref().for_each(drop);
+            truth.merge(records.truth());
+        }
+        truth
+    }
+
+    /// The ground truth before anything happened.
+    pub(crate) fn blank_truth(&self) -> Truth {
+        Truth {
+            seed: self.seed,
+            attack: self.plan.label.clone(),
+            true_alerts_permille: self.plan.permille,
+            ..Truth::default()
+        }
     }
 
     /// The same under another profile.
@@ -260,6 +288,7 @@ impl App {
             owner_tenant_id: dice.guid(),
             consents: dice.between(1, people as u64),
             added: Ticks(start.0 - dice.millis(86_400_000, 86_400_000 * 400).0),
+            level: "Low",
         }
     }
 }

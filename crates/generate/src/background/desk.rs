@@ -3,6 +3,7 @@
 use model::Ticks;
 
 use crate::catalogue::{MATTERS, Os, Program, TOPICS};
+use crate::dice::Dice;
 use crate::people::{Device, Person};
 use crate::rows::endpoint::{File, Logon, Parent, Process, Remote};
 use crate::stage::Stage;
@@ -66,6 +67,7 @@ fn shell<'w>(stage: &mut Stage<'w>, person: &'w Person, device: &'w Device) -> P
         created: desk.shell_created,
         logon_id: desk.logon_id,
         session: 1,
+        elevated: false,
         parent: Parent {
             file: parent,
             pid: desk.shell_pid.saturating_sub(8),
@@ -99,6 +101,7 @@ fn sign_in<'w>(stage: &mut Stage<'w>, person: &'w Person, device: &'w Device, at
         id: logon_id,
         from: None,
         failure: None,
+        admin: false,
     };
     stage.logged_on(at, person.device, &host, &person.account, &logon);
     let controller = stage.controller();
@@ -113,6 +116,7 @@ fn sign_in<'w>(stage: &mut Stage<'w>, person: &'w Person, device: &'w Device, at
             created: stage.dice.after(at, 900, 1_900),
             logon_id,
             session: 1,
+            elevated: false,
             parent: host.as_parent(),
         };
         stage.process_created(person.device, &userinit, &host);
@@ -139,6 +143,7 @@ pub(crate) fn start<'w>(
         created: at,
         logon_id: parent.logon_id,
         session: 1,
+        elevated: false,
         parent: parent.as_parent(),
     };
     stage.process_created(seat.at, &child, parent);
@@ -297,6 +302,7 @@ fn save_to_cloud<'w>(stage: &mut Stage<'w>, seat: &Seat<'w>, file: &File, at: Ti
         created: seat.shell.created,
         logon_id: seat.shell.logon_id,
         session: 1,
+        elevated: false,
         parent: seat.shell.as_parent(),
     };
     let now = stage.dice.after(at, 500, 4_000);
@@ -314,12 +320,7 @@ fn save_to_cloud<'w>(stage: &mut Stage<'w>, seat: &Seat<'w>, file: &File, at: Ti
 /// A private document: its name may recur, its hashes never do.
 pub(crate) fn document_of(stage: &mut Stage<'_>, seat: &Seat<'_>, extension: &str) -> File {
     let dice = &mut stage.dice;
-    let name = format!(
-        "{} {} {}.{extension}",
-        dice.pick(TOPICS),
-        dice.pick(MATTERS),
-        dice.between(1, 99)
-    );
+    let name = document_name(dice, extension);
     let user = &seat.person.account.name;
     let path = if seat.device.os.is_windows() {
         format!(r"C:\Users\{user}\Documents\{name}")
@@ -334,6 +335,16 @@ pub(crate) fn document_of(stage: &mut Stage<'_>, seat: &Seat<'_>, extension: &st
         md5: dice.hex(32),
         size: dice.between(9_000, 6_000_000),
     }
+}
+
+/// What a document may be called.
+pub(crate) fn document_name(dice: &mut Dice, extension: &str) -> String {
+    format!(
+        "{} {} {}.{extension}",
+        dice.pick(TOPICS),
+        dice.pick(MATTERS),
+        dice.between(1, 99)
+    )
 }
 
 /// A browser's helper process has a command line of its own length and kind.

@@ -5,7 +5,7 @@ use model::Ticks;
 use crate::background::desk::{document_of, open_with, sit_down_as, start, start_browser};
 use crate::catalogue::{MATTERS, Os, TOPICS};
 use crate::people::Person;
-use crate::rows::email::{Mail, Mailbox};
+use crate::rows::email::{Known, Mail, Mailbox};
 use crate::rows::endpoint::{File, Remote};
 use crate::stage::Stage;
 use crate::world::Partner;
@@ -174,7 +174,7 @@ pub(crate) fn chat(stage: &mut Stage<'_>, at: Ticks) {
 }
 
 /// A message with a subject and no content yet, from and to `recipient`.
-fn draft<'w>(stage: &mut Stage<'w>, recipient: Mailbox<'w>) -> Mail<'w> {
+pub(crate) fn draft<'w>(stage: &mut Stage<'w>, recipient: Mailbox<'w>) -> Mail<'w> {
     let dice = &mut stage.dice;
     Mail {
         id: dice.guid(),
@@ -188,10 +188,11 @@ fn draft<'w>(stage: &mut Stage<'w>, recipient: Mailbox<'w>) -> Mail<'w> {
         urls: Vec::new(),
         attachments: Vec::new(),
         junk: false,
+        known: Known::default(),
     }
 }
 
-fn mailbox(person: &Person) -> Mailbox<'_> {
+pub(crate) fn mailbox(person: &Person) -> Mailbox<'_> {
     Mailbox {
         address: &person.upn,
         display: &person.display,

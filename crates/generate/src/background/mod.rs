@@ -7,8 +7,8 @@
 //! Promises: exactly the tenant's share of rows; every kind of scene but the vendor's alert plays
 //! once, in a fixed order, before chance takes over, so that a short stream has all services.
 
-mod desk;
-mod mail;
+pub(crate) mod desk;
+pub(crate) mod mail;
 mod places;
 mod servers;
 
@@ -124,8 +124,8 @@ impl Background {
 }
 
 impl Script for Background {
-    fn name(&self) -> &'static str {
-        "background"
+    fn name(&self) -> String {
+        "background".to_owned()
     }
 
     fn due(&self) -> Option<Ticks> {

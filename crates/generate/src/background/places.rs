@@ -50,6 +50,7 @@ pub(crate) fn cloud(stage: &mut Stage<'_>, at: Ticks) {
         application_id,
         session: &session,
         error: 0,
+        manner: None,
     };
     let mut now = at;
     if stage.dice.chance(60) {
@@ -97,6 +98,9 @@ pub(crate) fn cloud(stage: &mut Stage<'_>, at: Ticks) {
             },
             session: session.clone(),
             admin: false,
+            from: None,
+            detail: String::new(),
+            oauth_app: None,
         };
         stage.cloud_activity(now, &activity);
     }
@@ -121,6 +125,9 @@ impl<'w> Stage<'w> {
             object_type: "File",
             session: self.dice.guid(),
             admin: false,
+            from: None,
+            detail: String::new(),
+            oauth_app: None,
         };
         self.cloud_activity(at, &activity);
     }

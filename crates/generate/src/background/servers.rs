@@ -85,6 +85,7 @@ impl<'w> Stage<'w> {
             created: booted,
             logon_id: 999,
             session: 0,
+            elevated: false,
             parent: Parent {
                 file: parent,
                 pid: 500,
@@ -123,6 +124,7 @@ pub(crate) fn services(stage: &mut Stage<'_>, at: Ticks) {
             created: now,
             logon_id: 999,
             session: 0,
+            elevated: false,
             parent: by.as_parent(),
         };
         stage.process_created(device, &child, &by);
@@ -202,6 +204,7 @@ pub(crate) fn logon(stage: &mut Stage<'_>, at: Ticks) {
         id: stage.dice.between(200_000, 90_000_000),
         from: Some(from),
         failure: stale.then_some("InvalidUserNameOrPassword"),
+        admin: false,
     };
     stage.logged_on(seen, server, &by, &person.account, &logon);
     if !stale {

@@ -2,11 +2,11 @@
 
 use model::Ticks;
 
-use crate::people::Person;
-use crate::rows::identity::browser_of;
+use crate::people::{Device, Person};
+use crate::rows::identity::{Elsewhere, browser_of};
 use crate::stage::{Digits, Stage};
 use crate::text::push_text;
-use crate::world::App;
+use crate::world::{App, Tenant};
 
 /// Something a person did in a cloud app.
 #[derive(Clone, Debug)]
@@ -20,16 +20,22 @@ pub(crate) struct Activity<'w> {
     pub(crate) object_type: &'static str,
     pub(crate) session: String,
     pub(crate) admin: bool,
+    /// From the tenant's own offices if not said.
+    pub(crate) from: Option<&'w Elsewhere>,
+    /// Members of the raw event besides the usual ones, each with its comma before it.
+    pub(crate) detail: String,
+    /// The app that acted, or that was agreed to.
+    pub(crate) oauth_app: Option<&'w str>,
 }
 
-impl<'w> Stage<'w> {
+impl Stage<'_> {
     /// `CloudAppEvents`.
-    pub(crate) fn cloud_activity(&mut self, at: Ticks, activity: &Activity<'w>) {
+    pub(crate) fn cloud_activity(&mut self, at: Ticks, activity: &Activity<'_>) {
         let printed = self.begin(at, Digits::Seconds);
         let id = self.dice.guid();
         let style = self.dice.below(4);
         let person = activity.person;
-        let agent = browser_of(self.device(person.device)).0;
+        let view = view(self.tenant, self.device(activity.person.device), activity);
         let objects = objects(activity);
         let raw = raw_event(activity, &id, printed);
         let row = &mut self.row;
@@ -42,13 +48,13 @@ impl<'w> Stage<'w> {
             .text("AccountId", &person.object_id)
             .text("AccountDisplayName", &person.display)
             .text("DeviceType", "Desktop")
-            .text("OSPlatform", self.tenant.device_os(person))
+            .text("OSPlatform", view.os)
             .text("IPAddress", activity.ip)
             .flag("IsAnonymousProxy", false)
-            .text("CountryCode", &self.tenant.spec.country)
-            .text("City", self.tenant.place.city)
-            .text("Isp", "Documentation Networks")
-            .text("UserAgent", agent)
+            .text("CountryCode", view.country)
+            .text("City", view.city)
+            .text("Isp", view.isp)
+            .text("UserAgent", view.agent)
             .text("ActivityType", "Basic")
             .native("ActivityObjects", &objects)
             .text("ObjectName", &activity.object)
@@ -58,8 +64,8 @@ impl<'w> Stage<'w> {
             .text("AccountType", "Regular")
             .flag("IsExternalUser", false)
             .flag("IsImpersonated", false)
-            .native("IPTags", "[\"Corporate\"]")
-            .text("IPCategory", "Corporate")
+            .native("IPTags", view.tags)
+            .text("IPCategory", view.category)
             .native("UserAgentTags", "[]")
             .native("RawEventData", &raw)
             .native("AdditionalFields", "{}")
@@ -67,13 +73,16 @@ impl<'w> Stage<'w> {
                 "LastSeenForUser",
                 "{\"ActionType\":1,\"ISP\":0,\"IPAddress\":0}",
             )
-            .native("UncommonForUser", "[]")
+            .native("UncommonForUser", view.uncommon)
             .text("AuditSource", "Defender for Cloud Apps app connector")
             .native(
                 "SessionData",
                 &format!("{{\"InLineSessionId\":\"{}\"}}", activity.session),
-            )
-            .missing_text(&["OAuthAppId"]);
+            );
+        match activity.oauth_app {
+            Some(app) => row.text("OAuthAppId", app),
+            None => row.missing_text(&["OAuthAppId"]),
+        };
         // This flag has been seen as a boolean, as a number, as a number in a string and empty.
         match (activity.admin, style) {
             (admin, 0) => row.number("IsAdminOperation", u64::from(admin)),
@@ -96,7 +105,9 @@ impl<'w> Stage<'w> {
             }
             permissions.push_str("{\"PermissionValue\":");
             push_text(&mut permissions, name);
-            permissions.push_str(",\"PermissionType\":\"Delegated\",\"PrivilegeLevel\":\"Low\"}");
+            permissions.push_str(",\"PermissionType\":\"Delegated\",\"PrivilegeLevel\":\"");
+            permissions.push_str(app.level);
+            permissions.push_str("\"}");
         }
         permissions.push(']');
         self.row
@@ -109,16 +120,58 @@ impl<'w> Stage<'w> {
             .time("LastModifiedTime", app.added)
             .text("AppStatus", "Enabled")
             .native("VerifiedPublisher", "{}")
-            .text("PrivilegeLevel", "Low")
+            .text("PrivilegeLevel", app.level)
             .native("Permissions", &permissions)
             .number("ConsentedUsersCount", app.consents)
             .flag("IsAdminConsented", app.consents > 20)
             .text("AppOrigin", "External")
             .time("LastUsedTime", printed)
             .text("AppOwnerTenantId", &app.owner_tenant_id)
-            .number("RiskScore", 10)
+            .number("RiskScore", if app.level == "Low" { 10 } else { 60 })
             .native("AssignedRoles", "[]");
         self.emit("OAuthAppInfo");
+    }
+}
+
+/// From where an activity is seen to come.
+struct View<'a> {
+    os: &'a str,
+    agent: &'a str,
+    country: &'a str,
+    city: &'a str,
+    isp: &'a str,
+    tags: &'static str,
+    category: &'static str,
+    uncommon: &'static str,
+}
+
+fn view<'a>(tenant: &'a Tenant, device: &'a Device, activity: &Activity<'a>) -> View<'a> {
+    let own_os = tenant.device_os(activity.person);
+    match activity.from {
+        Some(from) => View {
+            os: if from.own_machine { own_os } else { from.os },
+            agent: if from.own_machine {
+                browser_of(device).0
+            } else {
+                from.agent
+            },
+            country: from.place.code,
+            city: from.place.city,
+            isp: from.isp,
+            tags: "[]",
+            category: "Other",
+            uncommon: "[\"IPAddress\",\"CountryCode\",\"ISP\"]",
+        },
+        None => View {
+            os: own_os,
+            agent: browser_of(device).0,
+            country: &tenant.spec.country,
+            city: tenant.place.city,
+            isp: "Documentation Networks",
+            tags: "[\"Corporate\"]",
+            category: "Corporate",
+            uncommon: "[]",
+        },
     }
 }
 
@@ -148,6 +201,7 @@ fn raw_event(activity: &Activity<'_>, id: &str, at: Ticks) -> String {
     json.push_str(activity.ip);
     json.push_str("\",\"ObjectId\":");
     push_text(&mut json, &activity.object);
+    json.push_str(&activity.detail);
     json.push_str(",\"RecordType\":6,\"Version\":1}");
     json
 }

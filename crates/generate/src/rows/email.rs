@@ -49,6 +49,19 @@ pub(crate) struct Mail<'w> {
     pub(crate) urls: Vec<(String, &'w str)>,
     pub(crate) attachments: Vec<File>,
     pub(crate) junk: bool,
+    /// What is not left to chance.
+    pub(crate) known: Known,
+}
+
+/// What the filter knows of a sender; nothing as a rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// Whether the recipient never had mail from there; by chance if not said.
+    pub(crate) first_contact: Option<bool>,
+    /// The sender is not who the mail says, or cannot show it.
+    pub(crate) unauthenticated: bool,
+    /// How much the mail is one of very many.
+    pub(crate) bulk: Option<u64>,
 }
 
 /// One end of a message.
@@ -60,9 +73,9 @@ pub(crate) struct Mailbox<'w> {
     pub(crate) object_id: &'w str,
 }
 
-impl<'w> Stage<'w> {
+impl Stage<'_> {
     /// `EmailEvents`, `EmailUrlInfo` and `EmailAttachmentInfo` of one message.
-    pub(crate) fn mail(&mut self, at: Ticks, mail: &Mail<'w>) {
+    pub(crate) fn mail(&mut self, at: Ticks, mail: &Mail<'_>) {
         self.email_event(at, mail);
         for (number, (url, domain)) in mail.urls.iter().enumerate() {
             self.email_url(at, mail, number, url, domain);
@@ -72,11 +85,12 @@ impl<'w> Stage<'w> {
         }
     }
 
-    fn email_event(&mut self, at: Ticks, mail: &Mail<'w>) {
+    fn email_event(&mut self, at: Ticks, mail: &Mail<'_>) {
         let printed = self.begin(at, Digits::Seconds);
         let cluster = self.dice.below(4_000_000_000);
         let size = self.dice.between(8_000, 400_000);
-        let first_contact = self.dice.chance(60);
+        let by_chance = self.dice.chance(60);
+        let first_contact = mail.known.first_contact.unwrap_or(by_chance);
         let mut to = String::from("[");
         push_text(&mut to, mail.recipient.address);
         to.push(']');
@@ -120,7 +134,11 @@ impl<'w> Stage<'w> {
             )
             .text(
                 "AuthenticationDetails",
-                "{\"SPF\":\"pass\",\"DKIM\":\"pass\",\"DMARC\":\"pass\",\"CompAuth\":\"pass\"}",
+                if mail.known.unauthenticated {
+                    "{\"SPF\":\"pass\",\"DKIM\":\"none\",\"DMARC\":\"none\",\"CompAuth\":\"none\"}"
+                } else {
+                    "{\"SPF\":\"pass\",\"DKIM\":\"pass\",\"DMARC\":\"pass\",\"CompAuth\":\"pass\"}"
+                },
             )
             .number("AttachmentCount", mail.attachments.len() as u64)
             .number("UrlCount", mail.urls.len() as u64)
@@ -129,13 +147,16 @@ impl<'w> Stage<'w> {
             .native("To", &to)
             .native("Cc", "[]")
             .number("EmailSize", size)
-            .flag("IsFirstContact", first_contact)
-            .missing(&["BulkComplaintLevel"])
-            .missing_text(EMAIL_UNUSED);
+            .flag("IsFirstContact", first_contact);
+        match mail.known.bulk {
+            Some(level) => row.number("BulkComplaintLevel", level),
+            None => row.missing(&["BulkComplaintLevel"]),
+        };
+        row.missing_text(EMAIL_UNUSED);
         self.emit("EmailEvents");
     }
 
-    fn email_url(&mut self, at: Ticks, mail: &Mail<'w>, number: usize, url: &str, domain: &str) {
+    fn email_url(&mut self, at: Ticks, mail: &Mail<'_>, number: usize, url: &str, domain: &str) {
         let printed = self.begin(at, Digits::Seconds);
         self.row
             .time("Timestamp", printed)
@@ -149,7 +170,7 @@ impl<'w> Stage<'w> {
         self.emit("EmailUrlInfo");
     }
 
-    fn email_attachment(&mut self, at: Ticks, mail: &Mail<'w>, number: usize, file: &File) {
+    fn email_attachment(&mut self, at: Ticks, mail: &Mail<'_>, number: usize, file: &File) {
         let printed = self.begin(at, Digits::Seconds);
         let extension = file.name.rsplit('.').next().unwrap_or("");
         self.row
@@ -195,7 +216,7 @@ impl<'w> Stage<'w> {
     }
 
     /// `MessageEvents`: a chat message.
-    pub(crate) fn chat(&mut self, at: Ticks, from: &Mailbox<'w>, to: &Mailbox<'w>, subject: &str) {
+    pub(crate) fn chat(&mut self, at: Ticks, from: &Mailbox<'_>, to: &Mailbox<'_>, subject: &str) {
         let printed = self.begin(at, Digits::Millis);
         let number = self.dice.between(1_700_000_000_000, 1_799_999_999_999);
         let thread = self.dice.hex(32);

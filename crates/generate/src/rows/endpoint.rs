@@ -19,24 +19,42 @@ pub(crate) struct Process<'w> {
     pub(crate) created: Ticks,
     pub(crate) logon_id: u64,
     pub(crate) session: u64,
-    pub(crate) parent: Parent<'w>,
+    /// Whether it has its user's full rights.
+    pub(crate) elevated: bool,
+    pub(crate) parent: Parent,
 }
 
 /// As much of a parent as rows tell.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parent<'w> {
-    pub(crate) file: &'w str,
+pub(crate) struct Parent {
+    pub(crate) file: &'static str,
     pub(crate) pid: u32,
     pub(crate) created: Ticks,
 }
 
-impl<'w> Process<'w> {
+impl Process<'_> {
     /// This process as the parent of another.
-    pub(crate) fn as_parent(&self) -> Parent<'w> {
+    pub(crate) fn as_parent(&self) -> Parent {
         Parent {
             file: self.program.file,
             pid: self.pid,
             created: self.created,
+        }
+    }
+
+    fn integrity(&self) -> &'static str {
+        if self.elevated {
+            "High"
+        } else {
+            self.account.integrity
+        }
+    }
+
+    fn elevation(&self) -> &'static str {
+        if self.elevated {
+            "TokenElevationTypeFull"
+        } else {
+            self.account.elevation
         }
     }
 }
@@ -52,6 +70,25 @@ pub(crate) struct File {
     pub(crate) size: u64,
 }
 
+impl File {
+    /// What the sensor says of its content.
+    fn kind(&self) -> &'static str {
+        match self.name.rsplit('.').next() {
+            Some("exe" | "dll" | "ocx") => "PortableExecutable",
+            Some("7z" | "js" | "hta" | "dmp" | "tmp" | "bin" | "ps1") => "Unknown",
+            _ => "OfficeOpenXml",
+        }
+    }
+}
+
+/// How another machine reached a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) from: &'a Device,
+    pub(crate) account: &'a Account,
+}
+
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote<'a> {
@@ -63,7 +100,7 @@ pub(crate) struct Remote<'a> {
 
 impl<'w> Stage<'w> {
     /// Begins a row about machine `device`: its columns, `Timestamp`, `ActionType`, `ReportId`.
-    fn begin_device(&mut self, at: Ticks, device: usize, action: &str) -> &'w Device {
+    pub(crate) fn begin_device(&mut self, at: Ticks, device: usize, action: &str) -> &'w Device {
         let printed = self.begin(at, Digits::Ticks);
         let report = self.desk(device).report();
         let of = self.device(device);
@@ -77,20 +114,20 @@ impl<'w> Stage<'w> {
     }
 
     /// `DeviceProcessEvents`: `child` began.
-    pub(crate) fn process_created(&mut self, device: usize, child: &Process<'w>, by: &Process<'w>) {
+    pub(crate) fn process_created(&mut self, device: usize, child: &Process<'_>, by: &Process<'_>) {
         self.begin_device(child.created, device, "ProcessCreated");
         self.row
             .raw(&child.program.as_process)
             .number("ProcessId", child.pid.into())
             .text("ProcessCommandLine", &child.command)
-            .text("ProcessIntegrityLevel", child.account.integrity)
-            .text("ProcessTokenElevation", child.account.elevation)
+            .text("ProcessIntegrityLevel", child.integrity())
+            .text("ProcessTokenElevation", child.elevation())
             .time("ProcessCreationTime", child.created)
             .raw(&child.account.as_five)
             .number("LogonId", child.logon_id)
             .number("InitiatingProcessLogonId", by.logon_id)
-            .text("InitiatingProcessSignerType", "OsVendor")
-            .text("InitiatingProcessSignatureStatus", "Valid")
+            .text("InitiatingProcessSignerType", by.program.signer)
+            .text("InitiatingProcessSignatureStatus", by.program.signature)
             .number("CreatedProcessSessionId", child.session)
             .flag("IsProcessRemoteSession", false)
             .missing_text(&["ProcessRemoteSessionDeviceName", "ProcessRemoteSessionIP"])
@@ -108,7 +145,7 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         to: &Remote<'_>,
     ) {
         let of = self.begin_device(at, device, "ConnectionSuccess");
@@ -133,7 +170,7 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         name: &str,
         ip: &str,
     ) {
@@ -187,10 +224,28 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         action: &str,
         file: &File,
         origin_url: Option<&str>,
+    ) {
+        self.file_touched_over(at, device, by, action, file, origin_url, None);
+    }
+
+    /// The same, asked for by another machine if `over` says so.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument per group of columns"
+    )]
+    pub(crate) fn file_touched_over(
+        &mut self,
+        at: Ticks,
+        device: usize,
+        by: &Process<'_>,
+        action: &str,
+        file: &File,
+        origin_url: Option<&str>,
+        over: Option<&Share<'_>>,
     ) {
         self.begin_device(at, device, action);
         let row = &mut self.row;
@@ -200,7 +255,10 @@ impl<'w> Stage<'w> {
             .text("SHA256", &file.sha256)
             .text("MD5", &file.md5)
             .number("FileSize", file.size)
-            .text("AdditionalFields", "{\"FileType\":\"OfficeOpenXml\"}");
+            .text(
+                "AdditionalFields",
+                &format!("{{\"FileType\":\"{}\"}}", file.kind()),
+            );
         match origin_url {
             Some(url) => row.text("FileOriginUrl", url),
             None => row.missing_text(&["FileOriginUrl"]),
@@ -210,19 +268,11 @@ impl<'w> Stage<'w> {
             "FileOriginIP",
             "PreviousFolderPath",
             "PreviousFileName",
-            "RequestSourceIP",
-            "ShareName",
-            "SensitivityLabel",
-            "SensitivitySubLabel",
-        ])
-        .text("RequestProtocol", "Local")
-        .missing(&["RequestSourcePort"])
-        .text("RequestAccountName", &by.account.name)
-        .text("RequestAccountDomain", &by.account.domain)
-        .text("RequestAccountSid", &by.account.sid)
+        ]);
+        file_request(row, by, over);
         // This flag is a number in the tables of devices.
-        .number("IsAzureInfoProtectionApplied", 0)
-        .number("LogonID", by.logon_id);
+        row.number("IsAzureInfoProtectionApplied", 0)
+            .number("LogonID", by.logon_id);
         initiating(row, by, true);
         self.emit("DeviceFileEvents");
     }
@@ -232,7 +282,7 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         key: &str,
         name: &str,
         data: &str,
@@ -255,7 +305,7 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         image: &Program,
     ) {
         self.begin_device(at, device, "ImageLoaded");
@@ -269,7 +319,7 @@ impl<'w> Stage<'w> {
         &mut self,
         at: Ticks,
         device: usize,
-        by: &Process<'w>,
+        by: &Process<'_>,
         who: &Account,
         logon: &Logon<'_>,
     ) {
@@ -298,7 +348,7 @@ impl<'w> Stage<'w> {
                 .missing_text(&["RemoteDeviceName", "RemoteIP", "RemoteIPType"])
                 .missing(&["RemotePort"]),
         };
-        row.flag("IsLocalAdmin", false)
+        row.flag("IsLocalAdmin", logon.admin)
             .text("AdditionalFields", "{\"IsLocalLogon\":true}")
             .text("ProcessUniqueId", "0");
         initiating(row, by, true);
@@ -425,10 +475,34 @@ pub(crate) struct Logon<'a> {
     pub(crate) id: u64,
     pub(crate) from: Option<&'a Device>,
     pub(crate) failure: Option<&'a str>,
+    /// Whether the account has full rights on the machine.
+    pub(crate) admin: bool,
+}
+
+/// Who asked for a file: a process of the machine, or somebody over the network.
+fn file_request(row: &mut Row, by: &Process<'_>, over: Option<&Share<'_>>) {
+    const LABELS: &[&str] = &["SensitivityLabel", "SensitivitySubLabel"];
+    let account = over.map_or(by.account, |share| share.account);
+    match over {
+        None => row
+            .missing_text(&["RequestSourceIP", "ShareName"])
+            .missing_text(LABELS)
+            .text("RequestProtocol", "Local")
+            .missing(&["RequestSourcePort"]),
+        Some(share) => row
+            .text("RequestSourceIP", &share.from.ip)
+            .text("ShareName", share.name)
+            .missing_text(LABELS)
+            .text("RequestProtocol", "SMB")
+            .number("RequestSourcePort", 49_152 + u64::from(by.pid % 16_000)),
+    };
+    row.text("RequestAccountName", &account.name)
+        .text("RequestAccountDomain", &account.domain)
+        .text("RequestAccountSid", &account.sid);
 }
 
 /// The columns that say which process did it: the same in every table, but for the token's.
-fn initiating(row: &mut Row, by: &Process<'_>, with_token: bool) {
+pub(crate) fn initiating(row: &mut Row, by: &Process<'_>, with_token: bool) {
     row.raw(&by.program.as_initiating)
         .raw(&by.account.as_initiating)
         .number("InitiatingProcessId", by.pid.into())
@@ -445,7 +519,7 @@ fn initiating(row: &mut Row, by: &Process<'_>, with_token: bool) {
         ])
         .text("InitiatingProcessUniqueId", "0");
     if with_token {
-        row.text("InitiatingProcessIntegrityLevel", by.account.integrity)
-            .text("InitiatingProcessTokenElevation", by.account.elevation);
+        row.text("InitiatingProcessIntegrityLevel", by.integrity())
+            .text("InitiatingProcessTokenElevation", by.elevation());
     }
 }

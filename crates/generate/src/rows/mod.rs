@@ -5,6 +5,8 @@
 
 pub(crate) mod alerts;
 pub(crate) mod cloud;
+pub(crate) mod device_event;
 pub(crate) mod email;
 pub(crate) mod endpoint;
 pub(crate) mod identity;
+pub(crate) mod report;

@@ -4,6 +4,7 @@ use model::Ticks;
 
 use crate::{Options, TenantSpec, World};
 
+mod attack;
 mod content;
 mod delivery;
 mod export;

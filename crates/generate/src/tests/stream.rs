@@ -24,8 +24,8 @@ impl Visitor {
 }
 
 impl Script for Visitor {
-    fn name(&self) -> &'static str {
-        "visitor"
+    fn name(&self) -> String {
+        "visitor".to_owned()
     }
 
     fn due(&self) -> Option<Ticks> {

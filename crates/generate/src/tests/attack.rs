@@ -1,0 +1,467 @@
+//! Attacks, look-alikes and their ground truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{EntityKind, Schema, Ticks};
+use serde_json::Value;
+
+use super::content::{converts, properties, top_level_keys};
+use super::{monday, options, world};
+use crate::attack::hands::encoded;
+use crate::tables::has_machine_group;
+use crate::{
+    Attack, AttackOptions, Error, Options, Record, RecordKey, SHARE_ALONE, SHARE_HARDEST, Truth,
+    World, Woven,
+};
+
+fn with(attack: AttackOptions, events: u64, seed: u64) -> World {
+    let mut options = options(events);
+    options.seed = seed;
+    options.attack = attack;
+    World::new(&options).unwrap()
+}
+
+fn all(world: &World) -> Vec<(usize, Record)> {
+    (0..world.tenants().len())
+        .flat_map(|at| world.records(at).map(move |r| (at, r)))
+        .collect()
+}
+
+fn every_key(truth: &Truth) -> Vec<(usize, &RecordKey)> {
+    let mut keys: Vec<(usize, &RecordKey)> = Vec::new();
+    for intrusion in &truth.intrusions {
+        let stages = intrusion.stages.iter().flat_map(|s| &s.records);
+        let alerts = intrusion.alerts.iter().flat_map(|a| &a.records);
+        keys.extend(stages.chain(alerts).map(|key| (intrusion.tenant, key)));
+    }
+    for scene in &truth.look_alikes {
+        keys.extend(scene.records.iter().map(|key| (scene.tenant, key)));
+    }
+    for (tenant, _, records) in truth.tool.iter().flat_map(|t| &t.runs) {
+        keys.extend(records.iter().map(|key| (*tenant, key)));
+    }
+    for document in &truth.documents {
+        keys.extend(document.records.iter().map(|key| (document.tenant, key)));
+    }
+    keys
+}
+
+/// The key of a record, taken from its parsed row.
+fn key_of(record: &Record) -> String {
+    let row = properties(record);
+    let text = |name: &str| match row.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let columns: Vec<String> = crate::truth::key_columns(record.table)
+        .iter()
+        .map(|column| text(column))
+        .collect();
+    format!("{} {} {}", record.table, record.time.0, columns.join(" "))
+}
+
+fn key_text(key: &RecordKey) -> String {
+    let columns: Vec<&str> = key.columns.iter().map(|(_, v)| v.as_str()).collect();
+    format!("{} {} {}", key.table, key.time.0, columns.join(" "))
+}
+
+#[test]
+fn no_attack_and_no_look_alikes_change_no_byte() {
+    let plain = world(3_000);
+    let none = with(AttackOptions::default(), 3_000, 42);
+    for tenant in 0..3 {
+        let (a, b): (Vec<_>, Vec<_>) = (
+            plain.records(tenant).collect(),
+            none.records(tenant).collect(),
+        );
+        assert_eq!(a, b);
+    }
+    let truth = none.truth();
+    assert!(truth.intrusions.is_empty() && truth.tool.is_none() && truth.documents.is_empty());
+    assert_eq!(truth.attack, "none");
+}
+
+#[test]
+fn every_true_key_occurs_exactly_once() {
+    for attack in [Attack::Story, Attack::Variant, Attack::Many(5)] {
+        for seed in [1, 2, 3] {
+            let world = with(AttackOptions::new(attack), 3_000, seed);
+            let mut seen: BTreeMap<(usize, String), u32> = BTreeMap::new();
+            let mut woven = 0;
+            for (tenant, record) in all(&world) {
+                if record.repeat {
+                    continue;
+                }
+                woven += usize::from(record.woven.is_some());
+                *seen.entry((tenant, key_of(&record))).or_default() += 1;
+            }
+            let truth = world.truth();
+            let keys = every_key(&truth);
+            assert_eq!(keys.len(), woven, "{attack:?} {seed}");
+            for (tenant, key) in keys {
+                let found = seen.get(&(tenant, key_text(key)));
+                assert_eq!(found, Some(&1), "{attack:?} {seed} {key:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_attack_and_another_seed_another() {
+    let lines = |seed| {
+        let mut out = Vec::new();
+        let truth = with(AttackOptions::new(Attack::Many(4)), 3_000, seed).truth();
+        let n = truth.write_lines(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count() as u64, n);
+        for line in text.lines() {
+            let value: Value = serde_json::from_str(line).unwrap();
+            assert!(value["type"].is_string());
+        }
+        text
+    };
+    assert_eq!(lines(5), lines(5));
+    assert_ne!(lines(5), lines(6));
+}
+
+#[test]
+fn woven_rows_have_the_documented_columns_and_types() {
+    let mut tables = BTreeSet::new();
+    for seed in 0..12 {
+        let attack = if seed % 2 == 0 {
+            Attack::Story
+        } else {
+            Attack::Variant
+        };
+        let world = with(AttackOptions::new(attack), 2_000, seed);
+        for (_, record) in all(&world) {
+            if record.woven.is_none() {
+                continue;
+            }
+            tables.insert(record.table);
+            let table = Schema::hunting().table(record.table).unwrap();
+            let row = properties(&record);
+            let mut columns: BTreeSet<&str> = table.columns.iter().map(|c| &*c.name).collect();
+            if has_machine_group(record.table) {
+                columns.insert("MachineGroup");
+            }
+            let keys: BTreeSet<&str> = row.keys().map(String::as_str).collect();
+            assert_eq!(keys, columns, "{}", record.table);
+            assert_eq!(top_level_keys(record.row()), keys.len(), "{}", record.table);
+            for (key, value) in &row {
+                if let Some((_, column)) = table.column(key) {
+                    let fits = converts(value, column.column_type, record.table);
+                    assert!(fits, "{}.{key} = {value}", record.table);
+                }
+            }
+            let time = Ticks::parse(row["Timestamp"].as_str().unwrap());
+            assert_eq!(time, Some(record.time));
+        }
+    }
+    for table in [
+        "AlertEvidence",
+        "AlertInfo",
+        "CloudAppEvents",
+        "DeviceEvents",
+        "DeviceFileEvents",
+        "DeviceLogonEvents",
+        "DeviceNetworkEvents",
+        "DeviceProcessEvents",
+        "DeviceRegistryEvents",
+        "EmailAttachmentInfo",
+        "EmailEvents",
+        "EmailUrlInfo",
+        "EntraIdSignInEvents",
+        "IdentityLogonEvents",
+        "IdentityQueryEvents",
+        "OAuthAppInfo",
+        "UrlClickEvents",
+    ] {
+        assert!(tables.contains(table), "{table}");
+    }
+}
+
+#[test]
+fn a_story_has_twelve_stages_in_order_and_two_vendor_alerts() {
+    for seed in 0..20 {
+        let world = with(AttackOptions::new(Attack::Story), 1_200, seed);
+        let truth = world.truth();
+        let [intrusion] = truth.intrusions.as_slice() else {
+            panic!("{} intrusions", truth.intrusions.len())
+        };
+        // The second tenant is the British one.
+        assert_eq!((intrusion.tenant, intrusion.form), (1, "story"));
+        assert_eq!(intrusion.stages.len(), 12, "seed {seed}");
+        assert!(intrusion.stages.is_sorted_by_key(|s| s.time));
+        assert!(intrusion.stages.iter().all(|s| !s.records.is_empty()));
+        assert!(intrusion.stages.iter().all(|s| !s.entities.is_empty()));
+        let first = intrusion.stages.first().unwrap().time;
+        let last = intrusion.stages.last().unwrap();
+        let hours = last.time.since(first).as_seconds_f64() / 3600.0;
+        assert!((0.6..9.0).contains(&hours), "{hours}");
+        assert!(first >= monday() && last.time < Ticks(monday().0 + 3 * model::ticks::PER_DAY));
+        assert_eq!(intrusion.alerts.len(), 2);
+        for alert in &intrusion.alerts {
+            assert!(alert.records.len() >= 3, "{alert:?}");
+            assert_eq!(alert.records[0].table, "AlertInfo");
+        }
+        // Its rows belong to services that rest in more than one place.
+        let services: BTreeSet<&str> = intrusion
+            .stages
+            .iter()
+            .flat_map(|s| &s.records)
+            .map(|key| crate::Service::of(key.table).as_str())
+            .collect();
+        let wanted = [
+            "cloud_apps",
+            "email",
+            "endpoint",
+            "identity",
+            "identity_protection",
+        ];
+        assert_eq!(services, wanted.into());
+    }
+}
+
+#[test]
+fn stages_hang_together_by_what_they_share() {
+    for seed in 0..10 {
+        let world = with(AttackOptions::new(Attack::Story), 1_200, seed);
+        let truth = world.truth();
+        let stages = &truth.intrusions[0].stages;
+        for pair in stages.windows(2) {
+            let mut common = pair[0]
+                .entities
+                .iter()
+                .filter(|e| pair[1].entities.contains(e));
+            assert!(common.next().is_some(), "{} {}", pair[0].name, pair[1].name);
+        }
+        let accounts = |scene: &crate::Scene| -> BTreeSet<String> {
+            let of_kind = scene
+                .entities
+                .iter()
+                .filter(|e| e.kind == EntityKind::Account);
+            of_kind.map(|e| e.value.clone()).collect()
+        };
+        let victim = accounts(&stages[1]);
+        assert!(
+            stages
+                .iter()
+                .filter(|s| !accounts(s).is_disjoint(&victim))
+                .count()
+                >= 11
+        );
+    }
+}
+
+#[test]
+fn values_named_in_the_truth_are_in_the_rows() {
+    let world = with(AttackOptions::new(Attack::Many(6)), 4_000, 9);
+    let truth = world.truth();
+    let mut rows: BTreeMap<(usize, String), String> = BTreeMap::new();
+    for (tenant, record) in all(&world) {
+        rows.insert((tenant, key_of(&record)), record.row().to_owned());
+    }
+    for (intrusion, stage) in truth.stages() {
+        let text: String = stage
+            .records
+            .iter()
+            .map(|key| rows[&(intrusion.tenant, key_text(key))].as_str())
+            .collect();
+        for entity in &stage.entities {
+            // A key of the registry is escaped in JSON.
+            let value = entity.value.replace('\\', "\\\\");
+            assert!(text.contains(&value), "{} {entity:?}", stage.name);
+        }
+    }
+}
+
+#[test]
+fn the_days_go_on_alike_with_an_attack() {
+    let times = |attack: AttackOptions| {
+        let world = with(attack, 3_000, 7);
+        let rows = world.records(1).filter(|r| !r.repeat && r.woven.is_none());
+        rows.map(|r| (r.time, r.table)).collect::<Vec<_>>()
+    };
+    let plain: BTreeSet<_> = times(AttackOptions::default()).into_iter().collect();
+    let with: BTreeSet<_> = times(AttackOptions::new(Attack::Story))
+        .into_iter()
+        .collect();
+    // What people do on the way to a scene (signing in, opening a program) comes on top.
+    assert!(plain.is_subset(&with));
+}
+
+#[test]
+fn the_share_of_true_scenes_is_as_asked() {
+    for (permille, expected) in [(SHARE_ALONE, 0), (500, 12), (200, 48), (SHARE_HARDEST, 228)] {
+        let attack = AttackOptions {
+            true_alerts_permille: permille,
+            ..AttackOptions::new(Attack::Story)
+        };
+        let truth = with(attack, 3_000, 3).truth();
+        for tenant in 0..3 {
+            let here = truth.look_alikes.iter().filter(|s| s.tenant == tenant);
+            assert_eq!(here.count(), expected, "{permille}");
+        }
+        assert!(truth.look_alikes.iter().all(|s| !s.records.is_empty()));
+        let kinds: BTreeSet<&str> = truth.look_alikes.iter().map(|s| s.name).collect();
+        assert!(permille > 200 || kinds.len() == 14, "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_quiet_world_can_have_look_alikes() {
+    let world = with(AttackOptions::new(Attack::None), 3_000, 3);
+    let truth = world.truth();
+    assert!(truth.intrusions.is_empty());
+    assert_eq!(truth.look_alikes.len(), 3 * 48);
+    assert!(
+        all(&world)
+            .iter()
+            .all(|(_, r)| !matches!(r.woven, Some(Woven::Stage(_) | Woven::VendorAlert(_))))
+    );
+}
+
+#[test]
+fn several_intrusions_overlap_and_sometimes_share() {
+    let (mut shared, mut overlapping, mut campaigns) = (0, 0, 0);
+    for seed in 0..12 {
+        let world = with(AttackOptions::new(Attack::Many(6)), 6_000, seed);
+        let truth = world.truth();
+        assert_eq!(truth.intrusions.len(), 6);
+        let here: Vec<_> = truth.intrusions.iter().filter(|i| i.tenant == 1).collect();
+        assert_eq!(here.len(), 3);
+        let tenants: BTreeSet<usize> = truth.intrusions.iter().map(|i| i.tenant).collect();
+        assert_eq!(tenants.len(), 3);
+        shared += here.iter().filter(|i| !i.shares.is_empty()).count();
+        let span = |i: &crate::IntrusionTruth| {
+            (
+                i.stages.first().unwrap().time,
+                i.stages.last().unwrap().time,
+            )
+        };
+        overlapping +=
+            usize::from(span(here[1]).0 < span(here[0]).1 && span(here[0]).0 < span(here[1]).1);
+        let names: BTreeSet<&str> = truth
+            .intrusions
+            .iter()
+            .map(|i| i.campaign.as_str())
+            .collect();
+        campaigns += usize::from(names.len() < 6);
+        let victims: BTreeSet<_> = here.iter().map(|i| &i.stages[1].entities).collect();
+        assert!(victims.len() > 1);
+    }
+    assert!((4..30).contains(&shared), "{shared}");
+    assert!(overlapping >= 8, "{overlapping}");
+    assert!(campaigns >= 2, "{campaigns}");
+}
+
+#[test]
+fn a_variant_is_another_chain() {
+    let story = with(AttackOptions::new(Attack::Story), 3_000, 4).truth();
+    let mut orders = BTreeSet::new();
+    for seed in 0..8 {
+        let variant = with(AttackOptions::new(Attack::Variant), 3_000, seed).truth();
+        let names = |t: &Truth| t.stages().map(|(_, s)| s.name).collect::<Vec<_>>();
+        assert_eq!(variant.intrusions[0].stages.len(), 12);
+        assert!(names(&variant).iter().all(|n| !names(&story).contains(n)));
+        assert_eq!(variant.intrusions[0].alerts.len(), 1);
+        orders.insert(names(&variant));
+    }
+    assert!(orders.len() >= 3, "{}", orders.len());
+}
+
+#[test]
+fn the_tool_runs_everywhere_and_the_document_nowhere() {
+    let world = with(AttackOptions::new(Attack::Story), 6_000, 8);
+    let truth = world.truth();
+    let tool = truth.tool.as_ref().unwrap();
+    let tenants: BTreeSet<usize> = tool.runs.iter().map(|(tenant, ..)| *tenant).collect();
+    assert_eq!(tenants, (0..3).collect());
+    let days: BTreeSet<i64> = tool.runs.iter().map(|(_, time, _)| time.0).collect();
+    assert_eq!(days.len(), 3);
+    let mut ran = BTreeSet::new();
+    let mut documents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let records = all(&world);
+    for (tenant, record) in &records {
+        let row = properties(record);
+        if record.table == "DeviceProcessEvents" && row["SHA256"] == tool.sha256.as_str() {
+            ran.insert(*tenant);
+        }
+        for document in &truth.documents {
+            if record.json.contains(&document.sha256) {
+                assert_eq!(*tenant, document.tenant);
+                documents
+                    .entry(&document.sha256)
+                    .or_default()
+                    .insert(record.table);
+            }
+        }
+    }
+    assert_eq!(ran.len(), 3);
+    assert_eq!(truth.documents.len(), 3);
+    assert_eq!(documents.len(), 3);
+    for tables in documents.values() {
+        assert_eq!(*tables, ["DeviceFileEvents", "EmailAttachmentInfo"].into());
+    }
+}
+
+#[test]
+fn nothing_in_the_rows_says_what_they_are() {
+    let world = with(AttackOptions::new(Attack::Many(4)), 6_000, 11);
+    for (_, record) in all(&world) {
+        let text = record.json.to_ascii_lowercase();
+        for word in [
+            "intrusion",
+            "campaign-",
+            "look-alike",
+            "look_alike",
+            "attacker",
+            "woven",
+            "truth",
+            "victim",
+            "implant",
+            "evil",
+            "mimikatz",
+            "hacker",
+        ] {
+            assert!(!text.contains(word), "{word} in {}", record.json);
+        }
+    }
+}
+
+#[test]
+fn figures_of_an_attack_out_of_range_are_refused() {
+    let refused = |attack: AttackOptions| {
+        let mut options: Options = options(100);
+        options.attack = attack;
+        World::new(&options).unwrap_err()
+    };
+    let story = AttackOptions::new(Attack::Story);
+    for permille in [0, 9, 1001] {
+        let attack = AttackOptions {
+            true_alerts_permille: permille,
+            ..story.clone()
+        };
+        assert_eq!(refused(attack), Error::Share { permille });
+    }
+    for n in [0, 201] {
+        let attack = AttackOptions::new(Attack::Many(n));
+        assert_eq!(refused(attack), Error::Intrusions { n });
+    }
+    let attack = AttackOptions {
+        victims: vec![0, 3],
+        ..story
+    };
+    assert_eq!(refused(attack), Error::Victim { at: 3 });
+}
+
+#[test]
+fn a_script_on_a_command_line_is_utf_16_in_base_64() {
+    // As `[Convert]::ToBase64String([Text.Encoding]::Unicode.GetBytes(…))` has it.
+    assert_eq!(encoded("dir"), "ZABpAHIA");
+    assert_eq!(encoded("ab"), "YQBiAA==");
+    assert_eq!(encoded("abcd"), "YQBiAGMAZAA=");
+    assert_eq!(encoded("~?"), "fgA/AA==");
+}
