@@ -8,7 +8,8 @@
 //! - A column that is not on the list is not read.
 //! - The epoch is that of the rows' arrival, one for a segment. A row's day is its own if that is near
 //!   its arrival, else the day of its arrival: a strange date would single somebody out.
-//! - A tenant's own domains and addresses make no fact.
+//! - A tenant's own domains and addresses make no fact, nor do the senders of mail that did not come
+//!   from outside and the addresses of those who connect to the tenant's devices.
 //! - The same rows in any order and any cutting into batches make the same batch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -79,6 +80,8 @@ pub struct Dropped {
     pub not_indicators: u64,
     /// The tenant's own.
     pub own: u64,
+    /// Of rows in which the column does not name the outside.
+    pub inside: u64,
 }
 
 /// Why no facts were made.
@@ -178,6 +181,7 @@ impl<'a> Gatherer<'a> {
             return Ok(());
         }
         let days = self.days(table, rows)?;
+        let inside = inside(table, rows);
         let techniques = row_techniques(rows, techniques);
         for entry in entries {
             // A segment of before the column was in the schema says nothing about it.
@@ -189,7 +193,12 @@ impl<'a> Gatherer<'a> {
                 table: table.clone(),
                 column: entry.column.clone(),
             })?;
-            self.add_column(entry, column, &days, &techniques)?;
+            let rows = Rows {
+                days: &days,
+                techniques: &techniques,
+                inside: &inside,
+            };
+            self.add_column(entry, column, &rows)?;
         }
         Ok(())
     }
@@ -276,17 +285,20 @@ impl<'a> Gatherer<'a> {
         &mut self,
         entry: &Entry,
         column: &StringArray,
-        days: &[Day],
-        techniques: &[Vec<Option<Technique>>],
+        rows: &Rows<'_>,
     ) -> Result<(), Error> {
         let shape = self.shape(entry);
         let with_technique = self.list.has_technique();
         // Values repeat: each is brought to its canonical form once a batch.
         let mut seen: HashMap<&str, Known> = HashMap::new();
-        for ((at, day), text) in days.iter().enumerate().zip(column.iter()) {
+        for ((at, day), text) in rows.days.iter().enumerate().zip(column.iter()) {
             let Some(text) = text.filter(|text| !text.is_empty()) else {
                 continue;
             };
+            if rows.inside.get(at).is_some_and(|inside| *inside) {
+                self.dropped.inside += 1;
+                continue;
+            }
             let known = *seen
                 .entry(text)
                 .or_insert_with(|| self.know(entry.transform, text));
@@ -301,7 +313,7 @@ impl<'a> Gatherer<'a> {
                     continue;
                 }
             };
-            let of_row = techniques.get(at).map_or(&[None][..], Vec::as_slice);
+            let of_row = rows.techniques.get(at).map_or(&[None][..], Vec::as_slice);
             for technique in of_row {
                 let key = (shape, subject, *day, technique.filter(|_| with_technique));
                 *self.counts.entry(key).or_default() += 1;
@@ -376,6 +388,13 @@ impl<'a> Gatherer<'a> {
     }
 }
 
+/// What is known of a batch's rows, row by row; an empty list says the same of all.
+struct Rows<'a> {
+    days: &'a [Day],
+    techniques: &'a [Vec<Option<Technique>>],
+    inside: &'a [bool],
+}
+
 /// What a text turned out to be.
 #[derive(Debug, Clone, Copy)]
 enum Known {
@@ -390,6 +409,27 @@ fn is_near(own: Day, arrived: Day) -> bool {
         .saturating_sub(limits::EGRESS_DAYS_LATE_MAX)
         .max(arrived.0.saturating_sub(limits::EGRESS_DAYS_LATE_MAX));
     (least..=arrived.0.saturating_add(1)).contains(&own.0)
+}
+
+/// Whether the other side of a row is inside, or came to the tenant by itself; empty for tables where
+/// it never does. A sender of outgoing mail is the tenant; who connects to its devices may be anybody.
+fn inside(table: &TableName, rows: &RecordBatch) -> Vec<bool> {
+    let (column, outside): (_, fn(&str) -> bool) = match table.as_str() {
+        "EmailEvents" => ("EmailDirection", |text| text == "Inbound"),
+        "DeviceNetworkEvents" => ("ActionType", |text| {
+            !text.starts_with("Inbound") && !text.starts_with("Listening")
+        }),
+        _ => return Vec::new(),
+    };
+    let found = rows.column_by_name(column);
+    match found.and_then(|column| column.as_any().downcast_ref::<StringArray>()) {
+        Some(values) => values
+            .iter()
+            .map(|text| !text.is_some_and(outside))
+            .collect(),
+        // Rows that do not say it count as inside.
+        None => vec![true; rows.num_rows()],
+    }
 }
 
 /// The techniques of each row; `None` alone for a row that no alert names.

@@ -1,6 +1,7 @@
 //! Tests of placement. Everything goes through the same doors as in the program: documents are
 //! signed with a test key, verified, and only then used.
 
+mod egress;
 mod golden;
 mod place;
 mod plan;

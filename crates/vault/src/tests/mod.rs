@@ -1,5 +1,7 @@
 //! The ring, sealing and what must not open.
 
+mod epochs;
+
 use std::path::Path;
 use std::sync::Arc;
 
