@@ -3,7 +3,6 @@
 //! A batch's columns are looked at once ([`Rows::new`]); after that a cell is two array accesses.
 //! Cells of a type that no table has are missing, not an error: a rule cannot see them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use model::{ColumnType, RowId, ServiceName, TableName, Ticks};
@@ -22,19 +21,6 @@ pub(crate) enum Cell<'a> {
     Real(f64),
     Bool(bool),
     Time(Ticks),
-}
-
-impl<'a> Cell<'a> {
-    /// The value as text; JSON as it stands.
-    pub(crate) fn text(self) -> Cow<'a, str> {
-        match self {
-            Self::Text(t) | Self::Json(t) => Cow::Borrowed(t),
-            Self::Long(n) => Cow::Owned(n.to_string()),
-            Self::Real(n) => Cow::Owned(n.to_string()),
-            Self::Bool(b) => Cow::Borrowed(if b { "true" } else { "false" }),
-            Self::Time(t) => Cow::Owned(t.to_string()),
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -29,6 +29,8 @@ pub(crate) enum Origin {
     Means(&'static str, &'static [(&'static str, &'static str)]),
     /// A member of a JSON column, dots between the steps.
     Json(&'static str, &'static str),
+    /// A number in a JSON column, as `0x` hexadecimal.
+    JsonHex(&'static str, &'static str),
     /// A member of a JSON column whose value stands for something.
     JsonMeans(
         &'static str,
@@ -133,7 +135,9 @@ fn cloud_app(application: &str) -> Kind {
     }
 }
 
-use Origin::{Account, Col, Hashes, Json, JsonMeans, Lower, Means, Path, Registry, RegistryData};
+use Origin::{
+    Account, Col, Hashes, Json, JsonHex, JsonMeans, Lower, Means, Path, Registry, RegistryData,
+};
 
 const IMAGE: Origin = Path("InitiatingProcessFolderPath", "InitiatingProcessFileName");
 const USER: Origin = Account(
@@ -320,7 +324,10 @@ const REMOTE_THREAD: Names = &[
 const PROCESS_ACCESS: Names = &[
     ("SourceImage", IMAGE),
     ("TargetImage", Path("FolderPath", "FileName")),
-    ("GrantedAccess", Json("AdditionalFields", "DesiredAccess")),
+    (
+        "GrantedAccess",
+        JsonHex("AdditionalFields", "DesiredAccess"),
+    ),
     ("SourceUser", USER),
     ("SourceProcessId", Col("InitiatingProcessId")),
     ("TargetProcessId", Col("ProcessId")),

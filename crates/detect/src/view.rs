@@ -109,7 +109,11 @@ impl View<'_, '_> {
         let Parsed { rows, row, .. } = self.parsed;
         if let Some(cell) = rows.cell(*row, name) {
             return match cell {
-                Cell::Json(_) => self.parsed.column(name).map(EventValue::from),
+                // An object as a whole is its text, so that a rule can look for words in it.
+                Cell::Json(text) => self.parsed.column(name).map(|tree| match tree {
+                    Json::Object(_) => EventValue::Str(Cow::Borrowed(text)),
+                    other => EventValue::from(other),
+                }),
                 other => Some(event_value(other)),
             };
         }
@@ -149,6 +153,13 @@ impl View<'_, '_> {
             Origin::RegistryData(kind, data) => owned(registry_data(text(kind), text(data))),
             Origin::Means(name, words) => meaning(words, text(name)),
             Origin::Json(column, path) => self.parsed.member(column, path).map(EventValue::from),
+            Origin::JsonHex(column, path) => {
+                let text = self.parsed.member_text(column, path);
+                match text.parse::<u64>() {
+                    Ok(number) => owned(format!("{number:#x}")),
+                    Err(_) => owned(text.into_owned()),
+                }
+            }
             Origin::JsonMeans(column, path, words) => {
                 meaning(words, &self.parsed.member_text(column, path))
             }

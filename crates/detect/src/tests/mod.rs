@@ -1,0 +1,5 @@
+//! Rows in, detections, alerts and entities out.
+
+mod conformance;
+mod help;
+mod pack;
