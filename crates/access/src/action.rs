@@ -49,10 +49,20 @@ actions! {
     ManageTokens = "manage_tokens": TenantAction;
     /// Add, change and disable the tenant's sources.
     ManageSources = "manage_sources": TenantAction;
+    /// Read the tenant's alerts and incidents, and what was done about them.
+    ReadIncidents = "read_incidents": TenantAction;
+    /// Work on the tenant's incidents: status, assignment, classification, tags, comments.
+    ManageIncidents = "manage_incidents": TenantAction;
+    /// Read, add, change, switch on and off the tenant's detection rules.
+    ManageRules = "manage_rules": TenantAction;
+    /// Read what left the tenant's geography: kinds, counts, receipts; never a value.
+    ReadEgress = "read_egress": TenantAction;
     /// Run the cell: provision tenants, accept registries, mint operator credentials.
     Operate = "operate": CellAction;
     /// Read where data rests and by which rule; never a row.
     ResidencyRead = "residency_read": TenantAction, CellAction;
+    /// Read the record of what happened: who did what, when, to which id.
+    ReadAudit = "read_audit": TenantAction, CellAction;
     /// Move stored data on without reading it out: flush, compact, retain, erase.
     Maintain = "maintain": TenantAction, CellAction;
 }

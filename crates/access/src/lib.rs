@@ -23,8 +23,9 @@ mod policy;
 mod scope;
 
 pub use action::{
-    AdministerTenant, CellAction, Hunt, Ingest, Maintain, ManageSources, ManageTokens, Operate,
-    ReadTenant, ResidencyRead, TenantAction,
+    AdministerTenant, CellAction, Hunt, Ingest, Maintain, ManageIncidents, ManageRules,
+    ManageSources, ManageTokens, Operate, ReadAudit, ReadEgress, ReadIncidents, ReadTenant,
+    ResidencyRead, TenantAction,
 };
 pub use actor::{Actor, Credential};
 pub use cx::Cx;

@@ -24,13 +24,19 @@ pub enum Permission {
     Residency,
     /// Run the cell. Only operator credentials have it.
     Operator,
+    /// Read alerts and incidents and work on them.
+    Incidents,
+    /// Read and change detection rules.
+    Rules,
 }
 
 impl Permission {
     /// All of them, in the order they are printed.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Hunt,
+        Self::Incidents,
+        Self::Rules,
         Self::Read,
         Self::Administer,
         Self::Residency,
@@ -46,6 +52,8 @@ impl Permission {
             Self::Administer => "administer",
             Self::Residency => "residency",
             Self::Operator => "operator",
+            Self::Incidents => "incidents",
+            Self::Rules => "rules",
         }
     }
 
@@ -54,7 +62,7 @@ impl Permission {
         Self::ALL.into_iter().find(|p| p.as_str() == name)
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -67,7 +75,7 @@ impl fmt::Display for Permission {
 
 /// A set of permissions. Serialised as a list of names.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Permissions(u8);
+pub struct Permissions(u16);
 
 impl Permissions {
     /// The empty set.

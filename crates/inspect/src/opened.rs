@@ -563,7 +563,7 @@ pub(crate) fn aad_prefix(
 fn parts(plain: &[u8]) -> Option<Vec<(PartKey, &[u8])>> {
     let mut fields = formats::Fields(plain);
     let (kind, version) = (fields.u8()?, fields.u16()?);
-    if !(1..=2).contains(&kind) || version != 1 {
+    if !(1..=3).contains(&kind) || version != 1 {
         return None;
     }
     let _sequences = (fields.u64()?, fields.u64()?);

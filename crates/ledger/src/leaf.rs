@@ -34,6 +34,36 @@ pub enum Happening {
     SegmentsMerged,
     /// Somebody at the machine opened the data directory.
     LocalAccess,
+    /// A detection rule was added or replaced.
+    RuleChanged,
+    /// A detection rule was switched on or off.
+    RuleSwitched,
+    /// Alerts, without content, arrived in another region of the tenant.
+    LinkDelivered,
+    /// Alerts, without content, came from another region of the tenant.
+    LinkReceived,
+    /// Rows were read by a hunt.
+    RowsHunted,
+    /// Rows were read for another region of the tenant, under the reader's own grant.
+    RowsLent,
+    /// An alert's content was read where it rests, from another region.
+    AlertRead,
+    /// Somebody worked on an incident.
+    IncidentChanged,
+    /// What the centre may be told was changed.
+    CentreChanged,
+    /// Which services may share alerts was changed.
+    ConsentChanged,
+    /// The export to the centre was switched on or off.
+    ExportSwitched,
+    /// Facts left for the centre.
+    FactsSent,
+    /// Segments waited too long for the export and were dropped from it.
+    ExportDropped,
+    /// A secret was imported into the key ring.
+    KeyImported,
+    /// Somebody accepted that part of the log is lost.
+    LogDamageAccepted,
 }
 
 /// One leaf of the log.

@@ -27,9 +27,10 @@ use wal::{Log, LogSegmentId};
 
 use crate::Error;
 use crate::identity::Identities;
+use crate::lag::{Lag, LagFrame, LagPart};
 use crate::manifest::PartitionKey;
 use crate::memory::{Chunk, Memory};
-use crate::payload::{Part, Payload};
+use crate::payload::{Origin, Part, Payload};
 
 /// Bytes of one group after which the rest waits for the next commit.
 const GROUP_BYTES_MAX: usize = 32 << 20;
@@ -115,9 +116,19 @@ pub(crate) struct Forward {
     pub(crate) chunk: Arc<Chunk>,
 }
 
+/// A frame that waits for detection and is to move to the newest log file.
+pub(crate) struct ForwardFrame {
+    pub(crate) vault: Arc<TenantVault>,
+    pub(crate) stream: StreamId,
+    pub(crate) frame: LagFrame,
+}
+
 pub(crate) enum Message {
     Append(Job),
     Forward(Vec<Forward>, Reply<()>),
+    ForwardFrames(Vec<ForwardFrame>, Reply<()>),
+    /// From now on damage keeps no file of the log any more.
+    Release(Reply<()>),
     /// Remove log files that no row needs any more.
     Trim(Reply<LogStatus>),
 }
@@ -142,6 +153,7 @@ pub(crate) struct Queue {
 pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) lag: Arc<Lag>,
     pub(crate) identities: HashMap<TenantId, Identities>,
     /// The latest day on which rows came.
     pub(crate) today: i32,
@@ -224,7 +236,10 @@ impl Queue {
 fn message_bytes(message: &Message) -> usize {
     match message {
         Message::Append(job) => job.parts.iter().map(|p| p.encoded.len()).sum(),
-        Message::Forward(..) | Message::Trim(_) => 0,
+        Message::Forward(..)
+        | Message::ForwardFrames(..)
+        | Message::Release(_)
+        | Message::Trim(_) => 0,
     }
 }
 
@@ -252,6 +267,13 @@ fn run(mut writer: Writer, receiver: &Receiver<Message>, waiting: &AtomicUsize) 
             match other {
                 Message::Append(_) => {}
                 Message::Forward(chunks, reply) => drop(reply.send(writer.forward(&chunks))),
+                Message::ForwardFrames(frames, reply) => {
+                    drop(reply.send(writer.forward_frames(&frames)));
+                }
+                Message::Release(reply) => {
+                    writer.hold.store(false, Ordering::Release);
+                    drop(reply.send(Ok(())));
+                }
                 Message::Trim(reply) => drop(reply.send(writer.trim())),
             }
         }
@@ -341,7 +363,7 @@ impl Writer {
         let mut written = None;
         if !fresh.parts.is_empty() {
             let payload = Payload {
-                copied_from: None,
+                origin: Origin::Rows,
                 parts: fresh.parts,
             };
             match self.write(&job.vault, job.stream, &payload) {
@@ -405,13 +427,20 @@ impl Writer {
                     stored.insert(key.day, *id);
                 }
             }
+            let mut parts = Vec::with_capacity(fresh.len());
             self.memory.update(tenant, |rows| {
                 for (key, batch, _) in &fresh {
                     let chunk = Chunk::new(batch.clone(), (sequence, sequence), file);
+                    parts.push(LagPart {
+                        key: key.clone(),
+                        batch: chunk.batch.clone(),
+                    });
                     let (from, to) = rows.push(key, chunk, job.at);
                     self.memory.grew(from, to);
                 }
             });
+            let frame = LagFrame::new(sequence, parts, file, job.at);
+            self.lag.push(tenant, frame);
             appended
                 .durable
                 .extend(fresh.into_iter().map(|(key, batch, _)| Durable {
@@ -444,7 +473,7 @@ impl Writer {
                 batch,
             }];
             let payload = Payload {
-                copied_from: Some(f.chunk.sequences),
+                origin: Origin::Copied(f.chunk.sequences.0, f.chunk.sequences.1),
                 parts,
             };
             moved.push((f, self.write(&f.vault, f.stream, &payload)?.1));
@@ -466,10 +495,38 @@ impl Writer {
         Ok(())
     }
 
+    /// Frames of tenants whose detection stands still keep no file for ever.
+    fn forward_frames(&mut self, frames: &[ForwardFrame]) -> Result<(), Arc<Error>> {
+        let mut moved = Vec::new();
+        for f in frames {
+            let mut parts = Vec::with_capacity(f.frame.parts.len());
+            for part in &*f.frame.parts {
+                let batch = encoding::encode(&part.batch);
+                parts.push(Part {
+                    key: part.key.clone(),
+                    batch: batch.map_err(|e| Arc::new(Error::Encoding(e)))?,
+                });
+            }
+            let payload = Payload {
+                origin: Origin::Undetected(f.frame.sequence),
+                parts,
+            };
+            moved.push((f, self.write(&f.vault, f.stream, &payload)?.1));
+        }
+        self.log.commit().map_err(Error::Log)?;
+        for (f, segment) in moved {
+            let file = self.file_number(segment);
+            self.lag.moved(f.vault.tenant(), f.frame.sequence, file);
+        }
+        Ok(())
+    }
+
     fn trim(&mut self) -> Result<LogStatus, Arc<Error>> {
         if !self.hold.load(Ordering::Acquire) {
             let newest = self.log.segments().last().map(|s| s.number);
-            let needed = self.memory.oldest_file().or(newest).unwrap_or(0);
+            let wanted = [self.memory.oldest_file(), self.lag.oldest_file()];
+            let oldest = wanted.into_iter().flatten().min();
+            let needed = oldest.or(newest).unwrap_or(0);
             let spare = self.log.segments().iter().rfind(|s| s.number < needed);
             if let Some(segment) = spare.map(|s| s.segment) {
                 self.log.remove_through(segment).map_err(Error::Log)?;

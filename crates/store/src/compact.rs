@@ -2,8 +2,8 @@
 //!
 //! A reconciler: [`Store::compact_step`] merges the level-0 segments of one partition into one of
 //! level 1, rows unchanged. Readers of the former files keep them until they are done; then the files
-//! go. Later, a segment will be merged only after the cursors that want it have passed; there are
-//! none yet.
+//! go. A segment that the tenant's export wants is not merged; what waited for it too long is dropped
+//! from it first.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use model::{KeyId, SegmentId, limits};
 
 use crate::Error;
 use crate::catalogue::CompactionCommit;
+use crate::egress::Export;
 use crate::flush::{Draw, Written, detached, segment_paths};
 use crate::leaves::Draft;
 use crate::manifest::PartitionKey;
@@ -43,8 +44,10 @@ impl Store {
         detached(async move {
             let _one = store.inner.reconciling.lock().await;
             let state = store.inner.writable(tenant)?;
+            let now = store.inner.cx.now();
+            store.drop_late(tenant, actor.to_string(), now).await?;
             let rows = store.inner.memory.of(tenant);
-            match due(&rows) {
+            match due(&rows, &state.export()) {
                 None => Ok(CompactionReport::default()),
                 Some((key, files)) => Ok(store.compact(actor, &state, key, files).await?),
             }
@@ -136,6 +139,7 @@ impl Store {
             segments.retain(|s| !removed.contains(&s.row.segment));
             segments.extend(staged.files.into_iter().map(Arc::new));
         });
+        state.change_export(|export| export.done.retain(|segment| !removed.contains(segment)));
         for file in former_files {
             file.doom();
         }
@@ -145,7 +149,7 @@ impl Store {
 }
 
 /// The first partition with enough small segments, and those of them that fit the limits.
-fn due(rows: &TenantRows) -> Option<(PartitionKey, Vec<Arc<SegmentFile>>)> {
+fn due(rows: &TenantRows, export: &Export) -> Option<(PartitionKey, Vec<Arc<SegmentFile>>)> {
     for (key, partition) in &rows.partitions {
         let (mut bytes, mut n_rows, mut memory) = (0, 0, 0);
         let fits = |file: &&Arc<SegmentFile>| {
@@ -156,7 +160,8 @@ fn due(rows: &TenantRows) -> Option<(PartitionKey, Vec<Arc<SegmentFile>>)> {
                 && n_rows <= limits::COMPACT_ROWS_MAX
                 && memory <= limits::COMPACT_MEMORY_BYTES_MAX
         };
-        let small = partition.segments.iter().filter(|s| is_small(s));
+        let small = partition.segments.iter();
+        let small = small.filter(|s| is_small(s) && !export.wants(s));
         let files: Vec<_> = small.take_while(fits).cloned().collect();
         if files.len() >= limits::COMPACT_SEGMENTS_MIN {
             return Some((key.clone(), files));

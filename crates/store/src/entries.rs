@@ -111,6 +111,9 @@ impl Store {
                 first_record_at: None,
                 next_leaf: 0,
                 sealed_raw_schema: None,
+                detect_cursor: inner.lag.is_held().then_some(0),
+                damage_accepted: None,
+                export_since: None,
             };
             let happening = if home {
                 Happening::TenantProvisioned
@@ -124,6 +127,9 @@ impl Store {
             inner.catalogue.put_tenant(&row, leaves).await?;
             writer.committed(&leaf);
             writer.key_tables.insert(tenant, vault::KeyTable::default());
+            if let Some(cursor) = row.detect_cursor {
+                inner.lag.add_tenant(tenant, cursor);
+            }
             inner.add_tenant(TenantState::new(&row, vault, document));
             Ok(())
         })
@@ -135,6 +141,26 @@ impl Store {
         &self,
         grant: &Granted<AdministerTenant>,
         document: &[u8],
+    ) -> Result<u64, Error> {
+        self.replace_document(grant, document, false).await
+    }
+
+    /// The same with a document that may place rows elsewhere: refused with `conflict` once the first
+    /// record has arrived, and of the two at once exactly one happens
+    /// ([`Store::append_placed_by`] is the other side).
+    pub async fn update_tenant_before_first_record(
+        &self,
+        grant: &Granted<AdministerTenant>,
+        document: &[u8],
+    ) -> Result<u64, Error> {
+        self.replace_document(grant, document, true).await
+    }
+
+    async fn replace_document(
+        &self,
+        grant: &Granted<AdministerTenant>,
+        document: &[u8],
+        before_first_record: bool,
     ) -> Result<u64, Error> {
         let state = self.inner.tenant(grant.tenant())?;
         let (inner, actor) = (self.inner.clone(), *grant.actor());
@@ -151,7 +177,7 @@ impl Store {
             let leaves = std::slice::from_ref(&leaf);
             inner
                 .catalogue
-                .update_tenant(tenant, version, &sealed, leaves)
+                .update_tenant(tenant, version, &sealed, before_first_record, leaves)
                 .await?;
             writer.committed(&leaf);
             state.set_document(version, document);
@@ -178,18 +204,14 @@ impl Store {
         .await
     }
 
-    /// The list as it was when the store opened.
+    /// The lists of all tenants that have one.
     pub async fn raw_schemas(&self) -> Result<Vec<(TenantId, Vec<u8>)>, Error> {
-        let loaded = self.inner.catalogue.load().await?;
         let mut out = Vec::new();
-        for row in loaded.tenants {
+        for (tenant, sealed) in self.inner.catalogue.raw_schemas().await? {
             // A tenant whose keys are missing was reported when the store opened.
-            let Ok(state) = self.inner.tenant(row.tenant) else {
-                continue;
-            };
-            if let Some(sealed) = row.sealed_raw_schema {
+            if let Ok(state) = self.inner.tenant(tenant) {
                 let plain = state.vault.open_blob(&Fields::new("raw-schema"), &sealed)?;
-                out.push((row.tenant, plain));
+                out.push((tenant, plain));
             }
         }
         Ok(out)
@@ -242,9 +264,8 @@ impl Store {
 
     /// All sources of the region with what they delivered up to the last [`Self::add_counts`].
     pub async fn sources(&self) -> Result<Vec<(SourceEntry, SourceCounts, Option<Ticks>)>, Error> {
-        let loaded = self.inner.catalogue.load().await?;
         let mut out = Vec::new();
-        for row in loaded.sources {
+        for row in self.inner.catalogue.sources().await? {
             let Ok(state) = self.inner.tenant(row.tenant) else {
                 continue;
             };

@@ -93,6 +93,15 @@ pub enum Error {
     /// Too much waits for a commit.
     #[error("too much waits for a commit")]
     Busy,
+    /// Too many rows wait for detection.
+    #[error("detection has not kept up")]
+    DetectionBehind,
+    /// More than the named limit.
+    #[error("{what} is larger than its limit")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+    },
     /// The grant does not cover the source or table.
     #[error("the grant does not cover this")]
     NotGranted,
@@ -123,6 +132,8 @@ impl Error {
             Self::Form { .. } => Code::CatalogueFailed,
             Self::TenantRefused { code, .. } => *code,
             Self::Busy => Code::Busy,
+            Self::DetectionBehind => Code::DetectionBehind,
+            Self::TooLarge { .. } => Code::TooLarge,
             Self::NotGranted => Code::Denied,
             Self::Closed => Code::ShuttingDown,
         }

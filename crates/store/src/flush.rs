@@ -23,7 +23,7 @@ use vault::{KeyTable, SegmentKey};
 
 use crate::Error;
 use crate::catalogue::{self, FlushCommit, PartitionRow, SegmentRow};
-use crate::commit::{Forward, LogStatus, Message};
+use crate::commit::{Forward, ForwardFrame, LogStatus, Message};
 use crate::leaves::{Draft, Sequences};
 use crate::manifest::{Manifest, PartitionKey};
 use crate::memory::{Chunk, Partition, TenantRows};
@@ -79,6 +79,9 @@ impl Store {
             let (due, quiet) = store.due(&rows, now, log);
             if !quiet.is_empty() {
                 store.forward(&state, quiet).await?;
+            }
+            if log.files > limits::LOG_SEGMENTS_MAX {
+                store.forward_undetected(&state, log).await?;
             }
             store.flush(actor, &state, due).await
         })
@@ -168,6 +171,30 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let chunks = chunks.into_iter().map(forward).collect();
         self.inner.queue.send(Message::Forward(chunks, reply))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Copies forward what keeps the oldest log file for detection: a tenant whose cursor nobody moves
+    /// must not keep everyone's log.
+    async fn forward_undetected(
+        &self,
+        state: &TenantState,
+        log: LogStatus,
+    ) -> Result<(), Arc<Error>> {
+        let frames = self.inner.lag.in_files_up_to(state.tenant, log.oldest);
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let forward = |frame| ForwardFrame {
+            vault: state.vault.clone(),
+            stream: state.stream,
+            frame,
+        };
+        let (reply, answer) = oneshot::channel();
+        let frames = frames.into_iter().map(forward).collect();
+        self.inner
+            .queue
+            .send(Message::ForwardFrames(frames, reply))?;
         answer.await.map_err(|_| Error::Closed)?
     }
 

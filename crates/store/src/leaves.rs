@@ -13,7 +13,8 @@ use model::{TenantId, Ticks};
 use vault::{KeyTable, Vault};
 
 use crate::Error;
-use crate::catalogue::LeafRow;
+use crate::audit::AuditEntry;
+use crate::catalogue::{AuditRow, LeafRow};
 
 /// What the holder of the catalogue's write lock knows.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(crate) struct Draft {
     pub(crate) actor: String,
     pub(crate) happening: Happening,
     pub(crate) details: Vec<(&'static str, String)>,
+    /// For the audit row only: may name what the leaf must not.
+    pub(crate) private: Vec<(&'static str, String)>,
 }
 
 impl Draft {
@@ -50,11 +53,17 @@ impl Draft {
             actor: actor.to_string(),
             happening,
             details: Vec::new(),
+            private: Vec::new(),
         }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.details.push((name, value.to_string()));
+        self
+    }
+
+    pub(crate) fn privately(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.private.push((name, value.to_string()));
         self
     }
 }
@@ -74,17 +83,44 @@ impl Sequences {
             .details
             .into_iter()
             .fold(leaf, |leaf, (name, value)| leaf.with(name, value));
-        let context = context(sequence);
-        let sealed = match draft.tenant {
-            Some(tenant) => vault.tenant(tenant)?.seal_blob(&context, &leaf.to_bytes()),
-            None => vault.seal_cell_blob(&context, &leaf.to_bytes()),
+        let private = draft.private.into_iter();
+        let entry = AuditEntry {
+            leaf,
+            private: private.map(|(name, v)| (name.to_owned(), v)).collect(),
+        };
+        let seal = |context: &Fields, plain: &[u8]| {
+            Ok::<_, Error>(match draft.tenant {
+                Some(tenant) => vault.tenant(tenant)?.seal_blob(context, plain),
+                None => vault.seal_cell_blob(context, plain),
+            })
         };
         Ok(LeafRow {
             tenant: draft.tenant,
             sequence,
             at: draft.at,
-            sealed,
+            sealed: seal(&context(sequence), &entry.leaf.to_bytes())?,
+            audit: seal(&audit_context(sequence), &entry.to_bytes())?,
         })
+    }
+
+    /// Numbers and seals several leaves of one transaction.
+    pub(crate) fn seal_all(
+        &self,
+        vault: &Vault,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<LeafRow>, Error> {
+        let next = |tenant| (tenant, self.next_leaf.get(&tenant).copied().unwrap_or(0));
+        let mut ahead = Self {
+            next_leaf: drafts.iter().map(|draft| next(draft.tenant)).collect(),
+            ..Self::default()
+        };
+        let mut rows = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let row = ahead.seal(vault, draft)?;
+            ahead.committed(&row);
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// Notes that the leaf's transaction is durable.
@@ -103,6 +139,20 @@ pub(crate) fn open(vault: &Vault, row: &LeafRow) -> Result<Leaf, Error> {
     Leaf::from_bytes(&bytes).ok_or(Error::Form { what: "leaf" })
 }
 
+/// Opens an audit row.
+pub(crate) fn open_audit(vault: &Vault, row: &AuditRow) -> Result<AuditEntry, Error> {
+    let context = audit_context(row.sequence);
+    let bytes = match row.tenant {
+        Some(tenant) => vault.tenant(tenant)?.open_blob(&context, &row.sealed)?,
+        None => vault.open_cell_blob(&context, &row.sealed)?,
+    };
+    serde_json::from_slice(&bytes).map_err(|_| Error::Form { what: "audit row" })
+}
+
 fn context(sequence: u64) -> Fields {
     Fields::new("leaf").with_u64(sequence)
+}
+
+fn audit_context(sequence: u64) -> Fields {
+    Fields::new("audit").with_u64(sequence)
 }

@@ -20,14 +20,20 @@
 //!
 //! Does not decode, detect or query, and deletes nothing before its replacement is durable.
 
+mod audit;
 pub mod catalogue;
 mod commit;
 mod compact;
+mod detection;
+mod egress;
 mod entries;
 mod error;
 mod flush;
 mod identity;
+mod incidents;
+mod lag;
 mod leaves;
+mod link;
 mod local;
 mod lock;
 mod manifest;
@@ -36,21 +42,32 @@ mod objects;
 mod open;
 mod order;
 mod payload;
+mod rules;
 mod segment;
 mod snapshot;
 mod status;
 mod temporary;
 
-pub use catalogue::SourceCounts;
+pub use audit::{AuditDraft, AuditEntry};
+pub use catalogue::{AlertFilter, AuditRange, EgressOutcome, SourceCounts};
 pub use commit::{Appended, Durable, PlacedRows};
 pub use compact::CompactionReport;
+pub use detection::{
+    ActivityRecord, AlertRecord, DetectionCommit, DetectionCommitted, DetectionState,
+    IncidentRecord, LinkEntry, StateRecord, Undetected, WindowRecord,
+};
+pub use egress::{EgressEntry, ExportCommit, PendingExport};
 pub use entries::{SourceEntry, TenantEntry, TokenEntry};
 pub use error::Error;
 pub use flush::FlushReport;
+pub use incidents::{ActivityEntry, AlertCounts, IncidentEntry, IncidentFilter};
+pub use lag::DetectionLag;
+pub use link::{LinkCounts, PendingLink};
 pub use local::LocalDir;
 pub use lock::{DirectoryLock, LockError};
 pub use manifest::Manifest;
 pub use open::{Options, Store};
+pub use rules::{ReadsRules, RuleEntry};
 pub use segment::SegmentReader;
 pub use snapshot::{SegmentHandle, TableView, View};
 pub use status::{Holding, PartitionStatus, TenantHealth};

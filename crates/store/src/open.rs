@@ -14,22 +14,25 @@ use crypto::Fields;
 use model::{Code, Disk, RowId, SegmentId, StreamId, TenantId, Ticks, limits};
 use rows::arrow::array::BooleanArray;
 use rows::arrow::compute::filter_record_batch;
-use rows::{encoding, hidden};
+use rows::{RecordBatch, encoding, hidden};
 use tokio::sync::oneshot;
 use vault::{FramePlace, KeyTable, TenantVault, Vault};
 use wal::{Damage, FrameRef, Recovered, Recovery};
 
+use crate::audit::AuditQueue;
 use crate::catalogue::{self, Catalogue, Loaded, SegmentRow, TenantRow};
 use crate::commit::{Appended, Job, Message, PlacedRows, Queue, Writer, job_parts};
+use crate::egress::Export;
 use crate::entries::{TenantEntry, document_context};
 use crate::identity::{Identities, first_day};
+use crate::lag::{Lag, LagFrame, LagPart};
 use crate::leaves::Sequences;
 use crate::manifest::{Manifest, PartitionKey};
 use crate::memory::{Chunk, Memory};
 use crate::objects::{
     KEY_TABLES, NEW, Objects, SEGMENTS, key_table_of, key_table_path, segment_path,
 };
-use crate::payload::Payload;
+use crate::payload::{Origin, Payload};
 use crate::segment::SegmentFile;
 use crate::snapshot::View;
 use crate::status::TenantHealth;
@@ -64,12 +67,14 @@ pub(crate) struct Inner {
     pub(crate) objects: Objects,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) lag: Arc<Lag>,
     pub(crate) queue: Queue,
     /// Orders all writers of the catalogue.
     pub(crate) writer: tokio::sync::Mutex<Sequences>,
     /// One flush or compaction at a time.
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     pub(crate) temporary: TemporaryFiles,
+    pub(crate) audit: AuditQueue,
     tenants: RwLock<BTreeMap<TenantId, Arc<TenantState>>>,
     /// Tenants in the catalogue whose keys or files do not open, and why.
     refused: BTreeMap<TenantId, Code>,
@@ -85,6 +90,7 @@ pub(crate) struct TenantState {
     document: RwLock<(u64, Arc<[u8]>)>,
     first_record: RwLock<Option<Ticks>>,
     health: RwLock<TenantHealth>,
+    export: RwLock<Export>,
 }
 
 impl TenantState {
@@ -97,7 +103,23 @@ impl TenantState {
             document: RwLock::new((row.document_version, document.into())),
             first_record: RwLock::new(row.first_record_at),
             health: RwLock::new(TenantHealth::Good),
+            export: RwLock::new(Export {
+                since: row.export_since,
+                ..Export::default()
+            }),
         }
+    }
+
+    /// Which segments wait for the export, as of now.
+    pub(crate) fn export(&self) -> Export {
+        self.export
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn change_export(&self, change: impl FnOnce(&mut Export)) {
+        change(&mut self.export.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(crate) fn document(&self) -> (u64, Arc<[u8]>) {
@@ -210,20 +232,43 @@ impl Inner {
 impl Store {
     /// Opens a data directory and replays its log. May take seconds: it reads the row ids of the
     /// identity horizon.
+    ///
+    /// Without detection: rows of tenants for whom it is on stay in the log for whoever examines them.
     pub async fn open(cx: Cx, options: Options) -> Result<Self, Error> {
-        let loaded = options.catalogue.load().await?;
-        tokio::task::spawn_blocking(move || Self::assemble(cx, options, loaded))
-            .await
-            .map_err(|_| Error::Closed)?
+        Self::open_as(cx, options, false).await
     }
 
-    fn assemble(cx: Cx, options: Options, loaded: Loaded) -> Result<Self, Error> {
+    /// The same, and holds the rows that wait for detection ([`Store::undetected`]). Of a tenant for
+    /// whom it was never on, rows that are stored already are not examined.
+    pub async fn open_with_detection(cx: Cx, options: Options) -> Result<Self, Error> {
+        Self::open_as(cx, options, true).await
+    }
+
+    async fn open_as(cx: Cx, options: Options, detect: bool) -> Result<Self, Error> {
+        let loaded = options.catalogue.load().await?;
+        let assemble = move || Self::assemble(cx, options, loaded, detect);
+        let (store, new) = tokio::task::spawn_blocking(assemble)
+            .await
+            .map_err(|_| Error::Closed)??;
+        if !new.is_empty() {
+            store.inner.catalogue.begin_detection(&new).await?;
+        }
+        Ok(store)
+    }
+
+    /// The store, and the cursors of tenants for whom detection is new.
+    fn assemble(
+        cx: Cx,
+        options: Options,
+        loaded: Loaded,
+        detect: bool,
+    ) -> Result<(Self, Vec<(TenantId, u64)>), Error> {
         let objects = Objects::new(options.disk.clone());
         for dir in [SEGMENTS, KEY_TABLES, LOG] {
             objects.create_dir(Path::new(dir))?;
         }
         let temporary = TemporaryFiles::open(options.disk.clone(), cx.random.clone())?;
-        let mut opening = Opening::new(&cx, &options.vault, &objects);
+        let mut opening = Opening::new(&cx, &options.vault, &objects, detect);
         opening.tenants(&loaded)?;
         opening.segments(&loaded)?;
         opening.orphans(&loaded)?;
@@ -236,9 +281,11 @@ impl Store {
         )
         .map_err(Error::Log)?;
         let log = opening.replay(recovery)?;
+        let new = opening.begin_detection(&log);
         let Opening {
             tenants,
             memory,
+            lag,
             identities,
             sequences,
             hold,
@@ -246,30 +293,34 @@ impl Store {
             ..
         } = opening;
         memory.measure();
-        let memory = Arc::new(memory);
+        let (memory, lag) = (Arc::new(memory), Arc::new(lag));
         let hold = Arc::new(AtomicBool::new(hold));
         let queue = Queue::start(Writer {
             log,
             memory: memory.clone(),
+            lag: lag.clone(),
             identities,
             today: cx.now().day(),
             hold,
         })?;
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(Inner {
                 cx,
                 vault: options.vault,
                 objects,
                 catalogue: options.catalogue,
                 memory,
+                lag,
                 queue,
                 writer: tokio::sync::Mutex::new(sequences),
                 reconciling: tokio::sync::Mutex::new(()),
                 temporary,
+                audit: AuditQueue::default(),
                 tenants: RwLock::new(tenants),
                 refused,
             }),
-        })
+        };
+        Ok((store, new))
     }
 
     /// Stores rows of one request. On return the new ones are durable; the others were stored before.
@@ -277,6 +328,18 @@ impl Store {
         &self,
         grant: &Granted<Ingest>,
         rows: Vec<PlacedRows>,
+    ) -> Result<Appended, Arc<Error>> {
+        self.append_placed_by(grant, rows, None).await
+    }
+
+    /// The same with the version of the tenant's document that placed the rows: if they are the tenant's
+    /// first and the document has changed since, they are refused with `conflict` and the caller places
+    /// them anew. Later a document cannot move them any more.
+    pub async fn append_placed_by(
+        &self,
+        grant: &Granted<Ingest>,
+        rows: Vec<PlacedRows>,
+        placed_by: Option<u64>,
     ) -> Result<Appended, Arc<Error>> {
         self.inner.live(grant)?;
         let state = self.inner.tenant(grant.tenant())?;
@@ -291,12 +354,13 @@ impl Store {
         if self.inner.memory.bytes() >= limits::MEMTABLE_BYTES_REFUSED {
             return Err(Arc::new(Error::Busy));
         }
+        self.inner.lag.check(state.tenant)?;
         let at = self.inner.cx.now();
         if state.first_record_at().is_none() {
             // Before the first row is durable, so that no row ever precedes the mark.
             self.inner
                 .catalogue
-                .mark_first_record(state.tenant, at)
+                .mark_first_record(state.tenant, at, placed_by)
                 .await
                 .map_err(Error::from)?;
             state.note_first_record(at);
@@ -375,6 +439,7 @@ struct Opening<'a> {
     tenants: BTreeMap<TenantId, Arc<TenantState>>,
     by_stream: HashMap<StreamId, TenantId>,
     memory: Memory,
+    lag: Lag,
     identities: HashMap<TenantId, Identities>,
     sequences: Sequences,
     /// Keyed partition tokens that were flushed up to a sequence number.
@@ -384,7 +449,7 @@ struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    fn new(cx: &'a Cx, vault: &'a Vault, objects: &'a Objects) -> Self {
+    fn new(cx: &'a Cx, vault: &'a Vault, objects: &'a Objects, detect: bool) -> Self {
         Self {
             cx,
             vault,
@@ -392,6 +457,7 @@ impl<'a> Opening<'a> {
             tenants: BTreeMap::new(),
             by_stream: HashMap::new(),
             memory: Memory::default(),
+            lag: Lag::new(detect),
             identities: HashMap::new(),
             sequences: Sequences::default(),
             flushed: BTreeMap::new(),
@@ -410,9 +476,17 @@ impl<'a> Opening<'a> {
                         .next_leaf
                         .insert(Some(row.tenant), row.next_leaf);
                     self.sequences.key_tables.insert(row.tenant, table);
+                    if let Some(cursor) = row.detect_cursor {
+                        self.lag.add_tenant(row.tenant, cursor);
+                    }
                     self.tenants.insert(row.tenant, Arc::new(state));
                 }
                 Err(error) => self.refuse(row.tenant, &error)?,
+            }
+        }
+        for (tenant, segment) in &loaded.exported {
+            if let Some(state) = self.tenants.get(tenant) {
+                state.change_export(|export| export.done.extend([*segment]));
             }
         }
         for p in &loaded.partitions {
@@ -602,16 +676,19 @@ impl<'a> Opening<'a> {
 
     fn replay(&mut self, mut recovery: Recovery) -> Result<wal::Log, Error> {
         // File numbers are known only once the log is open; the order of files stands in for them.
-        let mut pending = Vec::new();
+        let (mut pending, mut waiting) = (Vec::new(), Vec::new());
+        let now = self.cx.now();
         for item in &mut recovery {
             match item.map_err(Error::Log)? {
                 Recovered::Frame(at, bytes) => {
-                    let chunks = self.replay_frame(&at, bytes)?;
-                    pending.extend(
-                        chunks
-                            .into_iter()
-                            .map(|(tenant, key, chunk)| (tenant, key, chunk, at.segment)),
-                    );
+                    let found = self.replay_frame(&at, bytes)?;
+                    let Some(tenant) = found.tenant else { continue };
+                    let chunks = found.chunks.into_iter();
+                    pending.extend(chunks.map(|(key, chunk)| (tenant, key, chunk, at.segment)));
+                    if let Some((sequence, parts)) = found.undetected {
+                        let frame = LagFrame::new(sequence, parts, 0, now);
+                        waiting.push((tenant, frame, at.segment));
+                    }
                 }
                 Recovered::Damage(damage) => self.damaged(&damage),
                 Recovered::TornTail { offset, bytes, .. } => {
@@ -627,12 +704,17 @@ impl<'a> Opening<'a> {
                 log.raise(state.stream, *flushed).map_err(Error::Log)?;
             }
         }
+        // Nor such that count as examined.
+        for (tenant, state) in &self.tenants {
+            if let Some(cursor) = self.lag.cursor(*tenant) {
+                log.raise(state.stream, cursor).map_err(Error::Log)?;
+            }
+        }
         let numbers: HashMap<_, _> = log
             .segments()
             .iter()
             .map(|s| (s.segment, s.number))
             .collect();
-        let now = self.cx.now();
         for (tenant, key, chunk, segment) in pending {
             let oldest_file = numbers.get(&segment).copied().unwrap_or(0);
             let chunk = Chunk {
@@ -642,31 +724,51 @@ impl<'a> Opening<'a> {
             self.memory
                 .update(tenant, |rows| rows.push(&key, chunk, now));
         }
+        for (tenant, frame, segment) in waiting {
+            let file = numbers.get(&segment).copied().unwrap_or(0);
+            self.lag.push(tenant, LagFrame { file, ..frame });
+        }
         Ok(log)
     }
 
-    /// The rows of a frame that are not in segments yet.
-    fn replay_frame(&mut self, at: &FrameRef, bytes: Vec<u8>) -> Result<Vec<Replayed>, Error> {
+    /// Detection begins for tenants for whom it was never on, after what is stored.
+    fn begin_detection(&self, log: &wal::Log) -> Vec<(TenantId, u64)> {
+        if !self.lag.is_held() {
+            return Vec::new();
+        }
+        let mut new = Vec::new();
+        for (tenant, state) in &self.tenants {
+            if self.lag.cursor(*tenant).is_none() {
+                let cursor = log.last_sequence(state.stream);
+                self.lag.add_tenant(*tenant, cursor);
+                new.push((*tenant, cursor));
+            }
+        }
+        new
+    }
+
+    /// The rows of a frame that are not in segments or not examined yet.
+    fn replay_frame(&mut self, at: &FrameRef, bytes: Vec<u8>) -> Result<Replayed, Error> {
         let Some(tenant) = self.by_stream.get(&at.stream).copied() else {
             // A stream that the catalogue does not know: keep the log for whoever looks into it.
             self.hold = true;
             let fields = [("stream", at.stream.into()), ("offset", at.offset.into())];
             self.cx
                 .error("log_stream_unknown", Code::LogDamaged, &fields);
-            return Ok(Vec::new());
+            return Ok(Replayed::default());
         };
         let Some(state) = self.tenants.get(&tenant).cloned() else {
-            return Ok(Vec::new());
+            return Ok(Replayed::default());
         };
         match self.rows_of_frame(&state, at, bytes) {
-            Ok(chunks) => Ok(chunks),
+            Ok(found) => Ok(found),
             Err(error) if error.code() == Code::NewerFormat => Err(error),
             Err(error) => {
                 self.hold = true;
                 state.mark(TenantHealth::LogDamaged { offset: at.offset });
                 let fields = [("tenant", tenant.into()), ("offset", at.offset.into())];
                 self.cx.error("log_frame_damaged", error.code(), &fields);
-                Ok(Vec::new())
+                Ok(Replayed::default())
             }
         }
     }
@@ -676,7 +778,7 @@ impl<'a> Opening<'a> {
         state: &TenantState,
         at: &FrameRef,
         bytes: Vec<u8>,
-    ) -> Result<Vec<Replayed>, Error> {
+    ) -> Result<Replayed, Error> {
         let place = FramePlace {
             segment: *at.segment.as_bytes(),
             number: at.frame,
@@ -685,34 +787,65 @@ impl<'a> Opening<'a> {
         };
         let plain = state.vault.open_frame(place, bytes)?;
         let payload = Payload::from_bytes(&plain)?;
-        let sequences = payload.copied_from.unwrap_or((at.sequence, at.sequence));
-        let identities = self.identities.entry(state.tenant).or_default();
-        let mut chunks = Vec::new();
+        let mut found = Replayed {
+            tenant: Some(state.tenant),
+            ..Replayed::default()
+        };
+        // What was copied for the memtable needs no second look: a frame stays in the log, or is copied
+        // for detection, until the cursor has passed it.
+        let (sequences, examined_as) = match payload.origin {
+            Origin::Rows => (Some((at.sequence, at.sequence)), Some(at.sequence)),
+            Origin::Copied(first, last) => (Some((first, last)), None),
+            Origin::Undetected(sequence) => (None, Some(sequence)),
+        };
+        let cursor = self.lag.cursor(state.tenant);
+        let waits_as = examined_as.filter(|s| cursor.is_some_and(|cursor| *s > cursor));
+        let mut undetected = Vec::new();
         for part in payload.parts {
-            let token = state.vault.blind_index("partition", &part.key.to_bytes());
-            let flushed = self
-                .flushed
-                .get(&(state.tenant, token))
-                .copied()
-                .unwrap_or(0);
-            if sequences.1 <= flushed {
+            let unflushed = sequences.filter(|s| s.1 > self.flushed_of(state, &part.key));
+            if unflushed.is_none() && waits_as.is_none() {
                 continue;
             }
             let batch = encoding::decode(&part.batch).map_err(Error::Encoding)?;
-            let ids: Vec<RowId> = hidden::row_ids(&batch)
-                .ok_or(Error::Form { what: "row ids" })?
-                .collect();
-            let new: Vec<bool> = ids.iter().map(|id| !identities.contains(*id)).collect();
-            for id in ids {
-                identities.insert(part.key.day, id);
+            if let Some(sequences) = unflushed {
+                let fresh = self.unknown_rows(state.tenant, part.key.day, &batch)?;
+                if fresh.num_rows() > 0 {
+                    let chunk = Chunk::new(fresh, sequences, 0);
+                    found.chunks.push((part.key.clone(), chunk));
+                }
             }
-            let batch =
-                filter_record_batch(&batch, &BooleanArray::from(new)).map_err(Error::Rows)?;
-            if batch.num_rows() > 0 {
-                chunks.push((state.tenant, part.key, Chunk::new(batch, sequences, 0)));
-            }
+            undetected.push(LagPart {
+                key: part.key,
+                batch,
+            });
         }
-        Ok(chunks)
+        found.undetected = waits_as.map(|sequence| (sequence, undetected));
+        Ok(found)
+    }
+
+    /// How far the partition is in segments.
+    fn flushed_of(&self, state: &TenantState, key: &PartitionKey) -> u64 {
+        let token = state.vault.blind_index("partition", &key.to_bytes());
+        let flushed = self.flushed.get(&(state.tenant, token));
+        flushed.copied().unwrap_or(0)
+    }
+
+    /// The rows that were not read before; notes them.
+    fn unknown_rows(
+        &mut self,
+        tenant: TenantId,
+        day: i32,
+        batch: &RecordBatch,
+    ) -> Result<RecordBatch, Error> {
+        let identities = self.identities.entry(tenant).or_default();
+        let ids: Vec<RowId> = hidden::row_ids(batch)
+            .ok_or(Error::Form { what: "row ids" })?
+            .collect();
+        let new: Vec<bool> = ids.iter().map(|id| !identities.contains(*id)).collect();
+        for id in ids {
+            identities.insert(day, id);
+        }
+        filter_record_batch(batch, &BooleanArray::from(new)).map_err(Error::Rows)
     }
 
     fn damaged(&mut self, damage: &Damage) {
@@ -743,8 +876,16 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Rows of a frame and where they belong.
-type Replayed = (TenantId, PartitionKey, Chunk);
+/// What is still to be done with a frame.
+#[derive(Default)]
+struct Replayed {
+    /// Whose; nobody that is served.
+    tenant: Option<TenantId>,
+    /// Rows that are not in segments.
+    chunks: Vec<(PartitionKey, Chunk)>,
+    /// Rows that were not examined, and as which frame.
+    undetected: Option<(u64, Vec<LagPart>)>,
+}
 
 fn read_ids(segment: &SegmentFile, mut each: impl FnMut(RowId)) -> Result<(), Error> {
     for batch in segment.read(Some(&[hidden::ROW_ID]))? {

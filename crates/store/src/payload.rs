@@ -1,6 +1,7 @@
 //! What a log frame says, before it is sealed.
 //!
-//! Layout (little endian): `u8` kind (1 rows, 2 rows copied forward), `u16` version, `u64` first and
+//! Layout (little endian): `u8` kind (1 rows, 2 rows copied forward for the memtable, 3 a whole frame
+//! copied forward for detection), `u16` version, `u64` first and
 //! `u64` last sequence number that the rows had when they were first logged, `u16` number of parts;
 //! per part: `u32` length and JSON of its partition key, `u32` length and the encoded batch
 //! (`rows::encoding`). A frame of rows is one request's rows for this tenant: all or none.
@@ -11,6 +12,36 @@ use crate::manifest::PartitionKey;
 const VERSION: u16 = 1;
 const KIND_ROWS: u8 = 1;
 const KIND_COPIED: u8 = 2;
+const KIND_UNDETECTED: u8 = 3;
+
+/// Why a frame's rows are in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// They came.
+    Rows,
+    /// They wait for a flush; first logged under these sequence numbers.
+    Copied(u64, u64),
+    /// They wait for detection; first logged as this one frame.
+    Undetected(u64),
+}
+
+impl Origin {
+    fn kind(self) -> u8 {
+        match self {
+            Self::Rows => KIND_ROWS,
+            Self::Copied(..) => KIND_COPIED,
+            Self::Undetected(_) => KIND_UNDETECTED,
+        }
+    }
+
+    fn sequences(self) -> (u64, u64) {
+        match self {
+            Self::Rows => (0, 0),
+            Self::Copied(first, last) => (first, last),
+            Self::Undetected(sequence) => (sequence, sequence),
+        }
+    }
+}
 
 /// Rows of one partition in a frame.
 #[derive(Debug, Clone)]
@@ -23,8 +54,7 @@ pub(crate) struct Part {
 /// A frame's content.
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
-    /// For copied rows, the sequence numbers under which they were first logged.
-    pub(crate) copied_from: Option<(u64, u64)>,
+    pub(crate) origin: Origin,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -34,13 +64,9 @@ impl Payload {
         let size: usize = self.parts.iter().map(|p| p.batch.len() + 512).sum();
         // Room for the tag as well, so that sealing does not copy.
         let mut out = Vec::with_capacity(size + 64);
-        out.push(if self.copied_from.is_some() {
-            KIND_COPIED
-        } else {
-            KIND_ROWS
-        });
+        out.push(self.origin.kind());
         out.extend_from_slice(&VERSION.to_le_bytes());
-        let (first, last) = self.copied_from.unwrap_or_default();
+        let (first, last) = self.origin.sequences();
         out.extend_from_slice(&first.to_le_bytes());
         out.extend_from_slice(&last.to_le_bytes());
         let parts = u16::try_from(self.parts.len()).map_err(too_many)?;
@@ -77,9 +103,10 @@ impl Payload {
 fn parse(kind: u8, mut rest: &[u8]) -> Option<Payload> {
     let first = u64::from_le_bytes(*take(&mut rest)?);
     let last = u64::from_le_bytes(*take(&mut rest)?);
-    let copied_from = match kind {
-        KIND_ROWS => None,
-        KIND_COPIED => Some((first, last)),
+    let origin = match kind {
+        KIND_ROWS => Origin::Rows,
+        KIND_COPIED => Origin::Copied(first, last),
+        KIND_UNDETECTED if first == last => Origin::Undetected(first),
         _ => return None,
     };
     let n = u16::from_le_bytes(*take(&mut rest)?);
@@ -91,7 +118,7 @@ fn parse(kind: u8, mut rest: &[u8]) -> Option<Payload> {
             batch: sized(&mut rest)?.to_vec(),
         });
     }
-    rest.is_empty().then_some(Payload { copied_from, parts })
+    rest.is_empty().then_some(Payload { origin, parts })
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {

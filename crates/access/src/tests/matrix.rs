@@ -9,8 +9,9 @@ use model::{Code, SourceId, Span100ns, TableName, TenantId, Ticks, TokenId, limi
 use crate::policy::{Question, Resource};
 use crate::{
     AdministerTenant, Credential, Denied, Granted, GrantedCell, Hunt, Ingest, Maintain,
-    ManageSources, ManageTokens, Operate, Permission, Permissions, Policy, ReadTenant,
-    ResidencyRead, Scope, Target, decide, decide_cell,
+    ManageIncidents, ManageRules, ManageSources, ManageTokens, Operate, Permission, Permissions,
+    Policy, ReadAudit, ReadEgress, ReadIncidents, ReadTenant, ResidencyRead, Scope, Target, decide,
+    decide_cell,
 };
 
 const NOW: Ticks = Ticks(638_000_000_000_000_000);
@@ -39,6 +40,8 @@ fn who() -> Vec<(&'static str, Credential)> {
     vec![
         ("ingest", token(Permission::Ingest)),
         ("hunt", token(Permission::Hunt)),
+        ("incidents", token(Permission::Incidents)),
+        ("rules", token(Permission::Rules)),
         ("read", token(Permission::Read)),
         ("administer", token(Permission::Administer)),
         ("residency", token(Permission::Residency)),
@@ -48,6 +51,8 @@ fn who() -> Vec<(&'static str, Credential)> {
         ("operator", Credential::operator(TOKEN, later())),
         ("local", Credential::local_operator()),
         ("flush", Credential::system("flush")),
+        ("detect", Credential::system("detect")),
+        ("link", Credential::system("link")),
         ("stranger", Credential::system("stranger")),
     ]
 }
@@ -70,6 +75,21 @@ fn asks() -> Vec<(&'static str, Ask)> {
         ("manage_sources", |p, c, t| {
             decide::<ManageSources>(p, c, t, NOW).map(drop)
         }),
+        ("read_incidents", |p, c, t| {
+            decide::<ReadIncidents>(p, c, t, NOW).map(drop)
+        }),
+        ("manage_incidents", |p, c, t| {
+            decide::<ManageIncidents>(p, c, t, NOW).map(drop)
+        }),
+        ("manage_rules", |p, c, t| {
+            decide::<ManageRules>(p, c, t, NOW).map(drop)
+        }),
+        ("read_egress", |p, c, t| {
+            decide::<ReadEgress>(p, c, t, NOW).map(drop)
+        }),
+        ("read_audit", |p, c, t| {
+            decide::<ReadAudit>(p, c, t, NOW).map(drop)
+        }),
         ("residency_read", |p, c, t| {
             decide::<ResidencyRead>(p, c, t, NOW).map(drop)
         }),
@@ -81,6 +101,9 @@ fn asks() -> Vec<(&'static str, Ask)> {
         }),
         ("cell: residency_read", |p, c, _| {
             decide_cell::<ResidencyRead>(p, c, NOW).map(drop)
+        }),
+        ("cell: read_audit", |p, c, _| {
+            decide_cell::<ReadAudit>(p, c, NOW).map(drop)
         }),
         ("cell: maintain", |p, c, _| {
             decide_cell::<Maintain>(p, c, NOW).map(drop)
@@ -129,9 +152,9 @@ fn the_page_of_decisions() {
 Generated and checked by the tests of `access` from the policy, `crates/access/src/policy.cedar`; `cargo xtask test --update` rewrites it.
 
 A column is who asks, a row is what they ask for; a cell is `yes` or the code of the refusal.
-The first five columns are tokens of a tenant with one permission each; a token with several may do what each of them allows.
+The first seven columns are tokens of a tenant with one permission each; a token with several may do what each of them allows.
 `'operator'` is a tenant's token whose record wrongly names the operator's permission.
-`auditor` is a token of the cell, `operator` an operator's credential, `local` somebody at the machine who opened the key ring, `flush` a part of the program that the policy lists, and `stranger` one that it does not.
+`auditor` is a token of the cell, `operator` an operator's credential, `local` somebody at the machine who opened the key ring, `flush`, `detect` and `link` parts of the program that the policy lists, and `stranger` one that it does not.
 Whoever asks past the credential's end, or with a revoked one, gets `unauthenticated` everywhere.
 
 ## On the tenant that the token belongs to
@@ -303,7 +326,7 @@ fn a_token_mints_no_more_than_it_holds() {
 #[test]
 fn permissions_add_up_and_nothing_comes_of_their_company() {
     // The tables show one permission at a time; a token may hold any set. What a set allows is what
-    // its members allow, for each of the 64 sets.
+    // its members allow, for each of the 256 sets.
     let policy = policy();
     for tenant in [OURS, FOREIGN] {
         for (action, ask) in asks() {
@@ -315,7 +338,7 @@ fn permissions_add_up_and_nothing_comes_of_their_company() {
                 .into_iter()
                 .filter(|p| allows(Permissions::only(*p)))
                 .collect();
-            for set in 0..64_u8 {
+            for set in 0..=u8::MAX {
                 let members = Permission::ALL.into_iter().enumerate();
                 let set: Permissions = members
                     .filter(|(i, _)| set & (1 << i) != 0)

@@ -42,8 +42,8 @@ fn a_scope_covers_what_gives_nothing_more() {
 #[test]
 fn a_tenants_token_never_holds_the_operators_permission() {
     assert!(!Permissions::TENANT.contains(Permission::Operator));
-    assert_eq!(Permissions::TENANT.iter().count(), 5);
-    assert_eq!(Permissions::ALL.iter().count(), 6);
+    assert_eq!(Permissions::TENANT.iter().count(), 7);
+    assert_eq!(Permissions::ALL.iter().count(), 8);
     for permission in Permission::ALL {
         assert_eq!(Permission::parse(permission.as_str()), Some(permission));
     }

@@ -24,7 +24,7 @@ pub(crate) use rows::{Owner, Rows, SegmentRow, TenantRow};
 /// The file's `application_id`: `BWCA`.
 const APPLICATION_ID: i64 = 0x4257_4341;
 /// The newest format that the list below describes.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// A catalogue in memory.
 pub(crate) struct Catalogue {

@@ -93,7 +93,14 @@ impl Catalogue {
                 None => rows.damaged += 1,
             }
         }
-        for (column, sql, read) in BLOBS {
+        let tables =
+            self.texts("SELECT name FROM sqlite_schema WHERE type = 'table'".to_owned())?;
+        for (column, sql, read) in BLOBS.iter().chain(BLOBS_OF_DETECTION) {
+            // An older format lacks some.
+            let table = column.split('.').next();
+            if !tables.iter().any(|name| Some(name.as_str()) == table) {
+                continue;
+            }
             for row in self.query((*sql).to_owned())? {
                 match blob(&row, column, *read) {
                     Some(blob) => rows.blobs.push(blob),
@@ -159,6 +166,118 @@ const BLOBS: &[(&str, &str, Reader)] = &[
         },
     ),
 ];
+
+const BLOBS_OF_DETECTION: &[(&str, &str, Reader)] = &[
+    (
+        "detection_state.sealed",
+        "SELECT sealed, tenant, kind, version FROM detection_state",
+        |row| {
+            let kind = u8::try_from(number(row, "kind")?).ok()?;
+            let context = Fields::new("detection-state").with(&[kind]);
+            Some((owner(row)?, context.with_u64(number(row, "version")?)))
+        },
+    ),
+    (
+        "alert.sealed",
+        "SELECT sealed, tenant, alert, created_at, severity, linked FROM alert",
+        |row| {
+            let context = Fields::new("alert")
+                .with(&bytes::<16>(row, "alert")?)
+                .with(&time(row, "created_at")?)
+                .with(word(row, "severity", &SEVERITIES)?)
+                .with(&[u8::try_from(number(row, "linked")?).ok()?]);
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "incident.sealed",
+        "SELECT sealed, tenant, number, version, created_at, updated_at, status, severity, assigned
+         FROM incident",
+        |row| {
+            let assigned: Option<Vec<u8>> = row.try_get("assigned").ok()?;
+            let context = Fields::new("incident")
+                .with_u64(number(row, "number")?)
+                .with_u64(number(row, "version")?)
+                .with(&time(row, "created_at")?)
+                .with(&time(row, "updated_at")?)
+                .with(word(row, "status", &STATUSES)?)
+                .with(word(row, "severity", &SEVERITIES)?)
+                .with(&assigned.unwrap_or_default());
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "activity.sealed",
+        "SELECT sealed, tenant, incident, sequence, at FROM activity",
+        |row| {
+            let context = Fields::new("activity")
+                .with_u64(number(row, "sequence")?)
+                .with_u64(number(row, "incident")?)
+                .with(&time(row, "at")?);
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "rule.sealed",
+        "SELECT sealed, tenant, rule, version, kind FROM rule",
+        |row| {
+            let context = Fields::new("rule")
+                .with(&bytes::<16>(row, "rule")?)
+                .with_u64(number(row, "version")?)
+                .with(word(row, "kind", &RULE_KINDS)?);
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "link_entry.sealed",
+        "SELECT sealed, tenant, destination, sequence FROM link_entry",
+        |row| {
+            let context = Fields::new("link-entry")
+                .with(&bytes::<16>(row, "destination")?)
+                .with_u64(number(row, "sequence")?);
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "egress.sealed",
+        "SELECT sealed, tenant, segment, sequence, at, outcome, row_count, fact_count, byte_count
+         FROM egress",
+        |row| {
+            let context = Fields::new("egress")
+                .with(&bytes::<16>(row, "segment")?)
+                .with_u64(number(row, "sequence")?)
+                .with(&time(row, "at")?)
+                .with(&[u8::try_from(number(row, "outcome")?).ok()?])
+                .with_u64(number(row, "row_count")?)
+                .with_u64(number(row, "fact_count")?)
+                .with_u64(number(row, "byte_count")?);
+            Some((owner(row)?, context))
+        },
+    ),
+    (
+        "audit.sealed",
+        "SELECT sealed, tenant, sequence FROM audit",
+        |row| {
+            let context = Fields::new("audit").with_u64(number(row, "sequence")?);
+            Some((owner(row)?, context))
+        },
+    ),
+];
+
+const SEVERITIES: [&str; 4] = ["Informational", "Low", "Medium", "High"];
+const STATUSES: [&str; 4] = ["active", "inProgress", "resolved", "redirected"];
+const RULE_KINDS: [&str; 4] = ["sigma", "correlation", "scheduled", "vendor"];
+
+/// The word that a number of the catalogue stands for.
+fn word<'a>(row: &SqliteRow, column: &str, words: &[&'a str]) -> Option<&'a [u8]> {
+    let at = usize::try_from(number(row, column)?).ok()?;
+    words.get(at).map(|word| word.as_bytes())
+}
+
+fn time(row: &SqliteRow, column: &str) -> Option<[u8; 8]> {
+    let ticks: i64 = row.try_get(column).ok()?;
+    Some(ticks.to_le_bytes())
+}
 
 fn blob(row: &SqliteRow, column: &'static str, read: Reader) -> Option<Blob> {
     let (owner, context) = read(row)?;

@@ -16,11 +16,18 @@
 //!
 //! Does not seal, does not know policy, and takes all times as arguments.
 
+mod detection;
+mod record;
 mod sqlite;
 
 use futures::future::BoxFuture;
-use model::{Code, KeyId, SegmentId, SourceId, StreamId, TenantId, Ticks, TokenId};
+use model::{AlertId, Code, KeyId, SegmentId, SourceId, StreamId, TenantId, Ticks, TokenId};
 
+pub use detection::{
+    ActivityRow, AlertFilter, AlertRow, DetectionHead, DetectionTx, IncidentRow, IncidentRowFilter,
+    LinkQueueRow, LinkRow, RuleRow, StateKind, StateRow, WindowRow,
+};
+pub use record::{AuditRange, AuditRow, EgressOutcome, EgressRow};
 pub use sqlite::SqliteCatalogue;
 
 /// Why a transaction did not happen.
@@ -113,6 +120,12 @@ pub struct TenantRow {
     pub next_leaf: u64,
     /// Tables and columns outside the schema, sealed; `None` until there are any.
     pub sealed_raw_schema: Option<Vec<u8>>,
+    /// Frames of its stream up to this one were examined; `None` if detection was never on.
+    pub detect_cursor: Option<u64>,
+    /// Damage in log files up to this number was accepted.
+    pub damage_accepted: Option<u64>,
+    /// Segments that were made from this instant on wait for the export to the centre.
+    pub export_since: Option<Ticks>,
 }
 
 /// What a source has delivered so far.
@@ -217,6 +230,8 @@ pub struct LeafRow {
     pub at: Ticks,
     /// The leaf, sealed.
     pub sealed: Vec<u8>,
+    /// The audit row of the same number, sealed; empty if it was made before there were any.
+    pub audit: Vec<u8>,
 }
 
 /// A registry that was accepted.
@@ -269,14 +284,14 @@ pub struct CompactionCommit {
 pub struct Loaded {
     /// By tenant id.
     pub tenants: Vec<TenantRow>,
-    /// By source id.
-    pub sources: Vec<SourceRow>,
     /// By tenant, then segment id.
     pub segments: Vec<SegmentRow>,
     /// By tenant, then partition.
     pub partitions: Vec<PartitionRow>,
     /// The newest accepted registry.
     pub registry: Option<RegistryRow>,
+    /// Segments that were exported, or dropped from the export, and are still there.
+    pub exported: Vec<(TenantId, SegmentId)>,
     /// Sequence number of the cell's own next leaf.
     pub next_cell_leaf: u64,
 }
@@ -291,18 +306,28 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
 
     /// Adds a tenant; `Conflict` if its id or stream exists.
     fn put_tenant<'a>(&'a self, tenant: &'a TenantRow, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
-    /// Replaces a tenant's document; its version must be exactly the former plus one.
+    /// Replaces a tenant's document; its version must be exactly the former plus one. `Conflict`, too,
+    /// if it is only good `before_first_record` and that has arrived.
     fn update_tenant<'a>(
         &'a self,
         tenant: TenantId,
         document_version: u64,
         sealed: &'a [u8],
+        before_first_record: bool,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()>;
-    /// Notes the tenant's first record; later calls change nothing.
-    fn mark_first_record(&self, tenant: TenantId, at: Ticks) -> Answer<'_, ()>;
+    /// Notes the tenant's first record; later calls change nothing. `Conflict` if it is the first one
+    /// and was placed by a document of another version than the stored one.
+    fn mark_first_record(
+        &self,
+        tenant: TenantId,
+        at: Ticks,
+        placed_by: Option<u64>,
+    ) -> Answer<'_, ()>;
     /// Replaces the tenant's sealed list of tables and columns outside the schema.
     fn put_raw_schema<'a>(&'a self, tenant: TenantId, sealed: &'a [u8]) -> Answer<'a, ()>;
+    /// The lists of all tenants that have one, by tenant.
+    fn raw_schemas(&self) -> Answer<'_, Vec<(TenantId, Vec<u8>)>>;
 
     /// Adds a source; `Conflict` if its id exists, `Missing` if its tenant does not.
     fn put_source<'a>(&'a self, source: &'a SourceRow, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
@@ -314,6 +339,8 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
         disabled: bool,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()>;
+    /// All sources, by id.
+    fn sources(&self) -> Answer<'_, Vec<SourceRow>>;
     /// Adds to the counts of sources, all at once.
     fn add_counts<'a>(
         &'a self,
@@ -365,6 +392,121 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
     /// The leaves of a tenant (or of the cell) from `from`, at most `limit`.
     fn leaves(&self, tenant: Option<TenantId>, from: u64, limit: usize)
     -> Answer<'_, Vec<LeafRow>>;
+
+    /// The audit rows of a tenant (or of the cell) in a range, at most `limit`.
+    fn audit(
+        &self,
+        tenant: Option<TenantId>,
+        range: AuditRange,
+        limit: usize,
+    ) -> Answer<'_, Vec<AuditRow>>;
+    /// Notes that somebody accepted the damage in log files up to a number, for these tenants.
+    fn accept_damage<'a>(
+        &'a self,
+        accepted: &'a [(TenantId, u64)],
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()>;
+
+    /// Gives each of these tenants the cursor, unless it has one.
+    fn begin_detection<'a>(&'a self, cursors: &'a [(TenantId, u64)]) -> Answer<'a, ()>;
+    /// See [`DetectionTx`]. Answers with the alerts that were there already.
+    fn commit_detection<'a>(&'a self, commit: &'a DetectionTx) -> Answer<'a, Vec<AlertId>>;
+    /// Cursor and numbers of a tenant; those of a new one if nothing was committed.
+    fn detection_head(&self, tenant: TenantId) -> Answer<'_, DetectionHead>;
+    /// The tenant's state of that kind.
+    fn detection_state(&self, tenant: TenantId, kind: StateKind) -> Answer<'_, Option<StateRow>>;
+    /// The tenant's alert of that id.
+    fn alert(&self, tenant: TenantId, alert: AlertId) -> Answer<'_, Option<AlertRow>>;
+    /// Which of these alerts the tenant has.
+    fn known_alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        alerts: &'a [AlertId],
+    ) -> Answer<'a, Vec<AlertId>>;
+    /// The tenant's alerts that the filter lets through, the newest first, at most `limit`.
+    fn alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a AlertFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<AlertRow>>;
+    /// The tenant's incident of that number.
+    fn incident(&self, tenant: TenantId, number: u64) -> Answer<'_, Option<IncidentRow>>;
+    /// The tenant's incidents that the filter lets through, the newest first, at most `limit`.
+    fn incidents<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a IncidentRowFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<IncidentRow>>;
+    /// The activity of an incident after entry `after`, at most `limit`.
+    fn activity(
+        &self,
+        tenant: TenantId,
+        incident: u64,
+        after: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<ActivityRow>>;
+    /// How many alerts the tenant has that were made here, that came over the link; and incidents.
+    fn alert_counts(&self, tenant: TenantId) -> Answer<'_, (u64, u64, u64)>;
+    /// The ends of the last windows of the tenant's scheduled rules, by the rule's token.
+    fn rule_windows(&self, tenant: TenantId) -> Answer<'_, Vec<([u8; 16], Ticks)>>;
+
+    /// Adds a rule (version 1) or replaces it by the next version.
+    fn put_rule<'a>(&'a self, rule: &'a RuleRow, leaves: &'a [LeafRow]) -> Answer<'a, ()>;
+    /// Switches a rule of the tenant (or of the cell) on or off; `Missing` if there is none.
+    fn set_rule_enabled<'a>(
+        &'a self,
+        tenant: Option<TenantId>,
+        rule: [u8; 16],
+        enabled: bool,
+        at: Ticks,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()>;
+    /// The rules of the tenant (or of the cell), by token, after `after`, at most `limit`.
+    fn rules(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Answer<'_, Vec<RuleRow>>;
+
+    /// The oldest entries that wait for a region, at most `limit`.
+    fn link_entries(
+        &self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        limit: usize,
+    ) -> Answer<'_, Vec<LinkRow>>;
+    /// What ever went out, by the region's token.
+    fn link_queues(&self, tenant: TenantId) -> Answer<'_, Vec<LinkQueueRow>>;
+    /// Removes the entries up to `upto`, which have arrived; how many that were.
+    fn acknowledge_link<'a>(
+        &'a self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        upto: u64,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, u64>;
+
+    /// Switches the tenant's export on, for segments made from `since` on, or off.
+    fn set_export<'a>(
+        &'a self,
+        tenant: TenantId,
+        since: Option<Ticks>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()>;
+    /// Notes what became of segments that waited for the export; `Conflict` if one is noted already.
+    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()>;
+    /// The tenant's exports with a number below `before`, the newest first, at most `limit`.
+    fn egress(
+        &self,
+        tenant: TenantId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Answer<'_, Vec<EgressRow>>;
+    /// What became of one segment.
+    fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>>;
 
     /// Writes everything back into the main file and closes; the last call.
     fn close(&self) -> Answer<'_, ()>;

@@ -62,9 +62,66 @@
 //! | | `sequence` | count | |
 //! | | `at` | time | |
 //! | | `sealed` | sealed | |
+//! | `detection` | `tenant` | random id | |
+//! | | `cursor`, `rules_version`, `next_incident`, `next_activity` | counts | |
+//! | `detection_state` | `tenant` | random id | |
+//! | | `kind` | enum | |
+//! | | `version` | count | |
+//! | | `sealed` | sealed | entities, counts per value |
+//! | `alert` | `tenant` | random id | |
+//! | | `alert` | keyed hash | of the rule and what it matched |
+//! | | `created_at` | time | |
+//! | | `severity`, `linked` | enums | |
+//! | | `incident` | count | |
+//! | | `sealed` | sealed | origin, title, evidence |
+//! | `incident` | `tenant` | random id | |
+//! | | `number`, `version` | counts | |
+//! | | `created_at`, `updated_at` | times | |
+//! | | `status`, `severity` | enums | |
+//! | | `assigned` | keyed token | equality only |
+//! | | `sealed` | sealed | name, entities, tags, comments |
+//! | `activity` | `tenant` | random id | |
+//! | | `incident`, `sequence` | counts | |
+//! | | `at` | time | |
+//! | | `sealed` | sealed | who changed what |
+//! | `rule` | `tenant` | random id | |
+//! | | `rule` | keyed token | ids are words that people choose |
+//! | | `version` | count | |
+//! | | `kind`, `enabled` | enums | |
+//! | | `updated_at` | time | |
+//! | | `sealed` | sealed | id and text |
+//! | `rule_window` | `tenant` | random id | |
+//! | | `rule` | keyed token | equality only |
+//! | | `window_end` | time | |
+//! | `link_queue` | `tenant` | random id | |
+//! | | `destination` | keyed token | of a region's code |
+//! | | `next_sequence`, `acknowledged`, `byte_count` | counts | |
+//! | `link_entry` | `tenant` | random id | |
+//! | | `destination` | keyed token | of a region's code |
+//! | | `sequence` | count | |
+//! | | `at` | time | |
+//! | | `sealed` | sealed | an alert's digest |
+//! | `export` | `tenant` | random id | |
+//! | | `since` | time | |
+//! | `egress` | `tenant`, `segment` | random ids | |
+//! | | `sequence`, `row_count`, `fact_count`, `byte_count` | counts | |
+//! | | `at` | time | |
+//! | | `outcome` | enum | |
+//! | | `sealed` | sealed | the receipt |
+//! | `audit` | `tenant` | random id | |
+//! | | `sequence` | count | |
+//! | | `at` | time | |
+//! | | `sealed` | sealed | who did what |
+//! | `log_damage` | `tenant` | random id | |
+//! | | `accepted` | count | |
 //! | `_sqlx_migrations` | `version`, `execution_time` | counts | of the program |
 //! | | `installed_on` | time | |
 //! | | `description`, `checksum`, `success` | constants | of the program |
+
+mod detection;
+mod link;
+mod record;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,7 +129,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{
-    GeographyCode, KeyId, RegionCode, SegmentId, SourceId, StreamId, TenantId, Ticks, TokenId,
+    AlertId, GeographyCode, KeyId, RegionCode, SegmentId, SourceId, StreamId, TenantId, Ticks,
+    TokenId,
 };
 use sqlx::error::ErrorKind;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -84,14 +142,16 @@ use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::{
-    Answer, Catalogue, CompactionCommit, Error, FlushCommit, LeafRow, Loaded, PartitionRow,
-    RegistryRow, SegmentRow, SourceCounts, SourceRow, TenantRow, TokenRow,
+    ActivityRow, AlertFilter, AlertRow, Answer, AuditRange, AuditRow, Catalogue, CompactionCommit,
+    DetectionHead, DetectionTx, EgressRow, Error, FlushCommit, IncidentRow, IncidentRowFilter,
+    LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow, SegmentRow,
+    SourceCounts, SourceRow, StateKind, StateRow, TenantRow, TokenRow,
 };
 
 /// The file's `application_id`: `BWCA`.
 const APPLICATION_ID: i64 = 0x4257_4341;
 /// The newest format: the number of the last migration, and the file's `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read-only connections.
@@ -350,7 +410,9 @@ async fn check_region(
 fn migrations() -> Migrator {
     let first = include_str!("../../migrations/catalogue/0001_first.sql").into_sql_str();
     let first = Migration::new(1, "first".into(), MigrationType::Simple, first, false);
-    Migrator::with_migrations(vec![first])
+    let second = include_str!("../../migrations/catalogue/0002_detection.sql").into_sql_str();
+    let second = Migration::new(2, "detection".into(), MigrationType::Simple, second, false);
+    Migrator::with_migrations(vec![first, second])
 }
 
 /// What all connections have in common.
@@ -576,6 +638,15 @@ async fn put_tenant(
     if let Some(sealed) = &row.sealed_raw_schema {
         put_raw_schema(connection, row.tenant, sealed).await?;
     }
+    if let Some(cursor) = row.detect_cursor {
+        detection::begin(connection, &[(row.tenant, cursor)]).await?;
+    }
+    if let Some(accepted) = row.damage_accepted {
+        record::accept_damage(connection, &[(row.tenant, accepted)], &[]).await?;
+    }
+    if let Some(since) = row.export_since {
+        record::set_export(connection, row.tenant, Some(since), &[]).await?;
+    }
     put_leaves(connection, leaves).await
 }
 
@@ -584,15 +655,15 @@ async fn update_tenant(
     tenant: TenantId,
     document_version: u64,
     sealed: &[u8],
+    before_first_record: bool,
     leaves: &[LeafRow],
 ) -> Result<()> {
-    let former: Option<i64> =
-        sqlx::query_scalar("SELECT version FROM tenant_document WHERE tenant = ?1")
-            .bind(tenant.as_bytes().as_slice())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(Error::Database)?;
-    let former = former.ok_or(Error::Missing { what: "tenant" })?;
+    let (former, first_record) = placement_state(connection, tenant).await?;
+    if before_first_record && first_record.is_some() {
+        return Err(Error::Conflict {
+            what: "the first record must not have arrived",
+        });
+    }
     let version = integer(document_version, "document_version")?;
     if former.checked_add(1) != Some(version) {
         return Err(Error::Conflict {
@@ -609,23 +680,43 @@ async fn update_tenant(
     put_leaves(connection, leaves).await
 }
 
+/// Version of the tenant's document, and when its first record arrived.
+async fn placement_state(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+) -> Result<(i64, Option<i64>)> {
+    let found: Option<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT version, first_record_at FROM tenant
+         JOIN tenant_document USING (tenant) WHERE tenant.tenant = ?1",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .fetch_optional(connection)
+    .await
+    .map_err(Error::Database)?;
+    found.ok_or(Error::Missing { what: "tenant" })
+}
+
 async fn mark_first_record(
     connection: &mut SqliteConnection,
     tenant: TenantId,
     at: Ticks,
+    placed_by: Option<u64>,
 ) -> Result<()> {
-    let marked = sqlx::query(
-        "UPDATE tenant SET first_record_at = ?2 WHERE tenant = ?1 AND first_record_at IS NULL",
-    )
-    .bind(tenant.as_bytes().as_slice())
-    .bind(at.0)
-    .execute(&mut *connection)
-    .await
-    .map_err(Error::Database)?;
-    if marked.rows_affected() == 0 {
-        // Marked before, or not there.
-        next_leaf(connection, Some(tenant)).await?;
+    let (version, first_record) = placement_state(connection, tenant).await?;
+    if first_record.is_some() {
+        return Ok(());
     }
+    if placed_by.is_some_and(|by| u64::try_from(version) != Ok(by)) {
+        return Err(Error::Conflict {
+            what: "the first record must be placed by the current document",
+        });
+    }
+    sqlx::query("UPDATE tenant SET first_record_at = ?2 WHERE tenant = ?1")
+        .bind(tenant.as_bytes().as_slice())
+        .bind(at.0)
+        .execute(connection)
+        .await
+        .map_err(Error::Database)?;
     Ok(())
 }
 
@@ -948,6 +1039,14 @@ async fn put_leaves(connection: &mut SqliteConnection, leaves: &[LeafRow]) -> Re
             .execute(&mut *connection)
             .await
             .map_err(|error| refused(error, "a leaf's sequence number must be new"))?;
+        sqlx::query("INSERT INTO audit (tenant, sequence, at, sealed) VALUES (?1, ?2, ?3, ?4)")
+            .bind(leaf.tenant.map(|tenant| tenant.as_bytes().to_vec()))
+            .bind(integer(leaf.sequence, "sequence")?)
+            .bind(leaf.at.0)
+            .bind(leaf.audit.as_slice())
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| refused(error, "an audit row's sequence number must be new"))?;
         next.insert(leaf.tenant, expected.saturating_add(1));
     }
     for (tenant, next) in next {
@@ -1015,6 +1114,20 @@ impl<'r> Columns<'r> {
             .map_err(|_| Error::Damaged { what: column })
     }
 
+    fn maybe_array<const N: usize>(self, column: &'static str) -> Result<Option<[u8; N]>> {
+        match self.get::<Option<&[u8]>>(column)? {
+            None => Ok(None),
+            Some(_) => self.array(column).map(Some),
+        }
+    }
+
+    fn maybe_count(self, column: &'static str) -> Result<Option<u64>> {
+        match self.get::<Option<i64>>(column)? {
+            None => Ok(None),
+            Some(_) => self.count(column).map(Some),
+        }
+    }
+
     fn count(self, column: &'static str) -> Result<u64> {
         u64::try_from(self.get::<i64>(column)?).map_err(|_| Error::Damaged { what: column })
     }
@@ -1062,6 +1175,9 @@ fn tenant_row(row: Columns<'_>) -> Result<TenantRow> {
         first_record_at: row.maybe_ticks("first_record_at")?,
         next_leaf: row.count("next_leaf")?,
         sealed_raw_schema: row.get("sealed_raw_schema")?,
+        detect_cursor: row.maybe_count("cursor")?,
+        damage_accepted: row.maybe_count("accepted")?,
+        export_since: row.maybe_ticks("since")?,
     })
 }
 
@@ -1125,6 +1241,7 @@ fn leaf_row(row: Columns<'_>) -> Result<LeafRow> {
         sequence: row.count("sequence")?,
         at: row.ticks("at")?,
         sealed: row.sealed()?,
+        audit: row.get::<Option<Vec<u8>>>("audit")?.unwrap_or_default(),
     })
 }
 
@@ -1154,23 +1271,28 @@ const NEWEST_REGISTRY: &str =
 
 async fn load(connection: &mut SqliteConnection) -> Result<Loaded> {
     let tenants = "SELECT tenant.tenant, stream, home, version, document.sealed AS sealed,
-               key_table_generation, first_record_at, next_leaf, raw.sealed AS sealed_raw_schema
+               key_table_generation, first_record_at, next_leaf, raw.sealed AS sealed_raw_schema,
+               cursor, accepted, since
          FROM tenant
          JOIN tenant_document AS document ON document.tenant = tenant.tenant
          LEFT JOIN tenant_raw_schema AS raw ON raw.tenant = tenant.tenant
+         LEFT JOIN detection ON detection.tenant = tenant.tenant
+         LEFT JOIN log_damage ON log_damage.tenant = tenant.tenant
+         LEFT JOIN export ON export.tenant = tenant.tenant
          ORDER BY tenant.tenant";
-    let sources = "SELECT source, tenant, disabled, stored, raw, duplicate, rejected, wrong_region,
-               last_stored_at, sealed
-         FROM source ORDER BY source";
     let segments =
         "SELECT segment, tenant, partition, level, row_count, byte_count, digest, data_key,
                ingested_from, ingested_to, created_at, sealed
          FROM segment ORDER BY tenant, segment";
     let partitions = "SELECT tenant, partition, flushed_sequence FROM flushed
          ORDER BY tenant, partition";
+    let exported = "SELECT egress.tenant AS tenant, egress.segment AS segment FROM egress
+         JOIN segment ON segment.segment = egress.segment ORDER BY egress.tenant, egress.segment";
+    let exported_row =
+        |row: Columns<'_>| Ok((row.tenant()?, SegmentId::from_bytes(row.array("segment")?)));
     Ok(Loaded {
+        exported: all(connection, exported, exported_row).await?,
         tenants: all(connection, tenants, tenant_row).await?,
-        sources: all(connection, sources, source_row).await?,
         segments: all(connection, segments, segment_row).await?,
         partitions: all(connection, partitions, partition_row).await?,
         registry: all(connection, NEWEST_REGISTRY, registry_row).await?.pop(),
@@ -1208,21 +1330,49 @@ impl Catalogue for SqliteCatalogue {
         tenant: TenantId,
         document_version: u64,
         sealed: &'a [u8],
+        before_first_record: bool,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done =
-                update_tenant(tx.connection(), tenant, document_version, sealed, leaves).await;
+            let (version, before) = (document_version, before_first_record);
+            let done = update_tenant(tx.connection(), tenant, version, sealed, before, leaves);
+            let done = done.await;
             tx.end(done).await
         })
     }
 
-    fn mark_first_record(&self, tenant: TenantId, at: Ticks) -> Answer<'_, ()> {
+    fn mark_first_record(
+        &self,
+        tenant: TenantId,
+        at: Ticks,
+        placed_by: Option<u64>,
+    ) -> Answer<'_, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done = mark_first_record(tx.connection(), tenant, at).await;
+            let done = mark_first_record(tx.connection(), tenant, at, placed_by).await;
             tx.end(done).await
+        })
+    }
+
+    fn raw_schemas(&self) -> Answer<'_, Vec<(TenantId, Vec<u8>)>> {
+        Box::pin(async move {
+            let sql = "SELECT tenant, sealed FROM tenant_raw_schema ORDER BY tenant";
+            let mut connection = self.readers.acquire().await.map_err(Error::Database)?;
+            all(&mut connection, sql, |row| {
+                Ok((row.tenant()?, row.sealed()?))
+            })
+            .await
+        })
+    }
+
+    fn sources(&self) -> Answer<'_, Vec<SourceRow>> {
+        Box::pin(async move {
+            let sql = "SELECT source, tenant, disabled, stored, raw, duplicate, rejected,
+                       wrong_region, last_stored_at, sealed
+                 FROM source ORDER BY source";
+            let mut connection = self.readers.acquire().await.map_err(Error::Database)?;
+            all(&mut connection, sql, source_row).await
         })
     }
 
@@ -1396,8 +1546,12 @@ impl Catalogue for SqliteCatalogue {
     ) -> Answer<'_, Vec<LeafRow>> {
         Box::pin(async move {
             let rows = sqlx::query(
-                "SELECT tenant, sequence, at, sealed FROM leaf
-                 WHERE tenant IS ?1 AND sequence >= ?2 ORDER BY sequence LIMIT ?3",
+                "SELECT leaf.tenant AS tenant, leaf.sequence AS sequence, leaf.at AS at,
+                        leaf.sealed AS sealed, audit.sealed AS audit
+                 FROM leaf LEFT JOIN audit
+                   ON audit.tenant IS leaf.tenant AND audit.sequence = leaf.sequence
+                 WHERE leaf.tenant IS ?1 AND leaf.sequence >= ?2
+                 ORDER BY leaf.sequence LIMIT ?3",
             )
             .bind(tenant.map(|tenant| tenant.as_bytes().to_vec()))
             .bind(i64::try_from(from).unwrap_or(i64::MAX))
@@ -1407,6 +1561,202 @@ impl Catalogue for SqliteCatalogue {
             .map_err(Error::Database)?;
             rows.iter().map(|row| leaf_row(Columns(row))).collect()
         })
+    }
+
+    fn audit(
+        &self,
+        tenant: Option<TenantId>,
+        range: AuditRange,
+        limit: usize,
+    ) -> Answer<'_, Vec<AuditRow>> {
+        Box::pin(record::audit(&self.readers, tenant, range, limit))
+    }
+
+    fn accept_damage<'a>(
+        &'a self,
+        accepted: &'a [(TenantId, u64)],
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = record::accept_damage(tx.connection(), accepted, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn begin_detection<'a>(&'a self, cursors: &'a [(TenantId, u64)]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = detection::begin(tx.connection(), cursors).await;
+            tx.end(done).await
+        })
+    }
+
+    fn commit_detection<'a>(&'a self, commit: &'a DetectionTx) -> Answer<'a, Vec<AlertId>> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = detection::commit(tx.connection(), commit).await;
+            tx.end(done).await
+        })
+    }
+
+    fn detection_head(&self, tenant: TenantId) -> Answer<'_, DetectionHead> {
+        Box::pin(detection::head(&self.readers, tenant))
+    }
+
+    fn detection_state(&self, tenant: TenantId, kind: StateKind) -> Answer<'_, Option<StateRow>> {
+        Box::pin(detection::state(&self.readers, tenant, kind))
+    }
+
+    fn alert(&self, tenant: TenantId, alert: AlertId) -> Answer<'_, Option<AlertRow>> {
+        Box::pin(detection::alert(&self.readers, tenant, alert))
+    }
+
+    fn known_alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        alerts: &'a [AlertId],
+    ) -> Answer<'a, Vec<AlertId>> {
+        Box::pin(detection::known(&self.readers, tenant, alerts))
+    }
+
+    fn alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a AlertFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<AlertRow>> {
+        Box::pin(detection::alerts(&self.readers, tenant, filter, limit))
+    }
+
+    fn incident(&self, tenant: TenantId, number: u64) -> Answer<'_, Option<IncidentRow>> {
+        Box::pin(detection::incident(&self.readers, tenant, number))
+    }
+
+    fn incidents<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a IncidentRowFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<IncidentRow>> {
+        Box::pin(detection::incidents(&self.readers, tenant, filter, limit))
+    }
+
+    fn activity(
+        &self,
+        tenant: TenantId,
+        incident: u64,
+        after: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<ActivityRow>> {
+        Box::pin(detection::activity(
+            &self.readers,
+            tenant,
+            incident,
+            after,
+            limit,
+        ))
+    }
+
+    fn alert_counts(&self, tenant: TenantId) -> Answer<'_, (u64, u64, u64)> {
+        Box::pin(detection::counts(&self.readers, tenant))
+    }
+
+    fn rule_windows(&self, tenant: TenantId) -> Answer<'_, Vec<([u8; 16], Ticks)>> {
+        Box::pin(detection::windows(&self.readers, tenant))
+    }
+
+    fn put_rule<'a>(&'a self, rule: &'a RuleRow, leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = rules::put(tx.connection(), rule, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn set_rule_enabled<'a>(
+        &'a self,
+        tenant: Option<TenantId>,
+        rule: [u8; 16],
+        enabled: bool,
+        at: Ticks,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = rules::set_enabled(tx.connection(), tenant, rule, enabled, at, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn rules(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Answer<'_, Vec<RuleRow>> {
+        Box::pin(rules::list(&self.readers, tenant, after, limit))
+    }
+
+    fn link_entries(
+        &self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        limit: usize,
+    ) -> Answer<'_, Vec<LinkRow>> {
+        Box::pin(link::entries(&self.readers, tenant, destination, limit))
+    }
+
+    fn link_queues(&self, tenant: TenantId) -> Answer<'_, Vec<LinkQueueRow>> {
+        Box::pin(link::queues(&self.readers, tenant))
+    }
+
+    fn acknowledge_link<'a>(
+        &'a self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        upto: u64,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = link::acknowledge(tx.connection(), tenant, destination, upto, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn set_export<'a>(
+        &'a self,
+        tenant: TenantId,
+        since: Option<Ticks>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = record::set_export(tx.connection(), tenant, since, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = record::commit_egress(tx.connection(), rows, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn egress(
+        &self,
+        tenant: TenantId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Answer<'_, Vec<EgressRow>> {
+        Box::pin(record::egress(&self.readers, tenant, before, limit))
+    }
+
+    fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>> {
+        Box::pin(record::egress_of(&self.readers, tenant, segment))
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -211,6 +211,9 @@ fn tenant(n: u8) -> TenantRow {
         first_record_at: None,
         next_leaf: 0,
         sealed_raw_schema: None,
+        detect_cursor: None,
+        damage_accepted: None,
+        export_since: None,
     }
 }
 
@@ -268,6 +271,7 @@ fn leaf(tenant: Option<u8>, sequence: u64) -> LeafRow {
         sequence,
         at: Ticks(5),
         sealed: format!("leaf {tenant:?} {sequence}").into_bytes(),
+        audit: format!("audit {tenant:?} {sequence}").into_bytes(),
     }
 }
 
@@ -337,6 +341,7 @@ async fn populate(catalogue: &dyn Catalogue) {
 #[derive(Debug, PartialEq)]
 struct Everything {
     loaded: Loaded,
+    sources: Vec<SourceRow>,
     tokens: Vec<TokenRow>,
     leaves: Vec<LeafRow>,
 }
@@ -352,6 +357,7 @@ async fn everything(catalogue: &dyn Catalogue) -> Everything {
     }
     Everything {
         loaded,
+        sources: catalogue.sources().await.unwrap(),
         tokens,
         leaves,
     }
@@ -414,6 +420,9 @@ fn full_tenant() -> TenantRow {
         first_record_at: Some(Ticks(77)),
         sealed_raw_schema: Some(vec![1, 2, 3]),
         document_version: 12,
+        detect_cursor: Some(31),
+        damage_accepted: Some(2),
+        export_since: Some(Ticks(78)),
         ..tenant(9)
     }
 }
@@ -454,7 +463,6 @@ async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn
 
     let expected = Loaded {
         tenants: vec![tenant(3), tenant(6), full_tenant()],
-        sources: vec![full_source(), source(7, 9), source(8, 3)],
         segments: vec![one, segment(5, 9), segment(20, 9)],
         partitions: vec![
             position(6, 1, 1 << 50),
@@ -462,9 +470,16 @@ async fn everything_put_is_loaded_in_order_and_again_after_reopening(place: &dyn
             position(9, 7, 1 << 50),
         ],
         registry: Some(registry(4)),
+        exported: vec![],
         next_cell_leaf: 2,
     };
+    let sources = vec![full_source(), source(7, 9), source(8, 3)];
     assert_eq!(catalogue.load().await.unwrap(), expected);
+    assert_eq!(catalogue.sources().await.unwrap(), sources);
+    assert_eq!(
+        catalogue.raw_schemas().await.unwrap(),
+        [(tenant_id(9), vec![1, 2, 3])]
+    );
     drop(catalogue);
     let catalogue = place.open().await;
     assert_eq!(catalogue.load().await.unwrap(), expected);
@@ -502,7 +517,9 @@ async fn a_failed_entry_leaves_nothing(place: &dyn Place) {
                 &[],
             )
             .await,
-        catalogue.update_tenant(tenant_id(1), 2, b"new", gap).await,
+        catalogue
+            .update_tenant(tenant_id(1), 2, b"new", false, gap)
+            .await,
         catalogue.put_source(&source(1, 2), &[]).await,
         catalogue.put_source(&source(5, 1), gap).await,
         catalogue
@@ -538,11 +555,15 @@ async fn an_entry_of_something_unknown_leaves_nothing(place: &dyn Place) {
     ];
     let missing = [
         catalogue.put_tenant(&tenant(5), unknown).await,
-        catalogue.update_tenant(tenant_id(99), 2, b"new", &[]).await,
         catalogue
-            .update_tenant(tenant_id(1), 2, b"new", unknown)
+            .update_tenant(tenant_id(99), 2, b"new", false, &[])
             .await,
-        catalogue.mark_first_record(tenant_id(99), Ticks(1)).await,
+        catalogue
+            .update_tenant(tenant_id(1), 2, b"new", false, unknown)
+            .await,
+        catalogue
+            .mark_first_record(tenant_id(99), Ticks(1), None)
+            .await,
         catalogue.put_raw_schema(tenant_id(99), b"new").await,
         catalogue.put_source(&source(5, 99), &[]).await,
         catalogue.put_source(&source(5, 1), unknown).await,
@@ -664,8 +685,8 @@ async fn a_writer_that_lost_the_catalogue_is_fenced(place: &dyn Place) {
     let id = tenant_id(1);
     let refusals = [
         first.put_tenant(&tenant(5), &[]).await,
-        first.update_tenant(id, 2, b"new", &[]).await,
-        first.mark_first_record(id, Ticks(1)).await,
+        first.update_tenant(id, 2, b"new", false, &[]).await,
+        first.mark_first_record(id, Ticks(1), None).await,
         first.put_raw_schema(id, b"new").await,
         first.put_source(&source(5, 1), &[]).await,
         first
@@ -734,12 +755,16 @@ async fn documents_change_one_version_at_a_time(place: &dyn Place) {
     let id = tenant_id(1);
     for version in [0, 1, 3, u64::MAX >> 1] {
         assert!(
-            is_conflict(&catalogue.update_tenant(id, version, b"no", &[]).await),
+            is_conflict(
+                &catalogue
+                    .update_tenant(id, version, b"no", false, &[])
+                    .await
+            ),
             "{version}"
         );
     }
     catalogue
-        .update_tenant(id, 2, b"second", &[leaf(Some(1), 0)])
+        .update_tenant(id, 2, b"second", false, &[leaf(Some(1), 0)])
         .await
         .unwrap();
     catalogue.put_raw_schema(id, b"tables").await.unwrap();
@@ -759,7 +784,7 @@ async fn the_first_record_is_marked_once(place: &dyn Place) {
     catalogue.put_tenant(&tenant(1), &[]).await.unwrap();
     for at in [50, 40, 60] {
         catalogue
-            .mark_first_record(tenant_id(1), Ticks(at))
+            .mark_first_record(tenant_id(1), Ticks(at), None)
             .await
             .unwrap();
     }
@@ -811,7 +836,7 @@ async fn counts_add_up_all_or_none(place: &dyn Place) {
             ..source(2, 1)
         },
     ];
-    assert_eq!(catalogue.load().await.unwrap().sources, expected);
+    assert_eq!(catalogue.sources().await.unwrap(), expected);
 
     let too_many = |stored| SourceCounts {
         stored,
@@ -822,18 +847,18 @@ async fn counts_add_up_all_or_none(place: &dyn Place) {
         let refused = catalogue.add_counts(&added).await.unwrap_err();
         assert_eq!(refused.code(), Code::CatalogueFailed, "{refused:?}");
     }
-    assert_eq!(catalogue.load().await.unwrap().sources, expected);
+    assert_eq!(catalogue.sources().await.unwrap(), expected);
 
     catalogue
         .set_source_disabled(tenant_id(1), source_id(1), true, &[leaf(Some(1), 0)])
         .await
         .unwrap();
-    assert!(catalogue.load().await.unwrap().sources[0].disabled);
+    assert!(catalogue.sources().await.unwrap()[0].disabled);
     catalogue
         .set_source_disabled(tenant_id(1), source_id(1), false, &[leaf(Some(1), 1)])
         .await
         .unwrap();
-    assert!(!catalogue.load().await.unwrap().sources[0].disabled);
+    assert!(!catalogue.sources().await.unwrap()[0].disabled);
 }
 
 async fn tokens_are_found_by_hash_and_listed_in_pages(place: &dyn Place) {
@@ -1052,14 +1077,14 @@ async fn writers_at_once_take_turns(place: &dyn Place) {
                     .add_counts(&[(source_id(1), counts, None)])
                     .await
                     .unwrap();
-                catalogue.load().await.unwrap().sources[0].counts.stored
+                catalogue.sources().await.unwrap()[0].counts.stored
             })
         })
         .collect();
     for task in tasks {
         assert!(task.await.unwrap() >= 1, "what was written is read");
     }
-    assert_eq!(catalogue.load().await.unwrap().sources[0].counts.stored, 20);
+    assert_eq!(catalogue.sources().await.unwrap()[0].counts.stored, 20);
 }
 
 async fn an_abandoned_call_happened_or_did_not(place: &dyn Place) {
@@ -1217,7 +1242,7 @@ async fn put_and_replace(
         );
     }
     catalogue
-        .update_tenant(tenant_id(id), 2, &new(1), &[])
+        .update_tenant(tenant_id(id), 2, &new(1), false, &[])
         .await
         .unwrap();
     catalogue
@@ -1323,7 +1348,7 @@ async fn a_newer_format_is_refused_and_not_touched() {
                 refused,
                 Error::Format {
                     found: 99,
-                    supported: 1
+                    supported: 2
                 }
             ),
             "{refused:?}"
@@ -1373,15 +1398,54 @@ async fn a_database_of_another_program_is_refused_and_not_touched() {
     assert_eq!(refused.code(), Code::CatalogueFailed);
 }
 
+/// Statements that make a catalogue one of format 1 again.
+macro_rules! second_undone {
+    () => {
+        "DROP TABLE detection; DROP TABLE detection_state; DROP TABLE alert; DROP TABLE incident;
+         DROP TABLE activity; DROP TABLE rule; DROP TABLE rule_window; DROP TABLE link_queue;
+         DROP TABLE link_entry; DROP TABLE export; DROP TABLE egress; DROP TABLE audit;
+         DROP TABLE log_damage; DELETE FROM _sqlx_migrations WHERE version = 2;
+         PRAGMA user_version = 1;"
+    };
+}
+
+/// What an older program left is brought up to date, and nothing of it is lost.
+#[tokio::test]
+async fn a_catalogue_of_format_1_is_taken_over() {
+    let place = SqlitePlace::new();
+    let catalogue = place.catalogue().await.unwrap();
+    populate(&catalogue).await;
+    let mut before = everything(&catalogue).await;
+    catalogue.close().await.unwrap();
+    place.damage(second_undone!()).await;
+    let catalogue = place.catalogue().await.unwrap();
+    // There was no record of what happened yet; the leaves are there.
+    for leaf in &mut before.leaves {
+        leaf.audit.clear();
+    }
+    assert_eq!(everything(&catalogue).await, before);
+    let range = crate::AuditRange::default();
+    assert_eq!(catalogue.audit(None, range, 10).await.unwrap(), []);
+    catalogue.put_leaves(&[leaf(None, 1)]).await.unwrap();
+    let audit = catalogue.audit(None, range, 10).await.unwrap();
+    assert_eq!(audit.len(), 1);
+    assert_eq!(audit[0].sequence, 1);
+}
+
 #[tokio::test]
 async fn a_catalogue_whose_making_was_cut_short_is_finished() {
-    // After the file, after the mark and before the first migration, and before `meta` was written.
+    // After the file, after the mark and before the first migration, between the two, and before
+    // `meta` was written.
     let stages = [
         "VACUUM",
-        "DROP TABLE meta; DROP TABLE leaf; DROP TABLE flushed; DROP TABLE registry;
-         DROP TABLE segment; DROP TABLE token; DROP TABLE source; DROP TABLE tenant_raw_schema;
-         DROP TABLE tenant_document; DROP TABLE tenant; DELETE FROM _sqlx_migrations;
-         PRAGMA user_version = 0",
+        concat!(
+            second_undone!(),
+            "DROP TABLE meta; DROP TABLE leaf; DROP TABLE flushed; DROP TABLE registry;
+             DROP TABLE segment; DROP TABLE token; DROP TABLE source; DROP TABLE tenant_raw_schema;
+             DROP TABLE tenant_document; DROP TABLE tenant; DELETE FROM _sqlx_migrations;
+             PRAGMA user_version = 0"
+        ),
+        concat!(second_undone!(), "DELETE FROM meta"),
         "DELETE FROM meta",
     ];
     for (stage, sql) in stages.into_iter().enumerate() {
@@ -1498,7 +1562,7 @@ async fn the_writer_is_set_up_for_durability_and_secrecy() {
         ("PRAGMA temp_store", 2),
         ("PRAGMA trusted_schema", 0),
         ("PRAGMA cell_size_check", 1),
-        ("PRAGMA user_version", 1),
+        ("PRAGMA user_version", 2),
         ("PRAGMA application_id", 0x4257_4341),
     ];
     for (pragma, expected) in settings {

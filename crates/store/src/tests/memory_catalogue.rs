@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
-use model::{GeographyCode, RegionCode, SegmentId, SourceId, TenantId, Ticks, TokenId};
+use model::{AlertId, GeographyCode, RegionCode, SegmentId, SourceId, TenantId, Ticks, TokenId};
 
 use crate::catalogue::{
-    Answer, Catalogue, CompactionCommit, Error, FlushCommit, LeafRow, Loaded, PartitionRow,
-    RegistryRow, SegmentRow, SourceCounts, SourceRow, TenantRow, TokenRow,
+    ActivityRow, AlertFilter, AlertRow, Answer, AuditRange, AuditRow, Catalogue, CompactionCommit,
+    DetectionHead, DetectionTx, EgressRow, Error, FlushCommit, IncidentRow, IncidentRowFilter,
+    LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow, SegmentRow,
+    SourceCounts, SourceRow, StateKind, StateRow, TenantRow, TokenRow,
 };
 
 type Result<T> = std::result::Result<T, Error>;
@@ -26,6 +28,16 @@ struct State {
     partitions: BTreeMap<(TenantId, [u8; 16]), u64>,
     registries: BTreeMap<u64, RegistryRow>,
     leaves: BTreeMap<(Option<TenantId>, u64), LeafRow>,
+    heads: BTreeMap<TenantId, DetectionHead>,
+    states: BTreeMap<(TenantId, StateKind), StateRow>,
+    alerts: BTreeMap<(TenantId, AlertId), AlertRow>,
+    incidents: BTreeMap<(TenantId, u64), IncidentRow>,
+    activity: BTreeMap<(TenantId, u64), ActivityRow>,
+    rules: BTreeMap<(Option<TenantId>, [u8; 16]), RuleRow>,
+    windows: BTreeMap<(TenantId, [u8; 16]), Ticks>,
+    queues: BTreeMap<(TenantId, [u8; 16]), LinkQueueRow>,
+    link: BTreeMap<(TenantId, [u8; 16], u64), LinkRow>,
+    egress: BTreeMap<(TenantId, SegmentId), EgressRow>,
     next_cell_leaf: u64,
 }
 
@@ -121,14 +133,14 @@ impl MemoryCatalogue {
         Ok(read(&self.database.0.lock().unwrap().state))
     }
 
-    fn write(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+    fn write<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         self.read(|_| ())?;
         let mut inner = self.database.0.lock().unwrap();
         if inner.epoch != self.epoch {
             return Err(Error::Fenced);
         }
         let mut state = inner.state.clone();
-        change(&mut state)?;
+        let answer = change(&mut state)?;
         match &mut inner.fail {
             Some((0, n, in_doubt)) if *n > 0 => {
                 *n -= 1;
@@ -141,7 +153,7 @@ impl MemoryCatalogue {
         }
         inner.doubt = None;
         inner.state = state;
-        Ok(())
+        Ok(answer)
     }
 }
 
@@ -201,6 +213,116 @@ impl State {
     }
 }
 
+/// The steps of a detection commit.
+impl State {
+    fn head(&self, tenant: TenantId) -> DetectionHead {
+        self.heads.get(&tenant).copied().unwrap_or_default()
+    }
+
+    fn set_cursor(&mut self, tenant: TenantId, cursor: Option<u64>) -> Result<()> {
+        self.tenant(tenant)?.detect_cursor = cursor;
+        let mut head = self.head(tenant);
+        head.cursor = cursor;
+        self.heads.insert(tenant, head);
+        Ok(())
+    }
+
+    fn commit_detection(&mut self, tx: &DetectionTx) -> Result<Vec<AlertId>> {
+        let tenant = tx.tenant;
+        let mut head = self.head(tenant);
+        if tx
+            .cursor
+            .is_some_and(|c| head.cursor.is_some_and(|f| c < f))
+        {
+            return conflict("cursor");
+        }
+        let cursor = tx.cursor.or(head.cursor);
+        self.set_cursor(tenant, cursor)?;
+        head.cursor = cursor;
+        head.rules_version = tx.rules_version.unwrap_or(head.rules_version);
+        let mut repeated = Vec::new();
+        for row in &tx.alerts {
+            let key = (tenant, row.alert);
+            if self.alerts.contains_key(&key) {
+                repeated.push(row.alert);
+            } else {
+                self.alerts.insert(key, row.clone());
+            }
+        }
+        for (alert, incident) in &tx.moves {
+            let row = self.alerts.get_mut(&(tenant, *alert));
+            row.ok_or(Error::Missing { what: "alert" })?.incident = Some(*incident);
+        }
+        for row in &tx.incidents {
+            let former = self.incidents.get(&(tenant, row.number)).map(|r| r.version);
+            let is_new = row.version == 1 && row.number >= head.next_incident;
+            if !is_new && (row.version == 1 || former != Some(row.version - 1)) {
+                return conflict("incident");
+            }
+            if is_new {
+                head.next_incident = row.number + 1;
+            }
+            self.incidents.insert((tenant, row.number), row.clone());
+        }
+        for row in &tx.activity {
+            if row.sequence != head.next_activity {
+                return conflict("activity");
+            }
+            if !self.incidents.contains_key(&(tenant, row.incident)) {
+                return Err(Error::Missing { what: "incident" });
+            }
+            head.next_activity += 1;
+            self.activity.insert((tenant, row.sequence), row.clone());
+        }
+        self.put_states(tx)?;
+        self.heads.insert(tenant, head);
+        self.put_leaves(&tx.leaves)?;
+        Ok(repeated)
+    }
+
+    fn put_states(&mut self, tx: &DetectionTx) -> Result<()> {
+        let tenant = tx.tenant;
+        for row in &tx.states {
+            let former = self
+                .states
+                .get(&(tenant, row.kind))
+                .map_or(0, |s| s.version);
+            if row.version != former + 1 {
+                return conflict("state");
+            }
+            self.states.insert((tenant, row.kind), row.clone());
+        }
+        for row in &tx.windows {
+            let former = self.windows.get(&(tenant, row.rule)).copied();
+            if former != row.former || former.is_some_and(|f| row.end <= f) {
+                return conflict("window");
+            }
+            self.windows.insert((tenant, row.rule), row.end);
+        }
+        for row in &tx.link {
+            let queue = self.queue(tenant, row.destination);
+            if row.sequence != queue.next_sequence {
+                return conflict("link");
+            }
+            queue.next_sequence += 1;
+            queue.bytes += u64::try_from(row.sealed.len()).unwrap();
+            let key = (tenant, row.destination, row.sequence);
+            self.link.insert(key, row.clone());
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, tenant: TenantId, destination: [u8; 16]) -> &mut LinkQueueRow {
+        let new = LinkQueueRow {
+            destination,
+            next_sequence: 1,
+            acknowledged: 0,
+            bytes: 0,
+        };
+        self.queues.entry((tenant, destination)).or_insert(new)
+    }
+}
+
 fn ready<'a, T: Send + 'a>(result: Result<T>) -> Answer<'a, T> {
     std::future::ready(result).boxed()
 }
@@ -210,7 +332,12 @@ impl Catalogue for MemoryCatalogue {
         ready(self.read(|state| {
             Loaded {
                 tenants: state.tenants.values().cloned().collect(),
-                sources: state.sources.values().cloned().collect(),
+                exported: state
+                    .egress
+                    .keys()
+                    .filter(|key| state.segments.contains_key(key))
+                    .copied()
+                    .collect(),
                 segments: state.segments.values().cloned().collect(),
                 partitions: state
                     .partitions
@@ -234,6 +361,9 @@ impl Catalogue for MemoryCatalogue {
                 return conflict("tenant");
             }
             state.tenants.insert(tenant.tenant, tenant.clone());
+            if tenant.detect_cursor.is_some() {
+                state.set_cursor(tenant.tenant, tenant.detect_cursor)?;
+            }
             state.put_leaves(leaves)
         }))
     }
@@ -243,10 +373,14 @@ impl Catalogue for MemoryCatalogue {
         tenant: TenantId,
         document_version: u64,
         sealed: &'a [u8],
+        before_first_record: bool,
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         ready(self.write(|state| {
             let row = state.tenant(tenant)?;
+            if before_first_record && row.first_record_at.is_some() {
+                return conflict("first record");
+            }
             if row.document_version + 1 != document_version {
                 return conflict("version");
             }
@@ -255,11 +389,33 @@ impl Catalogue for MemoryCatalogue {
         }))
     }
 
-    fn mark_first_record(&self, tenant: TenantId, at: Ticks) -> Answer<'_, ()> {
+    fn mark_first_record(
+        &self,
+        tenant: TenantId,
+        at: Ticks,
+        placed_by: Option<u64>,
+    ) -> Answer<'_, ()> {
         ready(self.write(|state| {
-            state.tenant(tenant)?.first_record_at.get_or_insert(at);
+            let row = state.tenant(tenant)?;
+            let is_other = placed_by.is_some_and(|by| by != row.document_version);
+            if row.first_record_at.is_none() && is_other {
+                return conflict("document");
+            }
+            row.first_record_at.get_or_insert(at);
             Ok(())
         }))
+    }
+
+    fn raw_schemas(&self) -> Answer<'_, Vec<(TenantId, Vec<u8>)>> {
+        ready(self.read(|state| {
+            let rows = state.tenants.values();
+            rows.filter_map(|t| Some((t.tenant, t.sealed_raw_schema.clone()?)))
+                .collect()
+        }))
+    }
+
+    fn sources(&self) -> Answer<'_, Vec<SourceRow>> {
+        ready(self.read(|state| state.sources.values().cloned().collect()))
     }
 
     fn put_raw_schema<'a>(&'a self, tenant: TenantId, sealed: &'a [u8]) -> Answer<'a, ()> {
@@ -444,6 +600,304 @@ impl Catalogue for MemoryCatalogue {
             let rows = state.leaves.range((tenant, from)..=(tenant, u64::MAX));
             rows.take(limit).map(|(_, row)| row.clone()).collect()
         }))
+    }
+
+    fn audit(
+        &self,
+        tenant: Option<TenantId>,
+        range: AuditRange,
+        limit: usize,
+    ) -> Answer<'_, Vec<AuditRow>> {
+        ready(self.read(|state| {
+            let rows = state
+                .leaves
+                .range((tenant, range.from)..=(tenant, u64::MAX));
+            let rows = rows.map(|(_, row)| row).filter(|row| {
+                range.since.is_none_or(|at| row.at >= at)
+                    && range.until.is_none_or(|at| row.at < at)
+            });
+            let audit = |row: &LeafRow| AuditRow {
+                tenant: row.tenant,
+                sequence: row.sequence,
+                at: row.at,
+                sealed: row.audit.clone(),
+            };
+            rows.take(limit).map(audit).collect()
+        }))
+    }
+
+    fn accept_damage<'a>(
+        &'a self,
+        accepted: &'a [(TenantId, u64)],
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            for (tenant, through) in accepted {
+                let row = state.tenant(*tenant)?;
+                row.damage_accepted = row.damage_accepted.max(Some(*through));
+            }
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn begin_detection<'a>(&'a self, cursors: &'a [(TenantId, u64)]) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            for (tenant, cursor) in cursors {
+                let cursor = state.head(*tenant).cursor.unwrap_or(*cursor);
+                state.set_cursor(*tenant, Some(cursor))?;
+            }
+            Ok(())
+        }))
+    }
+
+    fn commit_detection<'a>(&'a self, commit: &'a DetectionTx) -> Answer<'a, Vec<AlertId>> {
+        ready(self.write(|state| state.commit_detection(commit)))
+    }
+
+    fn detection_head(&self, tenant: TenantId) -> Answer<'_, DetectionHead> {
+        ready(self.read(|state| state.head(tenant)))
+    }
+
+    fn detection_state(&self, tenant: TenantId, kind: StateKind) -> Answer<'_, Option<StateRow>> {
+        ready(self.read(|state| state.states.get(&(tenant, kind)).cloned()))
+    }
+
+    fn alert(&self, tenant: TenantId, alert: AlertId) -> Answer<'_, Option<AlertRow>> {
+        ready(self.read(|state| state.alerts.get(&(tenant, alert)).cloned()))
+    }
+
+    fn known_alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        alerts: &'a [AlertId],
+    ) -> Answer<'a, Vec<AlertId>> {
+        ready(self.read(|state| {
+            let known = |id: &&AlertId| state.alerts.contains_key(&(tenant, **id));
+            alerts.iter().filter(known).copied().collect()
+        }))
+    }
+
+    fn alerts<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a AlertFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<AlertRow>> {
+        ready(self.read(|state| {
+            let all = state.alerts.iter().filter(|((of, _), _)| *of == tenant);
+            let all = all.map(|(_, row)| row.clone()).filter(|row| {
+                filter.from.is_none_or(|at| row.created_at >= at)
+                    && filter.to.is_none_or(|at| row.created_at < at)
+                    && filter.severity_min.is_none_or(|min| row.severity >= min)
+                    && filter.incident.is_none_or(|n| row.incident == Some(n.0))
+                    && filter.linked.is_none_or(|linked| row.linked == linked)
+                    && filter
+                        .after
+                        .is_none_or(|last| (row.created_at, row.alert) < last)
+            });
+            let mut rows: Vec<_> = all.collect();
+            rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.alert)));
+            rows.truncate(limit);
+            rows
+        }))
+    }
+
+    fn incident(&self, tenant: TenantId, number: u64) -> Answer<'_, Option<IncidentRow>> {
+        ready(self.read(|state| state.incidents.get(&(tenant, number)).cloned()))
+    }
+
+    fn incidents<'a>(
+        &'a self,
+        tenant: TenantId,
+        filter: &'a IncidentRowFilter,
+        limit: usize,
+    ) -> Answer<'a, Vec<IncidentRow>> {
+        ready(self.read(|state| {
+            let of_tenant = state.incidents.range((tenant, 0)..=(tenant, u64::MAX));
+            let rows = of_tenant.rev().map(|(_, row)| row).filter(|row| {
+                filter.status.is_none_or(|status| row.status == status)
+                    && filter.severity_min.is_none_or(|min| row.severity >= min)
+                    && filter
+                        .assigned
+                        .is_none_or(|whom| row.assigned == Some(whom))
+                    && filter.updated_since.is_none_or(|at| row.updated_at >= at)
+                    && filter.before.is_none_or(|n| row.number < n)
+            });
+            rows.take(limit).cloned().collect()
+        }))
+    }
+
+    fn activity(
+        &self,
+        tenant: TenantId,
+        incident: u64,
+        after: u64,
+        limit: usize,
+    ) -> Answer<'_, Vec<ActivityRow>> {
+        ready(self.read(|state| {
+            let of_tenant = state.activity.range((tenant, 0)..=(tenant, u64::MAX));
+            let rows = of_tenant.map(|(_, row)| row);
+            let rows = rows.filter(|row| row.incident == incident && row.sequence > after);
+            rows.take(limit).cloned().collect()
+        }))
+    }
+
+    fn alert_counts(&self, tenant: TenantId) -> Answer<'_, (u64, u64, u64)> {
+        ready(self.read(|state| {
+            let count = |n: usize| u64::try_from(n).unwrap();
+            let alerts = state.alerts.iter().filter(|((of, _), _)| *of == tenant);
+            let linked: Vec<bool> = alerts.map(|(_, row)| row.linked).collect();
+            let n_linked = linked.iter().filter(|l| **l).count();
+            let incidents = state.incidents.keys().filter(|(of, _)| *of == tenant);
+            let incidents = count(incidents.count());
+            (count(linked.len() - n_linked), count(n_linked), incidents)
+        }))
+    }
+
+    fn rule_windows(&self, tenant: TenantId) -> Answer<'_, Vec<([u8; 16], Ticks)>> {
+        ready(self.read(|state| {
+            let of_tenant = state.windows.iter().filter(|((of, _), _)| *of == tenant);
+            of_tenant.map(|((_, rule), end)| (*rule, *end)).collect()
+        }))
+    }
+
+    fn put_rule<'a>(&'a self, rule: &'a RuleRow, leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            if let Some(tenant) = rule.tenant {
+                state.tenant(tenant)?;
+            }
+            let key = (rule.tenant, rule.rule);
+            let former = state.rules.get(&key).map_or(0, |r| r.version);
+            if rule.version != former + 1 {
+                return conflict("rule");
+            }
+            state.rules.insert(key, rule.clone());
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn set_rule_enabled<'a>(
+        &'a self,
+        tenant: Option<TenantId>,
+        rule: [u8; 16],
+        enabled: bool,
+        at: Ticks,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            let row = state.rules.get_mut(&(tenant, rule));
+            let row = row.ok_or(Error::Missing { what: "rule" })?;
+            (row.enabled, row.updated_at) = (enabled, at);
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn rules(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Answer<'_, Vec<RuleRow>> {
+        ready(self.read(|state| {
+            let rows = state.rules.values().filter(|row| row.tenant == tenant);
+            let rows = rows.filter(|row| after.is_none_or(|after| row.rule > after));
+            rows.take(limit).cloned().collect()
+        }))
+    }
+
+    fn link_entries(
+        &self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        limit: usize,
+    ) -> Answer<'_, Vec<LinkRow>> {
+        ready(self.read(|state| {
+            let all = (tenant, destination, 0)..=(tenant, destination, u64::MAX);
+            let rows = state.link.range(all).map(|(_, row)| row.clone());
+            rows.take(limit).collect()
+        }))
+    }
+
+    fn link_queues(&self, tenant: TenantId) -> Answer<'_, Vec<LinkQueueRow>> {
+        ready(self.read(|state| {
+            let all = state.queues.iter().filter(|((of, _), _)| *of == tenant);
+            all.map(|(_, row)| *row).collect()
+        }))
+    }
+
+    fn acknowledge_link<'a>(
+        &'a self,
+        tenant: TenantId,
+        destination: [u8; 16],
+        upto: u64,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, u64> {
+        ready(self.write(|state| {
+            let queues = &mut state.queues;
+            let Some(queue) = queues.get_mut(&(tenant, destination)) else {
+                return if upto == 0 { Ok(0) } else { conflict("link") };
+            };
+            if upto >= queue.next_sequence {
+                return conflict("link");
+            }
+            queue.acknowledged = queue.acknowledged.max(upto);
+            let before = state.link.len();
+            let arrived = (tenant, destination, 0)..=(tenant, destination, upto);
+            let keys: Vec<_> = state.link.range(arrived).map(|(key, _)| *key).collect();
+            for key in keys {
+                state.link.remove(&key);
+            }
+            state.put_leaves(leaves)?;
+            Ok(u64::try_from(before - state.link.len()).unwrap())
+        }))
+    }
+
+    fn set_export<'a>(
+        &'a self,
+        tenant: TenantId,
+        since: Option<Ticks>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            state.tenant(tenant)?.export_since = since;
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            for row in rows {
+                state.tenant(row.tenant)?;
+                let key = (row.tenant, row.segment);
+                let of_tenant = state.egress.values().filter(|r| r.tenant == row.tenant);
+                let mut sequences = of_tenant.map(|r| r.sequence);
+                if state.egress.contains_key(&key) || sequences.any(|s| s == row.sequence) {
+                    return conflict("egress");
+                }
+                state.egress.insert(key, row.clone());
+            }
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn egress(
+        &self,
+        tenant: TenantId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Answer<'_, Vec<EgressRow>> {
+        ready(self.read(|state| {
+            let rows = state.egress.values().filter(|row| row.tenant == tenant);
+            let rows = rows.filter(|row| before.is_none_or(|n| row.sequence < n));
+            let mut rows: Vec<_> = rows.cloned().collect();
+            rows.sort_by_key(|row| std::cmp::Reverse(row.sequence));
+            rows.truncate(limit);
+            rows
+        }))
+    }
+
+    fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>> {
+        ready(self.read(|state| state.egress.get(&(tenant, segment)).cloned()))
     }
 
     fn close(&self) -> Answer<'_, ()> {
