@@ -23,7 +23,7 @@ use model::{
 use crate::effect::Cap;
 use crate::incident::{Facts, Incident};
 use crate::member::{Member, keys_of};
-use crate::rarity::{Rarity, Seen};
+use crate::rarity::{Fired, Rarity, Seen};
 use crate::state::{Counters, State};
 use crate::story::Stage;
 use crate::tactic::Tactic;
@@ -79,9 +79,20 @@ pub(crate) fn write_state(state: &State) -> Vec<u8> {
         w.token(key);
         w.seen(seen);
     });
-    w.many(state.rarity.rules.iter(), |w, (rule, seen)| {
+    w.many(state.rarity.rules.iter(), |w, (rule, fired)| {
         w.text(rule.as_str());
-        w.seen(seen);
+        w.seen(&fired.seen);
+        w.many(fired.since.iter(), |w, (place, day)| {
+            w.body.extend(place.to_le_bytes());
+            w.body.extend(day.to_le_bytes());
+        });
+        w.many(fired.company.iter(), |w, place| {
+            w.body.extend(place.to_le_bytes());
+        });
+    });
+    w.option(state.rarity.days, |w, (first, last)| {
+        w.body.extend(first.to_le_bytes());
+        w.body.extend(last.to_le_bytes());
     });
     for n in numbers(&state.counters) {
         w.number(n);
@@ -101,7 +112,8 @@ pub(crate) fn read_state(bytes: &[u8]) -> Result<State, BadBytes> {
     let redirects = r.many(|r| Ok((r.number()?, r.number()?)))?;
     let remembered = r.many(|r| Ok((r.alert()?, (r.number()?, r.ticks()?))))?;
     let keys = r.many(|r| Ok((r.token()?, r.seen()?)))?;
-    let rules = r.many(|r| Ok((r.word(DetectionRuleId::new)?, r.seen()?)))?;
+    let rules = r.many(|r| Ok((r.word(DetectionRuleId::new)?, r.fired()?)))?;
+    let days = r.option(|r| Ok((r.day()?, r.day()?)))?;
     let mut counters = Counters::default();
     for slot in slots(&mut counters) {
         *slot = r.number()?;
@@ -122,6 +134,7 @@ pub(crate) fn read_state(bytes: &[u8]) -> Result<State, BadBytes> {
         redirects: redirects.into_iter().collect(),
         remembered: remembered.into_iter().collect(),
         rarity: Rarity {
+            days,
             keys: keys.into_iter().collect(),
             rules: rules.into_iter().collect(),
         },
@@ -447,19 +460,33 @@ impl<'a> Reader<'a> {
         all.get(n).copied().ok_or_else(|| self.damaged())
     }
 
+    fn day(&mut self) -> Result<i32, BadBytes> {
+        Ok(i32::from_le_bytes(self.fixed()?))
+    }
+
+    fn place(&mut self) -> Result<u32, BadBytes> {
+        Ok(u32::from_le_bytes(self.fixed()?))
+    }
+
     fn seen(&mut self) -> Result<Seen, BadBytes> {
         Ok(Seen {
-            newest: i32::from_le_bytes(self.fixed()?),
-            days: u32::from_le_bytes(self.fixed()?),
+            newest: self.day()?,
+            days: self.place()?,
             places: self
-                .many(|r| {
-                    Ok((
-                        u32::from_le_bytes(r.fixed()?),
-                        i32::from_le_bytes(r.fixed()?),
-                    ))
-                })?
+                .many(|r| Ok((r.place()?, r.day()?)))?
                 .into_iter()
                 .collect(),
+        })
+    }
+
+    fn fired(&mut self) -> Result<Fired, BadBytes> {
+        Ok(Fired {
+            seen: self.seen()?,
+            since: self
+                .many(|r| Ok((r.place()?, r.day()?)))?
+                .into_iter()
+                .collect(),
+            company: self.many(Self::place)?.into_iter().collect(),
         })
     }
 

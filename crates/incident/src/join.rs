@@ -14,9 +14,14 @@ use model::{AlertDigest, AlertId, Classification, IncidentId, Ticks};
 use crate::effect::{Actor, Apart, Beside, Cap, Effect, Reason, What};
 use crate::incident::{Incident, different};
 use crate::member::Member;
+use crate::rarity::WHOLE;
 use crate::state::{Outcome, State, is_live};
-use crate::strength::JOIN_WEIGHT;
+use crate::strength::{self, JOIN_WEIGHT};
 use crate::weigh;
+
+/// Thousandths of weight that a key must be able to give for its alerts to be looked at: a key that is
+/// everywhere adds a little to what others show, and finds nothing itself.
+const WALK_WEIGHT: u32 = 100;
 
 /// Which alerts to look at for what a new one is related to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,9 @@ impl State {
         self.counters.alerts += 1;
         let (alert, member) = (digest.id, Member::new(digest, now));
         self.rarity.note(&member);
-        let related = self.related(&member, Among::Joinable, now);
+        let candidates = self.candidates(&member, Among::Joinable, now);
+        self.note_company(&member, &candidates);
+        let related = self.related(&member, &candidates);
         let mut refused = Vec::new();
         let mut home = None;
         for (id, reason) in &related {
@@ -60,11 +67,33 @@ impl State {
         outcome.incident = Some(IncidentId(id));
     }
 
+    /// Takes note of the alerts of other rules that belong to a new one.
+    fn note_company(&mut self, member: &Member, candidates: &BTreeSet<AlertId>) {
+        let noise = |key: &_| self.noise.contains(key);
+        let company: Vec<Member> = candidates
+            .iter()
+            .filter_map(|alert| self.member(*alert))
+            .map(|(_, other)| other)
+            .filter(|other| other.rule.id != member.rule.id)
+            .filter(|other| {
+                weigh::link(other, member, &self.rarity, noise)
+                    .is_some_and(|link| link.undoubted >= JOIN_WEIGHT)
+            })
+            .cloned()
+            .collect();
+        if !company.is_empty() {
+            self.rarity.note_company(member);
+        }
+        for other in &company {
+            self.rarity.note_company(other);
+        }
+    }
+
     /// The incidents that an alert weighs enough with, heaviest first, each with its best reason.
-    fn related(&mut self, member: &Member, among: Among, now: Ticks) -> Vec<(u64, Reason)> {
+    fn related(&self, member: &Member, candidates: &BTreeSet<AlertId>) -> Vec<(u64, Reason)> {
         let mut best: BTreeMap<u64, Reason> = BTreeMap::new();
-        for through in self.candidates(member, among, now) {
-            let Some((id, other)) = self.member(through) else {
+        for through in candidates {
+            let Some((id, other)) = self.member(*through) else {
                 continue;
             };
             let noise = |key: &_| self.noise.contains(key);
@@ -75,7 +104,7 @@ impl State {
                 continue;
             }
             let reason = Reason {
-                through,
+                through: *through,
                 key: link.key,
                 gap: link.gap,
                 weight: link.weight,
@@ -105,10 +134,13 @@ impl State {
                         && incident.members.get(alert).is_some_and(|m| is_live(m, now))
                 })
         };
-        let mut found = BTreeSet::new();
         let mut is_cut = false;
+        let mut found = BTreeSet::new();
         for key in member.keys.iter().filter(|key| !self.noise.contains(key)) {
-            is_cut |= index.near(key, member.last_at, wanted, &mut found);
+            let most = strength::of(key.kind).weight * self.rarity.of_key(key) / WHOLE;
+            if most >= WALK_WEIGHT && index.near(key, member.last_at, wanted, &mut found) {
+                is_cut = true;
+            }
         }
         if is_cut && among == Among::Joinable {
             self.counters.capped_fanout += 1;
@@ -154,8 +186,9 @@ impl State {
             if !refused.is_empty() {
                 break;
             }
+            let candidates = self.candidates(member, among, now);
             refused = self
-                .related(member, among, now)
+                .related(member, &candidates)
                 .into_iter()
                 .filter_map(|(id, reason)| Some((id, reason, self.forbids(id, member)?)))
                 .collect();

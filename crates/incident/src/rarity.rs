@@ -3,12 +3,17 @@
 //! A key that is seen at many places (a shared administrator, a proxy's address, a tool's hash) or on
 //! many days says less about two alerts that share it: the continuous form of cutting hubs out of the
 //! graph. Up to a number of places that its kind allows, the figure is exactly 1, so that ordinary
-//! alerts correlate the same in whatever order they arrive.
+//! alerts correlate the same in whatever order they arrive. A key that is everywhere today and was
+//! nowhere before is an outbreak rather than a hub, and is allowed more places.
+//!
+//! A rule is common when it fires at many places where nothing else does: the alerts of an intrusion
+//! have company, those of a noisy rule stand alone. At a place where it fired alone on an earlier day it
+//! is usual.
 //!
 //! Counts alerts only: what never raised one is not known here.
 //! Limits: `INCIDENT_RARITY_*`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::limits::{INCIDENT_RARITY_DAYS, INCIDENT_RARITY_KEYS_MAX, INCIDENT_RARITY_PLACES_MAX};
 use model::{AlertSeverity, DetectionRuleId, KeyToken};
@@ -20,6 +25,10 @@ use crate::strength;
 const DAYS_FREE: u32 = 3;
 /// Places at which a rule may fire before it counts as common.
 const RULE_PLACES_FREE: u32 = 8;
+/// Times more places that a key may have which is new.
+const OUTBREAK: u32 = 4;
+/// Days after which the memory is old enough to call a key new.
+const MEMORY_DAYS_MIN: i32 = 3;
 /// The least that is left of a common rule's alerts, in thousandths.
 const RULE_LEAST: u32 = 100;
 /// Everything, in thousandths.
@@ -68,11 +77,23 @@ impl Seen {
     }
 }
 
+/// Where and when a rule fired.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Fired {
+    pub(crate) seen: Seen,
+    /// The first day at each of those places.
+    pub(crate) since: BTreeMap<u32, i32>,
+    /// The places where an alert of another rule belonged to it.
+    pub(crate) company: BTreeSet<u32>,
+}
+
 /// The memory of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Rarity {
+    /// The day of the first alert, and of the last.
+    pub(crate) days: Option<(i32, i32)>,
     pub(crate) keys: BTreeMap<KeyToken, Seen>,
-    pub(crate) rules: BTreeMap<DetectionRuleId, Seen>,
+    pub(crate) rules: BTreeMap<DetectionRuleId, Fired>,
 }
 
 impl Rarity {
@@ -88,19 +109,42 @@ impl Rarity {
                 .note(day, places.iter().map(short));
         }
         let places = alert.places(strength::Class::File);
-        self.rules
-            .entry(alert.rule.id.clone())
-            .or_default()
-            .note(day, places.iter().map(short));
-        forget(&mut self.keys);
-        forget(&mut self.rules);
+        let fired = self.rules.entry(alert.rule.id.clone()).or_default();
+        fired.seen.note(day, places.iter().map(short));
+        for place in fired.seen.places.keys() {
+            let first = fired.since.entry(*place).or_insert(day);
+            *first = (*first).min(day);
+        }
+        let known = |place: &u32| fired.seen.places.contains_key(place);
+        fired.company.retain(known);
+        fired.since.retain(|place, _| known(place));
+        let (first, last) = self.days.unwrap_or((day, day));
+        self.days = Some((first.min(day), last.max(day)));
+        forget(&mut self.keys, |seen| seen.newest);
+        forget(&mut self.rules, |fired| fired.seen.newest);
+    }
+
+    /// Takes note that an alert of another rule belongs to this one. Who is common already stays so:
+    /// noise at a place does not become telling because an intrusion comes by.
+    pub(crate) fn note_company(&mut self, alert: &Member) {
+        if self.of_rule(alert) < WHOLE {
+            return;
+        }
+        if let Some(fired) = self.rules.get_mut(&alert.rule.id) {
+            let places = alert.places(strength::Class::File);
+            let known = |place: &u32| fired.seen.places.contains_key(place);
+            fired.company.extend(places.iter().map(short).filter(known));
+        }
     }
 
     /// How rare a key is, in thousandths.
     pub(crate) fn of_key(&self, key: &KeyToken) -> u32 {
         self.keys.get(key).map_or(WHOLE, |seen| {
-            let free = strength::of(key.kind).places;
-            let by_place = square(share(free, seen.n_places()));
+            let mut free = strength::of(key.kind).places;
+            if self.is_new(seen) {
+                free *= OUTBREAK;
+            }
+            let by_place = share(free, seen.n_places());
             let by_day = share(DAYS_FREE, seen.days.count_ones());
             by_place * by_day / WHOLE
         })
@@ -112,21 +156,37 @@ impl Rarity {
         if alert.severity == AlertSeverity::High {
             return WHOLE;
         }
-        self.rules.get(&alert.rule.id).map_or(WHOLE, |seen| {
-            let by_place = share(RULE_PLACES_FREE, seen.n_places());
-            let by_day = share(DAYS_FREE, seen.days.count_ones());
-            (by_place * by_day / WHOLE).max(RULE_LEAST)
+        self.rules.get(&alert.rule.id).map_or(WHOLE, |fired| {
+            let day = alert.last_at.day();
+            let places = alert.places(strength::Class::File);
+            let is_usual = places.iter().map(short).any(|place| {
+                !fired.company.contains(&place)
+                    && fired.since.get(&place).is_some_and(|first| *first < day)
+            });
+            if is_usual {
+                return RULE_LEAST;
+            }
+            let n = fired.seen.places.len() - fired.company.len().min(fired.seen.places.len());
+            let alone = u32::try_from(n).unwrap_or(u32::MAX);
+            if alone <= RULE_PLACES_FREE {
+                return WHOLE;
+            }
+            let by_day = share(DAYS_FREE, fired.seen.days.count_ones());
+            (share(RULE_PLACES_FREE, alone) * by_day / WHOLE).max(RULE_LEAST)
         })
+    }
+
+    fn is_new(&self, seen: &Seen) -> bool {
+        let remembers = self
+            .days
+            .is_some_and(|(first, last)| last.saturating_sub(first) >= MEMORY_DAYS_MIN);
+        remembers && seen.days.count_ones() == 1
     }
 }
 
 /// `free / n` in thousandths, at most 1.
 fn share(free: u32, n: u32) -> u32 {
     if n <= free { WHOLE } else { WHOLE * free / n }
-}
-
-fn square(thousandths: u32) -> u32 {
-    thousandths * thousandths / WHOLE
 }
 
 /// 32 bits of a token: places are only counted, and at most 32 of them.
@@ -136,11 +196,11 @@ fn short(token: &KeyToken) -> u32 {
 }
 
 /// Drops an eighth, longest unseen first, when there are too many.
-fn forget<K: Ord + Clone>(seen: &mut BTreeMap<K, Seen>) {
+fn forget<K: Ord + Clone, V>(seen: &mut BTreeMap<K, V>, newest: impl Fn(&V) -> i32) {
     if seen.len() <= INCIDENT_RARITY_KEYS_MAX {
         return;
     }
-    let mut by_age: Vec<(i32, K)> = seen.iter().map(|(k, s)| (s.newest, k.clone())).collect();
+    let mut by_age: Vec<(i32, K)> = seen.iter().map(|(k, v)| (newest(v), k.clone())).collect();
     by_age.sort();
     for (_, key) in by_age.into_iter().take(INCIDENT_RARITY_KEYS_MAX / 8) {
         seen.remove(&key);

@@ -69,14 +69,14 @@ pub(crate) const fn of(kind: KeyKind) -> Strength {
         KeyKind::Url => row(Class::Web, 1_600, 24 * HOUR, 72 * HOUR, 20),
         KeyKind::Domain => row(Class::Web, 900, 2 * HOUR, 24 * HOUR, 5),
         KeyKind::DeviceId | KeyKind::DeviceName => {
-            row(Class::Device, 1_400, 30 * MINUTE, 2 * HOUR, 6)
+            row(Class::Device, 1_400, 30 * MINUTE, 2 * HOUR, 3)
         }
         KeyKind::Address
         | KeyKind::AccountSid
         | KeyKind::AccountObjectId
-        | KeyKind::AccountName => row(Class::Account, 1_400, 30 * MINUTE, 2 * HOUR, 3),
-        KeyKind::Sha256 | KeyKind::Sha1 => row(Class::File, 900, 2 * HOUR, 24 * HOUR, 4),
-        KeyKind::IpAddress => row(Class::Network, 900, HOUR, 6 * HOUR, 2),
+        | KeyKind::AccountName => row(Class::Account, 1_400, 30 * MINUTE, 2 * HOUR, 2),
+        KeyKind::Sha256 | KeyKind::Sha1 => row(Class::File, 800, 2 * HOUR, 24 * HOUR, 3),
+        KeyKind::IpAddress => row(Class::Network, 1_100, HOUR, 4 * HOUR, 3),
         KeyKind::AppId => row(Class::App, 1_200, 2 * HOUR, 24 * HOUR, 5),
         KeyKind::Registry => row(Class::Registry, 900, 30 * MINUTE, 2 * HOUR, 3),
         KeyKind::ResourceId => row(Class::Resource, 1_200, 2 * HOUR, 24 * HOUR, 5),

@@ -5,7 +5,7 @@
 //! days; an account or a device over half an hour to two hours, twice as long when the later alert is
 //! further along the kill chain, and six times when it also is another service's: an intrusion that
 //! goes from mail to a device takes its time. Weak evidence is made less of when a rule fires
-//! everywhere.
+//! everywhere, except among its own alerts.
 //!
 //! Promises
 //! - Symmetric, and a function of the two alerts and the rarity alone: no order of arrival in it.
@@ -23,6 +23,11 @@ use crate::tactic::Tactic;
 /// Times longer that weak keys hold along the kill chain, inside one service and between two.
 const REACH_CHAIN: i64 = 2;
 const REACH_SERVICES: i64 = 6;
+/// Times longer that weak keys hold between alerts of one common rule: what repeats at one place all day
+/// is one matter, whatever it is.
+const REACH_REPEAT: i64 = 12;
+/// What is left of a shared device, in thousandths, if different accounts were used on it.
+const OTHER_ACCOUNTS: u32 = 700;
 /// Ticks that one alert's own span counts for at most: a rule that looks back a day is not near to
 /// everything of that day.
 const SPAN_MAX: i64 = 2 * 3_600 * model::ticks::PER_SECOND;
@@ -31,6 +36,8 @@ const SPAN_MAX: i64 = 2 * 3_600 * model::ticks::PER_SECOND;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) weight: u32,
+    /// What it would be if neither rule was common.
+    pub(crate) undoubted: u32,
     /// The key that says most.
     pub(crate) key: KeyToken,
     pub(crate) gap: Span100ns,
@@ -44,30 +51,47 @@ pub(crate) fn link(
     is_noise: impl Fn(&KeyToken) -> bool,
 ) -> Option<Link> {
     let gap = gap(a, b);
-    let reach = reach(a, b);
     let doubt = rarity.of_rule(a).min(rarity.of_rule(b));
-    let mut best: BTreeMap<Class, (u32, KeyToken)> = BTreeMap::new();
+    let is_repeat = doubt < WHOLE && a.rule.id == b.rule.id;
+    let (reach, doubt) = if is_repeat {
+        (REACH_REPEAT, WHOLE)
+    } else {
+        (reach(a, b), doubt)
+    };
+    let disagrees = accounts_differ(a, b, &is_noise);
+    let mut best: BTreeMap<Class, (u32, u32, KeyToken)> = BTreeMap::new();
     for key in shared(&a.keys, &b.keys) {
         if is_noise(key) {
             continue;
         }
         let row = strength::of(key.kind);
         let mut weight = row.weight * rarity.of_key(key) / WHOLE;
-        weight = weight * fade(&row, gap.0, reach) / WHOLE;
-        if !row.causal {
-            weight = weight * doubt / WHOLE;
+        if row.class == Class::Device && disagrees {
+            weight = weight * OTHER_ACCOUNTS / WHOLE;
         }
-        let held = best.entry(row.class).or_insert((weight, *key));
-        if weight > held.0 {
-            *held = (weight, *key);
+        weight = weight * fade(&row, gap.0, reach) / WHOLE;
+        let doubted = if row.causal {
+            weight
+        } else {
+            weight * doubt / WHOLE
+        };
+        let held = best.entry(row.class).or_insert((doubted, weight, *key));
+        if doubted > held.0 {
+            *held = (doubted, weight, *key);
         }
     }
-    let weight = best.values().map(|(weight, _)| *weight).sum();
+    let undoubted = best.values().map(|(_, weight, _)| *weight).sum();
+    let weight = best.values().map(|(weight, _, _)| *weight).sum();
     // Of equal reasons the first class and the smallest key, whatever the order of arrival.
-    let (_, key) = best
+    let (_, _, key) = best
         .into_values()
         .reduce(|held, new| if new.0 > held.0 { new } else { held })?;
-    (weight > 0).then_some(Link { weight, key, gap })
+    (undoubted > 0).then_some(Link {
+        weight,
+        undoubted,
+        key,
+        gap,
+    })
 }
 
 /// Time between the end of one and the beginning of the other; none if they overlap.
@@ -77,12 +101,43 @@ pub(crate) fn gap(a: &Member, b: &Member) -> Span100ns {
     Span100ns(between.max(0))
 }
 
-fn reach(a: &Member, b: &Member) -> i64 {
-    let (earlier, later) = if (a.first_at, a.last_at) <= (b.first_at, b.last_at) {
+/// True if `earlier` may be where `later` has its account from.
+fn passes_on(earlier: &Member, later: &Member) -> bool {
+    let steals = matches!(
+        earlier.tactic,
+        Some(Tactic::PrivilegeEscalation | Tactic::CredentialAccess)
+    );
+    let moves = matches!(later.tactic, Some(Tactic::LateralMovement));
+    earlier.first_at <= later.first_at && (steals || moves)
+}
+
+fn in_order<'a>(a: &'a Member, b: &'a Member) -> (&'a Member, &'a Member) {
+    if (a.first_at, a.last_at) <= (b.first_at, b.last_at) {
         (a, b)
     } else {
         (b, a)
+    }
+}
+
+/// True if both name accounts, in a way that can be compared, and none is the same.
+fn accounts_differ(a: &Member, b: &Member, is_noise: &impl Fn(&KeyToken) -> bool) -> bool {
+    let accounts = |m: &Member| -> Vec<KeyToken> {
+        m.keys
+            .iter()
+            .filter(|key| strength::of(key.kind).class == Class::Account && !is_noise(key))
+            .copied()
+            .collect()
     };
+    if passes_on(a, b) || passes_on(b, a) {
+        return false;
+    }
+    let (a, b) = (accounts(a), accounts(b));
+    let comparable = a.iter().any(|x| b.iter().any(|y| x.kind == y.kind));
+    comparable && !a.iter().any(|x| b.contains(x))
+}
+
+fn reach(a: &Member, b: &Member) -> i64 {
+    let (earlier, later) = in_order(a, b);
     let rank = |m: &Member| m.tactic.map(Tactic::rank);
     let (from, to) = (rank(earlier), rank(later));
     if earlier.service != later.service && (from.is_none() || to.is_none() || from <= to) {

@@ -4,4 +4,7 @@ mod analysts;
 mod bytes;
 mod joins;
 mod kit;
+mod overlay;
+mod quality;
+mod scenes;
 mod stories;
