@@ -16,6 +16,11 @@ use crate::{Gatherer, Own};
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
 
+/// What the tests' tokens show of a hash.
+fn half(hash: &str) -> &str {
+    hash.get(..16).unwrap()
+}
+
 fn arrived() -> Ticks {
     Ticks::parse("2026-03-10T12:00:00Z").unwrap()
 }
@@ -110,9 +115,9 @@ fn rows_are_counted_by_value_and_day_and_nothing_else_of_them_is_left() {
     assert_eq!(
         lines(&made),
         [
-            format!("InitiatingProcessSHA256 {} 2026-03-10 - 1", &b[..16]),
-            format!("SHA256 {} 2026-03-09 - 1", &A[..16]),
-            format!("SHA256 {} 2026-03-10 - 2", &A[..16]),
+            format!("InitiatingProcessSHA256 {} 2026-03-10 - 1", half(&b)),
+            format!("SHA256 {} 2026-03-09 - 1", half(A)),
+            format!("SHA256 {} 2026-03-10 - 2", half(A)),
         ]
     );
     let bytes = made.encode();
@@ -153,7 +158,7 @@ fn a_day_that_is_far_from_the_arrival_is_the_day_of_the_arrival() {
         let made = gathered(&list, "DeviceProcessEvents", &batch).unwrap();
         assert_eq!(
             lines(&made),
-            [format!("SHA256 {} {day} - 1", &A[..16])],
+            [format!("SHA256 {} {day} - 1", half(A))],
             "{time}"
         );
     }
@@ -249,8 +254,8 @@ fn techniques_come_from_the_alerts_that_name_a_row() {
     gatherer
         .add(&table("DeviceProcessEvents"), &batch, &alerts)
         .unwrap();
-    let of_a = format!("SHA256 {} 2026-03-10", &A[..16]);
-    let of_b = format!("SHA256 {} 2026-03-10 - 1", &B.to_lowercase()[..16]);
+    let of_a = format!("SHA256 {} 2026-03-10", half(A));
+    let of_b = format!("SHA256 {} 2026-03-10 - 1", half(&B.to_lowercase()));
     assert_eq!(
         lines(&finish(gatherer).unwrap()),
         [

@@ -448,9 +448,10 @@ proptest! {
         // Only the shapes that are used, renumbered; facts that differ in the count alone are one.
         let mut facts = facts;
         let used: Vec<u16> = (0..3).filter(|n| facts.iter().any(|f| f.shape == *n)).collect();
-        facts.iter_mut().for_each(|f| {
-            f.shape = u16::try_from(used.iter().position(|n| *n == f.shape).unwrap()).unwrap();
-        });
+        for fact in &mut facts {
+            let at = used.iter().position(|n| *n == fact.shape).unwrap();
+            fact.shape = u16::try_from(at).unwrap();
+        }
         facts.sort_by_key(|f| (f.shape, format!("{:?}", f.value), f.day, f.technique));
         facts.dedup_by_key(|f| (f.shape, format!("{:?}", f.value), f.day, f.technique));
         let shapes: Vec<Shape> = used.iter().map(|n| all[usize::from(*n)].clone()).collect();

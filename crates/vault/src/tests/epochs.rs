@@ -89,13 +89,13 @@ fn a_share_is_a_line_that_is_read_exactly() {
     assert_eq!(read.epoch(), EPOCH);
     assert_eq!(*read.to_line(), *line);
     assert_ne!(*b.to_line(), *line);
-    assert!(!format!("{read:?}").contains(&line[40..60]));
+    assert!(!format!("{read:?}").contains(line.get(40..60).unwrap()));
     for at in 0..line.len() {
         let mut changed = line.as_bytes().to_vec();
         changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
         let changed = String::from_utf8(changed).unwrap();
         assert!(changed.parse::<LinkageShare>().is_err(), "{changed}");
-        assert!(line[..at].parse::<LinkageShare>().is_err());
+        assert!(line.get(..at).unwrap().parse::<LinkageShare>().is_err());
     }
     assert!(
         format!("{} more", line.as_str())
