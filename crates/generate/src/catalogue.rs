@@ -82,6 +82,11 @@ impl Programs {
         self.find(file).unwrap_or(&self.list[0])
     }
 
+    /// Its place in the list, the same in every world; 0 if it is not there.
+    pub(crate) fn position(&self, file: &str) -> usize {
+        self.list.iter().position(|p| p.file == file).unwrap_or(0)
+    }
+
     pub(crate) fn find(&self, file: &str) -> Option<&Program> {
         self.list.iter().find(|p| p.file == file)
     }

@@ -68,7 +68,8 @@ pub use record::{Record, Woven};
 pub use stream::Records;
 pub use tables::Service;
 pub use truth::{
-    DocumentTruth, Entity, IntrusionTruth, RecordKey, Scene, ToolTruth, Truth, VendorAlertTruth,
+    DocumentTruth, Entity, Index, IntrusionTruth, RecordKey, Scene, ToolTruth, Truth,
+    VendorAlertTruth, key_columns,
 };
 pub use world::{App, Partner, Tenant, World};
 

@@ -19,10 +19,12 @@
 //! | `tool` | a program that runs in every tenant: SHA-256, and when it first ran where |
 //! | `private_document` | a document whose hash is in mail and file rows only |
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use model::{EntityKind, Ticks};
 
+use crate::record::Woven;
 use crate::text::{Row, push_number, push_text};
 
 /// Everything that was woven into the streams of a world.
@@ -164,6 +166,29 @@ impl Truth {
             .flat_map(|i| i.stages.iter().map(move |s| (i, s)))
     }
 
+    /// Every woven record by tenant and key, to ask what a row is.
+    pub fn index(&self) -> Index {
+        let mut index = Index::default();
+        for i in &self.intrusions {
+            for stage in &i.stages {
+                index.add(i.tenant, &stage.records, Woven::Stage(i.number));
+            }
+            for alert in &i.alerts {
+                index.add(i.tenant, &alert.records, Woven::VendorAlert(i.number));
+            }
+        }
+        for scene in &self.look_alikes {
+            index.add(scene.tenant, &scene.records, Woven::LookAlike);
+        }
+        for (tenant, _, records) in self.tool.iter().flat_map(|t| &t.runs) {
+            index.add(*tenant, records, Woven::Fixture);
+        }
+        for document in &self.documents {
+            index.add(document.tenant, &document.records, Woven::Fixture);
+        }
+        index
+    }
+
     pub(crate) fn intrusion(&mut self, number: usize) -> Option<&mut IntrusionTruth> {
         self.intrusions.iter_mut().find(|i| i.number == number)
     }
@@ -207,6 +232,39 @@ impl Truth {
             .number("look_alikes", self.look_alikes.len() as u64);
         row.into_string()
     }
+}
+
+/// What each woven record is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Index {
+    by_key: BTreeMap<(usize, String), Woven>,
+}
+
+impl Index {
+    /// What the row of `table` is whose key columns ([`key_columns`]) have these values, as text;
+    /// nothing if it belongs to the background.
+    pub fn find(&self, tenant: usize, table: &str, values: &[&str]) -> Option<Woven> {
+        self.by_key
+            .get(&(tenant, index_key(table, values)))
+            .copied()
+    }
+
+    fn add(&mut self, tenant: usize, records: &[RecordKey], woven: Woven) {
+        for record in records {
+            let values: Vec<&str> = record.columns.iter().map(|(_, v)| v.as_str()).collect();
+            let key = (tenant, index_key(record.table, &values));
+            self.by_key.insert(key, woven);
+        }
+    }
+}
+
+fn index_key(table: &str, values: &[&str]) -> String {
+    let mut key = String::from(table);
+    for value in values {
+        key.push('\n');
+        key.push_str(value);
+    }
+    key
 }
 
 impl IntrusionTruth {
@@ -340,7 +398,7 @@ fn keys(records: &[RecordKey]) -> String {
 }
 
 /// The columns that tell the rows of `table` apart.
-pub(crate) fn key_columns(table: &str) -> &'static [&'static str] {
+pub fn key_columns(table: &str) -> &'static [&'static str] {
     match table {
         "AlertInfo" => &["AlertId"],
         "AlertEvidence" => &["AlertId", "EntityType"],

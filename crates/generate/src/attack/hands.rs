@@ -9,9 +9,10 @@ use model::{EntityKind, Ticks};
 use crate::background::desk::{Seat, sit_down_as};
 use crate::catalogue::Program;
 use crate::dice::Dice;
-use crate::people::Account;
+use crate::people::{Account, Person};
 use crate::rows::device_event::About;
-use crate::rows::endpoint::{File, Parent, Process, Remote};
+use crate::rows::endpoint::{File, Logon, Parent, Process, Remote};
+use crate::rows::identity::DirectoryLogon;
 use crate::stage::Stage;
 
 /// A session that somebody has at their own machine.
@@ -189,6 +190,61 @@ pub(crate) fn open_process(
         additional: &additional,
     };
     stage.device_event(at, device, by, "OpenProcessApiCall", &about);
+}
+
+/// `client` opens a shell on another machine as `owner`; gives its host and when it is open.
+pub(crate) fn remote_shell<'w>(
+    stage: &mut Stage<'w>,
+    client: &Process<'_>,
+    (from, to): (usize, usize),
+    owner: &'w Person,
+    at: Ticks,
+) -> (Process<'w>, Ticks) {
+    let (source, target) = (stage.device(from), stage.device(to));
+    let remote = Remote {
+        ip: &target.ip,
+        port: 5_985,
+        url: "",
+        public: false,
+    };
+    stage.connected(at, from, client, &remote);
+    let mut now = stage.dice.after(at, 30, 400);
+    let logon = DirectoryLogon {
+        person: owner,
+        from: source,
+        target,
+        protocol: "Kerberos",
+        kind: "Resource access",
+        additional: &format!("\"Spns\":\"WSMAN/{}\",\"Count\":1", target.name),
+        failure: None,
+    };
+    stage.directory_logon(now, &logon);
+    now = stage.dice.after(now, 20, 300);
+    let logon = Logon {
+        kind: "Network",
+        protocol: "Kerberos",
+        id: stage.dice.between(200_000, 90_000_000),
+        from: Some(source),
+        failure: None,
+        admin: true,
+    };
+    let lsass = stage.system_process(to, "lsass.exe", "wininit.exe");
+    stage.logged_on(now, to, &lsass, &owner.account, &logon);
+    now = stage.dice.after(now, 90, 900);
+    let service = stage.system_process(to, "svchost.exe", "services.exe");
+    let host = Process {
+        program: stage.world.programs.named("wsmprovhost.exe"),
+        account: &owner.account,
+        command: r"C:\Windows\system32\wsmprovhost.exe -Embedding".to_owned(),
+        pid: stage.desk(to).pid(),
+        created: now,
+        logon_id: logon.id,
+        session: 0,
+        elevated: true,
+        parent: service.as_parent(),
+    };
+    stage.process_created(to, &host, &service);
+    (host, now)
 }
 
 /// Writes down that a person and their machine are involved.

@@ -296,7 +296,14 @@ impl Story {
             let file = download(kit, &seat);
             let command = format!("\"C:\\Windows\\System32\\WScript.exe\" \"{}\"", file.path);
             let program = stage.world.programs.named("wscript.exe");
-            start(stage, &seat, &seat.shell.clone(), program, command, now)
+            // Opened in its folder, or from the browser's list of downloads.
+            let opener = if kit.flavour(11, 2) == 0 {
+                seat.shell.clone()
+            } else {
+                stage.aside(|stage| start_browser(stage, &seat, now))
+            };
+            now = stage.dice.after(now, 900, 9_000);
+            start(stage, &seat, &opener, program, command, now)
         };
         now = stage.dice.after(now, 900, 20_000);
         let command = script_command(kit);
@@ -654,6 +661,7 @@ impl Story {
             from: Some(&kit.from),
             detail,
             oauth_app: None,
+            names_session: true,
         }
     }
 

@@ -8,8 +8,8 @@
 use model::{EntityKind, Ticks};
 
 use crate::attack::hands::{
-    Running, Session, alert_id, call_host, file_of, involve_seat, new_file, spawn, spawn_named,
-    take_seat,
+    Running, Session, alert_id, call_host, file_of, involve_seat, new_file, remote_shell, spawn,
+    spawn_named, take_seat,
 };
 use crate::attack::kit::Kit;
 use crate::attack::plan::Intrusion;
@@ -22,7 +22,7 @@ use crate::record::Woven;
 use crate::rows::cloud::Activity;
 use crate::rows::device_event::About;
 use crate::rows::email::{Known, Mail, Mailbox};
-use crate::rows::endpoint::{Logon, Process, Remote};
+use crate::rows::endpoint::Process;
 use crate::rows::identity::{DirectoryLogon, Manner, Search, SignIn};
 use crate::rows::report::{Evidence, Report};
 use crate::stage::Stage;
@@ -263,6 +263,7 @@ impl Variant {
                 from: Some(&kit.from),
                 detail: String::new(),
                 oauth_app: None,
+                names_session: true,
             };
             stage.cloud_activity(now, &activity);
             now = stage.dice.after(now, 2_000, 40_000);
@@ -507,54 +508,13 @@ impl Variant {
     fn remote_shell<'w>(&mut self, stage: &mut Stage<'w>, plan: &'w Intrusion, at: Ticks) -> Ticks {
         let (kit, second) = (&plan.kit, stage.person(plan.second));
         let admin = stage.person(plan.admin);
-        let (from, target) = (stage.device(plan.second), stage.device(plan.target));
+        let from = stage.device(plan.second);
         let Some(implant) = self.implant(kit, second) else {
             return at;
         };
-        let to = Remote {
-            ip: &target.ip,
-            port: 5_985,
-            url: "",
-            public: false,
-        };
-        stage.connected(at, plan.second, &implant, &to);
-        let mut now = stage.dice.after(at, 30, 400);
-        let logon = DirectoryLogon {
-            person: admin,
-            from,
-            target,
-            protocol: "Kerberos",
-            kind: "Resource access",
-            additional: &format!("\"Spns\":\"WSMAN/{}\",\"Count\":1", target.name),
-            failure: None,
-        };
-        stage.directory_logon(now, &logon);
-        now = stage.dice.after(now, 20, 300);
-        let logon = Logon {
-            kind: "Network",
-            protocol: "Kerberos",
-            id: stage.dice.between(200_000, 90_000_000),
-            from: Some(from),
-            failure: None,
-            admin: true,
-        };
-        let lsass = stage.system_process(plan.target, "lsass.exe", "wininit.exe");
-        stage.logged_on(now, plan.target, &lsass, &admin.account, &logon);
-        now = stage.dice.after(now, 90, 900);
-        let service = stage.system_process(plan.target, "svchost.exe", "services.exe");
-        let host = Process {
-            program: stage.world.programs.named("wsmprovhost.exe"),
-            account: &admin.account,
-            command: r"C:\Windows\system32\wsmprovhost.exe -Embedding".to_owned(),
-            pid: stage.desk(plan.target).pid(),
-            created: now,
-            logon_id: logon.id,
-            session: 0,
-            elevated: true,
-            parent: service.as_parent(),
-        };
-        stage.process_created(plan.target, &host, &service);
-        now = stage.dice.after(now, 900, 20_000);
+        let machines = (plan.second, plan.target);
+        let (host, opened) = remote_shell(stage, &implant, machines, admin, at);
+        let now = stage.dice.after(opened, 900, 20_000);
         spawn_named(
             stage,
             plan.target,

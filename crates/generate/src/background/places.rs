@@ -101,6 +101,7 @@ pub(crate) fn cloud(stage: &mut Stage<'_>, at: Ticks) {
             from: None,
             detail: String::new(),
             oauth_app: None,
+            names_session: false,
         };
         stage.cloud_activity(now, &activity);
     }
@@ -128,6 +129,7 @@ impl<'w> Stage<'w> {
             from: None,
             detail: String::new(),
             oauth_app: None,
+            names_session: false,
         };
         self.cloud_activity(at, &activity);
     }

@@ -5,6 +5,7 @@ use model::Ticks;
 use crate::catalogue::Os;
 use crate::rows::endpoint::{Logon, Parent, Process, Remote};
 use crate::stage::Stage;
+use crate::world::World;
 
 /// What services of Windows start: the program and its command line.
 const WINDOWS_JOBS: &[(&str, &str)] = &[
@@ -80,18 +81,36 @@ impl<'w> Stage<'w> {
                 &world.root
             },
             command,
-            // The same program has the same number on a machine as long as it runs.
-            pid: 600 + u32::try_from(file.len() * 4).unwrap_or(0),
+            pid: system_pid(world, file),
             created: booted,
             logon_id: 999,
             session: 0,
             elevated: false,
             parent: Parent {
                 file: parent,
-                pid: 500,
+                pid: if file == "services.exe" {
+                    404
+                } else {
+                    SERVICES_PID
+                },
                 created: booted,
             },
         }
+    }
+}
+
+/// Number of the process that starts services.
+const SERVICES_PID: u32 = 500;
+
+/// The same program has the same number on a machine as long as it runs, and no other has it.
+fn system_pid(world: &World, file: &str) -> u32 {
+    match file {
+        "ntoskrnl.exe" => 4,
+        "services.exe" => SERVICES_PID,
+        "svchost.exe" | "winlogon.exe" | "lsass.exe" | "launchd" | "trustd" | "cron" => {
+            600 + u32::try_from(file.len() * 4).unwrap_or(0)
+        }
+        _ => 1_000 + u32::try_from(world.programs.position(file) * 4).unwrap_or(0),
     }
 }
 

@@ -92,6 +92,7 @@ fn at_work<'w>(
         from: None,
         detail: String::new(),
         oauth_app: None,
+        names_session: true,
     }
 }
 

@@ -5,7 +5,7 @@ use model::{EntityKind, Ticks};
 
 use super::LookAlikes;
 use crate::attack::hands::{
-    call_host, encoded, file_of, involve_seat, open_process, spawn, spawn_named,
+    call_host, encoded, file_of, involve_seat, open_process, remote_shell, spawn, spawn_named,
 };
 use crate::attack::variant::task_created;
 use crate::background::desk::{document_of, open_with, start, start_browser};
@@ -13,8 +13,8 @@ use crate::background::mail::{draft, mailbox};
 use crate::notes::name;
 use crate::record::Woven;
 use crate::rows::email::Mail;
-use crate::rows::endpoint::{File, Logon, Process, Remote};
-use crate::rows::identity::{DirectoryLogon, Search};
+use crate::rows::endpoint::{File, Remote};
+use crate::rows::identity::Search;
 use crate::stage::Stage;
 
 /// What the management agent has to say.
@@ -191,50 +191,8 @@ impl LookAlikes {
         );
         now = stage.dice.after(now, 900, 20_000);
         let server = stage.device(target);
-        let to = Remote {
-            ip: &server.ip,
-            port: 5_985,
-            url: "",
-            public: false,
-        };
-        stage.connected(now, seat.at, &shell, &to);
-        now = stage.dice.after(now, 30, 400);
-        let logon = DirectoryLogon {
-            person: seat.person,
-            from: seat.device,
-            target: server,
-            protocol: "Kerberos",
-            kind: "Resource access",
-            additional: &format!("\"Spns\":\"WSMAN/{}\",\"Count\":1", server.name),
-            failure: None,
-        };
-        stage.directory_logon(now, &logon);
-        now = stage.dice.after(now, 20, 300);
-        let logon = Logon {
-            kind: "Network",
-            protocol: "Kerberos",
-            id: stage.dice.between(200_000, 90_000_000),
-            from: Some(seat.device),
-            failure: None,
-            admin: true,
-        };
-        let lsass = stage.system_process(target, "lsass.exe", "wininit.exe");
-        stage.logged_on(now, target, &lsass, &seat.person.account, &logon);
-        now = stage.dice.after(now, 90, 900);
-        let service = stage.system_process(target, "svchost.exe", "services.exe");
-        let host = Process {
-            program: stage.world.programs.named("wsmprovhost.exe"),
-            account: &seat.person.account,
-            command: r"C:\Windows\system32\wsmprovhost.exe -Embedding".to_owned(),
-            pid: stage.desk(target).pid(),
-            created: now,
-            logon_id: logon.id,
-            session: 0,
-            elevated: true,
-            parent: service.as_parent(),
-        };
-        stage.process_created(target, &host, &service);
-        now = stage.dice.after(now, 4_000, 60_000);
+        let (host, opened) = remote_shell(stage, &shell, (seat.at, target), seat.person, now);
+        now = stage.dice.after(opened, 4_000, 60_000);
         spawn_named(
             stage,
             target,

@@ -26,6 +26,8 @@ pub(crate) struct Activity<'w> {
     pub(crate) detail: String,
     /// The app that acted, or that was agreed to.
     pub(crate) oauth_app: Option<&'w str>,
+    /// Whether the raw event names the session, as newer ones do.
+    pub(crate) names_session: bool,
 }
 
 impl Stage<'_> {
@@ -202,6 +204,11 @@ fn raw_event(activity: &Activity<'_>, id: &str, at: Ticks) -> String {
     json.push_str("\",\"ObjectId\":");
     push_text(&mut json, &activity.object);
     json.push_str(&activity.detail);
+    if activity.names_session {
+        json.push_str(",\"AppAccessContext\":{\"AADSessionId\":");
+        push_text(&mut json, &activity.session);
+        json.push('}');
+    }
     json.push_str(",\"RecordType\":6,\"Version\":1}");
     json
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{EntityKind, Schema, Ticks};
 use serde_json::Value;
 
-use super::content::{converts, properties, top_level_keys};
+use super::content::{converts, is_reserved, properties, top_level_keys};
 use super::{monday, options, world};
 use crate::attack::hands::encoded;
 use crate::tables::has_machine_group;
 use crate::{
-    Attack, AttackOptions, Error, Options, Record, RecordKey, SHARE_ALONE, SHARE_HARDEST, Truth,
-    World, Woven,
+    Attack, AttackOptions, Error, Options, Record, RecordKey, SHARE_ALONE, SHARE_HARDEST,
+    TenantSpec, Truth, World, Woven, key_columns,
 };
 
 fn with(attack: AttackOptions, events: u64, seed: u64) -> World {
@@ -54,7 +54,7 @@ fn key_of(record: &Record) -> String {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let columns: Vec<String> = crate::truth::key_columns(record.table)
+    let columns: Vec<String> = key_columns(record.table)
         .iter()
         .map(|column| text(column))
         .collect();
@@ -86,7 +86,7 @@ fn no_attack_and_no_look_alikes_change_no_byte() {
 fn every_true_key_occurs_exactly_once() {
     for attack in [Attack::Story, Attack::Variant, Attack::Many(5)] {
         for seed in [1, 2, 3] {
-            let world = with(AttackOptions::new(attack), 3_000, seed);
+            let world = with(AttackOptions::new(attack), 900, seed);
             let mut seen: BTreeMap<(usize, String), u32> = BTreeMap::new();
             let mut woven = 0;
             for (tenant, record) in all(&world) {
@@ -134,7 +134,7 @@ fn woven_rows_have_the_documented_columns_and_types() {
         } else {
             Attack::Variant
         };
-        let world = with(AttackOptions::new(attack), 2_000, seed);
+        let world = with(AttackOptions::new(attack), 600, seed);
         for (_, record) in all(&world) {
             if record.woven.is_none() {
                 continue;
@@ -185,7 +185,7 @@ fn woven_rows_have_the_documented_columns_and_types() {
 #[test]
 fn a_story_has_twelve_stages_in_order_and_two_vendor_alerts() {
     for seed in 0..20 {
-        let world = with(AttackOptions::new(Attack::Story), 1_200, seed);
+        let world = with(AttackOptions::new(Attack::Story), 300, seed);
         let truth = world.truth();
         let [intrusion] = truth.intrusions.as_slice() else {
             panic!("{} intrusions", truth.intrusions.len())
@@ -227,7 +227,7 @@ fn a_story_has_twelve_stages_in_order_and_two_vendor_alerts() {
 #[test]
 fn stages_hang_together_by_what_they_share() {
     for seed in 0..10 {
-        let world = with(AttackOptions::new(Attack::Story), 1_200, seed);
+        let world = with(AttackOptions::new(Attack::Story), 300, seed);
         let truth = world.truth();
         let stages = &truth.intrusions[0].stages;
         for pair in stages.windows(2) {
@@ -257,7 +257,7 @@ fn stages_hang_together_by_what_they_share() {
 
 #[test]
 fn values_named_in_the_truth_are_in_the_rows() {
-    let world = with(AttackOptions::new(Attack::Many(6)), 4_000, 9);
+    let world = with(AttackOptions::new(Attack::Many(6)), 1_200, 9);
     let truth = world.truth();
     let mut rows: BTreeMap<(usize, String), String> = BTreeMap::new();
     for (tenant, record) in all(&world) {
@@ -327,7 +327,7 @@ fn a_quiet_world_can_have_look_alikes() {
 fn several_intrusions_overlap_and_sometimes_share() {
     let (mut shared, mut overlapping, mut campaigns) = (0, 0, 0);
     for seed in 0..12 {
-        let world = with(AttackOptions::new(Attack::Many(6)), 6_000, seed);
+        let world = with(AttackOptions::new(Attack::Many(6)), 9_000, seed);
         let truth = world.truth();
         assert_eq!(truth.intrusions.len(), 6);
         let here: Vec<_> = truth.intrusions.iter().filter(|i| i.tenant == 1).collect();
@@ -374,7 +374,7 @@ fn a_variant_is_another_chain() {
 
 #[test]
 fn the_tool_runs_everywhere_and_the_document_nowhere() {
-    let world = with(AttackOptions::new(Attack::Story), 6_000, 8);
+    let world = with(AttackOptions::new(Attack::Story), 1_500, 8);
     let truth = world.truth();
     let tool = truth.tool.as_ref().unwrap();
     let tenants: BTreeSet<usize> = tool.runs.iter().map(|(tenant, ..)| *tenant).collect();
@@ -409,7 +409,7 @@ fn the_tool_runs_everywhere_and_the_document_nowhere() {
 
 #[test]
 fn nothing_in_the_rows_says_what_they_are() {
-    let world = with(AttackOptions::new(Attack::Many(4)), 6_000, 11);
+    let world = with(AttackOptions::new(Attack::Many(4)), 2_000, 11);
     for (_, record) in all(&world) {
         let text = record.json.to_ascii_lowercase();
         for word in [
@@ -428,6 +428,138 @@ fn nothing_in_the_rows_says_what_they_are() {
         ] {
             assert!(!text.contains(word), "{word} in {}", record.json);
         }
+    }
+}
+
+#[test]
+fn twenty_thousand_rows_over_twelve_tenants_hold_a_whole_story() {
+    let tenants = (0..12).map(|n| TenantSpec {
+        name: format!("Company {n}"),
+        country: ["IE", "NO", "US", "GB"][n % 4].to_owned(),
+        envelope_tenant_id: format!("5eed0000-0000-4000-8000-{n:012x}"),
+        mail_domain: format!("company-{n}.example"),
+        weight: 1,
+    });
+    let mut options = Options::new(77, 20_000, tenants.collect(), monday());
+    options.attack = AttackOptions {
+        true_alerts_permille: SHARE_HARDEST,
+        ..AttackOptions::new(Attack::Story)
+    };
+    let world = World::new(&options).unwrap();
+    let truth = world.truth();
+    let [intrusion] = truth.intrusions.as_slice() else {
+        panic!("one intrusion")
+    };
+    assert_eq!((intrusion.tenant, intrusion.stages.len()), (3, 12));
+    let runs = &truth.tool.as_ref().unwrap().runs;
+    let tenants: BTreeSet<usize> = runs.iter().map(|(tenant, ..)| *tenant).collect();
+    assert_eq!(tenants.len(), 12);
+    assert_eq!(truth.look_alikes.len(), 12 * 228);
+    // The background is whole, too.
+    let background = world.records(3).filter(|r| !r.repeat && r.woven.is_none());
+    assert!(background.count() as u64 >= world.tenants()[3].events);
+}
+
+#[test]
+fn the_index_knows_what_a_row_is() {
+    let world = with(AttackOptions::new(Attack::Many(3)), 300, 2);
+    let index = world.truth().index();
+    for (tenant, record) in all(&world) {
+        let row = properties(&record);
+        let values: Vec<String> = key_columns(record.table)
+            .iter()
+            .map(|column| match row.get(*column) {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Null) | None => String::new(),
+                Some(other) => other.to_string(),
+            })
+            .collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let found = index.find(tenant, record.table, &values);
+        assert_eq!(found, record.woven, "{}", record.table);
+    }
+}
+
+#[test]
+fn intruders_use_reserved_addresses_and_domains_only() {
+    for seed in 0..4 {
+        let world = with(AttackOptions::new(Attack::Many(4)), 300, seed);
+        for (_, record) in all(&world) {
+            if record.woven.is_none() {
+                continue;
+            }
+            for (key, value) in properties(&record) {
+                let Some(text) = value.as_str().filter(|t| !t.is_empty()) else {
+                    continue;
+                };
+                if key.ends_with("IP") || key == "IPAddress" || key == "SenderIPv4" {
+                    let reserved = ["10.", "192.0.2.", "198.51.100.", "203.0.113."];
+                    let known = reserved.iter().any(|net| text.starts_with(net));
+                    assert!(known, "{key} {text}");
+                }
+                for host in text.split("://").skip(1) {
+                    let end = |c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-');
+                    let host = host.split(end).next().unwrap();
+                    assert!(is_reserved(host) || host == "curl.se", "{key} {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn people_sign_in_before_they_are_attacked_at_their_machine() {
+    let world = with(AttackOptions::new(Attack::Many(4)), 1_500, 21);
+    let mut rows: Vec<_> = world
+        .records(1)
+        .filter(|r| r.table.starts_with("Device") && !r.repeat)
+        .map(|r| (r.time, properties(&r), r.table))
+        .collect();
+    rows.sort_by_key(|(time, ..)| *time);
+    let mut signed_in = BTreeSet::new();
+    let mut acted = 0;
+    for (_, row, table) in rows {
+        let text = |key: &str| {
+            row.get(key)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned()
+        };
+        let device = text("DeviceId");
+        if table == "DeviceLogonEvents" {
+            signed_in.insert((device, text("AccountName")));
+        } else if text("InitiatingProcessAccountUpn").contains('@') {
+            acted += 1;
+            let who = (device, text("InitiatingProcessAccountName"));
+            assert!(signed_in.contains(&who), "{who:?} in {table}");
+        }
+    }
+    assert!(acted > 100, "{acted}");
+}
+
+#[test]
+fn processes_of_a_machine_have_numbers_of_their_own() {
+    let world = with(AttackOptions::new(Attack::Many(4)), 900, 5);
+    let mut programs: BTreeMap<[String; 3], BTreeSet<String>> = BTreeMap::new();
+    for (_, record) in all(&world) {
+        let row = properties(&record);
+        let text = |key: &str| match row.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            other => other.map(Value::to_string).unwrap_or_default(),
+        };
+        if row.contains_key("InitiatingProcessId") {
+            let key = [
+                "DeviceId",
+                "InitiatingProcessId",
+                "InitiatingProcessCreationTime",
+            ];
+            let names = programs.entry(key.map(text)).or_default();
+            names.insert(text("InitiatingProcessFileName"));
+        }
+    }
+    assert!(programs.len() > 100);
+    for (key, names) in programs {
+        assert_eq!(names.len(), 1, "{key:?} {names:?}");
     }
 }
 

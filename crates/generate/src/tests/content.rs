@@ -349,7 +349,7 @@ fn addresses_and_domains_are_reserved_ones() {
     }
 }
 
-fn is_reserved(host: &str) -> bool {
+pub(super) fn is_reserved(host: &str) -> bool {
     matches!(host.rsplit_once('.'), Some((_, "example" | "test")))
 }
 
