@@ -13,13 +13,15 @@
 //! Does not add noise. Whoever controls nine owner groups, or a cell, can still find out whether others
 //! have an indicator (`docs/threats.md`).
 
+use std::collections::BTreeMap;
+
 use crypto::Fields;
 use model::{CountBucket, Day, Epoch, IndicatorToken, Technique, Ticks, limits};
 use residency::egress::{Figure, Prevalence, PrevalenceBucket, Section, Snapshot};
 use sqlx::sqlite::SqliteConnection;
 use vault::EpochSeal;
 
-use crate::database::{Columns, integer, small};
+use crate::database::{Columns, small};
 use crate::receive::indicator_context;
 use crate::{Centre, Error};
 
@@ -100,89 +102,41 @@ fn context(number: u64) -> Fields {
     Fields::new("centre-snapshot").with_u64(number)
 }
 
-/// Works the figures out again that enough owner groups joined.
+/// Works the figures out again that enough owner groups joined. The first day is the day on which the
+/// owner group that made the threshold saw it first; the typical count is the one that at least half of
+/// the owner groups reach.
 async fn settle(connection: &mut SqliteConnection, epoch: Epoch) -> Result<(), Error> {
-    let groups_min = limits::PREVALENCE_GROUPS_MIN;
+    let joined_min = i64::from(limits::PREVALENCE_JOINED_MIN);
     let epoch = i64::from(epoch.0);
-    let moved = sqlx::query(
-        "SELECT indicator, owner_groups, first_day FROM indicator
+    sqlx::query(
+        "UPDATE indicator SET
+             first_day = coalesce(first_day, (
+                 SELECT seen.first_day FROM seen
+                 WHERE seen.epoch = indicator.epoch AND seen.indicator = indicator.indicator
+                 ORDER BY seen.first_day LIMIT 1 OFFSET ?3 - 1)),
+             typical_count = (
+                 SELECT count FROM (
+                     SELECT seen.count, row_number() OVER (ORDER BY seen.count DESC) AS place
+                     FROM seen
+                     WHERE seen.epoch = indicator.epoch AND seen.indicator = indicator.indicator)
+                 WHERE place = (indicator.owner_groups + 1) / 2)
          WHERE epoch = ?1 AND owner_groups - counted >= ?2 AND owner_groups >= ?3",
     )
     .bind(epoch)
-    .bind(i64::from(limits::PREVALENCE_JOINED_MIN))
-    .bind(i64::from(groups_min))
-    .fetch_all(&mut *connection)
+    .bind(joined_min)
+    .bind(i64::from(limits::PREVALENCE_GROUPS_MIN))
+    .execute(&mut *connection)
     .await?;
-    for row in &moved {
-        let row = Columns(row);
-        let index = row.bytes("indicator")?;
-        let first_day = match row.maybe_long("first_day")? {
-            Some(day) => day,
-            None => first_day(connection, epoch, &index, groups_min).await?,
-        };
-        let count = typical_count(connection, epoch, &index, row.long("owner_groups")?).await?;
-        sqlx::query(
-            "UPDATE indicator SET first_day = ?3, typical_count = ?4
-             WHERE epoch = ?1 AND indicator = ?2",
-        )
-        .bind(epoch)
-        .bind(index)
-        .bind(first_day)
-        .bind(count)
-        .execute(&mut *connection)
-        .await?;
-    }
     for sql in [
         "UPDATE indicator SET counted = owner_groups
          WHERE epoch = ?1 AND owner_groups - counted >= ?2",
         "UPDATE technique SET counted = owner_groups
          WHERE epoch = ?1 AND owner_groups - counted >= ?2",
     ] {
-        sqlx::query(sql)
-            .bind(epoch)
-            .bind(i64::from(limits::PREVALENCE_JOINED_MIN))
-            .execute(&mut *connection)
-            .await?;
+        let query = sqlx::query(sql).bind(epoch).bind(joined_min);
+        query.execute(&mut *connection).await?;
     }
     Ok(())
-}
-
-/// The day on which the owner group that made the threshold saw it first.
-async fn first_day(
-    connection: &mut SqliteConnection,
-    epoch: i64,
-    index: &[u8],
-    groups_min: u32,
-) -> Result<i64, Error> {
-    let day = sqlx::query_scalar(
-        "SELECT first_day FROM seen WHERE epoch = ?1 AND indicator = ?2
-         ORDER BY first_day LIMIT 1 OFFSET ?3",
-    )
-    .bind(epoch)
-    .bind(index)
-    .bind(i64::from(groups_min) - 1)
-    .fetch_one(connection)
-    .await?;
-    Ok(day)
-}
-
-/// The count that at least half of the owner groups reach.
-async fn typical_count(
-    connection: &mut SqliteConnection,
-    epoch: i64,
-    index: &[u8],
-    owner_groups: i64,
-) -> Result<i64, Error> {
-    let count = sqlx::query_scalar(
-        "SELECT count FROM seen WHERE epoch = ?1 AND indicator = ?2
-         ORDER BY count LIMIT 1 OFFSET ?3",
-    )
-    .bind(epoch)
-    .bind(index)
-    .bind((owner_groups - 1) / 2)
-    .fetch_one(connection)
-    .await?;
-    Ok(count)
 }
 
 /// What is shown of an epoch, in the order of the tokens.
@@ -199,6 +153,7 @@ async fn figures(
     .bind(i64::from(limits::PREVALENCE_GROUPS_MIN))
     .fetch_all(&mut *connection)
     .await?;
+    let mut techniques = techniques(connection, epoch).await?;
     let mut figures = Vec::with_capacity(rows.len());
     for row in &rows {
         let row = Columns(row);
@@ -220,7 +175,7 @@ async fn figures(
                 groups: groups.ok_or_else(damaged("counted"))?,
                 first_day: Day(small(day, "first_day")?),
                 typical_count: typical_count.ok_or_else(damaged("typical_count"))?,
-                techniques: techniques(connection, epoch, &index).await?,
+                techniques: techniques.remove(&index).unwrap_or_default(),
             },
         });
     }
@@ -228,24 +183,28 @@ async fn figures(
     Ok(figures)
 }
 
+/// Techniques that enough owner groups reported, by the indicator's index.
 async fn techniques(
     connection: &mut SqliteConnection,
     epoch: Epoch,
-    index: &[u8],
-) -> Result<Vec<Technique>, Error> {
+) -> Result<BTreeMap<Vec<u8>, Vec<Technique>>, Error> {
     let rows = sqlx::query(
-        "SELECT number, sub FROM technique
-         WHERE epoch = ?1 AND indicator = ?2 AND counted >= ?3 ORDER BY number, sub",
+        "SELECT indicator, number, sub FROM technique
+         WHERE epoch = ?1 AND counted >= ?2 ORDER BY indicator, number, sub",
     )
     .bind(i64::from(epoch.0))
-    .bind(index)
-    .bind(integer(u64::from(limits::PREVALENCE_GROUPS_MIN))?)
+    .bind(i64::from(limits::PREVALENCE_GROUPS_MIN))
     .fetch_all(connection)
     .await?;
-    let technique = |row| {
-        let (number, sub) = (Columns(row).long("number")?, Columns(row).long("sub")?);
-        Technique::from_numbers(small(number, "technique")?, small(sub, "technique")?)
-            .ok_or(Error::Damaged { what: "technique" })
-    };
-    rows.iter().map(technique).collect()
+    let mut all: BTreeMap<Vec<u8>, Vec<Technique>> = BTreeMap::new();
+    for row in &rows {
+        let row = Columns(row);
+        let number = small(row.long("number")?, "technique")?;
+        let technique = Technique::from_numbers(number, small(row.long("sub")?, "technique")?);
+        let technique = technique.ok_or(Error::Damaged { what: "technique" })?;
+        all.entry(row.bytes("indicator")?)
+            .or_default()
+            .push(technique);
+    }
+    Ok(all)
 }

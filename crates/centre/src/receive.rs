@@ -17,6 +17,7 @@ use residency::Verified;
 use residency::egress::parcel::{self, Receipt};
 use residency::egress::{Batch, Value};
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite};
 use vault::EpochSeal;
 
 use crate::database::{Columns, integer, small};
@@ -64,6 +65,12 @@ pub struct Ack {
     /// Whether it had been received before.
     pub repeated: bool,
 }
+
+/// Rows of one statement: SQLite binds at most 32,766 values.
+const ROWS_PER_STATEMENT: usize = 500;
+
+/// An indicator as it is indexed, its token, and what the batch says of it.
+type Row<'a> = ([u8; 16], &'a IndicatorToken, &'a Sighting);
 
 /// What one batch says of one indicator.
 struct Sighting {
@@ -237,70 +244,92 @@ async fn put_sightings(
     let header = batch.header();
     let epoch = i64::from(header.epoch.0);
     let contributor = seal.index("contributor", header.contributor.as_bytes());
-    let mut new = 0;
-    for (token, sighting) in sightings(batch) {
-        let index = seal.index("indicator", token.as_bytes());
-        let added = sqlx::query(
-            "INSERT INTO seen (epoch, indicator, contributor, first_day, count)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        )
-        .bind(epoch)
-        .bind(index.as_slice())
-        .bind(contributor.as_slice())
-        .bind(i64::from(sighting.first_day.0))
-        .bind(i64::from(sighting.count.code()))
-        .execute(&mut *connection)
-        .await?;
-        if added.rows_affected() == 0 {
-            sqlx::query(
-                "UPDATE seen SET first_day = min(first_day, ?4), count = max(count, ?5)
-                 WHERE epoch = ?1 AND indicator = ?2 AND contributor = ?3",
-            )
-            .bind(epoch)
-            .bind(index.as_slice())
-            .bind(contributor.as_slice())
-            .bind(i64::from(sighting.first_day.0))
-            .bind(i64::from(sighting.count.code()))
-            .execute(&mut *connection)
-            .await?;
-        } else if join(connection, epoch, &index, &token, seal).await? {
-            new += 1;
-        }
-        for technique in sighting.techniques {
-            put_technique(connection, epoch, &index, &contributor, technique).await?;
+    let sightings = sightings(batch);
+    let index = |token: IndicatorToken| seal.index("indicator", token.as_bytes());
+    let all: Vec<Row<'_>> = sightings
+        .iter()
+        .map(|(token, sighting)| (index(*token), token, sighting))
+        .collect();
+    let mut created = 0;
+    for rows in all.chunks(ROWS_PER_STATEMENT) {
+        let joined = put_seen(connection, epoch, &contributor, rows).await?;
+        created += put_indicators(connection, epoch, &joined, seal).await?;
+        for (index, _, sighting) in rows {
+            for technique in &sighting.techniques {
+                put_technique(connection, epoch, index, &contributor, *technique).await?;
+            }
         }
     }
-    Ok(new)
+    Ok(created)
 }
 
-/// One owner group more has seen an indicator; answers whether it is the first.
-async fn join(
+/// Notes that `contributor` has seen these; answers those that it had not seen before.
+async fn put_seen<'a>(
     connection: &mut SqliteConnection,
     epoch: i64,
-    index: &[u8; 16],
-    token: &IndicatorToken,
-    seal: &EpochSeal,
-) -> Result<bool, Error> {
-    let more = sqlx::query(
-        "UPDATE indicator SET owner_groups = owner_groups + 1 WHERE epoch = ?1 AND indicator = ?2",
-    )
-    .bind(epoch)
-    .bind(index.as_slice())
-    .execute(&mut *connection)
-    .await?;
-    if more.rows_affected() > 0 {
-        return Ok(false);
+    contributor: &[u8; 16],
+    rows: &[Row<'a>],
+) -> Result<Vec<Row<'a>>, Error> {
+    let statement = |rows: &[Row<'a>], conflict: &'static str| {
+        let head = "INSERT INTO seen (epoch, indicator, contributor, first_day, count) ";
+        let mut statement = QueryBuilder::<Sqlite>::new(head);
+        statement.push_values(rows, |mut row, (index, _, sighting)| {
+            row.push_bind(epoch)
+                .push_bind(index.to_vec())
+                .push_bind(contributor.to_vec())
+                .push_bind(i64::from(sighting.first_day.0))
+                .push_bind(i64::from(sighting.count.code()));
+        });
+        statement.push(conflict);
+        statement
+    };
+    let mut added = statement(rows, " ON CONFLICT DO NOTHING RETURNING indicator");
+    let added = added.build().fetch_all(&mut *connection).await?;
+    let added: BTreeSet<Vec<u8>> = added
+        .iter()
+        .map(|row| Columns(row).bytes("indicator"))
+        .collect::<Result<_, Error>>()?;
+    let (joined, again): (Vec<_>, Vec<_>) = rows
+        .iter()
+        .copied()
+        .partition(|(index, ..)| added.contains(index.as_slice()));
+    if !again.is_empty() {
+        let conflict = " ON CONFLICT DO UPDATE SET first_day = min(first_day, excluded.first_day),
+                                                   count = max(count, excluded.count)";
+        statement(&again, conflict)
+            .build()
+            .execute(connection)
+            .await?;
     }
-    sqlx::query(
-        "INSERT INTO indicator (epoch, indicator, owner_groups, counted, sealed)
-         VALUES (?1, ?2, 1, 0, ?3)",
-    )
-    .bind(epoch)
-    .bind(index.as_slice())
-    .bind(seal.seal(&indicator_context(index), token.as_bytes()))
-    .execute(connection)
-    .await?;
-    Ok(true)
+    Ok(joined)
+}
+
+/// One owner group more has seen these; answers how many of them it is the first for.
+async fn put_indicators(
+    connection: &mut SqliteConnection,
+    epoch: i64,
+    rows: &[Row<'_>],
+    seal: &EpochSeal,
+) -> Result<u64, Error> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let head = "INSERT INTO indicator (epoch, indicator, owner_groups, counted, sealed) ";
+    let mut statement = QueryBuilder::<Sqlite>::new(head);
+    statement.push_values(rows, |mut row, (index, token, _)| {
+        row.push_bind(epoch)
+            .push_bind(index.to_vec())
+            .push("1, 0")
+            .push_bind(seal.seal(&indicator_context(index), token.as_bytes()));
+    });
+    statement
+        .push(" ON CONFLICT DO UPDATE SET owner_groups = owner_groups + 1 RETURNING owner_groups");
+    let rows = statement.build().fetch_all(connection).await?;
+    let mut first = 0;
+    for row in &rows {
+        first += u64::from(Columns(row).long("owner_groups")? == 1);
+    }
+    Ok(first)
 }
 
 async fn put_technique(

@@ -1,5 +1,7 @@
 //! The centre's own disk: sealed, locked, and empty of what ended.
 
+use std::future::Future as _;
+
 use model::{Code, Epoch, limits};
 
 use super::{World, day, group, region, token, vault};
@@ -144,5 +146,70 @@ async fn an_epoch_ends_with_its_key_and_its_rows() {
     assert_eq!(
         centre.expire(after).await.unwrap(),
         crate::Expired::default()
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_anywhere_leaves_a_batch_whole_or_not_there() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    let hashes: Vec<u8> = (1..=200).collect();
+    let parcel = world.parcel(group(1), day(0), &hashes);
+    let eu = region("eu");
+    let mut dropped = 0;
+    for polls in 0.. {
+        let mut call = Box::pin(centre.receive(&eu, &parcel.bytes, day(0)));
+        let mut n = 0;
+        let ended = std::future::poll_fn(|cx| {
+            if n == polls {
+                return std::task::Poll::Ready(None);
+            }
+            n += 1;
+            call.as_mut().poll(cx).map(Some)
+        });
+        match ended.await {
+            Some(answer) => {
+                answer.unwrap();
+                break;
+            }
+            None => dropped += 1,
+        }
+        drop(call);
+        let epochs = centre.status().await.unwrap().epochs;
+        let whole = epochs
+            .iter()
+            .all(|epoch| epoch.batches == 1 && epoch.indicators == 200);
+        assert!(whole, "dropped after {polls}: {epochs:?}");
+    }
+    assert!(dropped > 5, "{dropped}");
+    let epochs = centre.status().await.unwrap().epochs;
+    assert_eq!(
+        (epochs[0].batches, epochs[0].facts, epochs[0].indicators),
+        (1, 200, 200)
+    );
+}
+
+#[tokio::test]
+async fn many_facts_of_two_groups_are_counted_apart() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    // More than one statement has rows, and half of them known already.
+    let fact_of = |n: u32| {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        super::fact(model::IndicatorToken::from_bytes(bytes), day(0))
+    };
+    for (of, range) in [(0, 0..1_200), (1, 600..1_800), (0, 0..1_200)] {
+        let batch = world.batch_of(group(of), day(0), range.map(fact_of).collect());
+        let parcel = residency::egress::parcel::pack(&batch, &region("eu"), day(0), &*world.eu);
+        centre
+            .receive(&region("eu"), &parcel.unwrap().bytes, day(0))
+            .await
+            .unwrap();
+    }
+    let status = centre.status().await.unwrap();
+    assert_eq!(
+        (status.epochs[0].batches, status.epochs[0].indicators),
+        (3, 1_800)
     );
 }
