@@ -354,8 +354,14 @@ fn condition(rule: &CorrelationRule) -> Result<Condition, String> {
             if !temporal && predicates.is_empty() {
                 return Err("the condition has no threshold".to_owned());
             }
+            // The parser's default where a temporal correlation states none: all of its rules.
+            let unstated = temporal && *predicates == [(ConditionOperator::Gte, 1)];
             Ok(Condition {
-                predicates: predicates.clone(),
+                predicates: if unstated {
+                    Vec::new()
+                } else {
+                    predicates.clone()
+                },
                 values: if needs { values } else { Vec::new() },
                 percentile: percentile.unwrap_or(50),
                 expression: None,

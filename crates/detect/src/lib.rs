@@ -15,6 +15,7 @@ pub mod alert;
 pub mod alert_rows;
 pub mod attack;
 mod cells;
+mod check;
 mod compile;
 mod correlation;
 mod engine;
@@ -31,6 +32,7 @@ mod version;
 mod view;
 
 pub use alert::Making;
+pub use check::{check, explain};
 pub use compile::{Compiled, compile};
 pub use correlation::{CorrelationHit, CorrelationState, Step};
 pub use engine::{Detection, Engine, Evaluated, SigmaEngine, is_stamped, newest};

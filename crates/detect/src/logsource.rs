@@ -81,6 +81,28 @@ pub(crate) fn windows(channel: &str, provider: &str, id: i64, event_type: &str) 
     }
 }
 
+/// Categories of other logs than Sysmon's.
+const OTHERS: &[&str] = &[
+    "ps_module",
+    "ps_script",
+    "ps_classic_start",
+    "ps_classic_provider_start",
+    "ps_classic_script",
+    "antivirus",
+    "file_rename",
+];
+
+/// Whether some Windows event, or a row of the export that stands for one, has this category.
+pub(crate) fn is_windows_category(category: &str) -> bool {
+    let sysmon = (1..=255).flat_map(|id| {
+        ["CreateKey", "DeleteKey", ""]
+            .into_iter()
+            .flat_map(move |event_type| sysmon_categories(id, event_type))
+    });
+    let mut all = sysmon.chain(OTHERS.iter().copied()).filter(|c| *c != NONE);
+    all.any(|c| c.eq_ignore_ascii_case(category))
+}
+
 const NO_RENAMES: &[(&str, &str)] = &[];
 const PROCESS_4688: &[(&str, &str)] = &[
     ("Image", "NewProcessName"),

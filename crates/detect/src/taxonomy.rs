@@ -135,6 +135,17 @@ fn cloud_app(application: &str) -> Kind {
     }
 }
 
+/// The names of a log source that only hunting tables make.
+pub(crate) fn names_of(product: &str, service: &str) -> Option<Names> {
+    Some(match (product, service) {
+        ("azure", "signinlogs") => SIGN_IN,
+        ("azure", "auditlogs") => AZURE_AUDIT,
+        ("azure", "activitylogs") => AZURE_ACTIVITY,
+        ("m365", "exchange") => M365,
+        _ => return None,
+    })
+}
+
 use Origin::{
     Account, Col, Hashes, Json, JsonHex, JsonMeans, Lower, Means, Path, Registry, RegistryData,
 };

@@ -142,7 +142,7 @@ impl View<'_, '_> {
     fn origin(&self, from: Origin) -> Option<EventValue<'_>> {
         let Parsed { rows, row, .. } = self.parsed;
         let text = |name| rows.text(*row, name);
-        let owned = |t: String| (!t.is_empty()).then(|| EventValue::Str(Cow::Owned(t)));
+        let owned = |t: String| (!t.is_empty()).then_some(EventValue::Str(Cow::Owned(t)));
         match from {
             Origin::Col(name) => self.column(name),
             Origin::Lower(name) => owned(text(name).to_lowercase()),
@@ -253,15 +253,23 @@ impl Event for View<'_, '_> {
                 for (name, _) in self.parsed.own().into_iter().flat_map(SourceFields::iter) {
                     root(name);
                 }
-                renames.iter().for_each(|(name, _)| root(name));
+                for (name, _) in renames {
+                    root(name);
+                }
             }
-            Naming::Sigma(names) => names.iter().for_each(|(name, _)| root(name)),
+            Naming::Sigma(names) => {
+                for (name, _) in names {
+                    root(name);
+                }
+            }
             Naming::Columns(renames) => {
                 let Parsed { rows, row, .. } = self.parsed;
                 for name in rows.names.iter().filter(|n| rows.cell(*row, n).is_some()) {
                     root(name);
                 }
-                renames.iter().for_each(|(name, _)| root(name));
+                for (name, _) in renames {
+                    root(name);
+                }
             }
         }
         true

@@ -391,21 +391,25 @@ fn account_label(domain: &str, name: &str) -> String {
     }
 }
 
-/// Whether a file is where the operating system keeps its own programs.
+/// Folders in which programs of the system and installed ones lie; only administrators write there.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "\\windows\\system32\\",
+    "\\windows\\syswow64\\",
+    "\\windows\\winsxs\\",
+    "\\windows\\explorer.exe",
+    "\\program files\\",
+    "\\program files (x86)\\",
+    "\\programdata\\microsoft\\windows defender\\",
+];
+/// Folders below them that anybody can write to.
+const WRITABLE_FOLDERS: &[&str] = &[
+    "\\windows\\system32\\tasks\\",
+    "\\windows\\system32\\spool\\drivers\\color\\",
+];
+
+/// Whether a file is where the operating system keeps its programs, or installed ones lie.
 fn is_of_the_system(path: &str) -> bool {
     let path = path.to_ascii_lowercase().replace('/', "\\");
-    const FOLDERS: &[&str] = &[
-        "\\windows\\system32\\",
-        "\\windows\\syswow64\\",
-        "\\windows\\winsxs\\",
-        "\\windows\\explorer.exe",
-        "\\program files\\",
-        "\\program files (x86)\\",
-        "\\programdata\\microsoft\\windows defender\\",
-    ];
-    let writable = [
-        "\\windows\\system32\\tasks\\",
-        "\\windows\\system32\\spool\\drivers\\color\\",
-    ];
-    FOLDERS.iter().any(|f| path.contains(f)) && !writable.iter().any(|f| path.contains(f))
+    let is_in = |folders: &[&str]| folders.iter().any(|f| path.contains(f));
+    is_in(SYSTEM_FOLDERS) && !is_in(WRITABLE_FOLDERS)
 }

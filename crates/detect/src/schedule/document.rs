@@ -305,15 +305,10 @@ fn mapping(mapping: &Mapping, wrong: &mut Vec<String>) -> Option<EntityMapping> 
         wrong.push(format!("`{}` is no entity type", cut(&mapping.kind, 80)));
         return None;
     };
-    let role = match mapping.role.as_deref() {
-        None => EntityRole::Impacted,
-        Some(word) => match EntityRole::parse(word) {
-            Some(role) => role,
-            None => {
-                wrong.push(format!("`{}` is no evidence role", cut(word, 80)));
-                return None;
-            }
-        },
+    let word = mapping.role.as_deref().unwrap_or("Impacted");
+    let Some(role) = EntityRole::parse(word) else {
+        wrong.push(format!("`{}` is no evidence role", cut(word, 80)));
+        return None;
     };
     if mapping.columns.is_empty() {
         wrong.push(format!("the entity `{kind}` has no column"));

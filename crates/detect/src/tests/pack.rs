@@ -111,7 +111,7 @@ fn every_file_of_the_folder_is_in_the_pack() {
     for below in ["", "scheduled/", "tests/"] {
         for entry in fs::read_dir(folder.join(below)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".yml") {
+            if Path::new(&name).extension().is_some_and(|e| e == "yml") {
                 found.insert(format!("{below}{name}"));
             }
         }
