@@ -144,9 +144,7 @@ impl Rarity {
             if self.is_new(seen) {
                 free *= OUTBREAK;
             }
-            let by_place = share(free, seen.n_places());
-            let by_day = share(DAYS_FREE, seen.days.count_ones());
-            by_place * by_day / WHOLE
+            share(free, seen.n_places())
         })
     }
 

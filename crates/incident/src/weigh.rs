@@ -28,6 +28,9 @@ const REACH_SERVICES: i64 = 6;
 const REACH_REPEAT: i64 = 12;
 /// What is left of a shared device, in thousandths, if different accounts were used on it.
 const OTHER_ACCOUNTS: u32 = 700;
+/// Thousandths of rarity below which an account is a shared one: stolen or lent, it is no sign of
+/// another person.
+const COMMON: u32 = 700;
 /// Ticks that one alert's own span counts for at most: a rule that looks back a day is not near to
 /// everything of that day.
 const SPAN_MAX: i64 = 2 * 3_600 * model::ticks::PER_SECOND;
@@ -58,14 +61,15 @@ pub(crate) fn link(
     } else {
         (reach(a, b), doubt)
     };
-    let disagrees = accounts_differ(a, b, &is_noise);
+    let disagrees = accounts_differ(a, b, rarity, &is_noise);
     let mut best: BTreeMap<Class, (u32, u32, KeyToken)> = BTreeMap::new();
     for key in shared(&a.keys, &b.keys) {
         if is_noise(key) {
             continue;
         }
         let row = strength::of(key.kind);
-        let mut weight = row.weight * rarity.of_key(key) / WHOLE;
+        let rare = rarity_of(key, a, rarity).min(rarity_of(key, b, rarity));
+        let mut weight = row.weight * rare / WHOLE;
         if row.class == Class::Device && disagrees {
             weight = weight * OTHER_ACCOUNTS / WHOLE;
         }
@@ -101,14 +105,19 @@ pub(crate) fn gap(a: &Member, b: &Member) -> Span100ns {
     Span100ns(between.max(0))
 }
 
-/// True if `earlier` may be where `later` has its account from.
-fn passes_on(earlier: &Member, later: &Member) -> bool {
-    let steals = matches!(
-        earlier.tactic,
-        Some(Tactic::PrivilegeEscalation | Tactic::CredentialAccess)
-    );
-    let moves = matches!(later.tactic, Some(Tactic::LateralMovement));
-    earlier.first_at <= later.first_at && (steals || moves)
+/// How rare a key is, or another key of the entity that has it: an administrator whose address is new
+/// is still the administrator.
+fn rarity_of(key: &KeyToken, alert: &Member, rarity: &Rarity) -> u32 {
+    let class = strength::of(key.kind).class;
+    alert
+        .entities
+        .iter()
+        .filter(|entity| entity.keys.contains(key))
+        .flat_map(|entity| &entity.keys)
+        .filter(|other| strength::of(other.kind).class == class)
+        .map(|other| rarity.of_key(other))
+        .min()
+        .unwrap_or(WHOLE)
 }
 
 fn in_order<'a>(a: &'a Member, b: &'a Member) -> (&'a Member, &'a Member) {
@@ -119,8 +128,14 @@ fn in_order<'a>(a: &'a Member, b: &'a Member) -> (&'a Member, &'a Member) {
     }
 }
 
-/// True if both name accounts, in a way that can be compared, and none is the same.
-fn accounts_differ(a: &Member, b: &Member, is_noise: &impl Fn(&KeyToken) -> bool) -> bool {
+/// True if both name accounts, in a way that can be compared, none is the same, and neither says where
+/// the other's account is from.
+fn accounts_differ(
+    a: &Member,
+    b: &Member,
+    rarity: &Rarity,
+    is_noise: &impl Fn(&KeyToken) -> bool,
+) -> bool {
     let accounts = |m: &Member| -> Vec<KeyToken> {
         m.keys
             .iter()
@@ -128,12 +143,23 @@ fn accounts_differ(a: &Member, b: &Member, is_noise: &impl Fn(&KeyToken) -> bool
             .copied()
             .collect()
     };
-    if passes_on(a, b) || passes_on(b, a) {
+    let (of_a, of_b) = (accounts(a), accounts(b));
+    let comparable = of_a.iter().any(|x| of_b.iter().any(|y| x.kind == y.kind));
+    if !comparable || of_a.iter().any(|x| of_b.contains(x)) {
         return false;
     }
-    let (a, b) = (accounts(a), accounts(b));
-    let comparable = a.iter().any(|x| b.iter().any(|y| x.kind == y.kind));
-    comparable && !a.iter().any(|x| b.contains(x))
+    let everybodys = |keys: &[KeyToken], m: &Member| {
+        keys.iter().all(|key| rarity_of(key, m, rarity) < COMMON)
+    };
+    let passes = |earlier: &Member, later: &Member, of_later: &[KeyToken]| {
+        let steals = matches!(
+            earlier.tactic,
+            Some(Tactic::PrivilegeEscalation | Tactic::CredentialAccess)
+        );
+        let moves = later.tactic == Some(Tactic::LateralMovement);
+        earlier.first_at <= later.first_at && (steals || moves) && everybodys(of_later, later)
+    };
+    !passes(a, b, &of_b) && !passes(b, a, &of_a)
 }
 
 fn reach(a: &Member, b: &Member) -> i64 {

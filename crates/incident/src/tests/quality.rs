@@ -103,3 +103,31 @@ pub(crate) fn diag(name: &str, told: &[super::scenes::Told]) {
     println!("{name} WRONG {:?}", &w[..w.len().min(25)]);
     println!("{name} LOST {:?}", &l[..l.len().min(25)]);
 }
+#[test]
+fn look() {
+    for (name, scene) in [("usual", USUAL), ("cold", Scene { quiet_days: 0, ..USUAL })] {
+        for seed in 0..24 {
+            let told = super::scenes::tell(Scene { seed, ..scene });
+            diag(name, &told);
+        }
+    }
+}
+#[test]
+fn peek() {
+    use super::kit::*;
+    for seed in 0..3 {
+    let told = super::scenes::tell(Scene { seed, ..USUAL });
+    let state = super::scenes::play(&told);
+    for (m, l, _) in &told {
+        if l.is_none() || m.0.rule.id.as_str() != "odd-sign-in" { continue; }
+        for (o, k, _) in &told {
+            if k != l || o.0.id == m.0.id { continue; }
+            let (Some((i, a)), Some((j, b))) = (state.member(m.0.id), state.member(o.0.id)) else { continue };
+            if i != j {
+                println!("PEEK {} {:?} rules {} {} keys {:?}", o.0.rule.id, crate::weigh::link(a, b, &state.rarity, |_| false).map(|l| (l.weight, l.undoubted, l.gap.0 / 600_000_000)), state.rarity.of_rule(a), state.rarity.of_rule(b), a.keys.iter().map(|k| (k.kind, state.rarity.of_key(k))).collect::<Vec<_>>());
+            }
+        }
+    }
+    let _ = start();
+    }
+}

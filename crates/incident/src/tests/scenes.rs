@@ -291,6 +291,11 @@ impl Teller {
         }
     }
 
+    fn logon(make: Make, label: u64, device: &str) -> Make {
+        let session = format!("{label}-{device}");
+        make.entity(EntityKind::Session, &[(KeyKind::Session, &session)])
+    }
+
     /// Some alerts on one device, a few minutes apart; gives back when the last was.
     fn on_device(&mut self, label: u64, device: &str, user: &str, begins: i64, most: u64) -> i64 {
         const STEPS: &[(&str, &str)] = &[
@@ -316,6 +321,10 @@ impl Teller {
             let mut make = self.machine(Self::windows(make, user, both), device);
             if self.random.chance(60) {
                 make = make.process(&format!("{label}-{device}-{}", i / 2));
+            }
+            // The logon that it runs under, where the source says it.
+            if self.random.chance(50) {
+                make = Self::logon(make, label, device);
             }
             if *rule == "beacon" {
                 make = make.ip(&format!("192.0.2.{label}"));
@@ -351,6 +360,11 @@ impl Teller {
             .table("DeviceLogonEvents")
             .ip(&format!("10.0.0.{person}"));
         let make = Self::windows(make, &user, false);
+        let make = if self.random.chance(50) {
+            Self::logon(make, label, &server)
+        } else {
+            make
+        };
         // The logon names both ends in most sources.
         let make = self.machine(make, &server);
         let make = if self.random.chance(70) {
