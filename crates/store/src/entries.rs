@@ -112,7 +112,7 @@ impl Store {
                 next_leaf: 0,
                 sealed_raw_schema: None,
                 detect_cursor: inner.lag.is_held().then_some(0),
-                damage_accepted: None,
+                sealed_damage: None,
                 export_since: None,
             };
             let happening = if home {

@@ -24,6 +24,7 @@ mod audit;
 pub mod catalogue;
 mod commit;
 mod compact;
+mod damage;
 mod detection;
 mod egress;
 mod entries;
@@ -52,6 +53,7 @@ pub use audit::{AuditDraft, AuditEntry};
 pub use catalogue::{AlertFilter, AuditRange, EgressOutcome, SourceCounts};
 pub use commit::{Appended, Durable, PlacedRows};
 pub use compact::CompactionReport;
+pub use damage::DamagedTenant;
 pub use detection::{
     ActivityRecord, AlertRecord, DetectionCommit, DetectionCommitted, DetectionState,
     IncidentRecord, LinkEntry, StateRecord, Undetected, WindowRecord,

@@ -22,6 +22,7 @@ use wal::{Damage, FrameRef, Recovered, Recovery};
 use crate::audit::AuditQueue;
 use crate::catalogue::{self, Catalogue, Loaded, SegmentRow, TenantRow};
 use crate::commit::{Appended, Job, Message, PlacedRows, Queue, Writer, job_parts};
+use crate::damage::{LogDamage, Lost};
 use crate::egress::Export;
 use crate::entries::{TenantEntry, document_context};
 use crate::identity::{Identities, first_day};
@@ -75,9 +76,17 @@ pub(crate) struct Inner {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     pub(crate) temporary: TemporaryFiles,
     pub(crate) audit: AuditQueue,
+    pub(crate) damage: std::sync::Mutex<LogDamage>,
     tenants: RwLock<BTreeMap<TenantId, Arc<TenantState>>>,
     /// Tenants in the catalogue whose keys or files do not open, and why.
     refused: BTreeMap<TenantId, Code>,
+}
+
+/// What is damaged of a tenant.
+#[derive(Debug, Clone, Copy, Default)]
+struct Health {
+    log_offset: Option<u64>,
+    segment: Option<SegmentId>,
 }
 
 /// A tenant that is served here.
@@ -89,7 +98,7 @@ pub(crate) struct TenantState {
     home: bool,
     document: RwLock<(u64, Arc<[u8]>)>,
     first_record: RwLock<Option<Ticks>>,
-    health: RwLock<TenantHealth>,
+    health: RwLock<Health>,
     export: RwLock<Export>,
 }
 
@@ -102,7 +111,7 @@ impl TenantState {
             home: row.home,
             document: RwLock::new((row.document_version, document.into())),
             first_record: RwLock::new(row.first_record_at),
-            health: RwLock::new(TenantHealth::Good),
+            health: RwLock::default(),
             export: RwLock::new(Export {
                 since: row.export_since,
                 ..Export::default()
@@ -144,11 +153,21 @@ impl TenantState {
     }
 
     pub(crate) fn health(&self) -> TenantHealth {
-        *self.health.read().unwrap_or_else(PoisonError::into_inner)
+        let health = *self.health.read().unwrap_or_else(PoisonError::into_inner);
+        match (health.log_offset, health.segment) {
+            (Some(offset), _) => TenantHealth::LogDamaged { offset },
+            (None, Some(segment)) => TenantHealth::SegmentDamaged { segment },
+            (None, None) => TenantHealth::Good,
+        }
     }
 
-    fn mark(&self, health: TenantHealth) {
-        *self.health.write().unwrap_or_else(PoisonError::into_inner) = health;
+    fn mark(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.health.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The tenant goes on without what its log has lost.
+    pub(crate) fn log_is_accepted(&self) {
+        self.mark(|health| health.log_offset = None);
     }
 
     pub(crate) fn entry(&self) -> TenantEntry {
@@ -289,12 +308,14 @@ impl Store {
             identities,
             sequences,
             hold,
+            mut damage,
             refused,
             ..
         } = opening;
+        damage.held_otherwise = hold;
         memory.measure();
         let (memory, lag) = (Arc::new(memory), Arc::new(lag));
-        let hold = Arc::new(AtomicBool::new(hold));
+        let hold = Arc::new(AtomicBool::new(damage.holds()));
         let queue = Queue::start(Writer {
             log,
             memory: memory.clone(),
@@ -316,6 +337,7 @@ impl Store {
                 reconciling: tokio::sync::Mutex::new(()),
                 temporary,
                 audit: AuditQueue::default(),
+                damage: std::sync::Mutex::new(damage),
                 tenants: RwLock::new(tenants),
                 refused,
             }),
@@ -445,6 +467,8 @@ struct Opening<'a> {
     /// Keyed partition tokens that were flushed up to a sequence number.
     flushed: BTreeMap<(TenantId, [u8; 16]), u64>,
     refused: BTreeMap<TenantId, Code>,
+    damage: LogDamage,
+    /// Something else than damage keeps the log as it is.
     hold: bool,
 }
 
@@ -462,6 +486,7 @@ impl<'a> Opening<'a> {
             sequences: Sequences::default(),
             flushed: BTreeMap::new(),
             refused: BTreeMap::new(),
+            damage: LogDamage::default(),
             hold: false,
         }
     }
@@ -471,13 +496,16 @@ impl<'a> Opening<'a> {
         for row in &loaded.tenants {
             self.by_stream.insert(row.stream, row.tenant);
             match self.open_tenant(row) {
-                Ok((state, table)) => {
+                Ok((state, table, accepted)) => {
                     self.sequences
                         .next_leaf
                         .insert(Some(row.tenant), row.next_leaf);
                     self.sequences.key_tables.insert(row.tenant, table);
                     if let Some(cursor) = row.detect_cursor {
                         self.lag.add_tenant(row.tenant, cursor);
+                    }
+                    if let Some(accepted) = accepted {
+                        self.damage.accepted.insert(row.tenant, accepted);
                     }
                     self.tenants.insert(row.tenant, Arc::new(state));
                 }
@@ -531,7 +559,7 @@ impl<'a> Opening<'a> {
         Ok(())
     }
 
-    fn open_tenant(&self, row: &TenantRow) -> Result<(TenantState, KeyTable), Error> {
+    fn open_tenant(&self, row: &TenantRow) -> Result<(TenantState, KeyTable, Option<Lost>), Error> {
         let vault = self.vault.tenant(row.tenant)?;
         let document = vault.open_blob(&document_context(row.document_version), &row.sealed)?;
         let table = match row.key_table_generation {
@@ -541,7 +569,11 @@ impl<'a> Opening<'a> {
                 vault.open_key_table(&bytes)?
             }
         };
-        Ok((TenantState::new(row, vault, document), table))
+        let accepted = row.sealed_damage.as_deref();
+        let accepted = accepted
+            .map(|sealed| Lost::open(&vault, sealed))
+            .transpose()?;
+        Ok((TenantState::new(row, vault, document), table, accepted))
     }
 
     fn segments(&mut self, loaded: &Loaded) -> Result<(), Error> {
@@ -667,7 +699,7 @@ impl<'a> Opening<'a> {
                     let fields = [("tenant", tenant.into()), ("segment", segment.into())];
                     self.cx.error("segment_damaged", error.code(), &fields);
                     if let Some(state) = self.tenants.get(&tenant) {
-                        state.mark(TenantHealth::SegmentDamaged { segment });
+                        state.mark(|health| health.segment = Some(segment));
                     }
                 }
             }
@@ -764,10 +796,9 @@ impl<'a> Opening<'a> {
             Ok(found) => Ok(found),
             Err(error) if error.code() == Code::NewerFormat => Err(error),
             Err(error) => {
-                self.hold = true;
-                state.mark(TenantHealth::LogDamaged { offset: at.offset });
                 let fields = [("tenant", tenant.into()), ("offset", at.offset.into())];
                 self.cx.error("log_frame_damaged", error.code(), &fields);
+                self.lost(&state, (at.sequence, at.sequence), at.offset);
                 Ok(Replayed::default())
             }
         }
@@ -849,7 +880,6 @@ impl<'a> Opening<'a> {
     }
 
     fn damaged(&mut self, damage: &Damage) {
-        self.hold = true;
         let (stream, offset) = match damage {
             Damage::Payload { stream, offset, .. } | Damage::Repeat { stream, offset, .. } => {
                 (Some(*stream), *offset)
@@ -858,21 +888,50 @@ impl<'a> Opening<'a> {
             Damage::Region { offset, .. } => (None, *offset),
             Damage::Header { .. } | Damage::Missing { .. } | Damage::Unnamed { .. } => (None, 0),
         };
-        let unnamed = matches!(damage, Damage::Unnamed { .. });
         self.cx.error(
             "log_damaged",
             Code::LogDamaged,
             &[("offset", offset.into())],
         );
-        let concerned = |id: StreamId| unnamed || stream == Some(id);
-        for state in self.tenants.values().filter(|t| concerned(t.stream)) {
-            state.mark(TenantHealth::LogDamaged { offset });
-            self.cx.error(
-                "tenant_log_damaged",
-                Code::LogDamaged,
-                &[("tenant", state.tenant.into())],
-            );
+        let tenant = stream.and_then(|stream| self.by_stream.get(&stream));
+        let state = tenant.and_then(|tenant| self.tenants.get(tenant)).cloned();
+        match (damage, state) {
+            (Damage::Payload { sequence, .. } | Damage::Repeat { sequence, .. }, Some(state)) => {
+                self.lost(&state, (*sequence, *sequence), offset)
+            }
+            (Damage::Gap { from, to, .. }, Some(state)) => self.lost(&state, (*from, *to), offset),
+            (Damage::Unnamed { frames }, _) => {
+                for state in self.tenants.values().cloned().collect::<Vec<_>>() {
+                    self.lost_unnamed(&state, *frames);
+                }
+            }
+            // Whose frames these were, another finding says.
+            (Damage::Region { .. } | Damage::Header { .. } | Damage::Missing { .. }, _) => {
+                self.damage.note_unnamed_place();
+            }
+            // A stream that nobody here has.
+            (_, None) => self.hold = true,
         }
+    }
+
+    /// Frames of the tenant are lost: it is not served until somebody accepts that.
+    fn lost(&mut self, state: &TenantState, range: (u64, u64), offset: u64) {
+        if self.damage.note(state.tenant, range) {
+            self.mark_damaged(state, offset);
+        }
+    }
+
+    fn lost_unnamed(&mut self, state: &TenantState, frames: u64) {
+        if self.damage.note_unnamed(state.tenant, frames) {
+            self.mark_damaged(state, 0);
+        }
+    }
+
+    fn mark_damaged(&self, state: &TenantState, offset: u64) {
+        state.mark(|health| health.log_offset = health.log_offset.or(Some(offset)));
+        let fields = [("tenant", state.tenant.into())];
+        self.cx
+            .error("tenant_log_damaged", Code::LogDamaged, &fields);
     }
 }
 

@@ -252,7 +252,7 @@ pub(super) const TABLES: &[(&str, &[(&str, Holds)])] = &[
             ("sealed", Holds::Sealed),
         ],
     ),
-    ("log_damage", &[("tenant", ID), ("accepted", Holds::Number)]),
+    ("log_damage", &[("tenant", ID), ("sealed", Holds::Sealed)]),
     // The migration library's: what the program's own versions did.
     (
         "_sqlx_migrations",

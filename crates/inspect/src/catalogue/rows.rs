@@ -255,6 +255,11 @@ const BLOBS_OF_DETECTION: &[(&str, &str, Reader)] = &[
         },
     ),
     (
+        "log_damage.sealed",
+        "SELECT sealed, tenant FROM log_damage",
+        |row| Some((owner(row)?, Fields::new("log-damage"))),
+    ),
+    (
         "audit.sealed",
         "SELECT sealed, tenant, sequence FROM audit",
         |row| {

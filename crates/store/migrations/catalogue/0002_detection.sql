@@ -133,8 +133,8 @@ CREATE TABLE audit (
 CREATE UNIQUE INDEX audit_of_tenant ON audit (tenant, sequence);
 CREATE UNIQUE INDEX audit_of_cell ON audit (sequence) WHERE tenant IS NULL;
 
--- Damage in log files up to this number that somebody has accepted.
+-- The lost frames of the tenant's stream that somebody has accepted as lost.
 CREATE TABLE log_damage (
-    tenant   BLOB    NOT NULL PRIMARY KEY CHECK (length(tenant) = 16) REFERENCES tenant,
-    accepted INTEGER NOT NULL CHECK (accepted >= 0)
-) STRICT, WITHOUT ROWID;
+    tenant BLOB NOT NULL PRIMARY KEY CHECK (length(tenant) = 16) REFERENCES tenant,
+    sealed BLOB NOT NULL
+) STRICT;

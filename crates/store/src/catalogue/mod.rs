@@ -122,8 +122,8 @@ pub struct TenantRow {
     pub sealed_raw_schema: Option<Vec<u8>>,
     /// Frames of its stream up to this one were examined; `None` if detection was never on.
     pub detect_cursor: Option<u64>,
-    /// Damage in log files up to this number was accepted.
-    pub damage_accepted: Option<u64>,
+    /// Which lost frames of its stream somebody accepted as lost, sealed.
+    pub sealed_damage: Option<Vec<u8>>,
     /// Segments that were made from this instant on wait for the export to the centre.
     pub export_since: Option<Ticks>,
 }
@@ -400,10 +400,10 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
         range: AuditRange,
         limit: usize,
     ) -> Answer<'_, Vec<AuditRow>>;
-    /// Notes that somebody accepted the damage in log files up to a number, for these tenants.
+    /// Replaces the sealed lists of lost frames that somebody accepted as lost, for these tenants.
     fn accept_damage<'a>(
         &'a self,
-        accepted: &'a [(TenantId, u64)],
+        accepted: &'a [(TenantId, Vec<u8>)],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()>;
 

@@ -113,7 +113,7 @@
 //! | | `at` | time | |
 //! | | `sealed` | sealed | who did what |
 //! | `log_damage` | `tenant` | random id | |
-//! | | `accepted` | count | |
+//! | | `sealed` | sealed | ranges of numbers |
 //! | `_sqlx_migrations` | `version`, `execution_time` | counts | of the program |
 //! | | `installed_on` | time | |
 //! | | `description`, `checksum`, `success` | constants | of the program |
@@ -641,8 +641,8 @@ async fn put_tenant(
     if let Some(cursor) = row.detect_cursor {
         detection::begin(connection, &[(row.tenant, cursor)]).await?;
     }
-    if let Some(accepted) = row.damage_accepted {
-        record::accept_damage(connection, &[(row.tenant, accepted)], &[]).await?;
+    if let Some(sealed) = &row.sealed_damage {
+        record::accept_damage(connection, &[(row.tenant, sealed.clone())], &[]).await?;
     }
     if let Some(since) = row.export_since {
         record::set_export(connection, row.tenant, Some(since), &[]).await?;
@@ -1176,7 +1176,7 @@ fn tenant_row(row: Columns<'_>) -> Result<TenantRow> {
         next_leaf: row.count("next_leaf")?,
         sealed_raw_schema: row.get("sealed_raw_schema")?,
         detect_cursor: row.maybe_count("cursor")?,
-        damage_accepted: row.maybe_count("accepted")?,
+        sealed_damage: row.get("sealed_damage")?,
         export_since: row.maybe_ticks("since")?,
     })
 }
@@ -1272,7 +1272,7 @@ const NEWEST_REGISTRY: &str =
 async fn load(connection: &mut SqliteConnection) -> Result<Loaded> {
     let tenants = "SELECT tenant.tenant, stream, home, version, document.sealed AS sealed,
                key_table_generation, first_record_at, next_leaf, raw.sealed AS sealed_raw_schema,
-               cursor, accepted, since
+               cursor, log_damage.sealed AS sealed_damage, since
          FROM tenant
          JOIN tenant_document AS document ON document.tenant = tenant.tenant
          LEFT JOIN tenant_raw_schema AS raw ON raw.tenant = tenant.tenant
@@ -1574,7 +1574,7 @@ impl Catalogue for SqliteCatalogue {
 
     fn accept_damage<'a>(
         &'a self,
-        accepted: &'a [(TenantId, u64)],
+        accepted: &'a [(TenantId, Vec<u8>)],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         Box::pin(async move {

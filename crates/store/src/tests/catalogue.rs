@@ -212,7 +212,7 @@ fn tenant(n: u8) -> TenantRow {
         next_leaf: 0,
         sealed_raw_schema: None,
         detect_cursor: None,
-        damage_accepted: None,
+        sealed_damage: None,
         export_since: None,
     }
 }
@@ -421,7 +421,7 @@ fn full_tenant() -> TenantRow {
         sealed_raw_schema: Some(vec![1, 2, 3]),
         document_version: 12,
         detect_cursor: Some(31),
-        damage_accepted: Some(2),
+        sealed_damage: Some(vec![4; 30]),
         export_since: Some(Ticks(78)),
         ..tenant(9)
     }

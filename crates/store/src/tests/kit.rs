@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) log: wal::Options,
     pub(crate) policy: Arc<Policy>,
     pub(crate) placements: Arc<BTreeMap<TenantId, TenantPlacement>>,
+    /// Whether processes hold rows for detection.
+    pub(crate) detects: bool,
 }
 
 pub(crate) fn tenant(n: u8) -> TenantId {
@@ -63,7 +65,7 @@ pub(crate) fn row_id(n: u64) -> RowId {
     RowId::from_bytes(bytes)
 }
 
-fn number_of(id: RowId) -> u64 {
+pub(crate) fn number_of(id: RowId) -> u64 {
     u64::from_le_bytes(id.as_bytes()[8..].try_into().unwrap())
 }
 
@@ -110,6 +112,15 @@ impl World {
             log: wal::Options::default(),
             policy: policy(),
             placements: placements(),
+            detects: false,
+        }
+    }
+
+    /// The same with detection on.
+    pub(crate) fn detecting(seed: u64) -> Self {
+        Self {
+            detects: true,
+            ..Self::new(seed)
         }
     }
 
@@ -135,7 +146,11 @@ impl World {
             vault: self.vault.clone(),
             log: self.log,
         };
-        Store::open(self.cx(), options).await
+        if self.detects {
+            Store::open_with_detection(self.cx(), options).await
+        } else {
+            Store::open(self.cx(), options).await
+        }
     }
 
     /// Opens it with tenants 1 to 3 in it.

@@ -628,13 +628,12 @@ impl Catalogue for MemoryCatalogue {
 
     fn accept_damage<'a>(
         &'a self,
-        accepted: &'a [(TenantId, u64)],
+        accepted: &'a [(TenantId, Vec<u8>)],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         ready(self.write(|state| {
-            for (tenant, through) in accepted {
-                let row = state.tenant(*tenant)?;
-                row.damage_accepted = row.damage_accepted.max(Some(*through));
+            for (tenant, sealed) in accepted {
+                state.tenant(*tenant)?.sealed_damage = Some(sealed.clone());
             }
             state.put_leaves(leaves)
         }))

@@ -1,10 +1,14 @@
 //! Tests of the store.
 
 mod append;
+mod audit;
 mod catalogue;
 mod damage;
+mod detection;
 mod disks;
+mod egress;
 mod guards;
+mod incidents;
 mod kit;
 mod local;
 mod log;

@@ -148,19 +148,19 @@ pub(super) async fn audit(
 
 pub(super) async fn accept_damage(
     connection: &mut SqliteConnection,
-    accepted: &[(TenantId, u64)],
+    accepted: &[(TenantId, Vec<u8>)],
     leaves: &[LeafRow],
 ) -> Result<()> {
-    for (tenant, through) in accepted {
+    for (tenant, sealed) in accepted {
         sqlx::query(
-            "INSERT INTO log_damage (tenant, accepted) VALUES (?1, ?2)
-             ON CONFLICT (tenant) DO UPDATE SET accepted = max(accepted, excluded.accepted)",
+            "INSERT INTO log_damage (tenant, sealed) VALUES (?1, ?2)
+             ON CONFLICT (tenant) DO UPDATE SET sealed = excluded.sealed",
         )
         .bind(tenant.as_bytes().as_slice())
-        .bind(integer(*through, "accepted")?)
+        .bind(sealed.as_slice())
         .execute(&mut *connection)
         .await
-        .map_err(|error| refused(error, "the tenant accepts once"))?;
+        .map_err(|error| refused(error, "the tenant has one list"))?;
     }
     put_leaves(connection, leaves).await
 }
