@@ -150,6 +150,10 @@ impl Columns<'_> {
         Ok(self.0.try_get(name)?)
     }
 
+    pub(crate) fn text(&self, name: &'static str) -> Result<String, Error> {
+        Ok(self.0.try_get(name)?)
+    }
+
     pub(crate) fn bytes(&self, name: &'static str) -> Result<Vec<u8>, Error> {
         Ok(self.0.try_get(name)?)
     }

@@ -34,7 +34,7 @@ mod retain;
 pub use error::Error;
 pub use open::{Centre, EpochStatus, Options, Status};
 pub use publish::Published;
-pub use receive::{Ack, Received};
+pub use receive::{Ack, Held, Received};
 pub use retain::Expired;
 
 #[cfg(test)]

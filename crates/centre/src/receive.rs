@@ -79,6 +79,17 @@ struct Sighting {
     techniques: BTreeSet<Technique>,
 }
 
+/// A parcel as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The region that sent it.
+    pub region: RegionCode,
+    /// The batch.
+    pub batch: SegmentId,
+    /// The bytes as they came.
+    pub parcel: Vec<u8>,
+}
+
 impl Centre {
     /// Takes a parcel that came from the cell of `region`, as the transport authenticated it.
     pub async fn receive(
@@ -87,20 +98,19 @@ impl Centre {
         parcel: &[u8],
         now: Ticks,
     ) -> Result<Ack, Error> {
-        let received = self.check(region, parcel)?;
-        let epoch = received.batch.header().epoch;
+        let received = self.check(region, parcel, now)?;
+        self.keep(&received, now).await
+    }
+
+    /// Checks everything about a parcel that does not depend on others. Nothing is kept yet.
+    pub fn check(&self, region: &RegionCode, parcel: &[u8], now: Ticks) -> Result<Received, Error> {
+        let key = self.cells.get(region).ok_or(Error::UnknownCell)?;
+        let (receipt, batch) = parcel::open(parcel, region, key, &self.allow_list())?;
+        let epoch = batch.header().epoch;
         let newest = Epoch::at(now.saturating_add(CLOCK_AHEAD));
         if epoch < Self::oldest_kept(now) || epoch > newest {
             return Err(Error::EpochClosed { epoch });
         }
-        self.keep(&received, now).await
-    }
-
-    /// Everything about a parcel that does not depend on others.
-    fn check(&self, region: &RegionCode, parcel: &[u8]) -> Result<Received, Error> {
-        let key = self.cells.get(region).ok_or(Error::UnknownCell)?;
-        let list = self.allow_list();
-        let (receipt, batch) = parcel::open(parcel, region, key, &list)?;
         Ok(Received {
             region: region.clone(),
             parcel: parcel.to_vec(),
@@ -109,7 +119,8 @@ impl Centre {
         })
     }
 
-    async fn keep(&self, received: &Received, now: Ticks) -> Result<Ack, Error> {
+    /// Keeps and counts what was checked.
+    pub async fn keep(&self, received: &Received, now: Ticks) -> Result<Ack, Error> {
         let header = received.batch.header();
         let mut tx = self.database.begin().await?;
         let known: Option<Vec<u8>> =
@@ -141,7 +152,7 @@ impl Centre {
     }
 
     /// What was received in an epoch, opened: for whoever checks what the centre holds.
-    pub async fn received(&self, epoch: Epoch) -> Result<Vec<Received>, Error> {
+    pub async fn held(&self, epoch: Epoch) -> Result<Vec<Held>, Error> {
         let mut tx = self.database.begin().await?;
         let rows = sqlx::query(
             "SELECT region, batch, sealed FROM batch WHERE epoch = ?1 ORDER BY region, batch",
@@ -150,21 +161,24 @@ impl Centre {
         .fetch_all(tx.connection())
         .await?;
         tx.commit().await?;
-        let mut received = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let region: String = sqlx::Row::try_get(row, "region")?;
-            let damaged = |_| Error::Damaged { what: "batch" };
-            let region = RegionCode::new(&region).map_err(damaged)?;
-            let batch: [u8; 16] = Columns(row)
-                .bytes("batch")?
-                .try_into()
-                .map_err(|_| Error::Damaged { what: "batch" })?;
-            let seal = self.keys.known_epoch_seal(epoch)?;
-            let context = batch_context(&region, SegmentId::from_bytes(batch));
-            let parcel = seal.open(&context, &Columns(row).bytes("sealed")?)?;
-            received.push(self.check(&region, &parcel)?);
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(received)
+        let seal = self.keys.known_epoch_seal(epoch)?;
+        let held = |row| {
+            let damaged = || Error::Damaged { what: "batch" };
+            let row = Columns(row);
+            let region = RegionCode::new(&row.text("region")?).map_err(|_| damaged())?;
+            let batch: [u8; 16] = row.bytes("batch")?.try_into().map_err(|_| damaged())?;
+            let batch = SegmentId::from_bytes(batch);
+            let context = batch_context(&region, batch);
+            Ok(Held {
+                parcel: seal.open(&context, &row.bytes("sealed")?)?,
+                region,
+                batch,
+            })
+        };
+        rows.iter().map(held).collect()
     }
 }
 

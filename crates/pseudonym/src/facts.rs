@@ -48,7 +48,7 @@ impl Pseudonymised<Batch> {
         made_at: Ticks,
         signer: &dyn Signer,
     ) -> Result<Parcel, residency::Error> {
-        parcel::pack(&self.0, region, made_at, signer)
+        parcel::pack_batch(&self.0, region, made_at, signer)
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_column_that_is_not_on_the_list_is_refused_though_the_cell_signed_it()
     let centre = world.open().await;
     // Made under an older list that had the column, honestly signed by its cell.
     let batch = named(&mut world, &list_that_keeps_a_name(0));
-    let parcel = parcel::pack(&batch, &region("eu"), day(0), &*world.eu).unwrap();
+    let parcel = parcel::pack_batch(&batch, &region("eu"), day(0), &*world.eu).unwrap();
     assert_eq!(
         refused(&centre, "eu", &parcel.bytes).await,
         Code::NotAllowed
@@ -89,7 +89,7 @@ async fn a_column_that_is_not_on_the_list_is_refused_though_the_cell_signed_it()
     // Made under another list of the same version, and under one that the centre has not.
     for version in [1, 2] {
         let batch = named(&mut world, &list_that_keeps_a_name(version));
-        let parcel = parcel::pack(&batch, &region("eu"), day(0), &*world.eu).unwrap();
+        let parcel = parcel::pack_batch(&batch, &region("eu"), day(0), &*world.eu).unwrap();
         assert_eq!(
             refused(&centre, "eu", &parcel.bytes).await,
             Code::OtherAllowList
@@ -106,17 +106,17 @@ async fn under_a_list_that_keeps_a_name_the_name_is_held_sealed_and_counted_nowh
         .await
         .unwrap();
     let batch = named(&mut world, &list);
-    let parcel = parcel::pack(&batch, &region("eu"), day(0), &*world.eu).unwrap();
+    let parcel = parcel::pack_batch(&batch, &region("eu"), day(0), &*world.eu).unwrap();
     centre
         .receive(&region("eu"), &parcel.bytes, day(0))
         .await
         .unwrap();
     assert_eq!(centre.status().await.unwrap().epochs[0].indicators, 1);
     // The walker's positive control: it is there for whoever opens the table.
-    let received = centre.received(Epoch::at(day(0))).await.unwrap();
+    let received = centre.held(Epoch::at(day(0))).await.unwrap();
     assert!(
         received[0]
-            .parcel()
+            .parcel
             .windows(14)
             .any(|w| w == b"heather.nguyen")
     );
@@ -145,7 +145,7 @@ async fn a_batch_counts_once_and_its_id_stays_its_own() {
     };
     let facts = vec![fact(token(1), day(0)), fact(token(2), day(0))];
     let other = Batch::new(&world.list, header, vec![shape()], facts).unwrap();
-    let other = parcel::pack(&other, &region("eu"), day(0), &*world.eu).unwrap();
+    let other = parcel::pack_batch(&other, &region("eu"), day(0), &*world.eu).unwrap();
     let error = centre
         .receive(&region("eu"), &other.bytes, day(0))
         .await
@@ -156,7 +156,7 @@ async fn a_batch_counts_once_and_its_id_stays_its_own() {
     // A retry that its cell signed anew, later, is still the same batch.
     let (_, encoded) = parcel::split(&first.bytes).unwrap();
     let again = Batch::decode(encoded, &world.list).unwrap();
-    let again = parcel::pack(&again, &region("eu"), day(1), &*world.eu).unwrap();
+    let again = parcel::pack_batch(&again, &region("eu"), day(1), &*world.eu).unwrap();
     assert!(
         centre
             .receive(&region("eu"), &again.bytes, day(1))
@@ -178,7 +178,7 @@ async fn only_the_cell_that_signed_may_send() {
     assert_eq!(refused(&centre, "us", &parcel.bytes).await, Code::Denied);
     // Signed by the UK cell, which says that it is the EU's.
     let batch = world.batch(group(1), day(0), &[1]);
-    let forged = parcel::pack(&batch, &region("eu"), day(0), &*world.uk).unwrap();
+    let forged = parcel::pack_batch(&batch, &region("eu"), day(0), &*world.uk).unwrap();
     assert_eq!(
         refused(&centre, "eu", &forged.bytes).await,
         Code::BadSignature
@@ -246,7 +246,7 @@ async fn a_number_beyond_the_last_bucket_or_the_last_fact_is_refused() {
 
 /// Other bytes under a receipt that is right about them: a cell that went mad.
 fn resigned(world: &World, batch: &Batch, bytes: &[u8]) -> Vec<u8> {
-    let honest = parcel::pack(batch, &region("eu"), day(0), &*world.eu).unwrap();
+    let honest = parcel::pack_batch(batch, &region("eu"), day(0), &*world.eu).unwrap();
     let (receipt, _) = parcel::split(&honest.bytes).unwrap();
     let line_end = receipt.iter().position(|b| *b == b'\n').unwrap();
     let payload = std::str::from_utf8(&receipt[line_end + 1..]).unwrap();
@@ -297,7 +297,7 @@ async fn one_provider_with_fifty_tenants_counts_as_one() {
         } else {
             ("uk", &world.uk)
         };
-        let parcel = parcel::pack(&batch, &region(from), day(0), &**signer).unwrap();
+        let parcel = parcel::pack_batch(&batch, &region(from), day(0), &**signer).unwrap();
         centre
             .receive(&region(from), &parcel.bytes, day(0))
             .await

@@ -61,7 +61,7 @@ async fn it_opens_again_with_what_it_had_and_under_no_other_name() {
     let snapshot = world.publish(&centre, day(0)).await;
     assert_eq!(snapshot.number(), 2);
     assert!(snapshot.lookup(Epoch::at(day(0)), &token(1)).is_some());
-    assert_eq!(centre.received(Epoch::at(day(0))).await.unwrap().len(), 12);
+    assert_eq!(centre.held(Epoch::at(day(0))).await.unwrap().len(), 12);
     drop(centre);
 
     let options = world.options(&residency::egress::AllowList::facts(1).unwrap());
@@ -142,7 +142,7 @@ async fn an_epoch_ends_with_its_key_and_its_rows() {
     );
     let snapshot = world.publish(&centre, after).await;
     assert_eq!(snapshot.epochs().collect::<Vec<_>>(), [(epoch.next(), 1)]);
-    assert!(centre.received(epoch).await.unwrap().is_empty());
+    assert!(centre.held(epoch).await.unwrap().is_empty());
     assert_eq!(
         centre.expire(after).await.unwrap(),
         crate::Expired::default()
@@ -201,7 +201,8 @@ async fn many_facts_of_two_groups_are_counted_apart() {
     };
     for (of, range) in [(0, 0..1_200), (1, 600..1_800), (0, 0..1_200)] {
         let batch = world.batch_of(group(of), day(0), range.map(fact_of).collect());
-        let parcel = residency::egress::parcel::pack(&batch, &region("eu"), day(0), &*world.eu);
+        let parcel =
+            residency::egress::parcel::pack_batch(&batch, &region("eu"), day(0), &*world.eu);
         centre
             .receive(&region("eu"), &parcel.unwrap().bytes, day(0))
             .await

@@ -127,7 +127,7 @@ async fn what_a_group_says_again_moves_nothing() {
         again.count = Some(CountBucket::LAST);
         let batch = world.batch_of(group(n), day(6), vec![again]);
         let parcel =
-            residency::egress::parcel::pack(&batch, &super::region("eu"), day(6), &*world.eu);
+            residency::egress::parcel::pack_batch(&batch, &super::region("eu"), day(6), &*world.eu);
         centre
             .receive(&super::region("eu"), &parcel.unwrap().bytes, day(6))
             .await
@@ -156,7 +156,8 @@ async fn a_technique_is_told_only_if_ten_groups_report_it() {
         }
         let batch = world.batch_of(group(n), day(0), facts);
         let eu = super::region("eu");
-        let parcel = residency::egress::parcel::pack(&batch, &eu, day(0), &*world.eu).unwrap();
+        let parcel =
+            residency::egress::parcel::pack_batch(&batch, &eu, day(0), &*world.eu).unwrap();
         centre.receive(&eu, &parcel.bytes, day(0)).await.unwrap();
     }
     let snapshot = world.publish(&centre, day(1)).await;
@@ -181,7 +182,8 @@ async fn the_typical_count_is_one_that_half_of_the_groups_reach() {
         of.count = Some(CountBucket::of(count));
         let batch = world.batch_of(group(n), day(0), vec![of]);
         let eu = super::region("eu");
-        let parcel = residency::egress::parcel::pack(&batch, &eu, day(0), &*world.eu).unwrap();
+        let parcel =
+            residency::egress::parcel::pack_batch(&batch, &eu, day(0), &*world.eu).unwrap();
         centre.receive(&eu, &parcel.bytes, day(0)).await.unwrap();
     }
     let snapshot = world.publish(&centre, day(1)).await;

@@ -2,6 +2,7 @@
 //! signed with rings, parcels are made by `residency`, and the centre has a directory of its own.
 
 mod attacks;
+mod definition;
 mod disk;
 mod gate;
 
@@ -131,7 +132,7 @@ impl World {
 
     fn parcel(&mut self, of: ContributorToken, at: Ticks, hashes: &[u8]) -> Parcel {
         let batch = self.batch(of, at, hashes);
-        parcel::pack(&batch, &region("eu"), at, &*self.eu).unwrap()
+        parcel::pack_batch(&batch, &region("eu"), at, &*self.eu).unwrap()
     }
 
     /// One group reports hashes through the EU cell.

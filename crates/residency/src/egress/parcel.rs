@@ -133,8 +133,8 @@ pub struct Parcel {
     pub receipt: Receipt,
 }
 
-/// Signs a batch. `pseudonym::Pseudonymised` is the way here.
-pub fn pack(
+/// Signs a batch. The way here is `pseudonym::Pseudonymised`; `cargo xtask tidy` knows who may say this.
+pub fn pack_batch(
     batch: &Batch,
     region: &RegionCode,
     made_at: Ticks,

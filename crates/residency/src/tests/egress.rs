@@ -493,7 +493,7 @@ fn a_receipt_says_what_is_in_its_batch() {
     let facts = vec![fact(0, 1), fact(1, 1), fact(1, 2)];
     let batch = Batch::new(&list, header(epoch()), shapes, facts).unwrap();
     let at = Ticks::parse("2026-03-03T10:00:00Z").unwrap();
-    let parcel = parcel::pack(&batch, &eu, at, &cell).unwrap();
+    let parcel = parcel::pack_batch(&batch, &eu, at, &cell).unwrap();
     let left: Vec<_> = parcel
         .receipt
         .left
