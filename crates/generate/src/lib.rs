@@ -57,7 +57,8 @@ mod truth;
 mod world;
 
 pub use attack::{
-    Attack, AttackOptions, INTRUSIONS_MAX, SHARE_ALONE, SHARE_HARDEST, SHARE_MIN, SHARE_USUAL,
+    Attack, AttackOptions, CLOSE_HARDEST, CLOSE_USUAL, INTRUSIONS_MAX, SHARE_ALONE, SHARE_HARDEST,
+    SHARE_MIN, SHARE_USUAL,
 };
 pub use catalogue::Os;
 pub use export::{LineEnd, Shape, write_export};

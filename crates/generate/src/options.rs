@@ -173,6 +173,12 @@ pub enum Error {
         /// As given.
         permille: u32,
     },
+    /// More close look-alikes than look-alikes.
+    #[error("{permille} close look-alikes in a thousand are more than 1000")]
+    Close {
+        /// As given.
+        permille: u32,
+    },
     /// No intrusion, or too many.
     #[error("{n} intrusions are outside 1 to {INTRUSIONS_MAX}")]
     Intrusions {

@@ -36,6 +36,8 @@ pub struct Truth {
     pub attack: String,
     /// As in [`AttackOptions::true_alerts_permille`](crate::AttackOptions).
     pub true_alerts_permille: u32,
+    /// As in [`AttackOptions::close_permille`](crate::AttackOptions).
+    pub close_permille: u32,
     /// What happened, in the order of planning.
     pub intrusions: Vec<IntrusionTruth>,
     /// What only looks like it, by tenant and then time.
@@ -227,6 +229,7 @@ impl Truth {
             .number("seed", self.seed)
             .text("attack", &self.attack)
             .number("true_alerts_permille", self.true_alerts_permille.into())
+            .number("close_permille", self.close_permille.into())
             .number("intrusions", self.intrusions.len() as u64)
             .number("stages", self.stages().count() as u64)
             .number("look_alikes", self.look_alikes.len() as u64);

@@ -162,6 +162,7 @@ impl World {
             seed: self.seed,
             attack: self.plan.label.clone(),
             true_alerts_permille: self.plan.permille,
+            close_permille: u32::try_from(self.plan.close_permille).unwrap_or(1000),
             ..Truth::default()
         }
     }

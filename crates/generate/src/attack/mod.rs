@@ -12,5 +12,6 @@ pub(crate) mod story;
 pub(crate) mod variant;
 
 pub use options::{
-    Attack, AttackOptions, INTRUSIONS_MAX, SHARE_ALONE, SHARE_HARDEST, SHARE_MIN, SHARE_USUAL,
+    Attack, AttackOptions, CLOSE_HARDEST, CLOSE_USUAL, INTRUSIONS_MAX, SHARE_ALONE, SHARE_HARDEST,
+    SHARE_MIN, SHARE_USUAL,
 };

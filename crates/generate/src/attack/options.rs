@@ -8,6 +8,10 @@ pub const INTRUSIONS_MAX: u32 = 200;
 pub const SHARE_USUAL: u32 = 200;
 /// The hardest setting: the largest background share, nineteen look-alikes to each stage.
 pub const SHARE_HARDEST: u32 = 50;
+/// Of the look-alikes, how many in a thousand are close as a rule.
+pub const CLOSE_USUAL: u32 = 100;
+/// The same at the hardest setting.
+pub const CLOSE_HARDEST: u32 = 200;
 /// The easiest setting: no look-alikes at all.
 pub const SHARE_ALONE: u32 = 1000;
 /// The least share that is accepted.
@@ -40,6 +44,9 @@ pub struct AttackOptions {
     /// others are harmless look-alikes; a tenant without an attack has as many as one with a story.
     /// [`SHARE_ALONE`] makes none, [`SHARE_HARDEST`] the most that is asked of a release.
     pub true_alerts_permille: u32,
+    /// Of the look-alikes, how many in a thousand are close: what a reasonable rule raises an alert
+    /// for, and only its surroundings show to be harmless.
+    pub close_permille: u32,
     /// Picks who, when and with what; the world's own seed if not said.
     pub seed: Option<u64>,
 }
@@ -50,6 +57,7 @@ impl Default for AttackOptions {
             attack: Attack::None,
             victims: Vec::new(),
             true_alerts_permille: SHARE_ALONE,
+            close_permille: CLOSE_USUAL,
             seed: None,
         }
     }
@@ -65,6 +73,16 @@ impl AttackOptions {
         }
     }
 
+    /// The same at the hardest setting: [`SHARE_HARDEST`] and [`CLOSE_HARDEST`].
+    pub fn hardest(attack: Attack) -> Self {
+        Self {
+            attack,
+            true_alerts_permille: SHARE_HARDEST,
+            close_permille: CLOSE_HARDEST,
+            ..Self::default()
+        }
+    }
+
     /// Whether the streams are those of the background alone.
     pub fn is_nothing(&self) -> bool {
         self.attack == Attack::None && self.true_alerts_permille == SHARE_ALONE
@@ -74,6 +92,11 @@ impl AttackOptions {
         if !(SHARE_MIN..=SHARE_ALONE).contains(&self.true_alerts_permille) {
             return Err(Error::Share {
                 permille: self.true_alerts_permille,
+            });
+        }
+        if self.close_permille > 1000 {
+            return Err(Error::Close {
+                permille: self.close_permille,
             });
         }
         match self.attack {

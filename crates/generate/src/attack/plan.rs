@@ -47,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) label: String,
     pub(crate) permille: u32,
+    pub(crate) close_permille: u64,
     pub(crate) intrusions: Vec<Intrusion>,
     /// Look-alikes by tenant.
     pub(crate) look_alikes: Vec<u64>,
@@ -146,6 +147,7 @@ impl Plan {
             seed,
             label: attack.label(),
             permille: attack.true_alerts_permille,
+            close_permille: attack.close_permille.into(),
             intrusions,
             look_alikes,
             addresses,

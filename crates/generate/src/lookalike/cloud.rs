@@ -74,7 +74,7 @@ pub(super) fn traveller(stage: &mut Stage<'_>, at: Ticks) {
 }
 
 /// An activity of somebody at work, to be filled in.
-fn at_work<'w>(
+pub(super) fn at_work<'w>(
     stage: &Stage<'w>,
     person: &'w crate::people::Person,
     session: &str,

@@ -18,7 +18,7 @@ use crate::rows::identity::Search;
 use crate::stage::Stage;
 
 /// What the management agent has to say.
-const SCRIPTS: &[&str] = &[
+pub(super) const SCRIPTS: &[&str] = &[
     "Get-CimInstance Win32_OperatingSystem | Select-Object Version, LastBootUpTime | ConvertTo-Json",
     "Get-HotFix | Sort-Object InstalledOn -Descending | Select-Object -First 5 | ConvertTo-Json",
     "$v = Get-BitLockerVolume -MountPoint C:; $v.ProtectionStatus",
@@ -27,7 +27,7 @@ const SCRIPTS: &[&str] = &[
 ];
 
 /// A machine with Windows, a person's or a server.
-fn windows_machine(stage: &mut Stage<'_>) -> Option<usize> {
+pub(super) fn windows_machine(stage: &mut Stage<'_>) -> Option<usize> {
     let devices = &stage.tenant.devices;
     let all: Vec<usize> = (0..devices.len())
         .filter(|at| devices.get(*at).is_some_and(|d| d.os.is_windows()))

@@ -6,23 +6,26 @@
 //! every tenant, whatever the share: a support tool is rolled out and run, and a private document is
 //! saved, mailed and saved again, never run.
 //!
-//! | kind | could be taken for | told apart by |
-//! |---|---|---|
-//! | `managed-script` | T1059.001 | the parent is the management agent, the account the system |
-//! | `tool-install` | T1105 | signed, installed under `Program Files`, by the service desk |
-//! | `traveller` | T1078.004 | the person's own managed machine, second factor asked |
-//! | `newsletter` | T1566 | bulk, authenticated, many recipients |
-//! | `app-consent` | T1528 | an app the tenant has, low permissions, from the office |
-//! | `tidy-rule` | T1564.008 | moves newsletters to a folder, nothing deleted or forwarded |
-//! | `bulk-sync` | T1530 | from the office, in the synchroniser |
-//! | `remote-admin` | T1021.006 | from a machine of the service desk, own account |
-//! | `autostart` | T1547.001 | a signed program under `Program Files` |
-//! | `memory-scanner` | T1003.001 | the reader is the sensor itself |
-//! | `print-helper` | T1059 | the child of the office program prints |
-//! | `directory-audit` | T1069.002 | the service desk asks |
-//! | `software-task` | T1053.005 | the task runs an updater under `Program Files` |
-//! | `backup-archive` | T1560.001, T1567.002 | the backup's own service and store |
+//! | kind | could be taken for | told apart by | its close form |
+//! |---|---|---|---|
+//! | `managed-script` | T1059.001 | the parent is the management agent, the account the system | `pasted-script`: an administrator, in a console |
+//! | `tool-install` | T1105 | an installer of a known vendor, by the service desk | `scripted-install`: a script of the service desk writes a program |
+//! | `traveller` | T1078.004 | the person's own managed machine, second factor asked | `new-phone`: unknown machine, low risk, own country |
+//! | `newsletter` | T1566 | bulk, authenticated, many recipients | `small-sender`: first contact, not authenticated, a link |
+//! | `app-consent` | T1528 | an app the tenant has, low permissions, from the office | `mail-app-consent`: a new app that may read mail for good |
+//! | `tidy-rule` | T1564.008 | moves newsletters to a folder | `holiday-forward`: forwards everything, to a colleague |
+//! | `bulk-sync` | T1530 | from the office, in the synchroniser | `project-download`: 20 to 35 files in the browser |
+//! | `remote-admin` | T1021.006 | from a machine of the service desk, own account | `software-push`: a program over `ADMIN$` |
+//! | `autostart` | T1547.001 | a signed program under `Program Files` | `own-app-autostart`: a program under `AppData` |
+//! | `memory-scanner` | T1003.001 | the reader is the sensor itself | `installer-memory`: `msiexec.exe` |
+//! | `print-helper` | T1059 | the child of the office program prints | `add-in-copy`: `cmd.exe` copies a template |
+//! | `directory-audit` | T1069.002 | the service desk asks for its own group | `admin-audit`: five questions, on domain administrators |
+//! | `software-task` | T1053.005 | the task runs an updater under `Program Files` | `data-folder-task`: one under `ProgramData` |
+//! | `backup-archive` | T1560.001, T1567.002 | the backup's own service and store | `sealed-archive`: a person's archive with a password |
+//!
+//! The close form plays [`AttackOptions::close_permille`](crate::AttackOptions) times in a thousand.
 
+mod close;
 mod cloud;
 mod machines;
 
@@ -98,6 +101,27 @@ impl Kind {
             Self::Document => name("private-document", "", ""),
         }
     }
+
+    /// The name of its close form; the two scenes that every tenant has have none of their own.
+    const fn close_name(self) -> Name {
+        match self {
+            Self::ManagedScript => name("pasted-script", "Execution", "T1059.001"),
+            Self::ToolInstall => name("scripted-install", "CommandAndControl", "T1105"),
+            Self::Traveller => name("new-phone", "InitialAccess", "T1078.004"),
+            Self::Newsletter => name("small-sender", "InitialAccess", "T1566"),
+            Self::AppConsent => name("mail-app-consent", "CredentialAccess", "T1528"),
+            Self::TidyRule => name("holiday-forward", "DefenseEvasion", "T1564.008"),
+            Self::BulkSync => name("project-download", "Collection", "T1530"),
+            Self::RemoteAdmin => name("software-push", "LateralMovement", "T1021.002"),
+            Self::Autostart => name("own-app-autostart", "Persistence", "T1547.001"),
+            Self::MemoryScanner => name("installer-memory", "CredentialAccess", "T1003.001"),
+            Self::PrintHelper => name("add-in-copy", "Execution", "T1059.003"),
+            Self::DirectoryAudit => name("admin-audit", "Discovery", "T1069.002"),
+            Self::SoftwareTask => name("data-folder-task", "Persistence", "T1053.005"),
+            Self::BackupArchive => name("sealed-archive", "Collection", "T1560.001"),
+            Self::Tool | Self::Document => self.name(),
+        }
+    }
 }
 
 /// The script of one tenant's look-alikes.
@@ -167,23 +191,9 @@ impl LookAlikes {
     }
 }
 
-impl Script for LookAlikes {
-    fn name(&self) -> String {
-        "look-alikes".to_owned()
-    }
-
-    fn due(&self) -> Option<Ticks> {
-        self.scenes.last().map(|(at, _)| *at)
-    }
-
-    fn play(&mut self, stage: &mut Stage<'_>) {
-        let Some((at, kind)) = self.scenes.pop() else {
-            return;
-        };
-        stage.room = u64::MAX;
-        if !matches!(kind, Kind::Tool | Kind::Document) {
-            stage.note(Woven::LookAlike, kind.name(), at);
-        }
+impl LookAlikes {
+    /// What rules should be able to tell apart.
+    fn play_far(&mut self, stage: &mut Stage<'_>, kind: Kind, at: Ticks) {
         match kind {
             Kind::ManagedScript => machines::managed_script(stage, at),
             Kind::ToolInstall => self.tool_install(stage, at),
@@ -201,6 +211,55 @@ impl Script for LookAlikes {
             Kind::BackupArchive => machines::backup_archive(stage, at),
             Kind::Tool => self.support_tool(stage, at),
             Kind::Document => self.private_document(stage, at),
+        }
+    }
+
+    /// What only its surroundings tell apart.
+    fn play_close(&mut self, stage: &mut Stage<'_>, kind: Kind, at: Ticks) {
+        match kind {
+            Kind::ManagedScript => self.pasted_script(stage, at),
+            Kind::ToolInstall => self.scripted_install(stage, at),
+            Kind::Traveller => close::new_phone(stage, at),
+            Kind::Newsletter => close::small_sender(stage, at),
+            Kind::AppConsent => close::mail_app_consent(stage, at),
+            Kind::TidyRule => close::holiday_forward(stage, at),
+            Kind::BulkSync => close::project_download(stage, at),
+            Kind::RemoteAdmin => self.software_push(stage, at),
+            Kind::Autostart => self.own_app_autostart(stage, at),
+            Kind::MemoryScanner => close::installer_memory(stage, at),
+            Kind::PrintHelper => self.add_in_copy(stage, at),
+            Kind::DirectoryAudit => self.admin_audit(stage, at),
+            Kind::SoftwareTask => close::data_folder_task(stage, at),
+            Kind::BackupArchive => self.sealed_archive(stage, at),
+            Kind::Tool | Kind::Document => {}
+        }
+    }
+}
+
+impl Script for LookAlikes {
+    fn name(&self) -> String {
+        "look-alikes".to_owned()
+    }
+
+    fn due(&self) -> Option<Ticks> {
+        self.scenes.last().map(|(at, _)| *at)
+    }
+
+    fn play(&mut self, stage: &mut Stage<'_>) {
+        let Some((at, kind)) = self.scenes.pop() else {
+            return;
+        };
+        stage.room = u64::MAX;
+        let of_its_own = matches!(kind, Kind::Tool | Kind::Document);
+        let is_close = !of_its_own && stage.dice.chance(stage.world.plan.close_permille);
+        if is_close {
+            stage.note(Woven::LookAlike, kind.close_name(), at);
+            self.play_close(stage, kind, at);
+        } else {
+            if !of_its_own {
+                stage.note(Woven::LookAlike, kind.name(), at);
+            }
+            self.play_far(stage, kind, at);
         }
         stage.close_note();
     }

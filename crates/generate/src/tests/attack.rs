@@ -134,7 +134,11 @@ fn woven_rows_have_the_documented_columns_and_types() {
         } else {
             Attack::Variant
         };
-        let world = with(AttackOptions::new(attack), 600, seed);
+        let attack = AttackOptions {
+            close_permille: 500,
+            ..AttackOptions::new(attack)
+        };
+        let world = with(attack, 600, seed);
         for (_, record) in all(&world) {
             if record.woven.is_none() {
                 continue;
@@ -306,7 +310,44 @@ fn the_share_of_true_scenes_is_as_asked() {
         }
         assert!(truth.look_alikes.iter().all(|s| !s.records.is_empty()));
         let kinds: BTreeSet<&str> = truth.look_alikes.iter().map(|s| s.name).collect();
-        assert!(permille > 200 || kinds.len() == 14, "{kinds:?}");
+        assert!(permille > 200 || kinds.len() > 20, "{kinds:?}");
+    }
+}
+
+#[test]
+fn close_look_alikes_are_as_many_as_asked() {
+    const CLOSE: [&str; 14] = [
+        "pasted-script",
+        "scripted-install",
+        "new-phone",
+        "small-sender",
+        "mail-app-consent",
+        "holiday-forward",
+        "project-download",
+        "software-push",
+        "own-app-autostart",
+        "installer-memory",
+        "add-in-copy",
+        "admin-audit",
+        "data-folder-task",
+        "sealed-archive",
+    ];
+    for (permille, range) in [(0, 0..1), (100, 30..110), (200, 90..190), (1000, 684..685)] {
+        let attack = AttackOptions {
+            close_permille: permille,
+            ..AttackOptions::hardest(Attack::Story)
+        };
+        let truth = with(attack, 900, 3).truth();
+        let close = truth.look_alikes.iter().filter(|s| CLOSE.contains(&s.name));
+        let close: Vec<_> = close.collect();
+        assert!(range.contains(&close.len()), "{permille} {}", close.len());
+        assert!(
+            close
+                .iter()
+                .all(|s| !s.records.is_empty() && !s.entities.is_empty())
+        );
+        let kinds: BTreeSet<&str> = close.iter().map(|s| s.name).collect();
+        assert!(permille < 1000 || kinds == CLOSE.into());
     }
 }
 
@@ -578,6 +619,11 @@ fn figures_of_an_attack_out_of_range_are_refused() {
         };
         assert_eq!(refused(attack), Error::Share { permille });
     }
+    let attack = AttackOptions {
+        close_permille: 1001,
+        ..story.clone()
+    };
+    assert_eq!(refused(attack), Error::Close { permille: 1001 });
     for n in [0, 201] {
         let attack = AttackOptions::new(Attack::Many(n));
         assert_eq!(refused(attack), Error::Intrusions { n });

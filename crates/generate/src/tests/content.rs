@@ -361,6 +361,7 @@ fn scenes_name_programs_that_exist() {
         include_str!("../background/servers.rs"),
         include_str!("../attack/story.rs"),
         include_str!("../attack/variant.rs"),
+        include_str!("../lookalike/close.rs"),
         include_str!("../lookalike/machines.rs"),
     ];
     let world = world(10);
@@ -368,7 +369,9 @@ fn scenes_name_programs_that_exist() {
     for word in sources.iter().flat_map(|s| s.split('"')) {
         let file = word.to_ascii_lowercase();
         let is_file = matches!(file.rsplit_once('.'), Some((_, "exe" | "dll")));
-        if is_file && !word.starts_with('.') && !word.contains(['\\', '/', ' ', '{']) {
+        // What a scene makes rather than runs.
+        let is_new = ["FleetUpdate.exe", "7z24-x64.exe"].contains(&word);
+        if is_file && !is_new && !word.starts_with('.') && !word.contains(['\\', '/', ' ', '{']) {
             assert!(world.programs.find(word).is_some(), "{word}");
             named += 1;
         }
