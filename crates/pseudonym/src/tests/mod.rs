@@ -4,6 +4,7 @@ mod canonical;
 mod domain;
 mod facts;
 mod story;
+mod vectors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

@@ -482,6 +482,36 @@ proptest! {
 }
 
 #[test]
+fn the_bytes_of_a_batch_and_of_a_snapshot_are_the_documented_ones() {
+    let list = verified(&facts_list());
+    let shapes = vec![
+        shape(PROCESSES, "InitiatingProcessSHA256"),
+        Shape {
+            has_technique: false,
+            ..shape(PROCESSES, "SHA256")
+        },
+    ];
+    let technique = Some("T1566.002".parse().unwrap());
+    let facts = vec![
+        Fact {
+            technique,
+            ..fact(0, 0xaa)
+        },
+        fact(1, 0xbb),
+    ];
+    let batch = Batch::new(&list, header(epoch()), shapes, facts).unwrap();
+    let bytes = batch.encode();
+    // The list's digest is of a document that is tested elsewhere.
+    let (head, rest) = bytes.split_at(4 + 2 + 16 + 16 + 4 + 8);
+    let rest = rest.split_at(32).1;
+    expect_test::expect!["42574542010001010101010101010101010101010101020202020202020202020202020202024f6000000100000000000000"].assert_eq(&crypto::hex(head));
+    expect_test::expect!["0200130044657669636550726f636573734576656e74731700496e6974696174696e6750726f636573735348413235360103130044657669636550726f636573734576656e747306005348413235360101020000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa42490b001e060200000100bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb42490b0000"].assert_eq(&crypto::hex(rest));
+    let (snapshot, _) = snapshot();
+    let (body, _) = snapshot.split_at(snapshot.len() - 64);
+    expect_test::expect!["4257505301000300000000000000008094fa8079de0802004e60000000000000000000004f60000003000000010101010101010101010101010101010202020202020202020202020202020209090909090909090909090909090909011f000220010327010300000001000000230400000100000023040100020000001e060200"].assert_eq(&crypto::hex(body));
+}
+
+#[test]
 fn a_receipt_says_what_is_in_its_batch() {
     let list = verified(&facts_list());
     let cell = TestKey::new(5);
