@@ -423,3 +423,46 @@ async fn nobody_switches_another_tenants_source_or_token() {
         "what was refused left no leaf"
     );
 }
+
+/// A document that may move the placement and the first record: of the two at once exactly one happens.
+#[tokio::test]
+async fn a_placement_is_not_moved_under_the_first_record() {
+    use model::Code;
+    let world = World::new(410);
+    let store = world.start().await;
+    let append = |placed_by| {
+        let rows = vec![world.placed(1, "Raw_CL", &[1])];
+        let (store, grant) = (store.clone(), world.grant(1));
+        async move { store.append_placed_by(&grant, rows, placed_by).await }
+    };
+    assert_eq!(
+        store
+            .update_tenant_before_first_record(&world.grant(1), b"second")
+            .await
+            .unwrap(),
+        2
+    );
+    // Placed by the first document: refused, and nothing is stored or marked.
+    assert_eq!(append(Some(1)).await.unwrap_err().code(), Code::Conflict);
+    assert_eq!(world.rows(&store, 1).len(), 0);
+    assert_eq!(store.tenants()[0].first_record_at, None);
+    append(Some(2)).await.unwrap();
+    assert_eq!(
+        store
+            .update_tenant_before_first_record(&world.grant(1), b"third")
+            .await
+            .unwrap_err()
+            .code(),
+        Code::Conflict
+    );
+    assert_eq!(store.tenants()[0].document, b"second");
+    // What does not move the placement may still change, and older rows may still come.
+    assert_eq!(
+        store
+            .update_tenant(&world.grant(1), b"third")
+            .await
+            .unwrap(),
+        3
+    );
+    append(Some(2)).await.unwrap();
+}

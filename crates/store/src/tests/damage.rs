@@ -71,6 +71,184 @@ async fn a_damaged_frame_stops_its_tenant_and_no_other() {
     );
 }
 
+/// Makes a frame of tenant 1 unreadable: rows 3 of it are lost; 1 and 5 of tenant 1 are there, and those
+/// of tenant 2.
+async fn with_a_damaged_frame(world: &World) {
+    let store = world.start().await;
+    world.append(&store, 1, "Raw_CL", &[1]).await.unwrap();
+    world.append(&store, 2, "Raw_CL", &[2]).await.unwrap();
+    let end = world.disk.read(&file(world, "log")).unwrap().len();
+    world.append(&store, 1, "Raw_CL", &[3]).await.unwrap();
+    let len = world.disk.read(&file(world, "log")).unwrap().len();
+    world.append(&store, 2, "Raw_CL", &[4]).await.unwrap();
+    world.append(&store, 1, "Raw_CL", &[5]).await.unwrap();
+    drop(store);
+    let middle = u64::try_from(usize::midpoint(end, len)).unwrap();
+    world.disk.flip(&file(world, "log"), middle, 0xff).unwrap();
+}
+
+async fn accept(world: &World, store: &Store) -> Vec<crate::DamagedTenant> {
+    store.accept_log_damage(&world.operate()).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_operator_accepts_what_is_lost_and_the_tenant_goes_on() {
+    let world = World::detecting(400);
+    with_a_damaged_frame(&world).await;
+    let damaged = file(&world, "log");
+    let store = world.open().await.unwrap();
+    assert!(store.view(&world.grant::<Hunt>(1)).is_err());
+    assert!(store.undetected(&world.grant::<Maintain>(1), 1).is_err());
+    assert_eq!(store.tenants_behind(), [tenant(2)]);
+    let told = store.log_damage();
+    assert_eq!(
+        (told.len(), told[0].tenant, told[0].frames),
+        (1, tenant(1), 1)
+    );
+    // What cannot be recorded is not accepted.
+    world.database.fail(1, false);
+    let refused = store.accept_log_damage(&world.operate()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::CatalogueFailed);
+    assert!(store.view(&world.grant::<Hunt>(1)).is_err());
+
+    assert_eq!(accept(&world, &store).await, told);
+    assert_eq!(store.health(tenant(1)).unwrap(), TenantHealth::Good);
+    assert_eq!(world.rows(&store, 1), once([1, 5]));
+    let leaves = store.leaves(&world.grant(1), 0, 100).await.unwrap();
+    let leaf = leaves.last().unwrap();
+    assert_eq!(leaf.happening, ledger::Happening::LogDamageAccepted);
+    assert_eq!(leaf.details["frames"], "1");
+    let other = store.leaves(&world.grant(2), 0, 100).await.unwrap();
+    assert_eq!(other.len(), 1, "it does not concern tenant 2");
+    drop(store);
+    // Before a file went: known again, by its number.
+    let store = world.open().await.unwrap();
+    assert_eq!(store.log_damage(), []);
+    assert_eq!(world.rows(&store, 1), once([1, 5]));
+    // What is left of the log is examined; then the damaged file goes.
+    for n in 1..=2 {
+        let waiting = store.undetected(&world.grant(n), usize::MAX).unwrap();
+        let commit = crate::DetectionCommit {
+            cursor: waiting.last().map(|u| u.sequence),
+            ..crate::DetectionCommit::default()
+        };
+        store
+            .commit_detection(&world.grant(n), commit)
+            .await
+            .unwrap();
+        world.flush(&store, n).await.unwrap();
+    }
+    world.append(&store, 1, "Raw_CL", &[3]).await.unwrap();
+    world.flush(&store, 1).await.unwrap();
+    let files = world.disk.files();
+    assert!(!files.contains(&damaged), "the log is trimmed");
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 1), once([1, 3, 5]));
+}
+
+#[tokio::test]
+async fn other_damage_after_an_accepted_one_stops_the_tenant_again() {
+    let world = World::new(401);
+    with_a_damaged_frame(&world).await;
+    let store = world.open().await.unwrap();
+    accept(&world, &store).await;
+    drop(store);
+    // The first frame of tenant 1, in the same file.
+    let log = file(&world, "log");
+    let bytes = world.disk.read(&log).unwrap();
+    let frames: Vec<usize> = bytes
+        .windows(4)
+        .enumerate()
+        .filter(|(_, w)| w == b"BWLF")
+        .map(|(at, _)| at)
+        .collect();
+    let middle = u64::try_from(usize::midpoint(frames[0] + 76, frames[1])).unwrap();
+    world.disk.flip(&log, middle, 0xff).unwrap();
+    let store = world.open().await.unwrap();
+    assert_eq!(store.log_damage()[0].frames, 1);
+    assert!(store.view(&world.grant::<Hunt>(1)).is_err());
+    accept(&world, &store).await;
+    assert_eq!(world.rows(&store, 1), once([5]));
+    drop(store);
+    assert_eq!(world.open().await.unwrap().log_damage(), []);
+}
+
+/// A file is gone from the middle of the log: the next one's table says whose frames are missing.
+#[tokio::test]
+async fn a_lost_file_is_accepted_too() {
+    let mut world = World::new(402);
+    world.log.segment_bytes_max = 1_024;
+    let store = world.start().await;
+    for id in 0..6 {
+        world.append(&store, 1, "Raw_CL", &[id]).await.unwrap();
+        world.append(&store, 2, "Raw_CL", &[id]).await.unwrap();
+    }
+    drop(store);
+    let mut files: Vec<_> = world
+        .disk
+        .files()
+        .into_iter()
+        .filter(|f| f.starts_with("log"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 3);
+    world.disk.remove(&files[1]).unwrap();
+    let store = world.open().await.unwrap();
+    assert!(!store.log_damage().is_empty());
+    let concerned = accept(&world, &store).await;
+    let left: Vec<_> = (1..=2).map(|n| world.rows(&store, n).len()).collect();
+    assert!(left.iter().sum::<usize>() < 12, "{left:?}");
+    assert!(concerned.iter().all(|d| d.frames > 0));
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(store.log_damage(), []);
+    for n in 1..=2 {
+        world.flush(&store, n).await.unwrap();
+    }
+    assert_eq!(
+        world
+            .disk
+            .files()
+            .iter()
+            .filter(|f| f.starts_with("log"))
+            .count(),
+        1
+    );
+    drop(store);
+    let store = world.open().await.unwrap();
+    for n in 1..=2_u8 {
+        assert_eq!(world.rows(&store, n).len(), left[usize::from(n) - 1]);
+    }
+}
+
+/// A log that is held because of files that nobody knows is not let go by accepting damage.
+#[tokio::test]
+async fn accepting_damage_does_not_release_a_log_that_is_held_otherwise() {
+    let world = World::new(403);
+    with_a_damaged_frame(&world).await;
+    let ring = Vault::ephemeral(
+        RegionCode::new("eu").unwrap(),
+        GeographyCode::new("EU").unwrap(),
+        world.random.clone(),
+    );
+    let other = World {
+        vault: ring.into(),
+        ..world.clone()
+    };
+    let store = other.open().await.unwrap();
+    assert_eq!(accept(&other, &store).await, []);
+    let log = file(&world, "log");
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(
+        store.log_damage().len(),
+        1,
+        "the damage is the tenant's still"
+    );
+    assert!(world.disk.files().contains(&log));
+}
+
 #[tokio::test]
 async fn a_tenant_without_keys_is_refused_and_its_files_are_kept() {
     let world = World::new(41);

@@ -1,13 +1,17 @@
 //! Nothing in clear: what is searched for in every byte that a store leaves, and the proof that the
 //! search would find it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use access::{Cx, Discard, Permission, Permissions, Scope};
 use bytes::Bytes;
-use model::{ColumnType, GeographyCode, KeyId, RegionCode, SegmentId, ServiceName, TableName};
+use model::{
+    AlertSeverity, ColumnType, DetectionRuleId, GeographyCode, IncidentId, IncidentStatus, KeyId,
+    RegionCode, RuleKind, SegmentId, ServiceName, TableName,
+};
 use parquet::bloom_filter::Sbbf;
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
@@ -21,7 +25,10 @@ use super::kit::{NOON, policy, provision, row_id, source, table, tenant};
 use crate::catalogue::SqliteCatalogue;
 use crate::order::Ordered;
 use crate::segment::{self, Identity};
-use crate::{LocalDir, Options, PlacedRows, SourceEntry, Store, TokenEntry};
+use crate::{
+    ActivityRecord, AlertRecord, AuditDraft, DetectionCommit, ExportCommit, IncidentRecord,
+    LinkEntry, LocalDir, Options, PlacedRows, SourceEntry, StateRecord, Store, TokenEntry,
+};
 
 // ---- the search ----
 
@@ -62,10 +69,13 @@ fn hits(root: &Path, markers: &[&str]) -> Vec<String> {
         }
         let bytes = std::fs::read(&path).unwrap();
         let name = path.to_string_lossy();
+        // One pass for all needles, each of which is longer than this.
+        let begins: HashSet<&[u8]> = bytes.windows(8).collect();
         for marker in markers {
             for (form, needle) in forms(marker) {
                 let holds = |hay: &[u8]| hay.windows(needle.len()).any(|w| w == needle);
-                if holds(&bytes) || holds(name.as_bytes()) {
+                let in_bytes = begins.contains(&needle[..8]) && holds(&bytes);
+                if in_bytes || holds(name.as_bytes()) {
                     out.push(format!("{marker} as {form} in {name}"));
                 }
             }
@@ -76,7 +86,7 @@ fn hits(root: &Path, markers: &[&str]) -> Vec<String> {
 
 // ---- what is searched ----
 
-const MARKERS: [&str; 10] = [
+const MARKERS: [&str; 17] = [
     "Tabelle_Grasmuecke",
     "Spalte-Rohrdommel",
     "Wert-Zaunkoenig",
@@ -87,6 +97,13 @@ const MARKERS: [&str; 10] = [
     "Urkunde-Turmfalke",
     "Schema-Heckenbraunelle",
     "Zwischen-Bluthaenfling",
+    "Alarm-Haubentaucher",
+    "Vorfall-Goldammer",
+    "Taetigkeit-Waldkauz",
+    "Zustand-Mauersegler",
+    "Regel-Neuntoeter",
+    "Ausgang-Schwarzspecht",
+    "Beleg-Seidenschwanz",
 ];
 
 fn marked_rows(at: model::Ticks, first: u64) -> RecordBatch {
@@ -121,18 +138,24 @@ async fn open(root: &Path, cx: &Cx, vault: &Arc<Vault>) -> Store {
         vault: vault.clone(),
         log: wal::Options::default(),
     };
-    Store::open(cx.clone(), options).await.unwrap()
+    Store::open_with_detection(cx.clone(), options)
+        .await
+        .unwrap()
 }
 
 async fn fill(store: &Store, cx: &Cx, placement: &residency::TenantPlacement) {
     let local = access::Credential::local_operator();
     let operate = cx.decide_cell(&local).unwrap();
-    let home = store.put_tenant(&operate, tenant(1), true, MARKERS[7].as_bytes());
-    home.await.unwrap();
+    store
+        .put_tenant(&operate, tenant(1), true, MARKERS[7].as_bytes())
+        .await
+        .unwrap();
     store
         .put_registry(&operate, 1, MARKERS[7].as_bytes())
         .await
         .unwrap();
+    let export = cx.decide(&local, tenant(1)).unwrap();
+    store.set_export(&export, true).await.unwrap();
     let entry = SourceEntry {
         source: source(1),
         tenant: tenant(1),
@@ -179,6 +202,69 @@ async fn fill(store: &Store, cx: &Cx, placement: &residency::TenantPlacement) {
     }
 }
 
+/// Everything that detection, the link, the export and the record write.
+async fn fill_detection(store: &Store, cx: &Cx) {
+    let local = access::Credential::local_operator();
+    let marked = |n: usize| MARKERS[n].as_bytes().to_vec();
+    let commit = DetectionCommit {
+        cursor: Some(2),
+        alerts: vec![AlertRecord {
+            id: model::AlertId::from_bytes([7; 16]),
+            created_at: cx.now(),
+            severity: AlertSeverity::High,
+            incident: Some(IncidentId(1)),
+            origin: RegionCode::new("eu").unwrap(),
+            linked: false,
+            body: marked(10),
+        }],
+        incidents: vec![IncidentRecord {
+            number: IncidentId(1),
+            version: 1,
+            created_at: cx.now(),
+            updated_at: cx.now(),
+            status: IncidentStatus::Active,
+            severity: AlertSeverity::High,
+            assigned: Some(MARKERS[11].to_owned()),
+            body: marked(11),
+        }],
+        activity: vec![ActivityRecord {
+            incident: IncidentId(1),
+            at: cx.now(),
+            body: marked(12),
+        }],
+        state: Some(StateRecord {
+            version: 1,
+            body: marked(13),
+        }),
+        detector_state: Some(StateRecord {
+            version: 1,
+            body: marked(13),
+        }),
+        outbox: vec![LinkEntry {
+            destination: RegionCode::new("uk").unwrap(),
+            body: marked(15),
+        }],
+        ..DetectionCommit::default()
+    };
+    let grant = cx.decide(&local, tenant(1)).unwrap();
+    store.commit_detection(&grant, commit).await.unwrap();
+    let id = DetectionRuleId::new(MARKERS[14]).unwrap();
+    let rules = cx.decide(&local, tenant(1)).unwrap();
+    let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, MARKERS[14]);
+    put.await.unwrap();
+    let pending = store.pending_export(&grant).unwrap();
+    let sent = ExportCommit {
+        segment: pending[0].segment,
+        facts: 1,
+        bytes: 1,
+        receipt: marked(16),
+    };
+    store.commit_export(&grant, sent).await.unwrap();
+    let draft = AuditDraft::of(&grant, ledger::Happening::RowsHunted);
+    let draft = draft.with_private("reason", MARKERS[16]);
+    store.append_audit(vec![draft]).await.unwrap();
+}
+
 #[tokio::test]
 async fn nothing_lies_in_clear_under_the_data_directory() {
     use std::io::Write;
@@ -193,6 +279,9 @@ async fn nothing_lies_in_clear_under_the_data_directory() {
     let operator = SigningKey::generate(&*random);
     let placement = provision(&operator, tenant(1), "IE").1;
     fill(&store, &cx, &placement).await;
+    fill_detection(&store, &cx).await;
+    let off = cx.decide(&access::Credential::local_operator(), tenant(1));
+    store.set_export(&off.unwrap(), false).await.unwrap();
     let quota = Arc::new(AtomicU64::new(1 << 20));
     let mut temporary = store.temporary_files().create(&quota).unwrap();
     let text = MARKERS[9].repeat(6_000);

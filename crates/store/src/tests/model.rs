@@ -1,13 +1,18 @@
 //! Random work, crashes and failures against a simple model: what was acknowledged is there once,
-//! what was not is there at most once.
+//! what was not is there at most once; detection sees every row that is there, and makes of each the same
+//! one alert, however often it is interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use access::Maintain;
+use model::{AlertSeverity, RegionCode};
+use rows::hidden;
 use testkit::SeededRandom;
 
-use super::kit::{OTHER, World};
-use crate::{Error, Store};
+use super::incidents::alert_id;
+use super::kit::{OTHER, World, number_of};
+use crate::{AlertRecord, DetectionCommit, Error, StateRecord, Store};
 
 const RUNS: u64 = 200;
 const STEPS: u64 = 20;
@@ -22,6 +27,8 @@ struct Model {
     /// Rows that were sent.
     sent: [BTreeSet<u64>; 4],
     next: u64,
+    /// Whether rows are examined.
+    detects: bool,
 }
 
 impl Model {
@@ -38,6 +45,33 @@ impl Model {
             for id in &self.acknowledged[usize::from(n)] {
                 assert!(rows.contains_key(id), "row {id} of tenant {n} is lost");
             }
+        }
+    }
+
+    /// What detection promises: a row that is there was examined, and then its alert is there, or waits.
+    /// As many alerts as the state has counted, so that no commit was half.
+    async fn check_detection(&self, world: &World, store: &Store) {
+        for n in 1..=3_u8 {
+            let behind = store.undetected(&world.grant(n), usize::MAX).unwrap();
+            let mut waiting = BTreeSet::new();
+            for id in behind
+                .iter()
+                .flat_map(|u| hidden::row_ids(&u.batch).unwrap())
+            {
+                assert!(waiting.insert(number_of(id)), "row {id} waits twice");
+            }
+            let state = store.detection_state(&world.grant(n)).await.unwrap();
+            let mut alerts = 0;
+            for id in world.rows(store, n).keys() {
+                let alert = store.alert(&world.grant(n), alert_id(*id)).await.unwrap();
+                assert!(
+                    alert.is_some() != waiting.contains(id),
+                    "row {id} of tenant {n} was skipped, or waits though it was examined"
+                );
+                alerts += u64::from(alert.is_some());
+            }
+            let counted = state.state.map_or(0, |s| count_of(&s));
+            assert_eq!(alerts, counted, "tenant {n}: a commit was half");
         }
     }
 
@@ -64,6 +98,49 @@ impl Model {
     }
 }
 
+fn count_of(state: &StateRecord) -> u64 {
+    u64::from_le_bytes(state.body.as_slice().try_into().unwrap())
+}
+
+/// Examines some of what waits: each row is an alert, and the state counts them.
+async fn detect(world: &World, store: &Store, n: u8, random: &SeededRandom) -> Result<(), Error> {
+    let waiting = store.undetected(&world.grant::<Maintain>(n), random.index(3_000))?;
+    let Some(last) = waiting.last() else {
+        return Ok(());
+    };
+    let former = store.detection_state(&world.grant(n)).await?.state;
+    let ids = waiting
+        .iter()
+        .flat_map(|u| hidden::row_ids(&u.batch).unwrap());
+    let alert = |id| AlertRecord {
+        id: alert_id(number_of(id)),
+        created_at: world.clock_now(),
+        severity: AlertSeverity::Low,
+        incident: None,
+        origin: RegionCode::new("eu").unwrap(),
+        linked: false,
+        body: b"an alert".to_vec(),
+    };
+    let alerts: Vec<_> = ids.map(alert).collect();
+    let counted = former.as_ref().map_or(0, count_of) + u64::try_from(alerts.len()).unwrap();
+    let commit = DetectionCommit {
+        cursor: Some(last.sequence),
+        alerts,
+        state: Some(StateRecord {
+            version: former.map_or(0, |s| s.version) + 1,
+            body: counted.to_le_bytes().to_vec(),
+        }),
+        ..DetectionCommit::default()
+    };
+    let done = store.commit_detection(&world.grant(n), commit).await?;
+    assert_eq!(
+        done.repeated,
+        [],
+        "a row was examined twice, and both counted"
+    );
+    Ok(())
+}
+
 async fn reopen(world: &World, seed: u64) -> Store {
     match world.open().await {
         Ok(store) => store,
@@ -74,7 +151,9 @@ async fn reopen(world: &World, seed: u64) -> Store {
 async fn step(world: &World, store: Store, model: &mut Model, random: &SeededRandom) -> Store {
     let n = u8::try_from(1 + random.below(3)).unwrap();
     match random.below(100) {
-        0..50 => model.append(world, &store, random).await,
+        0..38 => model.append(world, &store, random).await,
+        38..50 if model.detects => drop(detect(world, &store, n, random).await),
+        38..50 => model.append(world, &store, random).await,
         50..62 => drop(world.flush(&store, n).await),
         62..68 => {
             let now = world.clock_now();
@@ -118,7 +197,11 @@ async fn each_acknowledged_row_is_there_once_whatever_happens() {
         if random.chance(50) {
             world.log.segment_bytes_max = 4_096;
         }
-        let mut model = Model::default();
+        world.detects = random.chance(60);
+        let mut model = Model {
+            detects: world.detects,
+            ..Model::default()
+        };
         let mut store = world.start().await;
         for _ in 0..STEPS {
             store = step(&world, store, &mut model, &random).await;
@@ -137,5 +220,8 @@ async fn each_acknowledged_row_is_there_once_whatever_happens() {
         world.database.crash(random.chance(50));
         let store = reopen(&world, seed).await;
         model.check(&world, &store);
+        if model.detects {
+            model.check_detection(&world, &store).await;
+        }
     }
 }
