@@ -8,8 +8,9 @@
 //! Promises
 //! - Equal [`Options`] give equal bytes, on every machine and however many tenants are read at once.
 //!   A tenant depends on the seed, its own specification, its number of rows and the window only.
-//! - A tenant's stream has exactly its share of distinct rows ([`Tenant::events`]); repeated
-//!   deliveries come on top and are marked ([`Record::repeat`]).
+//! - A tenant's background has exactly its share of distinct rows ([`Tenant::events`]); repeated
+//!   deliveries come on top and are marked ([`Record::repeat`]), and so does what is woven in
+//!   ([`Record::woven`]) with the sign-ins that it needs.
 //! - Records come in order of delivery ([`Record::delivered`]). Rows in between may be older.
 //! - Everything is invented: names are syllables, domains end in `.example` or `.test`, addresses
 //!   are private or of the ranges reserved for documentation, hashes belong to no file.
@@ -32,9 +33,21 @@
 //! | instants | devices 7 digits, 9 % of rows fewer; mail and cloud apps whole seconds; directory 3 digits, 3 % six |
 //! | missing values | text `null` or `""` evenly; anything else `null` |
 //!
-//! There is no attack here yet. An attack is a script (`stream`) beside the background: it plays on
-//! the same stage, with the machines, sign-ins and processes that the background left there, and
-//! with dice of its own.
+//! [`Options::attack`] weaves something in: a documented story, another chain, or several intrusions,
+//! among harmless scenes that resemble them ([`AttackOptions`]). An attack is a script (`stream`)
+//! beside the background: it plays on the same stage, with the machines, sign-ins and processes that
+//! the background left there, and with dice of its own. What it did is in the ground truth
+//! ([`Truth`]), never in the rows. Its parameters, stages and rates are written down in
+//! `docs/reference/attack.md` and left alone, too:
+//!
+//! | what | figure |
+//! |---|---|
+//! | shares | [`SHARE_USUAL`] 200, [`SHARE_HARDEST`] 50, [`SHARE_ALONE`] 1000 true scenes in a thousand |
+//! | close look-alikes | [`CLOSE_USUAL`] 100, [`CLOSE_HARDEST`] 200 in a thousand look-alikes |
+//! | a story | 12 stages, 1 to 8 hours, two alerts of the vendor |
+//! | a variant | 12 stages of other names, one alert of the vendor |
+//! | several | half in the first victim, within two hours of each other; 20 % share servers, 25 % a machine, 10 % a person |
+//! | in every tenant | one support tool of the same bytes that runs, one private document that does not |
 
 mod attack;
 mod background;

@@ -16,7 +16,8 @@ pub const DUPLICATES_PERMILLE_MAX: u32 = 500;
 pub struct Options {
     /// Picks names, ids, addresses and what happens.
     pub seed: u64,
-    /// Distinct rows over all tenants; repeated deliveries come on top.
+    /// Distinct rows of background over all tenants; repeated deliveries come on top, and so does
+    /// what is woven in.
     pub events: u64,
     /// The tenants, each with its share.
     pub tenants: Vec<TenantSpec>,

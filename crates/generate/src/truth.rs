@@ -150,6 +150,12 @@ pub struct DocumentTruth {
 impl Truth {
     /// Takes in what another stream of the same world had.
     pub fn merge(&mut self, other: Self) {
+        if self.attack.is_empty() {
+            self.seed = other.seed;
+            self.attack = other.attack;
+            self.true_alerts_permille = other.true_alerts_permille;
+            self.close_permille = other.close_permille;
+        }
         self.intrusions.extend(other.intrusions);
         self.look_alikes.extend(other.look_alikes);
         self.documents.extend(other.documents);

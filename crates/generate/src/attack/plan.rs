@@ -181,9 +181,14 @@ impl Plan {
 impl Intrusion {
     /// People, machines and addresses that the intrusion is about.
     fn touches(&self, tenant: &Tenant) -> BTreeSet<Entity> {
-        let people = [self.victim, self.second, self.admin];
+        // A story stays on the victim's machine before it moves on; a variant never touches it.
+        let machine = match self.form {
+            Form::Story => self.victim,
+            Form::Variant => self.second,
+        };
+        let people = [self.victim, machine, self.admin];
         let upns = people.iter().filter_map(|at| tenant.people.get(*at));
-        let machines = [self.victim, self.target];
+        let machines = [machine, self.target];
         let ids = machines.iter().filter_map(|at| tenant.devices.get(*at));
         let campaign = &self.kit.campaign;
         let ips = [&self.kit.from.ip, &campaign.lure.1, &campaign.server.1];

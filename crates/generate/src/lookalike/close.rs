@@ -55,8 +55,22 @@ pub(super) fn new_phone(stage: &mut Stage<'_>, at: Ticks) {
         }),
     };
     stage.signed_in(at, &sign_in);
-    let now = stage.dice.after(at, 900, 9_000);
+    let mut now = stage.dice.after(at, 900, 9_000);
     stage.cloud_logon(now, person, &from);
+    for _ in 0..stage.dice.between(2, 6) {
+        now = stage.dice.after(now, 2_000, 60_000);
+        let activity = Activity {
+            action: "MailItemsAccessed",
+            application: "Microsoft Exchange Online",
+            application_id: 20_893,
+            object: person.upn.clone(),
+            object_type: "Mailbox",
+            from: Some(&from),
+            ip: &from.ip,
+            ..at_work(stage, person, &session)
+        };
+        stage.cloud_activity(now, &activity);
+    }
     stage.involve(EntityKind::Account, &person.upn);
     stage.involve(EntityKind::Ip, &from.ip);
     stage.involve(EntityKind::Session, &session);

@@ -502,6 +502,22 @@ fn twenty_thousand_rows_over_twelve_tenants_hold_a_whole_story() {
 }
 
 #[test]
+fn streams_that_are_written_out_tell_the_same_truth() {
+    let world = with(AttackOptions::new(Attack::Many(3)), 600, 4);
+    let mut merged = Truth::default();
+    for tenant in 0..3 {
+        let mut records = world.records(tenant);
+        let mut out = Vec::new();
+        let shape = crate::Shape::Lines(crate::LineEnd::Lf);
+        let written = crate::write_export(&mut records, shape, &mut out).unwrap();
+        assert_eq!(written, world.records(tenant).count() as u64);
+        merged.merge(records.truth());
+    }
+    let whole = world.truth();
+    assert_eq!(merged, whole);
+}
+
+#[test]
 fn the_index_knows_what_a_row_is() {
     let world = with(AttackOptions::new(Attack::Many(3)), 300, 2);
     let index = world.truth().index();
