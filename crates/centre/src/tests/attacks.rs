@@ -370,3 +370,90 @@ async fn a_snapshot_says_the_same_whoever_of_two_neighbours_joined_with_others()
     }
     assert_eq!(told[0], told[1]);
 }
+
+#[tokio::test]
+async fn a_cell_has_no_more_contributors_than_tenants_and_the_centre_no_more_indicators_than_room()
+{
+    let mut world = World::new();
+    let centre = world.open().await;
+    world.report(&centre, 1, day(0), &[1]).await;
+    let mut tx = centre.database.begin().await.unwrap();
+    sqlx::query(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+         INSERT INTO contributor (epoch, region, contributor)
+         SELECT ?1, 'eu', randomblob(16) FROM n",
+    )
+    .bind(i64::from(Epoch::at(day(0)).0))
+    .bind(i64::try_from(limits::TENANTS_MAX).unwrap() - 1)
+    .execute(tx.connection())
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    // One that is known is still heard, one more is not, and another region's is.
+    world.report(&centre, 1, day(0), &[2]).await;
+    let more = world.parcel(group(2), day(0), &[3]);
+    let error = centre
+        .receive(&region("eu"), &more.bytes, day(0))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::Busy, "{error}");
+    let batch = world.batch(group(2), day(0), &[3]);
+    let uk = parcel::pack_batch(&batch, &region("uk"), day(0), &*world.uk).unwrap();
+    centre
+        .receive(&region("uk"), &uk.bytes, day(0))
+        .await
+        .unwrap();
+    let status = centre.status().await.unwrap();
+    assert_eq!(
+        (status.epochs[0].batches, status.epochs[0].indicators),
+        (3, 3)
+    );
+
+    let mut tx = centre.database.begin().await.unwrap();
+    sqlx::query("UPDATE epoch SET indicators = ?1")
+        .bind(i64::try_from(limits::CENTRE_INDICATORS_MAX).unwrap() - 1)
+        .execute(tx.connection())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    world.report(&centre, 1, day(0), &[4]).await;
+    let more = world.parcel(group(1), day(0), &[5]);
+    let error = centre
+        .receive(&region("eu"), &more.bytes, day(0))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::Busy, "{error}");
+    // Nothing of the refused batch stayed, so that it can come again.
+    assert_eq!(batches(&centre).await, 4);
+}
+
+#[tokio::test]
+async fn a_centre_has_a_named_number_of_cells() {
+    let world = World::new();
+    let list = AllowList::facts(1).unwrap();
+    let mut options = world.options(&list);
+    let key = *options.cells.values().next().unwrap();
+    for n in options.cells.len()..limits::CENTRE_CELLS_MAX {
+        options.cells.insert(region(&format!("cell-{n}")), key);
+    }
+    let open = |options| Centre::open(world.path(), world.keys.clone(), options, start());
+    drop(open(options.clone()).await.unwrap());
+    options.cells.insert(region("one-more"), key);
+    assert_eq!(open(options).await.unwrap_err().code(), Code::Busy);
+}
+
+#[tokio::test]
+async fn nine_groups_of_one_hand_do_find_a_tenth() {
+    // What `docs/threats.md` says is not prevented. If this fails, say there that it is.
+    let mut told = Vec::new();
+    for victim in [false, true] {
+        let mut world = World::new();
+        let centre = world.open().await;
+        for n in 0..9 + u16::from(victim) {
+            world.report(&centre, n, day(0), &[1]).await;
+        }
+        let snapshot = world.publish(&centre, day(0)).await;
+        told.push(snapshot.lookup(Epoch::at(day(0)), &token(1)).is_some());
+    }
+    assert_eq!(told, [false, true]);
+}

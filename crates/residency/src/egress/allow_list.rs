@@ -9,9 +9,9 @@
 //! - an address or a domain leaves only of columns that name the other side;
 //! - a table's time leaves as a day, a technique only of `AlertInfo.AttackTechniques`, a count only
 //!   beside an indicator;
-//! - a column of people, places or content leaves as it is only with an *exception*: a sentence in the
-//!   document that says why. It exists so that somebody can sign a list that permits too much, and the
-//!   walker can show that it notices.
+//! - a column leaves as it is only with an *exception*: a sentence in the document that says why. It
+//!   exists so that somebody can sign a list that permits too much, and the walker can show that it
+//!   notices.
 
 use std::collections::BTreeSet;
 
@@ -149,7 +149,7 @@ pub struct Entry {
     pub purpose: Purpose,
     /// What reads it.
     pub read_by: Computation,
-    /// Why a column leaves as it is that should not.
+    /// Why a column leaves as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
 }
@@ -318,6 +318,16 @@ impl AllowList {
         if !fits(entry.transform, of, column) {
             return refuse("the column may not leave in this form");
         }
+        // Of technical columns, too: record keys and hashes of files that nobody ran are among them.
+        let kept = entry.transform == Transform::KeepText;
+        match &entry.exception {
+            None if kept => return refuse("a column is kept as it is only with an exception"),
+            Some(_) if !kept => return refuse("an exception where none is needed"),
+            Some(why) if why.trim().is_empty() || why.len() > limits::DOCUMENT_TEXT_BYTES_MAX => {
+                return refuse("the exception says nothing, or too much");
+            }
+            _ => {}
+        }
         if entry.transform.is_value() && !self.has_day(table) {
             return refuse("the table's day is not on the list, and every fact has one");
         }
@@ -325,15 +335,7 @@ impl AllowList {
         if entry.transform == Transform::CountBucket && !self.values_of(table).any(|e| beside(&e)) {
             return refuse("nothing of this column is counted");
         }
-        let kept = entry.transform == Transform::KeepText && entry.class != PrivacyClass::Technical;
-        match &entry.exception {
-            None if kept => refuse("a column of this class is kept only with an exception"),
-            Some(_) if !kept => refuse("an exception where none is needed"),
-            Some(why) if why.trim().is_empty() || why.len() > limits::DOCUMENT_TEXT_BYTES_MAX => {
-                refuse("the exception says nothing, or too much")
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -205,6 +205,15 @@ fn a_list_that_contradicts_the_schema_or_itself_is_refused() {
             entry(PROCESSES, "AccountName", T::KeepText, DirectIdentifier),
             "only with an exception",
         ),
+        // Technical, and still of a private document, or a key that joins rows.
+        (
+            entry("DeviceFileEvents", "SHA256", T::KeepText, Technical),
+            "only with an exception",
+        ),
+        (
+            entry("EmailEvents", "NetworkMessageId", T::KeepText, Technical),
+            "only with an exception",
+        ),
         (
             entry(PROCESSES, "ProcessCommandLine", T::KeepText, Content),
             "only with an exception",
@@ -254,12 +263,7 @@ fn a_name_is_kept_only_by_a_list_that_says_so_and_why() {
             .is_some()
     );
     // An exception does not ride along where none is needed.
-    let mut technical = entry(
-        PROCESSES,
-        "ActionType",
-        Transform::KeepText,
-        PrivacyClass::Technical,
-    );
+    let mut technical = day_of("DeviceFileEvents");
     technical.exception = Some("why not".to_owned());
     assert!(refusal(technical).contains("where none is needed"));
 }
@@ -678,6 +682,53 @@ fn a_centre_cannot_sign_what_a_cell_would_refuse() {
     );
     assert_eq!(
         wrong(&|s| s[1].figures[1].prevalence.techniques.reverse()),
+        Code::BadDocument
+    );
+}
+
+#[test]
+fn what_is_too_long_is_refused_before_it_is_read() {
+    let key = operator().public_key();
+    let long = vec![0; limits::SNAPSHOT_BYTES_MAX + 1];
+    let error = Snapshot::verify(long, &key, None).unwrap_err();
+    assert_eq!(error.code(), Code::TooLarge);
+    let long = vec![0; limits::EGRESS_BATCH_BYTES_MAX + 1];
+    let error = Batch::decode(&long, &FACTS).unwrap_err();
+    assert_eq!(error.code(), Code::TooLarge);
+    let error = Batch::decode(&long[1..], &FACTS).unwrap_err();
+    assert_eq!(error.code(), Code::BadDocument, "as long as a batch may be");
+    let text = |bytes| {
+        let mut kept = entry(
+            PROCESSES,
+            "ActionType",
+            Transform::KeepText,
+            PrivacyClass::Technical,
+        );
+        kept.exception = Some("to try its length".to_owned());
+        let list = AllowList::new(2, vec![day_of(PROCESSES), kept]);
+        let shape = Shape {
+            transform: Transform::KeepText,
+            has_count: false,
+            has_technique: false,
+            ..shape(PROCESSES, "ActionType")
+        };
+        let value = Value::Text("x".repeat(bytes));
+        let fact = Fact {
+            value,
+            count: None,
+            ..fact(0, 1)
+        };
+        Batch::new(
+            &verified(&list.unwrap()),
+            header(epoch()),
+            vec![shape],
+            vec![fact],
+        )
+    };
+    let longest = text(limits::EGRESS_TEXT_BYTES_MAX).unwrap();
+    assert_eq!(longest.facts().len(), 1);
+    assert_eq!(
+        code(text(limits::EGRESS_TEXT_BYTES_MAX + 1)),
         Code::BadDocument
     );
 }
