@@ -382,3 +382,151 @@ pub(crate) fn registry(registry: &Registry, full: bool) -> Result<wire::Registry
         document: if full { Some(whole?) } else { None },
     })
 }
+
+pub(crate) fn alert(view: &cell::AlertView) -> wire::Alert {
+    wire::Alert {
+        id: view.id,
+        vendor_id: view.vendor_id.clone(),
+        title: view.title.clone(),
+        severity: view.severity.to_string(),
+        category: view.category.clone(),
+        techniques: view.techniques.clone(),
+        service: view.service.clone(),
+        origin: view.origin.clone(),
+        is_here: view.is_here,
+        rule: wire::RuleName {
+            id: view.rule.id.clone(),
+            version: format!("{:016x}", view.rule.version),
+            kind: view.rule.kind.to_string(),
+        },
+        created_at: view.created_at,
+        first_at: view.first_at,
+        last_at: view.last_at,
+        incident: view.incident,
+    }
+}
+
+fn entity(entity: model::Entity) -> wire::Entity {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for key in entity.keys {
+        keys.entry(key.kind.to_string())
+            .or_default()
+            .push(key.value);
+    }
+    wire::Entity {
+        kind: entity.kind.to_string(),
+        role: entity.role.to_string(),
+        name: entity.name,
+        keys,
+        details: entity.details.into_iter().collect(),
+    }
+}
+
+pub(crate) fn alert_detail(detail: cell::AlertDetail) -> wire::AlertDetail {
+    let mut out = wire::AlertDetail {
+        alert: alert(&detail.view),
+        description: None,
+        detection_source: None,
+        entities: Vec::new(),
+        records: Vec::new(),
+        notice: detail.notice,
+    };
+    if let Some(whole) = detail.alert {
+        out.alert.title = whole.title;
+        out.description = Some(whole.description);
+        out.detection_source = Some(whole.detection_source);
+        out.entities = whole.entities.into_iter().map(entity).collect();
+        let record = |r: model::RecordRef| wire::RecordName {
+            table: r.table,
+            row_id: r.row,
+            at: r.at,
+        };
+        out.records = whole.records.into_iter().map(record).collect();
+    }
+    out
+}
+
+pub(crate) fn incident(view: &cell::IncidentView) -> wire::Incident {
+    let summary = &view.summary;
+    wire::Incident {
+        id: summary.id,
+        name: summary.name.clone(),
+        status: summary.status.to_string(),
+        severity: summary.severity.to_string(),
+        score: summary.score,
+        assigned_to: summary.assigned.clone(),
+        classification: summary.classification.to_string(),
+        determination: summary.determination.to_string(),
+        tags: summary.tags.clone(),
+        tactics: summary.tactics.iter().map(ToString::to_string).collect(),
+        techniques: summary.techniques.clone(),
+        services: summary.services.clone(),
+        origins: summary.origins.clone(),
+        alert_count: summary.alerts.len(),
+        devices: summary.devices,
+        accounts: summary.accounts,
+        created_at: summary.created_at,
+        updated_at: summary.updated_at,
+        first_at: summary.first_at,
+        last_at: summary.last_at,
+        redirected_to: view.redirected_to,
+    }
+}
+
+pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDetail {
+    let step = |step: &cell::Step| wire::Step {
+        stage: step.stage.to_string(),
+        first_at: step.first_at,
+        last_at: step.last_at,
+        alerts: step.alerts.clone(),
+        via: step.via.map(|via| wire::Via {
+            from: via.from,
+            key: via.kind.to_string(),
+            seconds: via.gap_ticks / model::ticks::PER_SECOND,
+        }),
+    };
+    let hunt = |hunt: cell::ReadyHunt| wire::ReadyHunt {
+        title: hunt.title,
+        query: hunt.query,
+    };
+    let elsewhere = detail.elsewhere.into_iter();
+    wire::IncidentDetail {
+        incident: incident(&detail.view),
+        path: detail.path.to_string(),
+        steps: detail.path.steps.iter().map(step).collect(),
+        alerts: detail.alerts.iter().map(alert).collect(),
+        entities: detail.entities.into_iter().map(entity).collect(),
+        elsewhere: elsewhere
+            .map(|(region, n)| (region.to_string(), n))
+            .collect(),
+        hunts: detail.hunts.into_iter().map(hunt).collect(),
+    }
+}
+
+pub(crate) fn activity(entry: cell::ActivityView) -> wire::Activity {
+    let activity = entry.activity;
+    wire::Activity {
+        sequence: entry.sequence,
+        at: activity.at,
+        who: activity.who,
+        what: activity.what,
+        from: activity.from,
+        to: activity.to,
+        alert: activity.alert,
+        why: activity.why,
+    }
+}
+
+pub(crate) fn rule(view: &cell::RuleView, with_text: bool) -> wire::Rule {
+    wire::Rule {
+        id: view.id.clone(),
+        title: view.title.clone(),
+        kind: view.kind.to_string(),
+        severity: view.severity.to_string(),
+        category: view.category.clone(),
+        techniques: view.techniques.clone(),
+        origin: view.origin.as_str().to_owned(),
+        enabled: view.enabled,
+        text: with_text.then(|| view.text.clone()),
+    }
+}

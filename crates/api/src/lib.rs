@@ -13,7 +13,9 @@
 //!
 //! [`serve`] listens; [`call_locally`] asks the same routes as the local operator, without a network.
 //!
-//! Does not terminate TLS, and does not decide anything that the policy or the cell decides.
+//! [`serve_peers`] listens for other cells, behind mutual TLS.
+//!
+//! Does not choose certificates, and does not decide anything that the policy or the cell decides.
 
 mod call;
 mod connection;
@@ -22,14 +24,17 @@ mod failure;
 mod hunting;
 mod local;
 mod page;
+mod peers;
 pub mod present;
 mod router;
 mod routes;
+mod secure;
 mod serve;
 pub mod wire;
 
 pub use hunting::{finding, json as hunt_json};
 pub use local::{LocalAnswer, LocalRequest, call_locally};
+pub use peers::{PeerListener, WhoIs, serve_peers};
 pub use router::{Access, Route, openapi, router, routes};
 pub use serve::serve;
 

@@ -1,8 +1,8 @@
 //! The routes: one table that makes the router, the description and the list of who may.
 
 use access::{
-    AdministerTenant, Hunt, Ingest, Maintain, ManageSources, ManageTokens, ReadTenant,
-    ResidencyRead, TenantAction,
+    AdministerTenant, Hunt, Ingest, Maintain, ManageIncidents, ManageRules, ManageSources,
+    ManageTokens, ReadIncidents, ReadTenant, ResidencyRead, TenantAction,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,7 +15,9 @@ use utoipa::openapi::{Content, OpenApi, PathItem, Ref, ResponseBuilder};
 
 use crate::call::{Api, Call};
 use crate::failure::Failure;
-use crate::routes::{hunts, ingestion, open, registries, residence, sources, tenants, tokens};
+use crate::routes::{
+    alerts, hunts, ingestion, open, registries, residence, rules, sources, tenants, tokens,
+};
 use crate::{ApiOptions, wire};
 
 /// Who may use a route.
@@ -23,8 +25,6 @@ use crate::{ApiOptions, wire};
 pub enum Access {
     /// Anybody; it says nothing of any tenant.
     Open,
-    /// Whoever signed the document in the body.
-    Signed,
     /// A token of the tenant with this action of the policy; the tenant is the token's own.
     Own(&'static str),
     /// A token of the tenant in the path with this action of the policy, or who else may do it.
@@ -116,11 +116,20 @@ routes! {
     get "/api/v1/tenants/{tenant}/residency" tenant::<ResidencyRead>() => residence::report;
     get "/api/v1/tenants/{tenant}/residency/explain/{row_id}" tenant::<ResidencyRead>() => residence::explain;
     get "/api/v1/tenants/{tenant}/ledger" tenant::<ReadTenant>() => residence::ledger;
+    get "/api/v1/tenants/{tenant}/alerts" tenant::<ReadIncidents>() => alerts::list;
+    get "/api/v1/tenants/{tenant}/alerts/{alert}" tenant::<ReadIncidents>() => alerts::show;
+    get "/api/v1/tenants/{tenant}/incidents" tenant::<ReadIncidents>() => alerts::incidents;
+    get "/api/v1/tenants/{tenant}/incidents/{incident}" tenant::<ReadIncidents>() => alerts::incident;
+    patch "/api/v1/tenants/{tenant}/incidents/{incident}" tenant::<ManageIncidents>() => alerts::change;
+    get "/api/v1/tenants/{tenant}/incidents/{incident}/activity" tenant::<ReadIncidents>() => alerts::activity;
+    get "/api/v1/tenants/{tenant}/rules" tenant::<ManageRules>() => rules::list;
+    post "/api/v1/tenants/{tenant}/rules" tenant::<ManageRules>() => rules::add;
+    get "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::show;
+    patch "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::switch;
     get "/api/v1/registry" Access::Operator => registries::show;
     post "/api/v1/registry" Access::Operator => registries::accept;
     get "/api/v1/region" Access::Open => open::region;
     get "/api/v1/openapi.json" Access::Open => open::openapi;
-    post "/api/v1/peers/profile" Access::Signed => open::accept_profile;
     get "/healthz" Access::Open => open::health;
     get "/metrics" Access::Operator => open::metrics;
 }
@@ -204,7 +213,6 @@ fn complete(operation: &mut Operation, route: &Route) {
     operation.operation_id = Some(route.name.to_owned());
     let who = match route.access {
         Access::Open => "Needs no token.".to_owned(),
-        Access::Signed => "Needs no token: the document is signed.".to_owned(),
         Access::Own(action) | Access::Tenant(action) => {
             format!("The token's policy action is `{action}`.")
         }
@@ -212,7 +220,7 @@ fn complete(operation: &mut Operation, route: &Route) {
     };
     let text = operation.description.take().unwrap_or_default();
     operation.description = Some(format!("{text}\n\n{who}").trim().to_owned());
-    if !matches!(route.access, Access::Open | Access::Signed) {
+    if route.access != Access::Open {
         let none: [&str; 0] = [];
         operation.security = Some(vec![SecurityRequirement::new("token", none)]);
     }

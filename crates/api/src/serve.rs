@@ -20,22 +20,32 @@ pub async fn serve(
     options: ApiOptions,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let ending = Arc::new(Notify::new());
-    let graceful = {
-        let ending = ending.clone();
-        async move {
-            until.await;
-            ending.notify_one();
-        }
-    };
     let seats = Seats::new(listener, limits::CONNECTIONS_MAX);
+    let (graceful, patience) = ending(until);
     let serving = axum::serve(seats, router(cell, options)).with_graceful_shutdown(graceful);
-    let patience = async {
-        ending.notified().await;
-        tokio::time::sleep(Duration::from_secs(limits::SHUTDOWN_SECONDS_MAX)).await;
-    };
     tokio::select! {
         ended = async { serving.await } => ended,
         () = patience => Ok(()),
     }
+}
+
+/// Two futures out of `until`: one that ends with it, and one that does so
+/// `limits::SHUTDOWN_SECONDS_MAX` later.
+pub(crate) fn ending(
+    until: impl Future<Output = ()> + Send + 'static,
+) -> (
+    impl Future<Output = ()> + Send + 'static,
+    impl Future<Output = ()> + Send + 'static,
+) {
+    let ending = Arc::new(Notify::new());
+    let ended = ending.clone();
+    let graceful = async move {
+        until.await;
+        ending.notify_one();
+    };
+    let patience = async move {
+        ended.notified().await;
+        tokio::time::sleep(Duration::from_secs(limits::SHUTDOWN_SECONDS_MAX)).await;
+    };
+    (graceful, patience)
 }

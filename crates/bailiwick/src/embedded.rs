@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use access::{Credential, Cx, LogSink, Operate, Policy};
 use anyhow::Context as _;
-use cell::{Cell, CellOptions, PeerError, PeerPort, Registry};
+use cell::link::{LinkAlerts, LinkRead};
+use cell::{Cell, CellOptions, NoCentre, PeerError, PeerPort, Registry};
 use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Code, Disk, GeographyCode, RegionCode};
@@ -80,12 +81,48 @@ impl PeerPort for InProcess {
         profile: &'a [u8],
     ) -> BoxFuture<'a, Result<(), PeerError>> {
         Box::pin(async move {
-            let cells = self.cells.get().ok_or(PeerError::Unreachable)?;
-            let cell = cells.get(region).ok_or(PeerError::Unreachable)?;
-            cell.accept_profile(home, profile)
+            self.cell(region)?
+                .accept_profile(home, profile)
                 .await
                 .map_err(|e| PeerError::Refused(e.code()))
         })
+    }
+
+    fn deliver_alerts<'a>(
+        &'a self,
+        home: &'a RegionCode,
+        message: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(async move {
+            let refused = |e: cell::Error| PeerError::Refused(e.code());
+            let origin = LinkAlerts::sender(message).map_err(refused)?;
+            self.cell(home)?
+                .accept_alerts(&origin, message)
+                .await
+                .map_err(refused)
+        })
+    }
+
+    fn read_alert<'a>(
+        &'a self,
+        origin: &'a RegionCode,
+        request: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
+        Box::pin(async move {
+            let refused = |e: cell::Error| PeerError::Refused(e.code());
+            let home = LinkRead::sender(request).map_err(refused)?;
+            self.cell(origin)?
+                .answer_read(&home, request)
+                .await
+                .map_err(refused)
+        })
+    }
+}
+
+impl InProcess {
+    fn cell(&self, region: &RegionCode) -> Result<&Cell, PeerError> {
+        let cells = self.cells.get().ok_or(PeerError::Unreachable)?;
+        cells.get(region).ok_or(PeerError::Unreachable)
     }
 }
 
@@ -272,6 +309,7 @@ async fn open_cell(
         registry_least_version: registry.least_version,
         hunting: Arc::new(KqlHunting),
         peers: peers.clone(),
+        centre: Arc::new(NoCentre),
     };
     let cell = Cell::open(cx.clone(), options)
         .await

@@ -11,8 +11,9 @@ use model::{GeographyCode, RegionCode, SourceId, TenantId};
 use residency::{Accepted, CellProfile, Provisioning, Registry, TenantPlacement, Verified};
 use store::{SourceCounts, SourceEntry, Store};
 
+use crate::detection::{Detection, InForce};
 use crate::tenants::TenantDocument;
-use crate::{Error, Hunting, PeerPort};
+use crate::{CentrePort, Error, Hunting, PeerPort};
 
 /// What a cell is made of.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct CellOptions {
     pub hunting: Arc<dyn Hunting>,
     /// The other cells.
     pub peers: Arc<dyn PeerPort>,
+    /// The centre.
+    pub centre: Arc<dyn CentrePort>,
 }
 
 /// One region's service. Cheap to clone.
@@ -46,6 +49,10 @@ pub(crate) struct Inner {
     /// One change of tenants or sources at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) hunts: AtomicUsize,
+    /// Rules in force.
+    pub(crate) rules: InForce,
+    /// What detection is in the middle of.
+    pub(crate) detection: Detection,
 }
 
 /// What this cell knows of a tenant.
@@ -122,6 +129,8 @@ impl Cell {
                 sources: RwLock::default(),
                 changing: tokio::sync::Mutex::new(()),
                 hunts: AtomicUsize::new(0),
+                rules: InForce::default(),
+                detection: Detection::default(),
             }),
         };
         if let Some((_, bytes)) = cell.store().registry().await? {
@@ -130,6 +139,7 @@ impl Cell {
         }
         cell.load_tenants().await?;
         cell.load_sources().await?;
+        cell.load_rules().await?;
         Ok(cell)
     }
 

@@ -46,6 +46,9 @@ pub enum Error {
         /// The service.
         service: ServiceName,
     },
+    /// A detection rule has errors.
+    #[error("the rule has {} error(s): {}", .0.len(), .0.join("; "))]
+    BadRule(Vec<String>),
     /// A hunt failed while running.
     #[error("{message}")]
     Hunt {
@@ -86,6 +89,7 @@ impl Error {
             Self::RefusedService { .. } => Code::ServiceRefused,
             Self::Hunt { code, .. } => *code,
             Self::Bad(_) => Code::BadRequest,
+            Self::BadRule(_) => Code::BadRule,
             Self::NoRegistry | Self::Conflict(_) => Code::Conflict,
             Self::NotFound(_) => Code::NotFound,
             Self::Internal => Code::Internal,

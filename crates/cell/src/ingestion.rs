@@ -16,6 +16,7 @@ use store::{Durable, PlacedRows, SourceCounts};
 
 use crate::Error;
 use crate::cell::{Cell, Source, Tenant, sum};
+use crate::detection::OWN_SOURCE;
 
 /// A request to store records.
 #[derive(Debug, Clone)]
@@ -246,6 +247,44 @@ impl Cell {
             source,
         });
         Ok(())
+    }
+
+    /// Places and stamps rows that the cell itself made of the tenant's alerts.
+    pub(crate) fn place_own(
+        &self,
+        tenant: &Tenant,
+        rows: Vec<TableRows>,
+    ) -> Result<Vec<PlacedRows>, Error> {
+        let ingested_at = self.inner.cx.now();
+        let vault = self.store().vault().tenant(tenant.id)?;
+        let mut placed = Vec::new();
+        for rows in rows {
+            let service = tenant.registry.service_of_table(&rows.table);
+            let service = service.ok_or(Error::Internal)?.clone();
+            let placement =
+                place(&tenant.placement, self.region(), &service).map_err(|_| Error::Internal)?;
+            let ids: Vec<RowId> = rows
+                .identity
+                .iter()
+                .map(|identity| vault.row_id(&rows.table, OWN_SOURCE.as_bytes(), identity))
+                .collect();
+            let stamp = hidden::Stamp {
+                ingested_at,
+                service: &service,
+                source: OWN_SOURCE,
+                row_ids: &ids,
+            };
+            let batch = hidden::stamp(&rows.batch, &stamp)
+                .map_err(|e| Error::from(store::Error::Rows(e)))?;
+            placed.push(PlacedRows {
+                table: rows.table,
+                placement,
+                batch,
+                ingested_at,
+                source: OWN_SOURCE,
+            });
+        }
+        Ok(placed)
     }
 
     /// Identity of each row under the tenant's key (architecture §5.3).

@@ -13,34 +13,46 @@
 //! Does not speak HTTP, read configuration or choose a query engine.
 
 mod cell;
+mod detection;
 mod error;
 mod hunt;
+mod incidents;
 mod ingestion;
+pub mod link;
 mod peers;
 mod residence;
 mod sources;
+mod stored;
 mod tenants;
 mod tokens;
 mod upkeep;
 
 pub use cell::{Cell, CellOptions};
+pub use detection::{RuleOrigin, RuleView};
 pub use error::Error;
 pub use hunt::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared};
+pub use incidents::{
+    ActivityView, AlertDetail, AlertView, IncidentDetail, IncidentView, ReadyHunt,
+};
 pub use ingestion::{IngestOutcome, IngestRequest, Misdirected};
-pub use peers::{NoPeers, PeerError, PeerPort};
+pub use peers::{CentrePort, NoCentre, NoPeers, PeerError, PeerPort};
 pub use residence::{Explanation, ResidencyReport, ServiceResidence, TableResidence};
 pub use sources::{SourceRequest, SourceView};
 pub use tenants::{ProvisionRequest, TenantView};
 pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
 pub use upkeep::StepReport;
 
+pub use incident::{Activity, Change, Path, Stage, Step, Summary, Tactic, Update};
 pub use ingest::{Format, Rejected, Tally};
 pub use ledger::Leaf;
 pub use residency::{
     Candidate, CentreMode, CountryCode, Digest, GeographyChoice, Outcome, Pin, Place, Plan,
     Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
-pub use store::{Error as StoreError, PartitionStatus, SourceCounts, TokenEntry, View};
+pub use store::{
+    AlertFilter, Error as StoreError, IncidentFilter, PartitionStatus, SourceCounts, TokenEntry,
+    View,
+};
 
 #[cfg(test)]
 mod tests;

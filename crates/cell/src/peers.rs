@@ -1,8 +1,11 @@
-//! The tenant link, as far as it exists: telling a tenant's second cell of it.
+//! The ports to other processes: the tenant's other cells, and the centre.
 //!
-//! Kind 0 of the link (architecture §3): the home cell signs a cell profile for each other region that
-//! holds a service of the tenant, and delivers it. Alerts and federated reads are later kinds of the
-//! same port.
+//! Kind 0 of the tenant link (architecture §3): the home cell signs a cell profile for each other
+//! region that holds a service of the tenant, and delivers it. Kind 1: alerts without content go home,
+//! and a viewer's read of content goes where it rests ([`crate::link`]). Federated hunting reads are a
+//! later kind of the same port.
+//!
+//! A port moves signed bytes and promises nothing about them: whoever receives them verifies.
 
 use std::fmt;
 
@@ -21,6 +24,22 @@ pub enum PeerError {
     Refused(Code),
 }
 
+impl PeerError {
+    /// As an error of this cell.
+    pub(crate) fn of_link(self) -> crate::Error {
+        match self {
+            Self::Unreachable => crate::Error::Hunt {
+                code: Code::PeerUnreachable,
+                message: "the other cell cannot be reached".to_owned(),
+            },
+            Self::Refused(code) => crate::Error::Hunt {
+                code,
+                message: "the other cell refused".to_owned(),
+            },
+        }
+    }
+}
+
 /// The way to the other cells.
 pub trait PeerPort: Send + Sync + fmt::Debug {
     /// The public key of another region's cell, by configuration; nothing if it is unknown.
@@ -33,6 +52,52 @@ pub trait PeerPort: Send + Sync + fmt::Debug {
         home: &'a RegionCode,
         profile: &'a [u8],
     ) -> BoxFuture<'a, Result<(), PeerError>>;
+
+    /// Hands a signed [`crate::link::LinkAlerts`] to the cell of `home`.
+    fn deliver_alerts<'a>(
+        &'a self,
+        home: &'a RegionCode,
+        message: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>>;
+
+    /// Asks the cell of `origin` with a signed [`crate::link::LinkRead`]; the answer is sealed to
+    /// the asking cell's key.
+    fn read_alert<'a>(
+        &'a self,
+        origin: &'a RegionCode,
+        request: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, PeerError>>;
+}
+
+/// The way to the centre, which sees nothing but what went through the egress gate.
+pub trait CentrePort: Send + Sync + fmt::Debug {
+    /// The key under which the centre signs snapshots; nothing if no centre is configured.
+    fn key(&self) -> Option<PublicKey>;
+
+    /// Hands over one batch as the gate signed it. The centre takes the same batch again and counts
+    /// it once.
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>>;
+
+    /// The newest signed snapshot of prevalence; nothing before the first.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>>;
+}
+
+/// No centre is configured: what would leave stays.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCentre;
+
+impl CentrePort for NoCentre {
+    fn key(&self) -> Option<PublicKey> {
+        None
+    }
+
+    fn submit<'a>(&'a self, _batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(std::future::ready(Err(PeerError::Unreachable)))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        Box::pin(std::future::ready(Err(PeerError::Unreachable)))
+    }
 }
 
 /// A cell that stands alone.
@@ -50,6 +115,22 @@ impl PeerPort for NoPeers {
         _home: &'a RegionCode,
         _profile: &'a [u8],
     ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(std::future::ready(Err(PeerError::Unreachable)))
+    }
+
+    fn deliver_alerts<'a>(
+        &'a self,
+        _home: &'a RegionCode,
+        _message: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(std::future::ready(Err(PeerError::Unreachable)))
+    }
+
+    fn read_alert<'a>(
+        &'a self,
+        _origin: &'a RegionCode,
+        _request: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
         Box::pin(std::future::ready(Err(PeerError::Unreachable)))
     }
 }

@@ -23,6 +23,8 @@ pub struct StepReport {
     pub flushed_bytes: u64,
     /// Segments merged away.
     pub merged_segments: u64,
+    /// Alerts made, or sent home.
+    pub alerts: u64,
     /// Tenants for which a step failed.
     pub failures: u64,
 }

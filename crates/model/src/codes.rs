@@ -106,6 +106,12 @@ codes! {
     /// The file is not of the stated format.
     BadFormat = "bad_format", 422;
 
+    // Detection and the links between cells.
+    /// The detection rule has errors; each is listed.
+    BadRule = "bad_rule", 400;
+    /// The process of another region, or the centre, cannot be reached.
+    PeerUnreachable = "peer_unreachable", 503;
+
     // Hunting.
     /// The query has errors; each is listed with its place.
     BadQuery = "bad_query", 400;

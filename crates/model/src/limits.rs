@@ -293,3 +293,12 @@ pub const HANDSHAKES_MAX: usize = 256;
 pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Callers that wait for their audit rows; beyond, 429.
 pub const AUDIT_WAITING_MAX: usize = 10_000;
+
+/// Bytes of rows that one step of detection examines for a tenant.
+pub const DETECTION_STEP_BYTES_MAX: usize = 32 << 20;
+/// Alerts of one rule that cross the tenant link on one day; the rest stay at their origin, counted.
+pub const LINK_ALERTS_PER_RULE_DAY_MAX: u32 = 1_000;
+/// Alerts that the view of one incident lists.
+pub const INCIDENT_ALERTS_SHOWN_MAX: usize = 1_000;
+/// Values of one kind in a ready-made hunt.
+pub const READY_HUNT_VALUES_MAX: usize = 50;

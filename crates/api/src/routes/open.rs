@@ -1,22 +1,12 @@
-//! What needs no token: which region this is, whether it serves, the interface's description, and
-//! what other cells bring under their own signature.
+//! What needs no token: which region this is, whether it serves, and the interface's description.
 
 use std::sync::LazyLock;
 
 use access::Operate;
 use axum::body::Bytes;
-use axum::http::Response;
-use model::{RegionCode, limits};
 
 use crate::call::{Answer, Call, json, text};
-use crate::failure::Failure;
 use crate::wire;
-
-/// Header in which a cell says which region's it is.
-const HOME: &str = "x-bailiwick-home";
-
-/// Bytes of the line that stands before a signed document's payload.
-const ENVELOPE_BYTES_MAX: usize = 1024;
 
 /// Say which region this is.
 #[utoipa::path(
@@ -73,26 +63,4 @@ pub(crate) async fn metrics(call: Call) -> Answer {
         "text/plain; version=0.0.4",
         call.cell().cx().metrics.render(),
     ))
-}
-
-/// Take a cell profile from a tenant's home cell. The document's signature says whose it is; no
-/// token is asked for.
-#[utoipa::path(
-    post, path = "/api/v1/peers/profile", tag = "peers",
-    params(("x-bailiwick-home" = String, Header, description = "The region whose cell signed the profile.")),
-    request_body(content = wire::Octets, content_type = "application/octet-stream"),
-    responses((status = 204, description = "It is kept."))
-)]
-pub(crate) async fn accept_profile(mut call: Call) -> Answer {
-    let home = call
-        .header(HOME)?
-        .ok_or_else(|| Failure::bad("the header `x-bailiwick-home` is missing"))?;
-    let home = RegionCode::new(home).map_err(|e| Failure::bad(e.to_string()))?;
-    let body = call
-        .body(limits::DOCUMENT_BYTES_MAX + ENVELOPE_BYTES_MAX)
-        .await?;
-    call.cell().accept_profile(&home, &body.bytes).await?;
-    let mut response = Response::default();
-    *response.status_mut() = axum::http::StatusCode::NO_CONTENT;
-    Ok(response)
 }

@@ -260,6 +260,7 @@ impl Region {
             registry_least_version: 1,
             hunting: engine.clone(),
             peers: Arc::new(NoPeers),
+            centre: Arc::new(cell::NoCentre),
         };
         let cell = Cell::open(cx, cell_options).await.unwrap();
         let local = Credential::local_operator();

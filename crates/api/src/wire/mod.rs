@@ -7,6 +7,7 @@
 //!
 //! Does not validate beyond shape: the cell does.
 
+mod alerts;
 mod data;
 mod hunt;
 mod ingest;
@@ -14,6 +15,11 @@ mod region;
 mod tenant;
 mod token;
 
+pub use alerts::{
+    Activity, ActivityPage, Alert, AlertDetail, AlertPage, AlertQuery, Entity, Incident,
+    IncidentChange, IncidentDetail, IncidentPage, IncidentQuery, ReadyHunt, RecordName, Rule,
+    RuleName, RulePage, RuleSwitch, RuleText, Step, Via,
+};
 pub use data::{
     Explanation, FlushReport, Leaf, LeafPage, ResidencyReport, ServiceResidence, TableResidence,
 };

@@ -1,3 +1,6 @@
-//! Two cells of one tenant: placement per record, the signed profile, and what is refused.
+//! Two cells of one tenant: placement per record, the signed profile, what is refused, and alerts that
+//! become one incident without a name crossing.
 
+mod detection;
+mod kit;
 mod two_cells;

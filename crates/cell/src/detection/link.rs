@@ -1,0 +1,190 @@
+//! Both ends of the tenant link's alerts: out of the outbox here, into incidents at home, and content
+//! read where it rests.
+
+use std::sync::Arc;
+
+use access::{Credential, Maintain, ReadIncidents};
+use detect::alert_rows;
+use model::{Alert, AlertDigest, RegionCode, limits};
+use store::DetectionCommit;
+
+use crate::cell::{Cell, Standing, Tenant};
+use crate::link::{LinkAlerts, LinkRead};
+use crate::stored::StoredAlert;
+use crate::{Error, PeerError};
+
+impl Cell {
+    /// Delivers what waits for the tenant's home; the number of alerts that arrived there.
+    pub(super) async fn send_alerts_home(&self, tenant: &Arc<Tenant>) -> Result<u64, Error> {
+        let Standing::Second(profile) = &tenant.standing else {
+            return Ok(0);
+        };
+        let home = profile.home();
+        let cx = &self.inner.cx;
+        let grant = cx.decide::<Maintain>(&Credential::system("link"), tenant.id)?;
+        let waiting = self
+            .store()
+            .pending_link(&grant, home, limits::LINK_ALERTS_MAX)
+            .await?;
+        let Some(upto) = waiting.last().map(|w| w.sequence) else {
+            return Ok(0);
+        };
+        let alerts: Vec<AlertDigest> = waiting
+            .iter()
+            .map(|w| serde_json::from_slice(&w.body).map_err(|_| Error::Internal))
+            .collect::<Result<_, _>>()?;
+        let sent = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
+        let message = LinkAlerts::new(
+            tenant.id,
+            self.region().clone(),
+            home.clone(),
+            cx.now(),
+            alerts,
+        );
+        let signed = message.sign(&**self.store().vault())?;
+        match self.inner.options.peers.deliver_alerts(home, &signed).await {
+            Ok(()) => {}
+            // It waits in the outbox, and is tried again by the next step.
+            Err(PeerError::Unreachable) => return Ok(0),
+            Err(refused @ PeerError::Refused(_)) => return Err(refused.of_link()),
+        }
+        self.store().acknowledge_link(&grant, home, upto).await?;
+        Ok(sent)
+    }
+
+    /// Takes alerts of a tenant of this home from the cell of `from`, durably. The same ones again are
+    /// taken once.
+    pub async fn accept_alerts(&self, from: &RegionCode, signed: &[u8]) -> Result<(), Error> {
+        let peers = &self.inner.options.peers;
+        let message = LinkAlerts::open(signed, |region| peers.key_of(region))?;
+        let tenant = self.tenant_of(message.tenant)?;
+        self.check_sender(&tenant, from, &message)?;
+        let grant = self.detect_grant(tenant.id)?;
+        let reads = self.detect_reads(tenant.id)?;
+        let mut slot = self.progress(tenant.id).await?;
+        let mut next = slot.clone().ok_or(Error::Internal)?;
+        let ids: Vec<_> = message.alerts.iter().map(|a| a.id).collect();
+        let known = self.store().known_alerts(&reads, &ids).await?;
+        let fresh = message.alerts.into_iter();
+        let fresh: Vec<AlertDigest> = fresh.filter(|a| !known.contains(&a.id)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        self.append_link_rows(&tenant, &fresh).await?;
+        let mut commit = DetectionCommit::default();
+        let pairs = fresh.into_iter().map(|digest| (digest, None)).collect();
+        self.join(&tenant, &mut next, pairs, &mut commit).await?;
+        self.store().commit_detection(&grant, commit).await?;
+        *slot = Some(next);
+        Ok(())
+    }
+
+    /// A cell speaks for itself alone, to the tenant's home alone, and of services that rest or rested
+    /// with it.
+    fn check_sender(
+        &self,
+        tenant: &Tenant,
+        from: &RegionCode,
+        message: &LinkAlerts,
+    ) -> Result<(), Error> {
+        let Standing::Home(record) = &tenant.standing else {
+            return Err(Error::NotFound("tenant"));
+        };
+        let refuse = |what: &str| Err(Error::Bad(what.to_owned()));
+        if message.origin != *from {
+            return refuse("a cell brings its own alerts only");
+        }
+        if message.home != *self.region() || *record.home() != message.home {
+            return refuse("the message is for another cell");
+        }
+        if message.alerts.len() > limits::LINK_ALERTS_MAX {
+            return refuse("too many alerts in one message");
+        }
+        for alert in &message.alerts {
+            let now = record.services().iter();
+            let now = now.filter(|p| p.service == alert.service);
+            let mut rests = now.map(|p| p.region() == Some(from));
+            let earlier = record.earlier().iter();
+            let mut rested = earlier.map(|e| e.service == alert.service && e.region == *from);
+            if alert.origin != *from || !(rests.any(|r| r) || rested.any(|r| r)) {
+                return refuse("an alert is of a service that does not rest with its sender");
+            }
+            if alert.entities.len() > limits::ALERT_ENTITIES_MAX
+                || alert.records.len() > limits::ALERT_RECORDS_MAX
+            {
+                return refuse("an alert has more entities or records than it may");
+            }
+        }
+        Ok(())
+    }
+
+    /// Alerts of other geographies can be hunted at home as far as they are known there.
+    async fn append_link_rows(
+        &self,
+        tenant: &Tenant,
+        digests: &[AlertDigest],
+    ) -> Result<(), Error> {
+        let alerts: Vec<Alert> = digests.iter().map(|d| self.without_content(d)).collect();
+        let rows =
+            alert_rows::alert_rows(&alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
+        self.append_own(tenant, vec![rows.info]).await
+    }
+
+    fn without_content(&self, digest: &AlertDigest) -> Alert {
+        Alert {
+            id: digest.id,
+            vendor_id: None,
+            rule: digest.rule.clone(),
+            title: self.title_of(&digest.rule),
+            description: String::new(),
+            severity: digest.severity,
+            category: digest.category.clone(),
+            techniques: digest.techniques.clone(),
+            service: digest.service.clone(),
+            origin: digest.origin.clone(),
+            detection_source: "Tenant link".to_owned(),
+            created_at: digest.created_at,
+            first_at: digest.first_at,
+            last_at: digest.last_at,
+            entities: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// Answers a viewer of the tenant's home with the content of an alert that rests here, sealed to
+    /// the home cell's key.
+    pub async fn answer_read(&self, from: &RegionCode, signed: &[u8]) -> Result<Vec<u8>, Error> {
+        let peers = &self.inner.options.peers;
+        let read = LinkRead::open(signed, |region| peers.key_of(region))?;
+        let tenant = self.tenant_of(read.tenant)?;
+        let Standing::Second(profile) = &tenant.standing else {
+            return Err(Error::NotFound("tenant"));
+        };
+        if read.home != *from || read.home != *profile.home() || read.origin != *self.region() {
+            return Err(Error::Bad(
+                "the read is not of the tenant's home".to_owned(),
+            ));
+        }
+        let cx = &self.inner.cx;
+        if read.until <= cx.now() {
+            return Err(Error::Bad("the viewer's grant has ended".to_owned()));
+        }
+        let grant = cx.decide::<ReadIncidents>(&Credential::system("link"), tenant.id)?;
+        let record = self.store().alert(&grant, read.alert).await?;
+        let record = record.ok_or(Error::NotFound("alert"))?;
+        let stored: StoredAlert =
+            serde_json::from_slice(&record.body).map_err(|_| Error::Internal)?;
+        let StoredAlert::Whole(alert) = stored else {
+            return Err(Error::NotFound("alert"));
+        };
+        let key = peers.key_of(&read.home).ok_or(Error::Internal)?;
+        let body = serde_json::to_vec(&alert).map_err(|_| Error::Internal)?;
+        let sealed = vault::envelope::seal_to(&key, &read.context(), &body, &*cx.random)?;
+        let happened = store::AuditDraft::of(&grant, ledger::Happening::AlertRead)
+            .with("alert", read.alert)
+            .with("home", &read.home)
+            .with("viewer", &read.actor);
+        self.store().append_audit(vec![happened]).await?;
+        Ok(sealed)
+    }
+}

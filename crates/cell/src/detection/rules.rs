@@ -1,0 +1,369 @@
+//! Which rules examine whose rows.
+//!
+//! The starter pack and the cell's own rules are compiled into one engine for all tenants; a tenant's
+//! own rules, if it has any, into a small one beside it. A rule of the cell with the id of one of the
+//! starter pack stands in its place; a tenant's rule with the id of a shared one does so for that
+//! tenant, switched off included.
+//!
+//! New rules are compiled beside the old ones and then put in their place: rows that are being
+//! examined end with the old ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use access::{Credential, Granted, GrantedCell, Maintain, ManageRules, Operate};
+use detect::{Engine, Problem, RuleText, Weight};
+use model::{AlertSeverity, DetectionRuleId, RuleKind, RuleRef, TenantId};
+use store::RuleEntry;
+
+use crate::Error;
+use crate::cell::Cell;
+
+/// Where a rule comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleOrigin {
+    /// Shipped with the program.
+    Starter,
+    /// The cell's operator added it, for all tenants.
+    Cell,
+    /// The tenant added it.
+    Tenant,
+}
+
+impl RuleOrigin {
+    /// As lists name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starter => "starter",
+            Self::Cell => "cell",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
+/// A rule, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleView {
+    /// Its id.
+    pub id: DetectionRuleId,
+    /// One line.
+    pub title: String,
+    /// What sort of rule.
+    pub kind: RuleKind,
+    /// How bad what it finds is.
+    pub severity: AlertSeverity,
+    /// Tactic.
+    pub category: String,
+    /// ATT&CK technique ids.
+    pub techniques: Vec<String>,
+    /// Where it comes from.
+    pub origin: RuleOrigin,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its text.
+    pub text: String,
+}
+
+/// Rules in force in a cell.
+#[derive(Debug, Default)]
+pub(crate) struct InForce {
+    shared: RwLock<Arc<Set>>,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Set>>>,
+}
+
+/// Rules of one owner: everybody, or a tenant.
+#[derive(Debug, Default)]
+struct Set {
+    engine: Option<Arc<dyn Engine>>,
+    views: BTreeMap<DetectionRuleId, RuleView>,
+}
+
+/// The rules of one tenant, at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    shared: Arc<Set>,
+    own: Option<Arc<Set>>,
+}
+
+impl Rules {
+    /// Changes when any of the rules does.
+    pub(crate) fn version(&self) -> u64 {
+        let of = |set: &Set| set.engine.as_ref().map_or(0, |e| e.rules().version());
+        of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1)
+    }
+
+    /// Each engine with those of its rules, by index, that run for the tenant.
+    pub(crate) fn engines(&self) -> impl Iterator<Item = (&Arc<dyn Engine>, BTreeSet<usize>)> {
+        let shared = self.shared.engine.as_ref().map(|e| (e, &*self.shared));
+        let own = self.own.as_deref();
+        let own = own.and_then(|set| set.engine.as_ref().map(|e| (e, set)));
+        shared.into_iter().chain(own).map(|(engine, set)| {
+            let rules = engine.rules().rules().iter().enumerate();
+            let on = rules.filter(|(_, rule)| self.is_on(set, &rule.reference));
+            (engine, on.map(|(at, _)| at).collect())
+        })
+    }
+
+    fn is_on(&self, set: &Set, rule: &RuleRef) -> bool {
+        let own = self.own.as_deref();
+        let is_own = own.is_some_and(|own| std::ptr::eq(own, set));
+        let replaced = !is_own && own.is_some_and(|own| own.views.contains_key(&rule.id));
+        !replaced && set.views.get(&rule.id).is_some_and(|view| view.enabled)
+    }
+
+    /// The rules as a list, by id.
+    fn views(&self) -> Vec<RuleView> {
+        let mut views = self.shared.views.clone();
+        if let Some(own) = &self.own {
+            views.extend(own.views.clone());
+        }
+        views.into_values().collect()
+    }
+}
+
+impl Cell {
+    /// The rules that examine the tenant's rows now.
+    pub(crate) fn rules_of(&self, tenant: TenantId) -> Rules {
+        let force = &self.inner.rules;
+        let shared = force.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants = force.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        Rules {
+            shared: shared.clone(),
+            own: tenants.get(&tenant).cloned(),
+        }
+    }
+
+    /// A rule's title, for alerts of which only the digest is here.
+    pub(crate) fn title_of(&self, rule: &RuleRef) -> String {
+        let shared = self.inner.rules.shared.read();
+        let shared = shared.unwrap_or_else(PoisonError::into_inner);
+        let known = shared.views.get(&rule.id);
+        known.map_or_else(|| rule.id.to_string(), |view| view.title.clone())
+    }
+
+    /// Reads and compiles all rules; called when the cell opens.
+    pub(crate) async fn load_rules(&self) -> Result<(), Error> {
+        self.reload_shared().await?;
+        for tenant in self.all_tenants() {
+            self.reload_own(tenant.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn reload_shared(&self) -> Result<(), Error> {
+        let entries = self.store().cell_rules().await?;
+        let set = tokio::task::spawn_blocking(move || shared_set(&entries))
+            .await
+            .map_err(|_| Error::Internal)?;
+        self.note_problems(&set.1);
+        let force = &self.inner.rules;
+        *force.shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set.0);
+        Ok(())
+    }
+
+    async fn reload_own(&self, tenant: TenantId) -> Result<(), Error> {
+        let system = Credential::system("detect");
+        let grant = self.inner.cx.decide::<Maintain>(&system, tenant)?;
+        let entries = self.store().rules(&grant).await?;
+        let force = &self.inner.rules;
+        if entries.is_empty() {
+            let mut tenants = force
+                .tenants
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            tenants.remove(&tenant);
+            return Ok(());
+        }
+        let compile = move || {
+            let texts: Vec<_> = entries
+                .iter()
+                .map(|e| of_entry(e, RuleOrigin::Tenant))
+                .collect();
+            set_of(&texts)
+        };
+        let set = tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(|_| Error::Internal)?;
+        self.note_problems(&set.1);
+        let mut tenants = force
+            .tenants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        tenants.insert(tenant, Arc::new(set.0));
+        Ok(())
+    }
+
+    /// A stored rule that does not compile was good for an older program: it is said, and not run.
+    fn note_problems(&self, problems: &[Problem]) {
+        let errors = problems
+            .iter()
+            .filter(|p| p.weight == Weight::Error)
+            .count();
+        if errors > 0 {
+            let count = u64::try_from(errors).unwrap_or(u64::MAX);
+            self.inner.cx.warn(
+                "rules_refused",
+                model::Code::BadDocument,
+                &[("rules", count.into())],
+            );
+        }
+    }
+
+    /// The tenant's rules with those for all tenants, by id.
+    pub fn rules(&self, grant: &Granted<ManageRules>) -> Vec<RuleView> {
+        self.rules_of(grant.tenant()).views()
+    }
+
+    /// Adds or replaces a rule of the tenant. A text with errors changes nothing.
+    pub async fn put_rule(
+        &self,
+        grant: &Granted<ManageRules>,
+        text: String,
+        enabled: bool,
+    ) -> Result<RuleView, Error> {
+        let (id, kind) = only_rule(&text)?;
+        self.store()
+            .put_rule(grant, &id, kind, enabled, &text)
+            .await?;
+        self.reload_own(grant.tenant()).await?;
+        let own = self.rules_of(grant.tenant()).own.ok_or(Error::Internal)?;
+        own.views.get(&id).cloned().ok_or(Error::Internal)
+    }
+
+    /// Adds or replaces a rule for all tenants of the cell.
+    pub async fn put_cell_rule(
+        &self,
+        grant: &GrantedCell<Operate>,
+        text: String,
+        enabled: bool,
+    ) -> Result<RuleView, Error> {
+        let (id, kind) = only_rule(&text)?;
+        self.store()
+            .put_cell_rule(grant, &id, kind, enabled, &text)
+            .await?;
+        self.reload_shared().await?;
+        let shared = self.inner.rules.shared.read();
+        let shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.views.get(&id).cloned().ok_or(Error::Internal)
+    }
+
+    /// Switches a rule on or off for the tenant. A shared rule becomes the tenant's own copy.
+    pub async fn switch_rule(
+        &self,
+        grant: &Granted<ManageRules>,
+        id: &DetectionRuleId,
+        enabled: bool,
+    ) -> Result<RuleView, Error> {
+        let rules = self.rules_of(grant.tenant());
+        let is_own = rules.own.is_some_and(|own| own.views.contains_key(id));
+        if is_own {
+            self.store().set_rule_enabled(grant, id, enabled).await?;
+            self.reload_own(grant.tenant()).await?;
+        } else {
+            let shared = rules.shared.views.get(id);
+            let text = shared.ok_or(Error::NotFound("rule"))?.text.clone();
+            return self.put_rule(grant, text, enabled).await;
+        }
+        let own = self.rules_of(grant.tenant()).own.ok_or(Error::Internal)?;
+        own.views.get(id).cloned().ok_or(Error::Internal)
+    }
+}
+
+/// A text with where it comes from and whether its rules run.
+struct Text {
+    name: String,
+    text: String,
+    origin: RuleOrigin,
+    enabled: bool,
+}
+
+/// The starter pack with the cell's rules, which stand in place of those with their ids.
+fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
+    let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
+    let mut texts: Vec<Text> = Vec::new();
+    for starter in detect::starter_pack().sigma {
+        let alone = detect::compile(&[*starter]);
+        let rules = alone.engine.rules().rules();
+        if !rules.iter().any(|r| replaced.contains(&r.reference.id)) {
+            texts.push(Text {
+                name: starter.name.to_owned(),
+                text: starter.text.to_owned(),
+                origin: RuleOrigin::Starter,
+                enabled: true,
+            });
+        }
+    }
+    texts.extend(entries.iter().map(|e| of_entry(e, RuleOrigin::Cell)));
+    set_of(&texts)
+}
+
+fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Text {
+    Text {
+        name: entry.id.to_string(),
+        text: entry.text.clone(),
+        origin,
+        enabled: entry.enabled,
+    }
+}
+
+/// Compiles texts; every rule of a text is of its origin.
+fn set_of(texts: &[Text]) -> (Set, Vec<Problem>) {
+    let rule_texts: Vec<RuleText<'_>> = texts
+        .iter()
+        .map(|t| RuleText {
+            name: &t.name,
+            text: &t.text,
+        })
+        .collect();
+    let compiled = detect::compile(&rule_texts);
+    let by_name: BTreeMap<&str, &Text> = texts.iter().map(|t| (t.name.as_str(), t)).collect();
+    let mut views = BTreeMap::new();
+    for rule in compiled.engine.rules().rules() {
+        let Some(text) = by_name.get(rule.text.as_str()) else {
+            continue;
+        };
+        let id = rule.reference.id.clone();
+        let view = RuleView {
+            id: id.clone(),
+            title: rule.title.clone(),
+            kind: rule.reference.kind,
+            severity: rule.severity,
+            category: rule.category.clone(),
+            techniques: rule.techniques.clone(),
+            origin: text.origin,
+            enabled: text.enabled,
+            text: text.text.clone(),
+        };
+        views.insert(id, view);
+    }
+    let set = Set {
+        engine: Some(Arc::new(compiled.engine)),
+        views,
+    };
+    (set, compiled.problems)
+}
+
+/// The id and kind of the rule that a text is for: the one of its rules that makes alerts.
+fn only_rule(text: &str) -> Result<(DetectionRuleId, RuleKind), Error> {
+    let compiled = detect::compile(&[RuleText { name: "rule", text }]);
+    let errors: Vec<String> = compiled
+        .problems
+        .iter()
+        .filter(|p| p.weight == Weight::Error)
+        .map(ToString::to_string)
+        .collect();
+    if !errors.is_empty() {
+        return Err(Error::BadRule(errors));
+    }
+    let rules = compiled.engine.rules().rules();
+    let mut alerting = rules.iter().filter(|r| r.alerts);
+    match (alerting.next(), alerting.next()) {
+        (Some(rule), None) => Ok((rule.reference.id.clone(), rule.reference.kind)),
+        (None, _) => Err(Error::BadRule(vec![
+            "the text has no rule that makes alerts".to_owned(),
+        ])),
+        (Some(_), Some(_)) => Err(Error::BadRule(vec![
+            "the text has several rules that make alerts: add them one by one".to_owned(),
+        ])),
+    }
+}

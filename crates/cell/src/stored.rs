@@ -1,0 +1,27 @@
+//! What the store keeps, sealed, of alerts and incidents.
+
+use incident::Summary;
+use model::{Alert, AlertDigest};
+use serde::{Deserialize, Serialize};
+
+/// An alert as it rests in this cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StoredAlert {
+    /// Made here, or by a vendor whose rows rest here.
+    Whole(Box<Alert>),
+    /// Came over the tenant link; its content rests in its origin.
+    Digest(Box<AlertDigest>),
+}
+
+/// An incident as it rests at home.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredIncident {
+    pub(crate) summary: Summary,
+    /// All of it, once correlation holds it no longer: to be recalled when somebody works on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) archived: Option<Vec<u8>>,
+    /// Where it went, if it was merged into another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirected_to: Option<model::IncidentId>,
+}

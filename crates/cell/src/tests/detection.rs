@@ -1,0 +1,284 @@
+//! Rows to alerts to incidents, at home and over the tenant link.
+
+use std::sync::atomic::Ordering;
+
+use access::{Credential, ManageIncidents, Operate, ReadIncidents};
+use model::{AlertSeverity, Code, IncidentId, IncidentStatus, SourceId, TenantId};
+use serde_json::json;
+use store::{AlertFilter, IncidentFilter};
+
+use super::kit::{World, record, region};
+use crate::{AlertView, Change, IncidentView, Update};
+
+const ENCODED: &str = "
+title: PowerShell with an encoded command
+id: 7f3c0a4e-5b1d-4c79-9d0e-2a1b3c4d5e6f
+status: test
+logsource:
+  product: windows
+  category: process_creation
+detection:
+  selection:
+    Image|endswith: '\\powershell.exe'
+    CommandLine|contains: ' -enc '
+  condition: selection
+level: high
+tags:
+  - attack.execution
+  - attack.t1059.001
+";
+
+const ODD_LOGON: &str = "
+title: Logon from an odd place
+id: 0d9e8c7b-6a5f-4e3d-8c2b-1a0f9e8d7c6b
+status: test
+logsource:
+  product: bailiwick
+  service: IdentityLogonEvents
+detection:
+  selection:
+    Location: 'XX'
+  condition: selection
+level: medium
+tags:
+  - attack.initial-access
+  - attack.t1078
+";
+
+/// The same person on a device at home and in the directory that rests elsewhere.
+const PERSON: &str = "ada.example@alder.example";
+
+async fn with_rules(world: &World) {
+    for code in ["eu", "uk"] {
+        let cell = world.cell(code);
+        let me = Credential::local_operator();
+        let operate = cell.cx().decide_cell::<Operate>(&me).unwrap();
+        for text in [ENCODED, ODD_LOGON] {
+            let rule = cell.put_cell_rule(&operate, text.to_owned(), true);
+            rule.await.unwrap();
+        }
+    }
+}
+
+fn process(at: &str) -> String {
+    record(
+        "DeviceProcessEvents",
+        at,
+        json!({
+            "ReportId": 7, "DeviceId": "d1", "DeviceName": "laptop-ada.alder.example",
+            "ActionType": "ProcessCreated",
+            "FileName": "powershell.exe", "FolderPath": "C:\\Windows\\System32\\powershell.exe",
+            "ProcessCommandLine": "powershell.exe -enc SQBFAFgA", "ProcessId": 4321,
+            "AccountUpn": PERSON, "AccountName": "ada", "AccountDomain": "alder",
+        }),
+    )
+}
+
+fn logon(at: &str) -> String {
+    record(
+        "IdentityLogonEvents",
+        at,
+        json!({
+            "ReportId": "l1", "ActionType": "LogonSuccess", "Application": "Active Directory",
+            "AccountUpn": PERSON, "Location": "XX", "IPAddress": "203.0.113.77",
+        }),
+    )
+}
+
+impl World {
+    async fn alerts(&self, code: &str, tenant: TenantId) -> Vec<AlertView> {
+        let cell = self.cell(code);
+        let me = Credential::local_operator();
+        let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+        cell.alerts(&grant, &AlertFilter::default(), 100)
+            .await
+            .unwrap()
+    }
+
+    async fn incidents(&self, tenant: TenantId) -> Vec<IncidentView> {
+        let cell = self.cell("uk");
+        let me = Credential::local_operator();
+        let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+        cell.incidents(&grant, &IncidentFilter::default(), 100)
+            .await
+            .unwrap()
+    }
+
+    async fn attacked(&self) -> (TenantId, SourceId) {
+        with_rules(self).await;
+        let (tenant, source) = self.tenant("uk", "GB").await;
+        let lines = [process("2026-01-01T10:10:00Z")];
+        assert_eq!(self.send("uk", tenant, source, &lines).await.stored, 1);
+        let lines = [logon("2026-01-01T10:00:00Z")];
+        assert_eq!(self.send("eu", tenant, source, &lines).await.stored, 1);
+        (tenant, source)
+    }
+
+    fn crossed(&self, needle: &str) -> bool {
+        let crossed = self.link.crossed.lock().unwrap();
+        let found = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(needle);
+        crossed.iter().any(found)
+    }
+}
+
+#[tokio::test]
+async fn one_person_in_two_geographies_is_one_incident_and_no_name_crosses() {
+    let world = World::new().await;
+    let (tenant, _) = world.attacked().await;
+    assert_eq!(world.cell("uk").detect_step().await.alerts, 1);
+    world.cell("eu").detect_step().await;
+    world.cell("eu").detect_step().await;
+
+    let incidents = world.incidents(tenant).await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let summary = &incidents[0].summary;
+    assert_eq!((summary.id, summary.alerts.len()), (IncidentId(1), 2));
+    assert_eq!(summary.severity, AlertSeverity::High);
+    let origins: Vec<_> = summary.origins.iter().map(|r| r.as_str()).collect();
+    assert_eq!(origins, ["eu", "uk"]);
+
+    assert!(world.crossed("bailiwick-link-alerts"));
+    for name in [PERSON, "203.0.113.77", "laptop-ada", "SQBFAFgA"] {
+        assert!(!world.crossed(name), "{name} crossed");
+    }
+
+    // Who looks reads the content where it rests.
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    let alerts = world.alerts("uk", tenant).await;
+    let away = alerts.iter().find(|a| !a.is_here).unwrap();
+    assert_eq!(away.title, "Logon from an odd place");
+    let detail = cell.alert(&grant, away.id).await.unwrap();
+    let names: Vec<_> = detail
+        .alert
+        .unwrap()
+        .entities
+        .into_iter()
+        .map(|e| e.name)
+        .collect();
+    assert!(names.iter().any(|n| n == PERSON), "{names:?}");
+    assert!(!world.crossed(PERSON), "the answer is sealed");
+
+    // The content rests in its origin alone, and an incident's view says where.
+    let shown = cell.incident(&grant, IncidentId(1)).await.unwrap();
+    assert_eq!(shown.elsewhere, [(region("eu"), 1)]);
+    assert_eq!(shown.path.to_string(), "sign-in → process");
+    assert!(
+        shown
+            .hunts
+            .iter()
+            .any(|h| h.query.contains("DeviceProcessEvents"))
+    );
+}
+
+#[tokio::test]
+async fn an_origin_that_is_cut_off_keeps_its_alerts_until_it_is_back() {
+    let world = World::new().await;
+    let (tenant, _) = world.attacked().await;
+    world.link.is_cut.store(true, Ordering::Release);
+    for _ in 0..3 {
+        world.cell("eu").detect_step().await;
+        world.cell("uk").detect_step().await;
+    }
+    assert_eq!(world.incidents(tenant).await[0].summary.alerts.len(), 1);
+    world.link.is_cut.store(false, Ordering::Release);
+    for _ in 0..3 {
+        world.cell("eu").detect_step().await;
+    }
+    assert_eq!(world.incidents(tenant).await[0].summary.alerts.len(), 2);
+
+    // While it is cut off again, its alert is listed and says that its content is not to be had.
+    world.link.is_cut.store(true, Ordering::Release);
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    let alerts = world.alerts("uk", tenant).await;
+    let away = alerts.iter().find(|a| !a.is_here).unwrap();
+    let detail = cell.alert(&grant, away.id).await.unwrap();
+    assert_eq!(detail.alert, None);
+    assert!(detail.notice.unwrap().contains("region `eu`"));
+}
+
+#[tokio::test]
+async fn a_forged_link_message_is_refused() {
+    let world = World::new().await;
+    let (tenant, _) = world.attacked().await;
+    world.cell("eu").detect_step().await;
+    world.cell("eu").detect_step().await;
+    let messages: Vec<Vec<u8>> = world.link.crossed.lock().unwrap().clone();
+    let is_alerts = |m: &&Vec<u8>| m.starts_with(b"bailiwick-signed v1 link-alerts");
+    let message = messages.iter().find(is_alerts).unwrap();
+    let (uk, us) = (world.cell("uk"), world.cell("us"));
+
+    assert!(
+        uk.accept_alerts(&region("eu"), message).await.is_ok(),
+        "the same again is fine"
+    );
+    assert_eq!(world.alerts("uk", tenant).await.len(), 1);
+    let other = uk.accept_alerts(&region("us"), message).await.unwrap_err();
+    assert_eq!(
+        other.code(),
+        Code::BadRequest,
+        "a cell speaks for itself alone"
+    );
+    let elsewhere = us.accept_alerts(&region("eu"), message).await.unwrap_err();
+    assert_eq!(elsewhere.code(), Code::NotFound);
+    let mut changed = message.clone();
+    let at = changed.len() - 20;
+    changed[at] ^= 1;
+    let changed = uk.accept_alerts(&region("eu"), &changed).await.unwrap_err();
+    assert!(matches!(
+        changed.code(),
+        Code::BadSignature | Code::BadRequest
+    ));
+}
+
+#[tokio::test]
+async fn people_work_on_an_incident_and_every_change_is_written_down() {
+    let world = World::new().await;
+    let (tenant, _) = world.attacked().await;
+    world.cell("uk").detect_step().await;
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<ManageIncidents>(&me, tenant).unwrap();
+    let update = Update {
+        status: Some(IncidentStatus::InProgress),
+        assigned: Some(Some("grace@alder.example".to_owned())),
+        comment: Some("looking".to_owned()),
+        add_tags: vec!["vip".to_owned()],
+        ..Update::default()
+    };
+    let change = Change::Update(Box::new(update));
+    let changed = cell
+        .change_incident(&grant, IncidentId(1), change)
+        .await
+        .unwrap();
+    assert_eq!(changed.summary.status, IncidentStatus::InProgress);
+    assert_eq!(changed.version, 2);
+
+    let reads = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    let log = cell
+        .incident_activity(&reads, IncidentId(1), 0, 100)
+        .await
+        .unwrap();
+    let what: Vec<_> = log.iter().map(|e| e.activity.what.as_str()).collect();
+    assert_eq!(what[0], "created");
+    for expected in ["status", "assigned", "comment", "tagged"] {
+        assert!(what.contains(&expected), "{what:?}");
+    }
+    let filter = IncidentFilter {
+        assigned: Some("grace@alder.example".to_owned()),
+        ..IncidentFilter::default()
+    };
+    assert_eq!(cell.incidents(&reads, &filter, 10).await.unwrap().len(), 1);
+    let missing = cell
+        .change_incident(
+            &grant,
+            IncidentId(9),
+            Change::Unlink(changed.summary.alerts[0]),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+}

@@ -1,0 +1,290 @@
+//! Three cells of one process, linked, with what crossed the link kept for a look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use access::{Credential, Cx, Discard, Hunt, Ingest, ManageSources, Operate, Policy};
+use crypto::{PublicKey, Signer as _};
+use futures::future::BoxFuture;
+use model::{Diagnostic, RegionCode, RequestId, ServiceName, SourceId, TableName, TenantId};
+use residency::{DEFAULT_REGISTRY, Draft, Settings, Sharing, TenantFacts};
+use serde_json::{Value, json};
+use store::catalogue::SqliteCatalogue;
+use store::{LocalDir, Store, TemporaryFiles, View};
+use testkit::{FakeClock, SeededRandom};
+use vault::{SigningKey, Vault};
+
+use crate::link::{LinkAlerts, LinkRead};
+use crate::{
+    Cell, CellOptions, Error, HuntAnswer, HuntOptions, HuntSchema, Hunting, IngestOutcome,
+    IngestRequest, NoCentre, PeerError, PeerPort, Prepared, ProvisionRequest, SourceRequest,
+};
+
+/// Reads table names separated by blanks, and answers with nothing.
+#[derive(Debug)]
+pub(super) struct Names;
+
+impl Hunting for Names {
+    fn prepare(&self, text: &str, _schema: &HuntSchema, _now: model::Ticks) -> Prepared {
+        let tables = text
+            .split_whitespace()
+            .map(|name| TableName::new(name).unwrap());
+        Prepared {
+            tables: tables.collect::<BTreeSet<_>>(),
+            diagnostics: Vec::<Diagnostic>::new(),
+            plan: Some(Box::new(())),
+        }
+    }
+
+    fn run(
+        &self,
+        _prepared: Prepared,
+        _view: View,
+        _temporary: TemporaryFiles,
+        _options: HuntOptions,
+    ) -> BoxFuture<'_, Result<HuntAnswer, Error>> {
+        Box::pin(std::future::ready(Ok(HuntAnswer::default())))
+    }
+}
+
+/// The cells of one process.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    keys: BTreeMap<RegionCode, PublicKey>,
+    cells: OnceLock<BTreeMap<RegionCode, Cell>>,
+    /// Everything that crossed, as the receiving side saw it.
+    pub(super) crossed: Mutex<Vec<Vec<u8>>>,
+    /// Nothing crosses while this is set.
+    pub(super) is_cut: AtomicBool,
+}
+
+impl Link {
+    fn cell(&self, region: &RegionCode, bytes: &[u8]) -> Result<&Cell, PeerError> {
+        if self.is_cut.load(Ordering::Acquire) {
+            return Err(PeerError::Unreachable);
+        }
+        self.crossed.lock().unwrap().push(bytes.to_vec());
+        let cell = self.cells.get().and_then(|cells| cells.get(region));
+        cell.ok_or(PeerError::Unreachable)
+    }
+}
+
+impl PeerPort for Link {
+    fn key_of(&self, region: &RegionCode) -> Option<PublicKey> {
+        self.keys.get(region).copied()
+    }
+
+    fn deliver_profile<'a>(
+        &'a self,
+        region: &'a RegionCode,
+        home: &'a RegionCode,
+        profile: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(async move {
+            let cell = self.cell(region, profile)?;
+            let taken = cell.accept_profile(home, profile).await;
+            taken.map_err(|e| PeerError::Refused(e.code()))
+        })
+    }
+
+    fn deliver_alerts<'a>(
+        &'a self,
+        home: &'a RegionCode,
+        message: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(async move {
+            let cell = self.cell(home, message)?;
+            let from = LinkAlerts::sender(message).unwrap();
+            let taken = cell.accept_alerts(&from, message).await;
+            taken.map_err(|e| PeerError::Refused(e.code()))
+        })
+    }
+
+    fn read_alert<'a>(
+        &'a self,
+        origin: &'a RegionCode,
+        request: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
+        Box::pin(async move {
+            let cell = self.cell(origin, request)?;
+            let from = LinkRead::sender(request).unwrap();
+            let answer = cell.answer_read(&from, request).await;
+            let answer = answer.map_err(|e| PeerError::Refused(e.code()))?;
+            self.crossed.lock().unwrap().push(answer.clone());
+            Ok(answer)
+        })
+    }
+}
+
+pub(super) struct World {
+    cells: BTreeMap<RegionCode, Cell>,
+    pub(super) link: Arc<Link>,
+    _dirs: Vec<tempfile::TempDir>,
+}
+
+pub(super) fn region(code: &str) -> RegionCode {
+    RegionCode::new(code).unwrap()
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let operator = SigningKey::generate(&SeededRandom::new(1));
+        let signed = Draft::parse(DEFAULT_REGISTRY.as_bytes())
+            .unwrap()
+            .sign(&operator);
+        let mut vaults = BTreeMap::new();
+        for (seed, (code, geography)) in (10..).zip([("eu", "EU"), ("uk", "UK"), ("us", "US")]) {
+            let geography = model::GeographyCode::new(geography).unwrap();
+            let random = Arc::new(SeededRandom::new(seed));
+            let vault = Vault::ephemeral(region(code), geography, random);
+            vaults.insert(region(code), Arc::new(vault));
+        }
+        let keys = vaults
+            .iter()
+            .map(|(code, vault)| (code.clone(), vault.public_key()))
+            .collect();
+        let link = Arc::new(Link {
+            keys,
+            ..Link::default()
+        });
+        let (mut cells, mut dirs) = (BTreeMap::new(), Vec::new());
+        for (seed, (code, vault)) in (20..).zip(&vaults) {
+            let dir = tempfile::tempdir().unwrap();
+            let random = Arc::new(SeededRandom::new(seed));
+            let policy = Arc::new(Policy::shipped().unwrap());
+            let clock = FakeClock::default();
+            let cx = Cx::new(Arc::new(clock), random, Arc::new(Discard), policy);
+            let path = dir.path().join("catalogue.db");
+            let catalogue = SqliteCatalogue::open(&path, code, vault.geography(), cx.now())
+                .await
+                .unwrap();
+            let options = store::Options {
+                disk: Arc::new(LocalDir::open(dir.path()).unwrap()),
+                catalogue: Arc::new(catalogue),
+                vault: vault.clone(),
+                log: wal::Options::default(),
+            };
+            let options = CellOptions {
+                store: Store::open_with_detection(cx.clone(), options)
+                    .await
+                    .unwrap(),
+                registry_key: operator.public_key(),
+                registry_least_version: 1,
+                hunting: Arc::new(Names),
+                peers: link.clone(),
+                centre: Arc::new(NoCentre),
+            };
+            let cell = Cell::open(cx, options).await.unwrap();
+            let operate = cell
+                .cx()
+                .decide_cell::<Operate>(&Credential::local_operator())
+                .unwrap();
+            cell.accept_registry(&operate, &signed).await.unwrap();
+            cells.insert(code.clone(), cell);
+            dirs.push(dir);
+        }
+        link.cells.set(cells.clone()).unwrap();
+        Self {
+            cells,
+            link,
+            _dirs: dirs,
+        }
+    }
+
+    pub(super) fn cell(&self, code: &str) -> &Cell {
+        &self.cells[&region(code)]
+    }
+
+    /// Provisions a tenant at its home, with one source of endpoint and identity rows.
+    pub(super) async fn tenant(&self, home: &str, country: &str) -> (TenantId, SourceId) {
+        let (cell, me) = (self.cell(home), Credential::local_operator());
+        let operate = cell.cx().decide_cell::<Operate>(&me).unwrap();
+        let country = cell.registry().unwrap().find_country(country).unwrap().code;
+        let facts = TenantFacts {
+            country,
+            geography: None,
+        };
+        let confirmed = cell.plan(&operate, &facts).unwrap().digest();
+        let request = ProvisionRequest {
+            name: "Test".to_owned(),
+            facts,
+            confirmed,
+            settings: Settings {
+                sharing: Sharing::All,
+                ..Settings::closed(90)
+            },
+            tenant: None,
+        };
+        let tenant = cell.provision(&operate, request).await.unwrap().tenant;
+        let grant = cell.cx().decide::<ManageSources>(&me, tenant).unwrap();
+        let services = ["endpoint", "identity"].map(|s| ServiceName::new(s).unwrap());
+        let request = SourceRequest {
+            name: "export".to_owned(),
+            services: services.to_vec(),
+            envelope_tenant: None,
+            domain_controllers: Vec::new(),
+            source: None,
+        };
+        let source = cell.add_source(&grant, request).await.unwrap().entry.source;
+        (tenant, source)
+    }
+
+    pub(super) async fn ingest(
+        &self,
+        code: &str,
+        tenant: TenantId,
+        source: SourceId,
+    ) -> IngestOutcome {
+        let at = "2026-01-01T00:00:00Z";
+        let lines = [
+            record("DeviceEvents", at, json!({"ReportId": "1"})),
+            record("IdentityLogonEvents", at, json!({"ReportId": "2"})),
+            record("EmailEvents", at, json!({"ReportId": "3"})),
+            record("DeviceEvents", at, json!({"ReportId": "4"})),
+        ];
+        self.send(code, tenant, source, &lines).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        code: &str,
+        tenant: TenantId,
+        source: SourceId,
+        lines: &[String],
+    ) -> IngestOutcome {
+        let cell = self.cell(code);
+        let me = Credential::local_operator();
+        let grant = cell.cx().decide::<Ingest>(&me, tenant).unwrap();
+        let request = IngestRequest {
+            format: None,
+            encoding: None,
+            content_type: None,
+            raw_table: None,
+            body: lines.join("\n").into_bytes(),
+            request: RequestId::from_bytes([0; 16]),
+            dry_run: false,
+        };
+        cell.ingest(&grant, source, request).await.unwrap()
+    }
+
+    pub(super) async fn hunt(
+        &self,
+        code: &str,
+        tenant: TenantId,
+        tables: &str,
+    ) -> Result<HuntAnswer, Error> {
+        let cell = self.cell(code);
+        let grant = cell
+            .cx()
+            .decide::<Hunt>(&Credential::local_operator(), tenant)
+            .unwrap();
+        cell.hunt(&grant, tables, HuntOptions::default()).await
+    }
+}
+
+/// A line of the Defender export.
+pub(super) fn record(table: &str, at: &str, mut properties: Value) -> String {
+    properties["Timestamp"] = at.into();
+    json!({ "category": format!("AdvancedHunting-{table}"), "properties": properties }).to_string()
+}

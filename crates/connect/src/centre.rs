@@ -1,0 +1,48 @@
+//! The centre, from a cell of another process.
+
+use bytes::Bytes;
+use cell::{CentrePort, PeerError};
+use crypto::PublicKey;
+use futures::future::BoxFuture;
+use hyper::Method;
+
+use crate::Endpoint;
+
+/// The way to the centre.
+#[derive(Debug, Clone)]
+pub struct HttpCentre {
+    endpoint: Endpoint,
+    key: PublicKey,
+}
+
+impl HttpCentre {
+    /// The centre behind `endpoint`, whose snapshots are signed with `key`.
+    pub fn new(endpoint: Endpoint, key: PublicKey) -> Self {
+        Self { endpoint, key }
+    }
+}
+
+impl CentrePort for HttpCentre {
+    fn key(&self) -> Option<PublicKey> {
+        Some(self.key)
+    }
+
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+        Box::pin(async move {
+            let body = Bytes::copy_from_slice(batch);
+            let path = "/centre/v1/batches";
+            self.endpoint
+                .exchange(Method::POST, path, body)
+                .await
+                .map(drop)
+        })
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        Box::pin(async move {
+            let path = "/centre/v1/snapshot";
+            let answer = self.endpoint.exchange(Method::GET, path, Bytes::new());
+            Ok(answer.await?.map(Vec::from))
+        })
+    }
+}
