@@ -206,7 +206,8 @@ impl State {
             ),
         ]);
         if let Some(incident) = self.incidents.get_mut(&to) {
-            incident.refresh(&self.rarity, now);
+            incident.refresh();
+            incident.touch(&self.rarity, now);
         }
         self.refresh(from.0, actor, now, outcome);
         Ok(())

@@ -94,10 +94,36 @@ pub(crate) struct Facts {
     pub(crate) severity: AlertSeverity,
     pub(crate) name: String,
     pub(crate) services: BTreeSet<ServiceName>,
-    pub(crate) devices: usize,
-    pub(crate) accounts: usize,
-    pub(crate) entities: usize,
+    tactics: BTreeSet<Tactic>,
+    alerts: usize,
+    entities: Different,
+    devices: ByRole,
+    accounts: ByRole,
 }
+
+/// Different entities of a kind, and those of them that were harmed or used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct ByRole {
+    all: Different,
+    impacted: Different,
+}
+
+/// Counts different entities: those that share a key are one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Different {
+    number: BTreeMap<KeyToken, usize>,
+    parent: Vec<usize>,
+    n: usize,
+}
+
+/// The numbers inside depend on the order of counting, so only the count is compared.
+impl PartialEq for Different {
+    fn eq(&self, other: &Self) -> bool {
+        self.n == other.n
+    }
+}
+
+impl Eq for Different {}
 
 impl Incident {
     pub(crate) fn new(now: Ticks) -> Self {
@@ -120,9 +146,19 @@ impl Incident {
         }
     }
 
+    /// Takes one alert more.
+    pub(crate) fn take(&mut self, alert: AlertId, member: Member) {
+        self.facts.add(&member);
+        self.members.insert(alert, member);
+    }
+
     /// Works out again what follows from the alerts.
-    pub(crate) fn refresh(&mut self, rarity: &Rarity, now: Ticks) {
+    pub(crate) fn refresh(&mut self) {
         self.facts = Facts::of(&self.members);
+    }
+
+    /// Takes note of a change to the alerts.
+    pub(crate) fn touch(&mut self, rarity: &Rarity, now: Ticks) {
         self.score = score(
             in_time(self.members.iter()).into_iter().map(|(_, m)| m),
             rarity,
@@ -166,9 +202,9 @@ impl Incident {
             techniques: techniques.into_iter().cloned().collect(),
             services: self.facts.services.iter().cloned().collect(),
             origins: origins.into_iter().cloned().collect(),
-            devices: self.facts.devices,
-            accounts: self.facts.accounts,
-            entities: self.facts.entities,
+            devices: self.facts.devices(),
+            accounts: self.facts.accounts(),
+            entities: self.facts.entities(),
             created_at: self.created_at,
             updated_at: self.updated_at,
             first_at: each().map(|m| m.first_at).min().unwrap_or_default(),
@@ -181,61 +217,106 @@ impl Incident {
 
 impl Facts {
     pub(crate) fn of(members: &BTreeMap<AlertId, Member>) -> Self {
-        let each = || members.values();
-        let count = |kinds: &[EntityKind], impacted: bool| {
-            different(each().flat_map(|m| {
-                m.entities
-                    .iter()
-                    .filter(|e| kinds.contains(&e.kind))
-                    .filter(|e| !impacted || e.role == EntityRole::Impacted)
-            }))
+        let mut facts = Self {
+            severity: AlertSeverity::Informational,
+            name: String::new(),
+            services: BTreeSet::new(),
+            tactics: BTreeSet::new(),
+            alerts: 0,
+            entities: Different::default(),
+            devices: ByRole::default(),
+            accounts: ByRole::default(),
         };
-        let of_kind = |kinds: &[EntityKind]| match count(kinds, true) {
-            0 => count(kinds, false),
-            n => n,
-        };
-        let devices = of_kind(&[EntityKind::Device]);
-        let accounts = of_kind(&[EntityKind::Account, EntityKind::Mailbox]);
-        let tactics: BTreeSet<Tactic> = each().filter_map(|m| m.tactic).collect();
-        Self {
-            severity: each()
-                .map(|m| m.severity)
-                .max()
-                .unwrap_or(AlertSeverity::Informational),
-            name: name(&tactics, members.len(), devices, accounts),
-            services: each().map(|m| m.service.clone()).collect(),
-            devices,
-            accounts,
-            entities: different(each().flat_map(|m| &m.entities)),
+        for member in members.values() {
+            facts.count(member);
         }
+        facts.rename();
+        facts
     }
-}
 
-/// Number of different entities: those that share a key are one.
-pub(crate) fn different<'a>(entities: impl Iterator<Item = &'a EntityRef>) -> usize {
-    let mut number: BTreeMap<KeyToken, usize> = BTreeMap::new();
-    let mut parent: Vec<usize> = Vec::new();
-    for entity in entities {
-        let own = parent.len();
-        parent.push(own);
-        for key in &entity.keys {
-            let other = *number.entry(*key).or_insert(own);
-            let (a, b) = (root(&parent, own), root(&parent, other));
-            if let Some(slot) = parent.get_mut(a.max(b)) {
-                *slot = a.min(b);
+    fn add(&mut self, member: &Member) {
+        self.count(member);
+        self.rename();
+    }
+
+    fn count(&mut self, member: &Member) {
+        self.severity = self.severity.max(member.severity);
+        self.services.insert(member.service.clone());
+        self.tactics.extend(member.tactic);
+        self.alerts += 1;
+        for entity in &member.entities {
+            self.entities.add(entity);
+            match entity.kind {
+                EntityKind::Device => self.devices.add(entity),
+                EntityKind::Account | EntityKind::Mailbox => self.accounts.add(entity),
+                _ => {}
             }
         }
     }
-    (0..parent.len())
-        .filter(|i| root(&parent, *i) == *i)
-        .count()
+
+    fn rename(&mut self) {
+        self.name = name(&self.tactics, self.alerts, self.devices(), self.accounts());
+    }
+
+    pub(crate) const fn entities(&self) -> usize {
+        self.entities.n
+    }
+
+    fn devices(&self) -> usize {
+        self.devices.n()
+    }
+
+    fn accounts(&self) -> usize {
+        self.accounts.n()
+    }
 }
 
-fn root(parent: &[usize], mut i: usize) -> usize {
-    while let Some(&up) = parent.get(i).filter(|up| **up != i) {
-        i = up;
+impl ByRole {
+    fn add(&mut self, entity: &EntityRef) {
+        self.all.add(entity);
+        if entity.role == EntityRole::Impacted {
+            self.impacted.add(entity);
+        }
     }
-    i
+
+    fn n(&self) -> usize {
+        if self.impacted.n == 0 {
+            self.all.n
+        } else {
+            self.impacted.n
+        }
+    }
+}
+
+impl Different {
+    pub(crate) fn of<'a>(entities: impl Iterator<Item = &'a EntityRef>) -> usize {
+        let mut different = Self::default();
+        entities.for_each(|entity| different.add(entity));
+        different.n
+    }
+
+    fn add(&mut self, entity: &EntityRef) {
+        let own = self.parent.len();
+        self.parent.push(own);
+        self.n += 1;
+        for key in &entity.keys {
+            let other = *self.number.entry(*key).or_insert(own);
+            let (a, b) = (self.root(own), self.root(other));
+            if a != b
+                && let Some(slot) = self.parent.get_mut(a.max(b))
+            {
+                *slot = a.min(b);
+                self.n -= 1;
+            }
+        }
+    }
+
+    fn root(&self, mut i: usize) -> usize {
+        while let Some(&up) = self.parent.get(i).filter(|up| **up != i) {
+            i = up;
+        }
+        i
+    }
 }
 
 /// A name of tactics and counts alone, so that it may be shown wherever the incident may.

@@ -12,7 +12,7 @@ use model::limits::{INCIDENT_ALERTS_MAX, INCIDENT_ENTITIES_MAX};
 use model::{AlertDigest, AlertId, Classification, IncidentId, Ticks};
 
 use crate::effect::{Actor, Apart, Beside, Cap, Effect, Reason, What};
-use crate::incident::{Incident, different};
+use crate::incident::{Different, Incident};
 use crate::member::Member;
 use crate::rarity::WHOLE;
 use crate::state::{Outcome, State, is_live};
@@ -43,10 +43,10 @@ impl State {
         }
         self.counters.alerts += 1;
         let (alert, member) = (digest.id, Member::new(digest, now));
-        self.rarity.note(&member);
+        self.rarity.note(&member, |key| self.noise.contains(key));
         let candidates = self.candidates(&member, Among::Joinable, now);
         self.note_company(&member, &candidates);
-        let related = self.related(&member, &candidates);
+        let mut related = self.related(&member, &candidates);
         let mut refused = Vec::new();
         let mut home = None;
         for (id, reason) in &related {
@@ -56,6 +56,7 @@ impl State {
             };
             refused.push((*id, *reason, apart));
         }
+        related.retain(|(id, _)| refused.iter().all(|(other, _, _)| other != id));
         let id = if let Some((id, reason)) = home {
             self.join(id, alert, member, reason, now, outcome);
             id
@@ -70,22 +71,28 @@ impl State {
     /// Takes note of the alerts of other rules that belong to a new one.
     fn note_company(&mut self, member: &Member, candidates: &BTreeSet<AlertId>) {
         let noise = |key: &_| self.noise.contains(key);
-        let company: Vec<Member> = candidates
+        let company: Vec<AlertId> = candidates
             .iter()
-            .filter_map(|alert| self.member(*alert))
-            .map(|(_, other)| other)
-            .filter(|other| other.rule.id != member.rule.id)
-            .filter(|other| {
-                weigh::link(other, member, &self.rarity, noise)
-                    .is_some_and(|link| link.undoubted >= JOIN_WEIGHT)
+            .filter(|alert| {
+                self.member(**alert).is_some_and(|(_, other)| {
+                    other.rule.id != member.rule.id
+                        && weigh::link(other, member, &self.rarity, noise)
+                            .is_some_and(|link| link.undoubted >= JOIN_WEIGHT)
+                })
             })
-            .cloned()
+            .copied()
             .collect();
         if !company.is_empty() {
             self.rarity.note_company(member);
         }
-        for other in &company {
-            self.rarity.note_company(other);
+        for alert in company {
+            let incident = self
+                .places
+                .get(&alert)
+                .and_then(|id| self.incidents.get(id));
+            if let Some(other) = incident.and_then(|incident| incident.members.get(&alert)) {
+                self.rarity.note_company(other);
+            }
         }
     }
 
@@ -214,8 +221,8 @@ impl State {
         self.last += 1;
         let id = self.last;
         let mut incident = Incident::new(now);
-        incident.members.insert(alert, member);
-        incident.refresh(&self.rarity, now);
+        incident.take(alert, member);
+        incident.touch(&self.rarity, now);
         self.incidents.insert(id, incident);
         self.enlist(id);
         outcome.effects.push(Effect {
@@ -236,19 +243,12 @@ impl State {
         now: Ticks,
         outcome: &mut Outcome,
     ) {
-        let Some(incident) = self.incidents.get_mut(&id) else {
-            return;
-        };
         self.open.add(alert, &member);
         self.places.insert(alert, id);
-        incident.members.insert(alert, member);
-        outcome.effects.push(Effect {
-            incident: IncidentId(id),
-            at: now,
-            actor: Actor::System,
-            what: What::Joined { alert, reason },
+        self.changed(id, &Actor::System, now, outcome, |incident| {
+            incident.take(alert, member);
+            vec![What::Joined { alert, reason }]
         });
-        self.refresh(id, &Actor::System, now, outcome);
     }
 
     /// Merges what a new alert shows to be one; gives back where the alert is then.
@@ -353,13 +353,12 @@ impl State {
                 to: IncidentId(kept),
             },
         );
-        if let Some(target) = self.incidents.get_mut(&kept) {
-            for what in take_in(target, source, kept) {
-                say(kept, what);
-            }
-        }
+        self.changed(kept, actor, now, outcome, |target| {
+            let said = take_in(target, source, kept);
+            target.refresh();
+            said
+        });
         self.enlist(kept);
-        self.refresh(kept, actor, now, outcome);
     }
 
     /// Counts what a cap or missing consent kept apart; a cap is also said, once per incident.
@@ -414,10 +413,10 @@ pub(crate) fn too_large<'a>(
     }
     let more: Vec<&Member> = more.collect();
     let at_most: usize = more.iter().map(|m| m.entities.len()).sum();
-    if incident.facts.entities + at_most <= INCIDENT_ENTITIES_MAX {
+    if incident.facts.entities() + at_most <= INCIDENT_ENTITIES_MAX {
         return None;
     }
-    let together = different(
+    let together = Different::of(
         incident
             .members
             .values()

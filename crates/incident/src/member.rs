@@ -42,6 +42,16 @@ pub(crate) struct Member {
     pub(crate) keys: Vec<KeyToken>,
 }
 
+/// Keys of devices and of accounts, those first that most sources of one place have: a person known by
+/// name here and by number there would count as two.
+const DEVICE_KEYS: &[KeyKind] = &[KeyKind::DeviceName, KeyKind::DeviceId];
+const ACCOUNT_KEYS: &[KeyKind] = &[
+    KeyKind::AccountName,
+    KeyKind::AccountSid,
+    KeyKind::Address,
+    KeyKind::AccountObjectId,
+];
+
 impl Member {
     pub(crate) fn new(digest: &AlertDigest, arrived_at: Ticks) -> Self {
         let (first_at, last_at) = if digest.first_at <= digest.last_at {
@@ -72,32 +82,34 @@ impl Member {
         }
     }
 
-    /// Where it happened, for how common a key or rule is: its devices, else its accounts. Each
-    /// entity once, by the kind of key that most sources have.
-    pub(crate) fn places(&self, class: strength::Class) -> Vec<KeyToken> {
-        const DEVICE: &[KeyKind] = &[KeyKind::DeviceName, KeyKind::DeviceId];
-        const ACCOUNT: &[KeyKind] = &[
-            KeyKind::Address,
-            KeyKind::AccountSid,
-            KeyKind::AccountName,
-            KeyKind::AccountObjectId,
-        ];
-        let by_device = self.entity_tokens(EntityKind::Device, DEVICE);
+    /// Where it happened, for how common a rule or a key of this class is: its devices, else its
+    /// accounts; each entity by one key, and none that `is_noise` says identifies nobody.
+    pub(crate) fn places(
+        &self,
+        class: strength::Class,
+        is_noise: impl Fn(&KeyToken) -> bool,
+    ) -> Vec<KeyToken> {
+        let by_device = self.entity_tokens(EntityKind::Device, DEVICE_KEYS, &is_noise);
         if class != strength::Class::Device && !by_device.is_empty() {
             return by_device;
         }
         if class == strength::Class::Account {
             return Vec::new();
         }
-        let mut accounts = self.entity_tokens(EntityKind::Account, ACCOUNT);
-        accounts.extend(self.entity_tokens(EntityKind::Mailbox, ACCOUNT));
+        let mut accounts = self.entity_tokens(EntityKind::Account, ACCOUNT_KEYS, &is_noise);
+        accounts.extend(self.entity_tokens(EntityKind::Mailbox, ACCOUNT_KEYS, &is_noise));
         accounts
     }
 
-    fn entity_tokens(&self, kind: EntityKind, preferred: &[KeyKind]) -> Vec<KeyToken> {
+    fn entity_tokens(
+        &self,
+        kind: EntityKind,
+        preferred: &[KeyKind],
+        is_noise: &impl Fn(&KeyToken) -> bool,
+    ) -> Vec<KeyToken> {
         self.entities
             .iter()
-            .filter(|entity| entity.kind == kind)
+            .filter(|entity| entity.kind == kind && !entity.keys.iter().any(is_noise))
             .filter_map(|entity| {
                 preferred
                     .iter()

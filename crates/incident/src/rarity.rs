@@ -98,17 +98,17 @@ pub(crate) struct Rarity {
 
 impl Rarity {
     /// Takes note of a new alert.
-    pub(crate) fn note(&mut self, alert: &Member) {
+    pub(crate) fn note(&mut self, alert: &Member, is_noise: impl Fn(&KeyToken) -> bool) {
         let day = alert.last_at.day();
         for key in &alert.keys {
             let class = strength::of(key.kind).class;
-            let places = alert.places(class);
+            let places = alert.places(class, &is_noise);
             self.keys
                 .entry(*key)
                 .or_default()
                 .note(day, places.iter().map(short));
         }
-        let places = alert.places(strength::Class::File);
+        let places = rule_places(alert);
         let fired = self.rules.entry(alert.rule.id.clone()).or_default();
         fired.seen.note(day, places.iter().map(short));
         for place in fired.seen.places.keys() {
@@ -131,7 +131,7 @@ impl Rarity {
             return;
         }
         if let Some(fired) = self.rules.get_mut(&alert.rule.id) {
-            let places = alert.places(strength::Class::File);
+            let places = rule_places(alert);
             let known = |place: &u32| fired.seen.places.contains_key(place);
             fired.company.extend(places.iter().map(short).filter(known));
         }
@@ -156,7 +156,7 @@ impl Rarity {
         }
         self.rules.get(&alert.rule.id).map_or(WHOLE, |fired| {
             let day = alert.last_at.day();
-            let places = alert.places(strength::Class::File);
+            let places = rule_places(alert);
             let is_usual = places.iter().map(short).any(|place| {
                 !fired.company.contains(&place)
                     && fired.since.get(&place).is_some_and(|first| *first < day)
@@ -178,13 +178,18 @@ impl Rarity {
         let remembers = self
             .days
             .is_some_and(|(first, last)| last.saturating_sub(first) >= MEMORY_DAYS_MIN);
-        remembers && seen.days.count_ones() == 1
+        remembers && seen.days.is_power_of_two()
     }
 }
 
 /// `free / n` in thousandths, at most 1.
 fn share(free: u32, n: u32) -> u32 {
     if n <= free { WHOLE } else { WHOLE * free / n }
+}
+
+/// Where a rule fired.
+fn rule_places(alert: &Member) -> Vec<KeyToken> {
+    alert.places(strength::Class::File, |_| false)
 }
 
 /// 32 bits of a token: places are only counted, and at most 32 of them.

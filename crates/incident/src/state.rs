@@ -306,33 +306,47 @@ impl State {
         }
     }
 
-    /// Works out again what follows from an incident's alerts, and says what changed.
-    pub(crate) fn refresh(&mut self, id: u64, actor: &Actor, now: Ticks, outcome: &mut Outcome) {
+    /// Changes an incident's alerts, and says what else changed with them.
+    pub(crate) fn changed(
+        &mut self,
+        id: u64,
+        actor: &Actor,
+        now: Ticks,
+        outcome: &mut Outcome,
+        change: impl FnOnce(&mut Incident) -> Vec<What>,
+    ) {
         let Some(incident) = self.incidents.get_mut(&id) else {
             return;
         };
         let (severity, name) = (incident.severity(), incident.name().to_owned());
-        incident.refresh(&self.rarity, now);
-        let mut say = |what| {
-            outcome.effects.push(Effect {
-                incident: IncidentId(id),
-                at: now,
-                actor: actor.clone(),
-                what,
-            });
-        };
+        let mut whats = change(incident);
+        incident.touch(&self.rarity, now);
         if incident.severity() != severity {
-            say(What::Severity {
+            whats.push(What::Severity {
                 from: severity,
                 to: incident.severity(),
             });
         }
         if incident.name() != name {
-            say(What::Name {
+            whats.push(What::Name {
                 from: name,
                 to: incident.name().to_owned(),
             });
         }
+        outcome.effects.extend(whats.into_iter().map(|what| Effect {
+            incident: IncidentId(id),
+            at: now,
+            actor: actor.clone(),
+            what,
+        }));
+    }
+
+    /// Works out again what follows from an incident's alerts, and says what changed.
+    pub(crate) fn refresh(&mut self, id: u64, actor: &Actor, now: Ticks, outcome: &mut Outcome) {
+        self.changed(id, actor, now, outcome, |incident| {
+            incident.refresh();
+            Vec::new()
+        });
     }
 
     fn tick(&mut self, now: Ticks, outcome: &mut Outcome) {

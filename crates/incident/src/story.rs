@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::incident::Summary;
 use crate::member::{Member, in_time};
 use crate::rarity::Rarity;
+use crate::strength::Class;
 use crate::tactic::Tactic;
 use crate::weigh;
 
@@ -189,7 +190,7 @@ type Place = (Stage, Option<KeyToken>);
 
 fn place(member: &Member) -> Place {
     let device = (member.stage == Stage::Process)
-        .then(|| member.places(crate::strength::Class::File).first().copied());
+        .then(|| member.places(Class::File, |_| false).first().copied());
     (member.stage, device.flatten())
 }
 

@@ -148,9 +148,8 @@ fn accounts_differ(
     if !comparable || of_a.iter().any(|x| of_b.contains(x)) {
         return false;
     }
-    let everybodys = |keys: &[KeyToken], m: &Member| {
-        keys.iter().all(|key| rarity_of(key, m, rarity) < COMMON)
-    };
+    let everybodys =
+        |keys: &[KeyToken], m: &Member| keys.iter().all(|key| rarity_of(key, m, rarity) < COMMON);
     let passes = |earlier: &Member, later: &Member, of_later: &[KeyToken]| {
         let steals = matches!(
             earlier.tactic,

@@ -102,7 +102,7 @@ pub(crate) fn intrusion(name: &str, minutes: i64) -> Vec<Make> {
             .tactic("CredentialAccess")
             .table("IdentityLogonEvents")
             .account(&person)
-            .ip("203.0.113.7"),
+            .ip(&format!("ip-{name}")),
         own("process", 250)
             .tactic("Execution")
             .severity(AlertSeverity::High)
@@ -150,7 +150,11 @@ fn an_alert_of_another_region_joins_by_its_tokens() {
         ],
     );
     let incident = held(&state, 1);
-    let origins: Vec<&str> = incident.origins.iter().map(|o| o.as_str()).collect();
+    let origins: Vec<&str> = incident
+        .origins
+        .iter()
+        .map(model::RegionCode::as_str)
+        .collect();
     assert_eq!(origins, ["eu", "uk"]);
 }
 

@@ -2,9 +2,12 @@
 
 mod analysts;
 mod bytes;
+mod caps;
+mod figures;
 mod joins;
 mod kit;
 mod overlay;
+mod properties;
 mod quality;
 mod scenes;
 mod stories;

@@ -110,7 +110,6 @@ fn recorded_attacks_all_at_once() {
         }
         told.sort_by_key(|(make, _, arrives)| (*arrives, make.0.id));
         let quality = judge(&told, &play(&told));
-        super::quality::diag("overlay", &told);
         println!("overlay, {users} shared accounts: {quality}");
         assert!(quality.purity >= purity, "{quality}");
         assert!(quality.recall >= recall, "{quality}");
