@@ -9,7 +9,7 @@
 //! - A profile is of one region: another region's cell refuses it.
 
 use crypto::{PublicKey, Signer, hex, unhex};
-use model::{OrderId, RegionCode, ServiceName, SourceId, TenantId, Ticks, limits};
+use model::{OrderId, OwnerGroupId, RegionCode, ServiceName, SourceId, TenantId, Ticks, limits};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
@@ -113,6 +113,9 @@ pub struct CellProfile {
     earlier: Vec<Earlier>,
     retention_days: i64,
     centre: CentreMode,
+    /// Only where something goes to the centre.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_group: Option<OwnerGroupId>,
     federated_reads: bool,
     sources: Vec<ProfileSource>,
     holds: Vec<Order>,
@@ -146,6 +149,7 @@ impl CellProfile {
             erasures,
             link_secret,
         } = input;
+        let counts = record.settings().centre != CentreMode::Off;
         sources.retain(|source| source.services.iter().any(held));
         let profile = Self {
             magic: signed::magic(Kind::CellProfile),
@@ -161,6 +165,7 @@ impl CellProfile {
             earlier,
             retention_days: record.settings().retention_days,
             centre: record.settings().centre,
+            owner_group: record.settings().owner_group.filter(|_| counts),
             federated_reads: record.settings().federated_reads,
             sources,
             holds,
@@ -242,6 +247,12 @@ impl CellProfile {
     /// Days that records are kept after their ingestion.
     pub fn retention_days(&self) -> i64 {
         self.retention_days
+    }
+
+    /// The provider or parent that the tenant counts with at the centre, so that it is one contributor
+    /// there, from whichever cell.
+    pub fn owner_group(&self) -> Option<OwnerGroupId> {
+        self.owner_group
     }
 
     /// What the centre may be told.

@@ -2,7 +2,7 @@
 
 use crypto::Signer;
 use expect_test::expect;
-use model::{OrderId, SourceId, TenantId};
+use model::{OrderId, OwnerGroupId, SourceId, TenantId};
 
 use super::{
     TestKey, at, changed, default_registry, deploy_in_france, from, home_cell, provision, region,
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::signed::{Kind, sign};
 use crate::{
-    CellProfile, Error, NotHere, Opaque, Order, ProfileInput, ProfileSource, TenantPlacement,
-    Verified, place,
+    CellProfile, CentreMode, Error, NotHere, Opaque, Order, ProfileInput, ProfileSource, Settings,
+    TenantPlacement, Verified, place,
 };
 
 fn source(id: u8, services: &[&str]) -> ProfileSource {
@@ -68,6 +68,24 @@ fn it_holds_what_the_region_holds_and_no_more() {
     let text = String::from_utf8(bytes.clone()).unwrap();
     expect![[r#"{"magic":"bailiwick-cell-profile","format":1,"version":1,"tenant":"07070707070707070707070707070707","issued_at":"2026-01-03T00:00:00.0000000Z","provisioning_version":1,"registry":{"version":1,"digest":"c25e82110f83442db27ff61cea1066dfeda5ce298772f200d503eb85e8e516da"},"home":"uk","region":"eu","services":[{"service":"cloud_apps","rule":{"id":"cloud-apps-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity","rule":{"id":"identity-nearest","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}},{"service":"identity_protection","rule":{"id":"identity-protection-sign-up","version":1,"basis":"b"},"wanted":[{"geography":"EU"}],"outcome":{"placed":{"region":"eu","geography":"EU","country":"IE"}}}],"retention_days":90,"centre":"off","federated_reads":true,"sources":[{"id":"01010101010101010101010101010101","services":["endpoint","identity"],"envelope_tenant":"01010101010101010101010101010101","masked":true,"enabled":true}],"holds":[{"id":"03030303030303030303030303030303","ordered_at":"2026-01-02T00:00:00.0000000Z","scope":"010203"}],"erasures":[],"link_secret":"090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909090909"}"#]].assert_eq(text.split_once('\n').unwrap().1);
     assert_eq!(*open(&bytes, "eu").unwrap(), profile);
+}
+
+#[test]
+fn it_says_whom_the_tenant_counts_with_where_something_goes_to_the_centre() {
+    let group = OwnerGroupId::from_bytes([8; 16]);
+    for (centre, told) in [(CentreMode::Off, None), (CentreMode::Facts, Some(group))] {
+        let record = provision(&default_registry(), &from("GB"));
+        let settings = Settings {
+            centre,
+            owner_group: Some(group),
+            ..record.settings().clone()
+        };
+        let record = verified(&record.with_settings(settings, at(2)).unwrap());
+        let profile = CellProfile::issue(&record, &region("eu"), 1, input(), at(2)).unwrap();
+        assert_eq!(profile.owner_group(), told);
+        let bytes = profile.sign(&home_cell()).unwrap();
+        assert_eq!(open(&bytes, "eu").unwrap().owner_group(), told);
+    }
 }
 
 #[test]
