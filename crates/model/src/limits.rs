@@ -206,6 +206,8 @@ pub const EGRESS_FACTS_MAX: usize = 500_000;
 pub const EGRESS_TEXT_BYTES_MAX: usize = 256;
 /// Days before its epoch that a fact's day may lie; older ones count as the day of their arrival.
 pub const EGRESS_DAYS_LATE_MAX: u32 = 30;
+/// Domains and addresses of its own that a tenant is known by; beyond, none is learned.
+pub const OWN_INDICATORS_MAX: usize = 10_000;
 /// Owner groups that must have contributed before the centre says anything of an indicator.
 pub const PREVALENCE_GROUPS_MIN: u32 = 10;
 /// Owner groups that must have joined an indicator since its figure last moved before it moves again.

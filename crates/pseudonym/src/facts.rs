@@ -71,6 +71,28 @@ impl Own {
             .filter_map(|text| of(IndicatorClass::ExternalIp, text));
         Self(domains.chain(addresses).collect())
     }
+
+    /// Learns the tenant's domains from its mail: those that receive what comes from outside.
+    pub fn learn(&mut self, table: &TableName, rows: &RecordBatch) {
+        if table.as_str() != "EmailEvents" {
+            return;
+        }
+        let inside = inside(table, rows);
+        let recipients = rows.column_by_name("RecipientDomain");
+        let recipients = recipients.and_then(|c| c.as_any().downcast_ref::<StringArray>());
+        let Some(recipients) = recipients else { return };
+        let received: BTreeSet<&str> = recipients
+            .iter()
+            .zip(inside)
+            .filter_map(|(domain, inside)| domain.filter(|_| !inside))
+            .collect();
+        let of = |text: &&str| canonical::indicator(IndicatorClass::RegistrableDomain, text);
+        for domain in received.iter().filter_map(of) {
+            if self.0.len() < limits::OWN_INDICATORS_MAX {
+                self.0.insert(domain);
+            }
+        }
+    }
 }
 
 /// Values that were read and made no fact.

@@ -238,6 +238,51 @@ fn the_other_side_is_told_and_the_own_side_is_not() {
 }
 
 #[test]
+fn a_tenants_domains_are_learned_from_the_mail_that_reaches_it() {
+    let list = facts_list();
+    let mail = |direction: &'static str, recipient: &'static str| {
+        vec![
+            ("EmailDirection", direction),
+            ("SenderFromDomain", "sender.com"),
+            ("RecipientDomain", recipient),
+        ]
+    };
+    let all = [
+        mail("Inbound", "Contoso.com"),
+        mail("Inbound", "mail.contoso.co.uk"),
+        mail("Inbound", ""),
+        // Where the tenant writes to is not the tenant.
+        mail("Outbound", "partner.com"),
+    ];
+    let all: Vec<&[(&str, &str)]> = all.iter().map(Vec::as_slice).collect();
+    let mut own = Own::default();
+    own.learn(&table("EmailEvents"), &rows("EmailEvents", arrived(), &all));
+    let urls = [
+        "https://www.contoso.com/",
+        "contoso.co.uk",
+        "partner.com",
+        "sender.com",
+    ];
+    let clicks = urls.map(|url| [("Url", url)]);
+    let clicks: Vec<&[(&str, &str)]> = clicks.iter().map(<[_; 1]>::as_slice).collect();
+    let clicks = rows("UrlClickEvents", arrived(), &clicks);
+    own.learn(&table("UrlClickEvents"), &clicks);
+    let mut gatherer = Gatherer::new(&list, &own);
+    gatherer
+        .add(&table("UrlClickEvents"), &clicks, &no_alerts())
+        .unwrap();
+    assert_eq!(gatherer.dropped().own, 2);
+    let told = lines(&finish(gatherer).unwrap());
+    assert_eq!(
+        told,
+        [
+            "Url partner.com 2026-03-10 - 1",
+            "Url sender.com 2026-03-10 - 1"
+        ]
+    );
+}
+
+#[test]
 fn techniques_come_from_the_alerts_that_name_a_row() {
     let list = facts_list();
     let batch = rows(
