@@ -6,8 +6,15 @@ use access::{Hunt, ReadAudit};
 use ledger::Happening;
 use model::{Code, DetectionRuleId, RuleKind, Span100ns};
 
-use super::kit::World;
+use super::kit::{World, on_both_catalogues};
 use crate::{AuditDraft, AuditEntry, AuditRange, Store};
+
+on_both_catalogues! { World::new(340);
+    every_leaf_has_its_row
+    a_range_is_by_number_and_time
+    a_crowd_shares_transactions_and_everyone_has_a_row
+    a_row_is_refused_if_it_is_too_long_or_of_nobody
+}
 
 async fn record(world: &World, store: &Store, n: u8) -> Vec<AuditEntry> {
     store
@@ -16,9 +23,7 @@ async fn record(world: &World, store: &Store, n: u8) -> Vec<AuditEntry> {
         .unwrap()
 }
 
-#[tokio::test]
-async fn every_leaf_has_its_row() {
-    let world = World::new(340);
+async fn every_leaf_has_its_row(world: World) {
     let store = world.start().await;
     world.append(&store, 1, "Raw_CL", &[1]).await.unwrap();
     world.flush(&store, 1).await.unwrap();
@@ -68,9 +73,7 @@ async fn every_leaf_has_its_row() {
     assert_eq!(cell[0].leaf.happening, Happening::LocalAccess);
 }
 
-#[tokio::test]
-async fn a_range_is_by_number_and_time() {
-    let world = World::new(341);
+async fn a_range_is_by_number_and_time(world: World) {
     let store = world.start().await;
     let first = world.clock_now();
     for _ in 0..4 {
@@ -101,9 +104,7 @@ async fn a_range_is_by_number_and_time() {
     assert_eq!(found(middle, 100).await, [3, 4, 5, 6]);
 }
 
-#[tokio::test]
-async fn a_crowd_shares_transactions_and_everyone_has_a_row() {
-    let world = World::new(342);
+async fn a_crowd_shares_transactions_and_everyone_has_a_row(world: World) {
     let store = world.start().await;
     let held = store.inner.writer.lock().await;
     let mut crowd = Vec::new();
@@ -134,9 +135,7 @@ async fn a_crowd_shares_transactions_and_everyone_has_a_row() {
     assert_eq!(n_rows, 50);
 }
 
-#[tokio::test]
-async fn a_row_is_refused_if_it_is_too_long_or_of_nobody() {
-    let world = World::new(343);
+async fn a_row_is_refused_if_it_is_too_long_or_of_nobody(world: World) {
     let store = world.start().await;
     let long = "x".repeat(model::limits::AUDIT_DETAILS_BYTES_MAX);
     let draft = AuditDraft::of(&world.grant::<Hunt>(1), Happening::RowsHunted);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use model::{
-    Code, GeographyCode, KeyId, RegionCode, SegmentId, SourceId, StreamId, TenantId, Ticks, TokenId,
+    AlertId, AlertSeverity, Code, GeographyCode, IncidentStatus, KeyId, RegionCode, RuleKind,
+    SegmentId, SourceId, StreamId, TenantId, Ticks, TokenId,
 };
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -17,8 +18,11 @@ use tempfile::TempDir;
 
 use super::memory_catalogue::MemoryDatabase;
 use crate::catalogue::{
-    Catalogue, CompactionCommit, Error, FlushCommit, LeafRow, Loaded, PartitionRow, RegistryRow,
-    SegmentRow, SourceCounts, SourceRow, SqliteCatalogue, TenantRow, TokenRow,
+    ActivityRow, AlertFilter, AlertRow, AuditRange, AuditRow, Catalogue, CompactionCommit,
+    DetectionHead, DetectionTx, EgressOutcome, EgressRow, Error, FlushCommit, IncidentRow,
+    IncidentRowFilter, LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow,
+    SegmentRow, SourceCounts, SourceRow, SqliteCatalogue, StateKind, StateRow, TenantRow, TokenRow,
+    WindowRow,
 };
 
 type Result<T> = std::result::Result<T, Error>;
@@ -158,6 +162,9 @@ conformance! { sqlite, SqlitePlace::new();
     a_flush_moves_positions_and_keys_forward
     a_compaction_replaces_segments
     leaves_are_numbered_without_a_gap_and_read_in_pages
+    detection_is_committed_as_a_whole
+    steps_of_unknown_tenants_leave_nothing
+    exports_and_accepted_damage_are_loaded
     writers_at_once_take_turns
     an_abandoned_call_happened_or_did_not
     after_closing_nothing_works_but_closing
@@ -181,6 +188,9 @@ conformance! { memory, MemoryPlace::default();
     a_flush_moves_positions_and_keys_forward
     a_compaction_replaces_segments
     leaves_are_numbered_without_a_gap_and_read_in_pages
+    detection_is_committed_as_a_whole
+    steps_of_unknown_tenants_leave_nothing
+    exports_and_accepted_damage_are_loaded
     writers_at_once_take_turns
     an_abandoned_call_happened_or_did_not
     after_closing_nothing_works_but_closing
@@ -306,6 +316,81 @@ fn compaction(n: u8) -> CompactionCommit {
     }
 }
 
+/// A step of detection of tenant `n` with one of each thing.
+fn full_step(n: u8) -> DetectionTx {
+    DetectionTx {
+        cursor: Some(7),
+        rules_version: Some(3),
+        alerts: vec![AlertRow {
+            alert: AlertId::from_bytes([n; 16]),
+            created_at: Ticks(50),
+            severity: AlertSeverity::High,
+            linked: true,
+            incident: Some(4),
+            sealed: vec![n; 60],
+        }],
+        incidents: vec![IncidentRow {
+            number: 4,
+            version: 1,
+            created_at: Ticks(50),
+            updated_at: Ticks(51),
+            status: IncidentStatus::InProgress,
+            severity: AlertSeverity::Low,
+            assigned: Some([6; 16]),
+            sealed: vec![n; 61],
+        }],
+        activity: vec![ActivityRow {
+            incident: 4,
+            sequence: 1,
+            at: Ticks(52),
+            sealed: vec![n; 62],
+        }],
+        states: vec![StateRow {
+            kind: StateKind::Detectors,
+            version: 1,
+            sealed: vec![n; 63],
+        }],
+        windows: vec![WindowRow {
+            rule: [8; 16],
+            former: None,
+            end: Ticks(53),
+        }],
+        link: vec![LinkRow {
+            destination: [2; 16],
+            sequence: 1,
+            at: Ticks(54),
+            sealed: vec![n; 64],
+        }],
+        ..DetectionTx::new(tenant_id(n))
+    }
+}
+
+fn rule(tenant: Option<u8>, version: u64) -> RuleRow {
+    RuleRow {
+        tenant: tenant.map(tenant_id),
+        rule: [1; 16],
+        version,
+        kind: RuleKind::Scheduled,
+        enabled: true,
+        updated_at: Ticks(9),
+        sealed: vec![5; 40],
+    }
+}
+
+fn egress(tenant: u8, segment: u8, sequence: u64) -> EgressRow {
+    EgressRow {
+        tenant: tenant_id(tenant),
+        segment: segment_id(segment),
+        sequence,
+        at: Ticks(8),
+        outcome: EgressOutcome::Sent,
+        rows: 4,
+        facts: 3,
+        bytes: 2,
+        sealed: vec![9; 40],
+    }
+}
+
 /// Two tenants with a leaf each, a source, a token and two segments of the first.
 async fn populate(catalogue: &dyn Catalogue) {
     catalogue
@@ -337,10 +422,63 @@ async fn populate(catalogue: &dyn Catalogue) {
     catalogue.commit_flush(&commit).await.unwrap();
 }
 
+/// What can be read of a tenant's detection.
+#[derive(Debug, PartialEq)]
+struct Detection {
+    head: DetectionHead,
+    states: [Option<StateRow>; 2],
+    alerts: Vec<AlertRow>,
+    incidents: Vec<IncidentRow>,
+    activity: Vec<ActivityRow>,
+    rules: Vec<RuleRow>,
+    windows: Vec<([u8; 16], Ticks)>,
+    queues: Vec<LinkQueueRow>,
+    entries: Vec<LinkRow>,
+    egress: Vec<EgressRow>,
+}
+
+async fn detection(catalogue: &dyn Catalogue, of: TenantId) -> Detection {
+    let all = usize::MAX;
+    let filter = IncidentRowFilter::default();
+    let incidents = catalogue.incidents(of, &filter, all).await.unwrap();
+    let queues = catalogue.link_queues(of).await.unwrap();
+    let (mut activity, mut entries) = (Vec::new(), Vec::new());
+    for incident in &incidents {
+        let of_one = catalogue.activity(of, incident.number, 0, all);
+        activity.extend(of_one.await.unwrap());
+    }
+    for queue in &queues {
+        let of_one = catalogue.link_entries(of, queue.destination, all);
+        entries.extend(of_one.await.unwrap());
+    }
+    let state = |kind| catalogue.detection_state(of, kind);
+    Detection {
+        head: catalogue.detection_head(of).await.unwrap(),
+        states: [
+            state(StateKind::Correlation).await.unwrap(),
+            state(StateKind::Detectors).await.unwrap(),
+        ],
+        alerts: catalogue
+            .alerts(of, &AlertFilter::default(), all)
+            .await
+            .unwrap(),
+        rules: catalogue.rules(Some(of), None, all).await.unwrap(),
+        windows: catalogue.rule_windows(of).await.unwrap(),
+        egress: catalogue.egress(of, None, all).await.unwrap(),
+        incidents,
+        activity,
+        queues,
+        entries,
+    }
+}
+
 /// All that can be read.
 #[derive(Debug, PartialEq)]
 struct Everything {
     loaded: Loaded,
+    detection: Vec<Detection>,
+    cell_rules: Vec<RuleRow>,
+    audit: Vec<AuditRow>,
     sources: Vec<SourceRow>,
     tokens: Vec<TokenRow>,
     leaves: Vec<LeafRow>,
@@ -351,12 +489,21 @@ async fn everything(catalogue: &dyn Catalogue) -> Everything {
     let mut owners: Vec<_> = loaded.tenants.iter().map(|row| Some(row.tenant)).collect();
     owners.push(None);
     let (mut tokens, mut leaves) = (vec![], vec![]);
+    let (mut found, mut audit) = (vec![], vec![]);
     for owner in owners {
+        if let Some(tenant) = owner {
+            found.push(detection(catalogue, tenant).await);
+        }
+        let range = AuditRange::default();
+        audit.extend(catalogue.audit(owner, range, usize::MAX).await.unwrap());
         tokens.extend(catalogue.tokens(owner, None, usize::MAX).await.unwrap());
         leaves.extend(catalogue.leaves(owner, 0, usize::MAX).await.unwrap());
     }
     Everything {
         loaded,
+        detection: found,
+        cell_rules: catalogue.rules(None, None, usize::MAX).await.unwrap(),
+        audit,
         sources: catalogue.sources().await.unwrap(),
         tokens,
         leaves,
@@ -713,6 +860,16 @@ async fn a_writer_that_lost_the_catalogue_is_fenced(place: &dyn Place) {
             })
             .await,
         first.put_leaves(&[leaf(None, 1)]).await,
+        first.accept_damage(&[(id, vec![1; 30])], &[]).await,
+        first.begin_detection(&[(id, 4)]).await,
+        first.commit_detection(&full_step(1)).await.map(drop),
+        first.put_rule(&rule(Some(1), 1), &[]).await,
+        first
+            .set_rule_enabled(Some(id), [1; 16], false, Ticks(1), &[])
+            .await,
+        first.acknowledge_link(id, [2; 16], 1, &[]).await.map(drop),
+        first.set_export(id, Some(Ticks(1)), &[]).await,
+        first.commit_egress(&[egress(1, 11, 4)], &[]).await,
         // Fenced comes before what else would be wrong.
         first.put_source(&source(5, 99), &[]).await,
     ];
@@ -1059,6 +1216,152 @@ async fn leaves_are_numbered_without_a_gap_and_read_in_pages(place: &dyn Place) 
     );
     let loaded = catalogue.load().await.unwrap();
     assert_eq!((loaded.next_cell_leaf, loaded.tenants[0].next_leaf), (2, 4));
+}
+
+async fn detection_is_committed_as_a_whole(place: &dyn Place) {
+    let catalogue = place.open().await;
+    populate(&*catalogue).await;
+    let step = full_step(1);
+    assert_eq!(catalogue.commit_detection(&step).await.unwrap(), []);
+    let found = detection(&*catalogue, tenant_id(1)).await;
+    let expected = Detection {
+        head: DetectionHead {
+            cursor: Some(7),
+            rules_version: 3,
+            next_incident: 5,
+            next_activity: 2,
+        },
+        states: [None, Some(step.states[0].clone())],
+        alerts: step.alerts.clone(),
+        incidents: step.incidents.clone(),
+        activity: step.activity.clone(),
+        rules: vec![],
+        windows: vec![([8; 16], Ticks(53))],
+        queues: vec![LinkQueueRow {
+            destination: [2; 16],
+            next_sequence: 2,
+            acknowledged: 0,
+            bytes: 64,
+        }],
+        entries: step.link.clone(),
+        egress: vec![],
+    };
+    assert_eq!(found, expected);
+    let before = everything(&*catalogue).await;
+    // Each of these would repeat or skip something; whatever else it has must be gone with it.
+    let fresh = |change: fn(&mut DetectionTx)| {
+        let mut tx = DetectionTx {
+            cursor: Some(8),
+            alerts: vec![AlertRow {
+                alert: AlertId::from_bytes([99; 16]),
+                ..full_step(1).alerts[0].clone()
+            }],
+            ..DetectionTx::new(tenant_id(1))
+        };
+        change(&mut tx);
+        tx
+    };
+    let refused = [
+        fresh(|tx| tx.cursor = Some(6)),
+        fresh(|tx| tx.incidents = full_step(1).incidents),
+        fresh(|tx| tx.activity = full_step(1).activity),
+        fresh(|tx| tx.states = full_step(1).states),
+        fresh(|tx| tx.windows = full_step(1).windows),
+        fresh(|tx| tx.link = full_step(1).link),
+        fresh(|tx| tx.leaves = vec![leaf(Some(1), 9)]),
+        fresh(|tx| tx.leaves = vec![leaf(Some(1), 4), leaf(Some(1), 6)]),
+    ];
+    for (n, tx) in refused.iter().enumerate() {
+        let refused = catalogue.commit_detection(tx).await;
+        assert!(
+            matches!(refused, Err(Error::Conflict { .. })),
+            "{n}: {refused:?}"
+        );
+        assert_eq!(everything(&*catalogue).await, before, "{n}");
+    }
+    let again = fresh(|tx| tx.alerts.extend(full_step(1).alerts));
+    let repeated = catalogue.commit_detection(&again).await.unwrap();
+    assert_eq!(repeated, [AlertId::from_bytes([1; 16])]);
+    let counts = catalogue.alert_counts(tenant_id(1)).await.unwrap();
+    assert_eq!(counts, (0, 2, 1));
+    // Where it begins is said once.
+    let begin = [(tenant_id(1), 100), (tenant_id(2), 5)];
+    catalogue.begin_detection(&begin).await.unwrap();
+    let tenants = catalogue.load().await.unwrap().tenants;
+    let cursors: Vec<_> = tenants.iter().map(|t| t.detect_cursor).collect();
+    assert_eq!(cursors, [Some(8), Some(5)]);
+}
+
+async fn steps_of_unknown_tenants_leave_nothing(place: &dyn Place) {
+    let catalogue = place.open().await;
+    populate(&*catalogue).await;
+    let before = everything(&*catalogue).await;
+    let id = tenant_id(99);
+    let results = [
+        catalogue.commit_detection(&full_step(99)).await.map(drop),
+        catalogue
+            .begin_detection(&[(tenant_id(1), 3), (id, 3)])
+            .await,
+        catalogue.put_rule(&rule(Some(99), 1), &[]).await,
+        catalogue
+            .set_rule_enabled(Some(tenant_id(1)), [1; 16], false, Ticks(1), &[])
+            .await,
+        catalogue.set_export(id, Some(Ticks(1)), &[]).await,
+        catalogue
+            .commit_egress(&[egress(1, 11, 4), egress(99, 1, 1)], &[])
+            .await,
+        catalogue.accept_damage(&[(id, vec![0; 30])], &[]).await,
+        catalogue
+            .commit_detection(&DetectionTx {
+                moves: vec![(AlertId::from_bytes([1; 16]), 1)],
+                ..DetectionTx::new(tenant_id(1))
+            })
+            .await
+            .map(drop),
+    ];
+    all_are(&results, is_missing);
+    assert_eq!(everything(&*catalogue).await, before);
+    let never_sent = catalogue
+        .acknowledge_link(tenant_id(1), [2; 16], 1, &[])
+        .await;
+    assert!(matches!(never_sent, Err(Error::Conflict { .. })));
+}
+
+async fn exports_and_accepted_damage_are_loaded(place: &dyn Place) {
+    let catalogue = place.open().await;
+    populate(&*catalogue).await;
+    let id = tenant_id(1);
+    catalogue
+        .set_export(id, Some(Ticks(70)), &[])
+        .await
+        .unwrap();
+    catalogue
+        .accept_damage(&[(id, vec![7; 30])], &[])
+        .await
+        .unwrap();
+    // One segment is there still, one is not any more.
+    let rows = [egress(1, 11, 4), egress(1, 77, 5)];
+    let leaves = [leaf(Some(1), 4), leaf(Some(1), 5)];
+    catalogue.commit_egress(&rows, &leaves).await.unwrap();
+    for again in [egress(1, 11, 6), egress(1, 12, 5)] {
+        let refused = catalogue.commit_egress(&[again], &[]).await;
+        assert!(is_conflict(&refused), "{refused:?}");
+    }
+    for round in 0..2 {
+        let loaded = catalogue.load().await.unwrap();
+        assert_eq!(loaded.exported, [(id, segment_id(11))]);
+        let row = loaded.tenants.iter().find(|t| t.tenant == id).unwrap();
+        let since = (round == 0).then_some(Ticks(70));
+        assert_eq!(row.export_since, since);
+        assert_eq!(row.sealed_damage, Some(vec![7; 30]));
+        catalogue.set_export(id, None, &[]).await.unwrap();
+    }
+    let newest = catalogue.egress(id, None, 1).await.unwrap();
+    assert_eq!(newest, [egress(1, 77, 5)]);
+    let older = catalogue.egress(id, Some(5), 9).await.unwrap();
+    assert_eq!(older, [egress(1, 11, 4)]);
+    let one = catalogue.egress_of(id, segment_id(77)).await.unwrap();
+    assert_eq!(one, Some(egress(1, 77, 5)));
 }
 
 async fn writers_at_once_take_turns(place: &dyn Place) {
@@ -1423,8 +1726,9 @@ async fn a_catalogue_of_format_1_is_taken_over() {
     for leaf in &mut before.leaves {
         leaf.audit.clear();
     }
+    before.audit.clear();
     assert_eq!(everything(&catalogue).await, before);
-    let range = crate::AuditRange::default();
+    let range = AuditRange::default();
     assert_eq!(catalogue.audit(None, range, 10).await.unwrap(), []);
     catalogue.put_leaves(&[leaf(None, 1)]).await.unwrap();
     let audit = catalogue.audit(None, range, 10).await.unwrap();

@@ -8,9 +8,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use access::{Credential, Cx, Discard, Permission, Permissions, Scope};
+use access::{
+    Credential, Cx, Discard, Maintain, Permission, Permissions, ReadAudit, ReadEgress,
+    ReadIncidents, Scope,
+};
 use crypto::Secret;
-use model::{GeographyCode, RegionCode, ServiceName, Ticks, TokenId};
+use model::{
+    AlertId, AlertSeverity, DetectionRuleId, GeographyCode, IncidentId, IncidentStatus, RegionCode,
+    RuleKind, ServiceName, TenantId, Ticks, TokenId,
+};
 use rows::Predicate;
 use tempfile::TempDir;
 use testkit::{FakeClock, SeededRandom, golden};
@@ -18,7 +24,11 @@ use vault::{Protection, SigningKey, Vault};
 
 use super::kit::{NOON, TABLES, batch, count, policy, provision, registry, source, table, tenant};
 use crate::catalogue::SqliteCatalogue;
-use crate::{LocalDir, Options, PlacedRows, SourceEntry, Store, TokenEntry};
+use crate::{
+    ActivityRecord, AlertFilter, AlertRecord, AuditDraft, AuditRange, DetectionCommit,
+    ExportCommit, IncidentFilter, IncidentRecord, LinkEntry, LocalDir, Options, PlacedRows,
+    SourceEntry, StateRecord, Store, TokenEntry, WindowRecord,
+};
 
 const CATALOGUE: &str = "catalogue.sqlite";
 const RING: &str = "eu.ring";
@@ -55,7 +65,9 @@ async fn open(root: &Path, cx: &Cx, vault: Vault) -> Store {
             ..wal::Options::default()
         },
     };
-    Store::open(cx.clone(), options).await.unwrap()
+    Store::open_with_detection(cx.clone(), options)
+        .await
+        .unwrap()
 }
 
 // ---- reading ----
@@ -96,6 +108,7 @@ async fn told(store: &Store, cx: &Cx) -> String {
             let where_ = (p.table.as_str(), p.segments, p.segment_rows, p.log_rows);
             writeln!(out, "  partition {where_:?} rule {:?}", p.rule).unwrap();
         }
+        told_of_detection(store, cx, id, &mut out).await;
         let view = store.view(&cx.decide(&local, id).unwrap()).unwrap();
         for name in TABLES {
             writeln!(out, "  {name}: {}", rows_of(&view, name)).unwrap();
@@ -106,6 +119,54 @@ async fn told(store: &Store, cx: &Cx) -> String {
         writeln!(out, "raw schema of {id}: {schema}").unwrap();
     }
     out
+}
+
+async fn told_of_detection(store: &Store, cx: &Cx, id: TenantId, out: &mut String) {
+    let local = Credential::local_operator();
+    let (maintain, read) = (
+        cx.decide::<Maintain>(&local, id).unwrap(),
+        cx.decide::<ReadIncidents>(&local, id).unwrap(),
+    );
+    let state = store.detection_state(&maintain).await.unwrap();
+    let lag = store.detection_lag(Some(id)).frames;
+    writeln!(out, "  detection {state:?}, {lag} frames wait").unwrap();
+    let alerts = store.alerts(&read, &AlertFilter::default(), 10).await;
+    for alert in alerts.unwrap() {
+        writeln!(out, "  {alert:?}").unwrap();
+    }
+    let incidents = store.incidents(&read, &IncidentFilter::default(), 10).await;
+    for incident in incidents.unwrap() {
+        writeln!(out, "  {incident:?}").unwrap();
+        let activity = store.activity(&read, incident.number, 0, 10).await;
+        writeln!(out, "  {:?}", activity.unwrap()).unwrap();
+    }
+    for rule in store.rules(&maintain).await.unwrap() {
+        let window = store.rule_windows(&maintain, std::slice::from_ref(&rule.id));
+        let window = window.await.unwrap();
+        writeln!(out, "  {rule:?} looked at {window:?}").unwrap();
+    }
+    let uk = RegionCode::new("uk").unwrap();
+    let pending = store.pending_link(&maintain, &uk, 10).await.unwrap();
+    writeln!(out, "  outbox {pending:?}").unwrap();
+    let egress = cx.decide::<ReadEgress>(&local, id).unwrap();
+    writeln!(
+        out,
+        "  {:?}",
+        store.link_counts(&egress, &uk).await.unwrap()
+    )
+    .unwrap();
+    for entry in store.egress(&egress, None, 10).await.unwrap() {
+        let told = (entry.sequence, entry.outcome, entry.rows, entry.receipt);
+        writeln!(out, "  egress {told:?}").unwrap();
+    }
+    let waiting = store.pending_export(&maintain).unwrap().len();
+    writeln!(out, "  {waiting} segments wait for the export").unwrap();
+    let audit = cx.decide::<ReadAudit>(&local, id).unwrap();
+    let record = store.audit(&audit, AuditRange::default(), 100).await;
+    for row in record.unwrap() {
+        let told = (row.leaf.sequence, row.leaf.happening, row.private);
+        writeln!(out, "  audit {told:?}").unwrap();
+    }
 }
 
 fn rows_of(view: &crate::View, name: &str) -> String {
@@ -267,6 +328,7 @@ async fn fill(store: &Store, cx: &Cx, random: &SeededRandom) {
             }
         }
     }
+    fill_detection(store, cx).await;
     store.put_raw_schema(tenant(2), b"Raw_CL").await.unwrap();
     let counts = crate::SourceCounts {
         stored: 36,
@@ -278,6 +340,88 @@ async fn fill(store: &Store, cx: &Cx, random: &SeededRandom) {
     let grant = cx.decide(&local, tenant(2)).unwrap();
     let switch = store.set_source_disabled(&grant, source(2), true);
     switch.await.unwrap();
+}
+
+/// Of tenant 1: two requests examined, one of their rows is an alert in an incident that somebody took;
+/// a rule that has looked once; an alert's digest that has crossed and one that waits; an export.
+async fn fill_detection(store: &Store, cx: &Cx) {
+    let grant = cx
+        .decide::<Maintain>(&Credential::local_operator(), tenant(1))
+        .unwrap();
+    let rules = cx.decide(&Credential::local_operator(), tenant(1)).unwrap();
+    let id = DetectionRuleId::new("a-scheduled-rule").unwrap();
+    let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, "DeviceEvents");
+    put.await.unwrap();
+    let uk = RegionCode::new("uk").unwrap();
+    let link = |body: &[u8]| LinkEntry {
+        destination: uk.clone(),
+        body: body.to_vec(),
+    };
+    let record = |version| IncidentRecord {
+        number: IncidentId(1),
+        version,
+        created_at: cx.now(),
+        updated_at: cx.now(),
+        status: IncidentStatus::Active,
+        severity: AlertSeverity::High,
+        assigned: (version > 1).then(|| "an analyst".to_owned()),
+        body: b"an incident".to_vec(),
+    };
+    let state = |version| StateRecord {
+        version,
+        body: b"a state".to_vec(),
+    };
+    let commit = DetectionCommit {
+        cursor: Some(2),
+        rules_version: Some(4),
+        alerts: vec![AlertRecord {
+            id: AlertId::from_bytes([9; 16]),
+            created_at: cx.now(),
+            severity: AlertSeverity::High,
+            incident: Some(IncidentId(1)),
+            origin: region(),
+            linked: false,
+            body: b"an alert".to_vec(),
+        }],
+        incidents: vec![record(1)],
+        state: Some(state(1)),
+        detector_state: Some(state(1)),
+        windows: vec![WindowRecord {
+            rule: id,
+            former: None,
+            end: cx.now(),
+        }],
+        outbox: vec![link(b"crossed"), link(b"waits")],
+        ..DetectionCommit::default()
+    };
+    store.commit_detection(&grant, commit).await.unwrap();
+    let took = DetectionCommit {
+        incidents: vec![record(2)],
+        activity: vec![ActivityRecord {
+            incident: IncidentId(1),
+            at: cx.now(),
+            body: b"somebody took it".to_vec(),
+        }],
+        ..DetectionCommit::default()
+    };
+    store.commit_detection(&grant, took).await.unwrap();
+    store.acknowledge_link(&grant, &uk, 1).await.unwrap();
+    let export = cx
+        .decide::<Maintain>(&Credential::local_operator(), tenant(2))
+        .unwrap();
+    store.set_export(&export, true).await.unwrap();
+    store.flush_all(&export).await.unwrap();
+    let waiting = store.pending_export(&export).unwrap();
+    let sent = ExportCommit {
+        segment: waiting[0].segment,
+        facts: 2,
+        bytes: 70,
+        receipt: b"a receipt".to_vec(),
+    };
+    store.commit_export(&export, sent).await.unwrap();
+    let draft = AuditDraft::of(&grant, ledger::Happening::RowsHunted);
+    let draft = draft.with("rows", 3).with_private("reason", "a reason");
+    store.append_audit(vec![draft]).await.unwrap();
 }
 
 fn entry(n: u8, at: Ticks) -> SourceEntry {

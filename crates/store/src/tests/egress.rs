@@ -3,8 +3,13 @@
 use ledger::Happening;
 use model::{Code, Span100ns, limits};
 
-use super::kit::{World, count, once};
+use super::kit::{World, count, on_both_catalogues, once};
 use crate::{EgressOutcome, ExportCommit, Store};
+
+on_both_catalogues! { World::new(360);
+    what_waits_is_not_merged_and_what_left_is_on_record
+    what_waited_too_long_is_dropped_and_counted
+}
 
 async fn flushed(world: &World, store: &Store, ids: &[u64]) {
     for id in ids {
@@ -35,9 +40,7 @@ fn sent(segment: model::SegmentId) -> ExportCommit {
     }
 }
 
-#[tokio::test]
-async fn what_waits_is_not_merged_and_what_left_is_on_record() {
-    let world = World::new(360);
+async fn what_waits_is_not_merged_and_what_left_is_on_record(world: World) {
     let mut store = world.start().await;
     flushed(&world, &store, &[1, 2, 3]).await;
     assert_eq!(pending(&world, &store), 0, "off");
@@ -105,9 +108,7 @@ async fn what_waits_is_not_merged_and_what_left_is_on_record() {
     assert_eq!(pending(&world, &store), 0);
 }
 
-#[tokio::test]
-async fn what_waited_too_long_is_dropped_and_counted() {
-    let world = World::new(361);
+async fn what_waited_too_long_is_dropped_and_counted(world: World) {
     let store = world.start().await;
     store.set_export(&world.grant(1), true).await.unwrap();
     flushed(&world, &store, &[1, 2, 3, 4]).await;

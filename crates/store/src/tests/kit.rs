@@ -21,6 +21,7 @@ use testkit::{FakeClock, SeededRandom, SimDisk};
 use vault::{SigningKey, Vault};
 
 use super::memory_catalogue::MemoryDatabase;
+use crate::catalogue::{Catalogue, SqliteCatalogue};
 use crate::{Error, Options, PlacedRows, Store, View};
 
 pub(crate) const NOON: &str = "2026-03-04T12:00:00Z";
@@ -43,6 +44,8 @@ pub(crate) struct World {
     pub(crate) placements: Arc<BTreeMap<TenantId, TenantPlacement>>,
     /// Whether processes hold rows for detection.
     pub(crate) detects: bool,
+    /// The real catalogue, in this folder, in place of `database`.
+    pub(crate) sqlite: Option<Arc<tempfile::TempDir>>,
 }
 
 pub(crate) fn tenant(n: u8) -> TenantId {
@@ -113,6 +116,15 @@ impl World {
             policy: policy(),
             placements: placements(),
             detects: false,
+            sqlite: None,
+        }
+    }
+
+    /// The same with the real catalogue, which knows no crashes.
+    pub(crate) fn with_sqlite(self) -> Self {
+        Self {
+            sqlite: Some(Arc::new(tempfile::TempDir::new().unwrap())),
+            ..self
         }
     }
 
@@ -139,7 +151,15 @@ impl World {
     }
 
     pub(crate) async fn open_on(&self, disk: Arc<dyn Disk>) -> Result<Store, Error> {
-        let catalogue = Arc::new(self.database.open("eu", "EU").unwrap());
+        let catalogue: Arc<dyn Catalogue> = match &self.sqlite {
+            None => Arc::new(self.database.open("eu", "EU").unwrap()),
+            Some(folder) => {
+                let path = folder.path().join("catalogue.sqlite");
+                let (region, geography) = (self.vault.region(), self.vault.geography());
+                let now = self.clock_now();
+                Arc::new(SqliteCatalogue::open(&path, region, geography, now).await?)
+            }
+        };
         let options = Options {
             disk,
             catalogue,
@@ -316,3 +336,26 @@ pub(crate) fn read_all(view: &View) -> Result<BTreeMap<u64, usize>, Error> {
 pub(crate) fn once(ids: impl IntoIterator<Item = u64>) -> BTreeMap<u64, usize> {
     ids.into_iter().map(|id| (id, 1)).collect()
 }
+
+/// Each scenario as a test on the catalogue that knows crashes and on the real one.
+macro_rules! on_both_catalogues {
+    ($world:expr; $($scenario:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test]
+            async fn $scenario() {
+                super::$scenario($world).await;
+            })*
+        }
+
+        mod sqlite {
+            use super::*;
+            $(#[tokio::test]
+            async fn $scenario() {
+                super::$scenario($world.with_sqlite()).await;
+            })*
+        }
+    };
+}
+
+pub(crate) use on_both_catalogues;
