@@ -44,7 +44,7 @@
 //! |---|---|
 //! | shares | [`SHARE_USUAL`] 200, [`SHARE_HARDEST`] 50, [`SHARE_ALONE`] 1000 true scenes in a thousand |
 //! | close look-alikes | [`CLOSE_USUAL`] 100, [`CLOSE_HARDEST`] 200 in a thousand look-alikes |
-//! | a story | 12 stages, 1 to 8 hours, two alerts of the vendor |
+//! | a story | 12 stages, 1½ to 5½ hours, two alerts of the vendor |
 //! | a variant | 12 stages of other names, one alert of the vendor |
 //! | several | half in the first victim, within two hours of each other; 20 % share servers, 25 % a machine, 10 % a person |
 //! | in every tenant | one support tool of the same bytes that runs, one private document that does not |

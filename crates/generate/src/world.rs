@@ -82,7 +82,7 @@ pub struct Partner {
 }
 
 /// A cloud app registered in a tenant's directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct App {
     /// Display name.
     pub name: String,

@@ -27,6 +27,7 @@ use crate::rows::report::{Evidence, Report};
 use crate::stage::Stage;
 use crate::stream::Script;
 use crate::text::push_text;
+use crate::world::App;
 
 /// Names of the stages, their tactics and techniques, and how long the next one waits, in seconds.
 const STAGES: [(Name, (u64, u64)); 12] = [
@@ -572,7 +573,11 @@ impl Story {
         activity.action = "Add delegated permission grant.";
         stage.cloud_activity(now, &activity);
         now = stage.dice.after(now, 60_000, 600_000);
-        stage.app_info(now, &kit.app);
+        let app = App {
+            added: at,
+            ..kit.app.clone()
+        };
+        stage.app_info(now, &app);
         stage.involve(EntityKind::OAuthApp, &kit.app.id);
         self.involve_cloud(stage, kit, victim);
         now

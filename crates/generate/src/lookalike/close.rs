@@ -21,15 +21,26 @@ use crate::rows::endpoint::{Logon, Process, Remote, Share};
 use crate::rows::identity::{DirectoryLogon, Elsewhere, Manner, Search, SignIn};
 use crate::stage::Stage;
 
-/// Somebody signs in for the first time on a new phone, which the directory finds a little odd.
-pub(super) fn new_phone(stage: &mut Stage<'_>, at: Ticks) {
+/// Somebody signs in for the first time on a new phone, which the directory finds a little odd; three
+/// times in ten they sign a meeting room's screen in with a code.
+pub(super) fn new_device(stage: &mut Stage<'_>, at: Ticks) {
     let tenant = stage.tenant;
     let person = stage.dice.pick(&tenant.people);
-    let Some((agent, browser, os)) = STRANGERS.last().copied() else {
+    let is_screen = stage.dice.chance(300);
+    let machine = if is_screen {
+        STRANGERS.first()
+    } else {
+        STRANGERS.last()
+    };
+    let Some((agent, browser, os)) = machine.copied() else {
         return;
     };
     let from = Elsewhere {
-        ip: stage.world.plan.addresses.any(&mut stage.dice),
+        ip: if is_screen {
+            tenant.public_ip.clone()
+        } else {
+            stage.world.plan.addresses.any(&mut stage.dice)
+        },
         place: tenant.place,
         isp: "Skylark Mobile",
         agent,
@@ -38,21 +49,26 @@ pub(super) fn new_phone(stage: &mut Stage<'_>, at: Ticks) {
         own_machine: false,
     };
     let session = stage.dice.guid();
+    let (application, application_id) = if is_screen {
+        (
+            "Microsoft Authentication Broker",
+            "29d9ed98-a469-4536-ade2-f981bc1d605e",
+        )
+    } else {
+        (
+            "Office 365 Exchange Online",
+            "00000002-0000-0ff1-ce00-000000000000",
+        )
+    };
     let sign_in = SignIn {
         person,
         device: stage.device(person.device),
         ip: &from.ip,
-        application: "Office 365 Exchange Online",
-        application_id: "00000002-0000-0ff1-ce00-000000000000",
+        application,
+        application_id,
         session: &session,
         error: 0,
-        manner: Some(Manner {
-            from: &from,
-            risk: 10,
-            risk_types: "[\"unfamiliarFeatures\"]",
-            endpoint_call: "OAuth2:Authorize",
-            asked_twice: true,
-        }),
+        manner: Some(first_sign_in(&from, is_screen)),
     };
     stage.signed_in(at, &sign_in);
     let mut now = stage.dice.after(at, 900, 9_000);
@@ -74,6 +90,25 @@ pub(super) fn new_phone(stage: &mut Stage<'_>, at: Ticks) {
     stage.involve(EntityKind::Account, &person.upn);
     stage.involve(EntityKind::Ip, &from.ip);
     stage.involve(EntityKind::Session, &session);
+}
+
+/// How a sign-in on a new machine looks.
+fn first_sign_in(from: &Elsewhere, is_screen: bool) -> Manner<'_> {
+    Manner {
+        from,
+        risk: if is_screen { 0 } else { 10 },
+        risk_types: if is_screen {
+            ""
+        } else {
+            "[\"unfamiliarFeatures\"]"
+        },
+        endpoint_call: if is_screen {
+            "OAuth2:DeviceCode"
+        } else {
+            "OAuth2:Authorize"
+        },
+        asked_twice: !is_screen,
+    }
 }
 
 /// A small organisation's first mail, with a link; half of the time it is followed.

@@ -10,7 +10,7 @@
 //! |---|---|---|---|
 //! | `managed-script` | T1059.001 | the parent is the management agent, the account the system | `pasted-script`: an administrator, in a console |
 //! | `tool-install` | T1105 | an installer of a known vendor, by the service desk | `scripted-install`: a script of the service desk writes a program |
-//! | `traveller` | T1078.004 | the person's own managed machine, second factor asked | `new-phone`: unknown machine, low risk, own country |
+//! | `traveller` | T1078.004 | the person's own managed machine, second factor asked | `new-device`: unknown machine; a phone with low risk, or a room's screen with a device code |
 //! | `newsletter` | T1566 | bulk, authenticated, many recipients | `small-sender`: first contact, not authenticated, a link |
 //! | `app-consent` | T1528 | an app the tenant has, low permissions, from the office | `mail-app-consent`: a new app that may read mail for good |
 //! | `tidy-rule` | T1564.008 | moves newsletters to a folder | `holiday-forward`: forwards everything, to a colleague |
@@ -107,7 +107,7 @@ impl Kind {
         match self {
             Self::ManagedScript => name("pasted-script", "Execution", "T1059.001"),
             Self::ToolInstall => name("scripted-install", "CommandAndControl", "T1105"),
-            Self::Traveller => name("new-phone", "InitialAccess", "T1078.004"),
+            Self::Traveller => name("new-device", "InitialAccess", "T1078.004"),
             Self::Newsletter => name("small-sender", "InitialAccess", "T1566"),
             Self::AppConsent => name("mail-app-consent", "CredentialAccess", "T1528"),
             Self::TidyRule => name("holiday-forward", "DefenseEvasion", "T1564.008"),
@@ -219,7 +219,7 @@ impl LookAlikes {
         match kind {
             Kind::ManagedScript => self.pasted_script(stage, at),
             Kind::ToolInstall => self.scripted_install(stage, at),
-            Kind::Traveller => close::new_phone(stage, at),
+            Kind::Traveller => close::new_device(stage, at),
             Kind::Newsletter => close::small_sender(stage, at),
             Kind::AppConsent => close::mail_app_consent(stage, at),
             Kind::TidyRule => close::holiday_forward(stage, at),
