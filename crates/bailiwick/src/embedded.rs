@@ -310,6 +310,7 @@ async fn open_cell(
         hunting: Arc::new(KqlHunting),
         peers: peers.clone(),
         centre: Arc::new(NoCentre),
+                allow_list: None,
     };
     let cell = Cell::open(cx.clone(), options)
         .await

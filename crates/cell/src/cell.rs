@@ -8,10 +8,12 @@ use access::{Cx, GrantedCell, Operate};
 use crypto::PublicKey;
 use ingest::RawSchema;
 use model::{GeographyCode, RegionCode, SourceId, TenantId};
+use residency::egress::AllowList;
 use residency::{Accepted, CellProfile, Provisioning, Registry, TenantPlacement, Verified};
 use store::{SourceCounts, SourceEntry, Store};
 
 use crate::detection::{Detection, InForce};
+use crate::export::FromCentre;
 use crate::tenants::TenantDocument;
 use crate::{CentrePort, Error, Hunting, PeerPort};
 
@@ -30,6 +32,8 @@ pub struct CellOptions {
     pub peers: Arc<dyn PeerPort>,
     /// The centre.
     pub centre: Arc<dyn CentrePort>,
+    /// What may leave, signed by the operator; without one nothing leaves.
+    pub allow_list: Option<Arc<Verified<AllowList>>>,
 }
 
 /// One region's service. Cheap to clone.
@@ -53,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) rules: InForce,
     /// What detection is in the middle of.
     pub(crate) detection: Detection,
+    /// What the centre said last.
+    pub(crate) from_centre: FromCentre,
 }
 
 /// What this cell knows of a tenant.
@@ -131,6 +137,7 @@ impl Cell {
                 hunts: AtomicUsize::new(0),
                 rules: InForce::default(),
                 detection: Detection::default(),
+                from_centre: FromCentre::default(),
             }),
         };
         if let Some((_, bytes)) = cell.store().registry().await? {

@@ -15,6 +15,7 @@
 mod cell;
 mod detection;
 mod error;
+mod export;
 mod hunt;
 mod incidents;
 mod ingestion;
@@ -30,6 +31,7 @@ mod upkeep;
 pub use cell::{Cell, CellOptions};
 pub use detection::{RuleOrigin, RuleView};
 pub use error::Error;
+pub use export::{EgressView, FileProfile};
 pub use hunt::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared};
 pub use incidents::{
     ActivityView, AlertDetail, AlertView, IncidentDetail, IncidentView, ReadyHunt,
@@ -45,13 +47,14 @@ pub use upkeep::StepReport;
 pub use incident::{Activity, Change, Path, Stage, Step, Summary, Tactic, Update};
 pub use ingest::{Format, Rejected, Tally};
 pub use ledger::Leaf;
+pub use residency::egress::{AllowList, Prevalence, PrevalenceBucket, Receipt};
 pub use residency::{
     Candidate, CentreMode, CountryCode, Digest, GeographyChoice, Outcome, Pin, Place, Plan,
     Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
 pub use store::{
-    AlertFilter, Error as StoreError, IncidentFilter, PartitionStatus, SourceCounts, TokenEntry,
-    View,
+    AlertFilter, EgressOutcome, Error as StoreError, IncidentFilter, PartitionStatus, SourceCounts,
+    TokenEntry, View,
 };
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct StepReport {
     pub merged_segments: u64,
     /// Alerts made, or sent home.
     pub alerts: u64,
+    /// Facts that left for the centre.
+    pub facts: u64,
     /// Tenants for which a step failed.
     pub failures: u64,
 }

@@ -17,8 +17,8 @@ use vault::{SigningKey, Vault};
 
 use crate::link::{LinkAlerts, LinkRead};
 use crate::{
-    Cell, CellOptions, Error, HuntAnswer, HuntOptions, HuntSchema, Hunting, IngestOutcome,
-    IngestRequest, NoCentre, PeerError, PeerPort, Prepared, ProvisionRequest, SourceRequest,
+    AllowList, Cell, CellOptions, CentrePort, Error, HuntAnswer, HuntOptions, HuntSchema, Hunting,
+    IngestOutcome, IngestRequest, PeerError, PeerPort, Prepared, ProvisionRequest, SourceRequest,
 };
 
 /// Reads table names separated by blanks, and answers with nothing.
@@ -57,6 +57,31 @@ pub(super) struct Link {
     pub(super) crossed: Mutex<Vec<Vec<u8>>>,
     /// Nothing crosses while this is set.
     pub(super) is_cut: AtomicBool,
+}
+
+/// A centre that keeps what it was handed.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) batches: Mutex<Vec<Vec<u8>>>,
+    pub(super) is_cut: AtomicBool,
+}
+
+impl CentrePort for Kept {
+    fn key(&self) -> Option<PublicKey> {
+        None
+    }
+
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+        if self.is_cut.load(Ordering::Acquire) {
+            return Box::pin(std::future::ready(Err(PeerError::Unreachable)));
+        }
+        self.batches.lock().unwrap().push(batch.to_vec());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 impl Link {
@@ -120,6 +145,9 @@ impl PeerPort for Link {
 pub(super) struct World {
     cells: BTreeMap<RegionCode, Cell>,
     pub(super) link: Arc<Link>,
+    pub(super) centre: Arc<Kept>,
+    /// The time of all cells.
+    pub(super) clock: Arc<FakeClock>,
     _dirs: Vec<tempfile::TempDir>,
 }
 
@@ -133,6 +161,10 @@ impl World {
         let signed = Draft::parse(DEFAULT_REGISTRY.as_bytes())
             .unwrap()
             .sign(&operator);
+        let clock = Arc::new(FakeClock::default());
+        let facts = AllowList::facts(1).unwrap().sign(&operator).unwrap();
+        let allowed = AllowList::open(&facts, &operator.public_key(), None).unwrap();
+        let (allowed, centre) = (Arc::new(allowed), Arc::new(Kept::default()));
         let mut vaults = BTreeMap::new();
         for (seed, (code, geography)) in (10..).zip([("eu", "EU"), ("uk", "UK"), ("us", "US")]) {
             let geography = model::GeographyCode::new(geography).unwrap();
@@ -153,8 +185,7 @@ impl World {
             let dir = tempfile::tempdir().unwrap();
             let random = Arc::new(SeededRandom::new(seed));
             let policy = Arc::new(Policy::shipped().unwrap());
-            let clock = FakeClock::default();
-            let cx = Cx::new(Arc::new(clock), random, Arc::new(Discard), policy);
+            let cx = Cx::new(clock.clone(), random, Arc::new(Discard), policy);
             let path = dir.path().join("catalogue.db");
             let catalogue = SqliteCatalogue::open(&path, code, vault.geography(), cx.now())
                 .await
@@ -173,7 +204,8 @@ impl World {
                 registry_least_version: 1,
                 hunting: Arc::new(Names),
                 peers: link.clone(),
-                centre: Arc::new(NoCentre),
+                centre: centre.clone(),
+                allow_list: Some(allowed.clone()),
             };
             let cell = Cell::open(cx, options).await.unwrap();
             let operate = cell
@@ -188,6 +220,8 @@ impl World {
         Self {
             cells,
             link,
+            centre,
+            clock,
             _dirs: dirs,
         }
     }

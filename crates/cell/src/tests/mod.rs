@@ -2,5 +2,6 @@
 //! become one incident without a name crossing.
 
 mod detection;
+mod export;
 mod kit;
 mod two_cells;
