@@ -197,6 +197,7 @@ impl World {
             encoding: None,
             content_type: None,
             raw_table: None,
+            time_column: None,
             body: lines.join("\n").into_bytes(),
             request: RequestId::from_bytes([0; 16]),
             dry_run: false,
@@ -221,14 +222,27 @@ async fn each_cell_takes_its_own_rows_of_a_mixed_batch() {
 
     let home = world.ingest("uk", tenant, source).await;
     assert_eq!((home.read, home.stored), (4, 2));
-    let elsewhere: Vec<_> = home
-        .wrong_region
-        .iter()
-        .map(|m| (m.record, m.region.as_str()))
-        .collect();
-    assert_eq!(elsewhere, [(1, "eu")]);
-    let refused: Vec<_> = home.rejected.iter().map(|r| (r.record, r.code)).collect();
-    assert_eq!(refused, [(2, Code::ServiceNotDeclared)]);
+    let [elsewhere] = &*home.wrong_region else {
+        panic!("{:?}", home.wrong_region);
+    };
+    assert_eq!((elsewhere.record, elsewhere.region.as_str()), (1, "eu"));
+    let [refused] = &*home.rejected else {
+        panic!("{:?}", home.rejected);
+    };
+    assert_eq!(
+        (refused.record, refused.code),
+        (2, Code::ServiceNotDeclared)
+    );
+    // Both say which bytes they are, and the refusal says of what it is about.
+    assert!(elsewhere.offset > Some(0) && refused.offset > elsewhere.offset);
+    let table = refused.table.as_ref().map(TableName::as_str);
+    let service = refused.service.as_ref().map(ServiceName::as_str);
+    assert_eq!((table, service), (Some("EmailEvents"), Some("email")));
+    assert_eq!(
+        (home.tally.mapped, home.tally.raw),
+        (2, 0),
+        "only what rests here is counted as kept"
+    );
 
     // The second cell knows the tenant and its source by the signed profile alone.
     let second = world.ingest("eu", tenant, source).await;
