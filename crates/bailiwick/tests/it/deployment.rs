@@ -182,3 +182,62 @@ fn files_are_not_lost_by_accident() {
     assert!(said(&again).contains("--force"), "{}", said(&again));
     assert!(generate(&["--force"]).status.success());
 }
+
+#[test]
+fn a_scan_says_what_it_saw_and_does_not_look_at_running_cells() {
+    let site = Site::init(&["eu"]);
+    let mut server = site.serve();
+    let operator = server.client("eu", &site.operators["eu"]);
+    let tenant = Tenant::provision(&operator, "IE", &["endpoint"]);
+    let client = server.client("eu", &tenant.token);
+    let path = format!("/api/v1/ingest?source={}", tenant.source);
+    client
+        .send(
+            "POST",
+            &path,
+            process_event("marker-4711-marker", &now()).as_bytes(),
+        )
+        .unwrap();
+    let running = site.run(&["residency", "scan"]);
+    assert!(
+        said(&running).contains("[directory_locked]"),
+        "{}",
+        said(&running)
+    );
+    server.kill();
+    let short = site.run(&["residency", "scan", "--marker", "alder"]);
+    let text = said(&short);
+    assert!(
+        text.contains("`alder`") && text.contains("[bad_request]"),
+        "{text}"
+    );
+    let scan = site.run(&["residency", "scan", "--marker", "marker-4711-marker"]);
+    let text = said(&scan);
+    assert_eq!(scan.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("sealed: `marker-4711-marker` in region eu, DeviceProcessEvents"),
+        "{text}"
+    );
+    assert!(text.contains("nothing is wrong"), "{text}");
+    let region: serde_json::Value = serde_json::from_slice(&scan.stdout).unwrap();
+    assert_eq!(
+        (&region["region"], &region["log_rows"]),
+        (&"eu".into(), &1.into()),
+        "{region}"
+    );
+    assert!(region["values"].as_u64() > Some(10) && region["files"].as_u64() > Some(2));
+    std::fs::write(site.root().join("data/eu/log/stray"), "marker-4711-marker").unwrap();
+    let clear = site.run(&["residency", "scan", "--marker", "marker-4711-marker"]);
+    assert_eq!(clear.status.code(), Some(1));
+    assert!(
+        said(&clear).contains("in clear: `marker-4711-marker`"),
+        "{}",
+        said(&clear)
+    );
+    let explain = site.run(&["residency", "explain", "--tenant", &tenant.id, "7"]);
+    assert!(
+        said(&explain).contains("32 hex digits"),
+        "{}",
+        said(&explain)
+    );
+}

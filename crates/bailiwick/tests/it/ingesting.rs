@@ -110,7 +110,12 @@ fn every_refused_record_is_written_with_its_place_and_its_text() {
         assert_eq!(item["record"], json!(line - 1));
         let offset = usize::try_from(item["offset"].as_u64().unwrap()).unwrap();
         if item["code"] != "malformed_json" {
-            assert!(bytes.get(offset..).unwrap().starts_with(item["text"].as_str().unwrap()));
+            assert!(
+                bytes
+                    .get(offset..)
+                    .unwrap()
+                    .starts_with(item["text"].as_str().unwrap())
+            );
         }
     }
     let mail = refused

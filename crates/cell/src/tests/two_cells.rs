@@ -296,6 +296,18 @@ async fn a_hunt_is_never_partial() {
         several.to_string(),
         "the query's tables rest in several geographies: `DeviceEvents` in UK, `IdentityLogonEvents` in EU"
     );
+    let all: Vec<String> = ["DeviceEvents"; 7].map(str::to_owned).to_vec();
+    let many = Error::SeveralGeographies(
+        all.iter()
+            .map(|t| {
+                (
+                    TableName::new(t).unwrap(),
+                    model::GeographyCode::new("EU").unwrap(),
+                )
+            })
+            .collect(),
+    );
+    assert!(many.to_string().ends_with(", and 2 more"), "{many}");
     let (norwegian, _) = world.tenant("eu", "NO").await;
     let refused = world
         .hunt("eu", norwegian, "EmailEvents")
