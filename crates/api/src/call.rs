@@ -323,9 +323,11 @@ impl Call {
     /// The query string.
     pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let parsed = Query::<T>::try_from_uri(&self.parts.uri);
-        parsed
-            .map(|Query(value)| value)
-            .map_err(|e| Failure::bad(e.body_text()))
+        parsed.map(|Query(value)| value).map_err(|e| {
+            let text = e.body_text();
+            let what = text.strip_prefix("Failed to deserialize query string: ");
+            Failure::bad(format!("the address: {}", what.unwrap_or(&text)))
+        })
     }
 
     /// A header as text.

@@ -15,22 +15,36 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn ingest_answer(outcome: IngestOutcome, dry_run: bool) -> wire::IngestAnswer {
+pub(crate) fn ingest_answer(
+    outcome: IngestOutcome,
+    query: &wire::IngestQuery,
+) -> wire::IngestAnswer {
     let rejection = |r: &cell::Rejected| wire::Rejection {
         record: r.record,
         offset: r.offset,
         code: r.code.as_str().to_owned(),
         reason: r.reason.to_string(),
+        table: r.table.clone(),
+        service: r.service.clone(),
     };
     let misdirected = |m: &cell::Misdirected| wire::Misdirected {
         record: m.record,
+        offset: m.offset,
         table: m.table.clone(),
         service: m.service.clone(),
         region: m.region.clone(),
     };
     // Records of other regions are all named: the client is to send exactly these on. Their number is
     // bounded by the records of a request.
-    let max = limits::REJECTIONS_REPORTED_MAX;
+    let max = if query.all_rejected {
+        limits::REQUEST_RECORDS_MAX.saturating_mul(2)
+    } else {
+        limits::REJECTIONS_REPORTED_MAX
+    };
+    let mut codes = BTreeMap::new();
+    for rejected in &outcome.rejected {
+        *codes.entry(rejected.code.as_str().to_owned()).or_default() += 1;
+    }
     wire::IngestAnswer {
         read: outcome.read,
         stored: outcome.stored,
@@ -40,9 +54,11 @@ pub(crate) fn ingest_answer(outcome: IngestOutcome, dry_run: bool) -> wire::Inge
         tables: outcome.tables,
         rejected: outcome.rejected.iter().take(max).map(rejection).collect(),
         rejected_total: count(outcome.rejected.len()),
+        rejected_codes: codes,
+        untimed: outcome.tally.untimed,
         wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
-        dry_run,
+        dry_run: query.dry_run,
     }
 }
 

@@ -139,8 +139,11 @@ async fn open(root: &std::path::Path) -> anyhow::Result<Embedded> {
         data: root.join("eu"),
         region,
         ring: Ring::Ephemeral,
+        fresh: true,
     };
-    Embedded::open(vec![spec], &registry, None, Arc::new(Discard)).await
+    Embedded::open(vec![spec], &registry, None, Arc::new(Discard))
+        .await?
+        .whole()
 }
 
 async fn prepare(embedded: &Embedded) -> anyhow::Result<Subject> {
@@ -241,6 +244,7 @@ async fn send(
                     encoding: None,
                     content_type: None,
                     raw_table: None,
+                    time_column: None,
                     body,
                     request: RequestId::random(&MachineRandom),
                     dry_run: false,

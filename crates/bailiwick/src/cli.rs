@@ -6,6 +6,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::environment;
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  bailiwick init /srv/bailiwick --region eu --region uk --passphrase-file secret
+  bailiwick serve --config /srv/bailiwick/bailiwick.toml --passphrase-file secret";
+const INGEST_EXAMPLES: &str = "\
+Examples:
+  bailiwick ingest export.jsonl.gz recording.evtx archive.zip --rejects rejects.jsonl
+  bailiwick ingest big.jsonl --resume big.state --rejects rejects.jsonl
+  bailiwick ingest conn.log.json --as json --table Zeek_CL --time-column ts
+  jq -r 'select(.region == \"eu\").text' rejects.jsonl | bailiwick ingest - --server EU --token TOKEN
+
+Exit code: 0 if every record was stored (or would be), 1 if some were not, 2 or 3 if a file failed.";
+const HUNT_EXAMPLES: &str = "\
+Examples:
+  bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'
+  bailiwick hunt -f hunt.kql --format csv
+  bailiwick hunt --config FILE --tenant T 'DeviceEvents | where Timestamp > datetime(2019-01-01) | take 5'";
+
 /// Open threat protection in which every tenant's data stays in its geography.
 #[derive(Debug, Parser)]
 #[command(name = "bailiwick", version, propagate_version = true)]
@@ -20,19 +38,20 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Address of a running server, for example `http://127.0.0.1:7401`.
-    #[arg(long, global = true, env = environment::SERVER)]
+    #[arg(long, global = true, env = environment::SERVER, help_heading = "Global options")]
     pub(crate) server: Option<String>,
     /// Token presented to the server.
-    #[arg(long, global = true, env = environment::TOKEN, hide_env_values = true)]
+    #[arg(long, global = true, env = environment::TOKEN, hide_env_values = true, help_heading = "Global options")]
     pub(crate) token: Option<String>,
     /// Configuration of a data directory: used by `serve`, and by other commands without `--server`.
-    #[arg(long, global = true, env = environment::CONFIG)]
+    /// Given here, it goes before a server of the environment.
+    #[arg(long, global = true, env = environment::CONFIG, help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
     /// File whose first line is the passphrase of key rings and of the operator's key.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// How results are written; by default a table on a terminal, lines of JSON in a pipe.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) format: Option<Output>,
 }
 
@@ -49,27 +68,33 @@ pub(crate) enum Command {
     /// Start three regions on this machine, feed them telemetry, hunt, and print a report.
     Demo(Demo),
     /// Make a data directory: keys, configuration, signed registry, the first operator credential.
+    #[command(after_help = INIT_EXAMPLES)]
     Init(Init),
     /// Serve the cells of a configuration until Ctrl-C.
     Serve,
+    /// Add a region to a configuration: key ring, data directory, operator credential.
+    #[command(subcommand)]
+    Region(Region),
     /// Look at a configuration.
     #[command(subcommand)]
     Config(Config),
-    /// Show, verify or sign a registry.
+    /// Show, verify, sign or accept a registry.
     #[command(subcommand)]
     Registry(Registry),
-    /// Plan, provision, list or show tenants.
+    /// Plan, provision, list, show or change tenants.
     #[command(subcommand)]
     Tenant(Tenant),
-    /// Add, list, show or disable sources.
+    /// Add, list, show, disable or enable sources.
     #[command(subcommand)]
     Source(Source),
     /// Create, list or revoke tokens.
     #[command(subcommand)]
     Token(Token),
     /// Send files of records.
+    #[command(after_help = INGEST_EXAMPLES)]
     Ingest(Ingest),
     /// Run a KQL query.
+    #[command(after_help = HUNT_EXAMPLES)]
     Hunt(Hunt),
     /// Move everything of a tenant from memory into sealed segments.
     Flush {
@@ -95,13 +120,13 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Demo {
     /// Records to send, over all tenants.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: u64,
     /// Seed of the telemetry.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// First of three ports; 0 lets the system choose.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=65_533))]
     pub(crate) ports: u16,
     /// Keep the directories here instead of removing them at the end.
     #[arg(long)]
@@ -127,8 +152,23 @@ pub(crate) struct Init {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Region {
+    /// Make the key ring and data directory of a region of the configuration and mint its first
+    /// operator credential. Running cells of other regions are left alone.
+    Add {
+        /// The region, as the registry names it.
+        region: String,
+        /// Where it listens, if the configuration does not have the region yet; by default the port
+        /// after the last one.
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Read the configuration and say what is wrong with it, without changing anything.
+    /// Read the configuration and say what is wrong with it, without changing anything: the file, the
+    /// registry, data directories, key rings, and whether the passphrase opens them.
     Check,
 }
 
@@ -151,6 +191,14 @@ pub(crate) enum Registry {
         /// Where to write the signed registry.
         #[arg(long)]
         output: PathBuf,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Hand a signed registry to the server, or to the cells of the data directory.
+    Accept {
+        /// The signed file.
+        file: PathBuf,
     },
 }
 
@@ -193,6 +241,51 @@ pub(crate) enum Tenant {
         /// Its id.
         tenant: String,
     },
+    /// Put country and geography right before the first record.
+    Correct {
+        /// Its id.
+        tenant: String,
+        #[command(flatten)]
+        facts: Facts,
+        /// Digest that `tenant plan` printed for these facts.
+        #[arg(long)]
+        confirm: String,
+    },
+    /// Show what accepting the newest registry would change.
+    PlanNewest {
+        /// Its id.
+        tenant: String,
+    },
+    /// Let new records follow the newest registry.
+    AcceptRegistry {
+        /// Its id.
+        tenant: String,
+        /// Digest that `tenant plan-newest` printed.
+        #[arg(long)]
+        confirm: String,
+    },
+    /// Change settings; what is not given stays.
+    Settings {
+        /// Its id.
+        tenant: String,
+        /// Days that records are kept.
+        #[arg(long)]
+        retention_days: Option<i64>,
+        /// Services that may see each other's data: `none`, `all`, or pairs `a+b,c+d`.
+        #[arg(long)]
+        sharing: Option<String>,
+        /// What the centre may be told: `off`, `facts` or `rows`.
+        #[arg(long)]
+        centre: Option<String>,
+        /// Whether hunts may read rows from the tenant's other cells.
+        #[arg(long)]
+        federated_reads: Option<bool>,
+    },
+    /// What happened to a tenant, oldest first.
+    Ledger {
+        /// Its id.
+        tenant: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -223,6 +316,14 @@ pub(crate) enum Source {
     },
     /// One source.
     Show {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// Its id.
+        source: String,
+    },
+    /// Switch a source on again.
+    Enable {
         /// The tenant.
         #[arg(long)]
         tenant: String,
@@ -274,13 +375,14 @@ pub(crate) enum Token {
         #[arg(long)]
         tenant: String,
         /// Its id.
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        token_id: String,
     },
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ingest {
-    /// Files; `-` reads standard input.
+    /// Files, also gzip, zstd and zip; `-` reads standard input.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The source; by default the only one that the token allows.
@@ -295,10 +397,14 @@ pub(crate) struct Ingest {
     /// The table of plain JSON records.
     #[arg(long)]
     pub(crate) table: Option<String>,
+    /// The column with the time of rows outside the schema; by default a usual name is looked for.
+    #[arg(long)]
+    pub(crate) time_column: Option<String>,
     /// Decode and place, store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Write refused and misdirected records here, one JSON object a line.
+    /// Write refused and misdirected records here with their places, one JSON object a line; with a
+    /// resume file that is there already, at its end.
     #[arg(long)]
     pub(crate) rejects: Option<PathBuf>,
     /// Remember here how far each file was sent, and go on from there.
@@ -314,8 +420,11 @@ pub(crate) struct Hunt {
     #[arg(long)]
     pub(crate) tenant: Option<String>,
     /// File with the query.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "query")]
     pub(crate) file: Option<PathBuf>,
+    /// Show all columns in full, however wide the table gets.
+    #[arg(long)]
+    pub(crate) wide: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -327,7 +436,8 @@ pub(crate) enum Residency {
         tenant: String,
     },
     /// Look through data directories: every file sealed and of a known format, every segment its
-    /// region's own. Needs `--config`; the cells must not run.
+    /// region's own. Needs `--config`; takes the directories'
+    /// locks, so the cells must not run.
     Scan {
         /// Texts that must not be found in clear anywhere.
         #[arg(long = "marker")]
@@ -338,7 +448,7 @@ pub(crate) enum Residency {
         /// The tenant.
         #[arg(long)]
         tenant: String,
-        /// The record's row id.
+        /// The record's row id, 32 hex digits.
         record: String,
     },
 }
@@ -363,12 +473,15 @@ pub(crate) struct Generate {
     /// Directory for one file a tenant; by default the first tenant goes to standard output.
     #[arg(long)]
     pub(crate) output: Option<PathBuf>,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Bench {
     /// Records of 3.6 KB (68-column DeviceProcessEvents) to ingest.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: u64,
     /// Records of one request.
     #[arg(long, default_value_t = 500)]

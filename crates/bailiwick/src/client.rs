@@ -16,6 +16,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::cli::Global;
+use crate::commands::file_error;
 use crate::config::Config;
 use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
 use crate::environment;
@@ -120,8 +121,6 @@ impl Reply {
 /// Whose regions a list is asked of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reach {
-    /// The tenant's home.
-    Home(TenantId),
     /// Every region that holds something of the tenant.
     Each(TenantId),
     /// All cells.
@@ -172,6 +171,12 @@ impl Http {
     }
 
     pub(crate) fn call(&self, ask: &Ask) -> anyhow::Result<Reply> {
+        if !self.base.starts_with("http://") && !self.base.starts_with("https://") {
+            let message = format!("`{}` is no address of a server", self.base);
+            return Err(Failure::new(Code::BadRequest, message)
+                .with_help(format!("begin it with `http://`: `http://{}`", self.base))
+                .into());
+        }
         let url = format!("{}{}", self.base, ask.path);
         let builder = ureq::http::Request::builder().method(ask.method).uri(&url);
         let builder = ask
@@ -184,7 +189,7 @@ impl Http {
         };
         let request = builder.body(ask.body.as_slice()).context("bad request")?;
         let failed = || {
-            Failure::new(Code::Internal, format!("no answer from `{}`", self.base))
+            Failure::new(Code::Unreachable, format!("no answer from `{}`", self.base))
                 .with_help("is the server running, and is the address right?")
         };
         let mut reply = self
@@ -205,7 +210,8 @@ impl Local {
         let config = Config::read(path)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let embedded = runtime.block_on(async {
-            let embedded = open_configured(&config, passphrase, Arc::new(Discard)).await?;
+            let embedded = open_configured(&config, passphrase, Arc::new(Discard), false).await?;
+            embedded.name_the_sick();
             for cell in embedded.cells.values() {
                 let grant = cell
                     .cx()
@@ -252,25 +258,58 @@ impl Drop for Local {
     }
 }
 
-/// Opens the cells of a configuration.
+/// Opens the cells of a configuration; `fresh` ones have no catalogue yet.
 pub(crate) async fn open_configured(
     config: &Config,
     passphrase: Option<&Zeroizing<String>>,
     log: Arc<dyn access::LogSink>,
+    fresh: bool,
 ) -> anyhow::Result<Embedded> {
-    let signed = std::fs::read(&config.registry.file)
-        .with_context(|| format!("cannot read registry `{}`", config.registry.file.display()))?;
-    let registry = RegistrySpec {
-        signed,
-        key: config.registry.operator_key,
-        least_version: config.registry.least_version,
-    };
+    let registry = registry_spec(config)?;
     let specs = config.cells.iter().map(|c| CellSpec {
         region: c.region.clone(),
         data: c.data.clone(),
         ring: Ring::File(c.key_ring.clone()),
+        fresh,
     });
     Embedded::open(specs.collect(), &registry, passphrase, log).await
+}
+
+/// The registry that a configuration names.
+pub(crate) fn registry_spec(config: &Config) -> anyhow::Result<RegistrySpec> {
+    let path = &config.registry.file;
+    Ok(RegistrySpec {
+        signed: std::fs::read(path).map_err(|e| file_error("read", path, e))?,
+        key: config.registry.operator_key,
+        least_version: config.registry.least_version,
+    })
+}
+
+/// A path with the parameters that are there, so written that every value arrives as it is.
+pub(crate) fn query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut out = path.to_owned();
+    for (name, value) in parameters {
+        let Some(value) = value else { continue };
+        out.push(if out.contains('?') { '&' } else { '?' });
+        out.push_str(name);
+        out.push('=');
+        out.push_str(&encoded(value));
+    }
+    out
+}
+
+/// Percent-encoded for a part of a path or a parameter.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+    out
 }
 
 /// The passphrase that was given, if any: the file before the environment.
@@ -278,8 +317,7 @@ pub(crate) fn passphrase(global: &Global) -> anyhow::Result<Option<Zeroizing<Str
     let Some(path) = &global.passphrase_file else {
         return Ok(environment::read(environment::PASSPHRASE).map(Zeroizing::new));
     };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read passphrase file `{}`", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|e| file_error("read", path, e))?;
     let text = Zeroizing::new(text);
     Ok(Some(Zeroizing::new(
         text.lines().next().unwrap_or_default().to_owned(),
@@ -326,6 +364,19 @@ impl Client {
                 let home = local.regions_of(tenant).into_iter().find(|(_, home)| *home);
                 let none = || Failure::new(Code::NotFound, format!("no tenant {tenant}"));
                 local.call(&home.ok_or_else(none)?.0, ask)
+            }
+        }
+    }
+
+    /// Asks every cell: the server, or all regions of the data directory.
+    pub(crate) fn call_all(&self, ask: &Ask) -> anyhow::Result<BTreeMap<String, Reply>> {
+        match self {
+            Self::Http(http) => Ok(BTreeMap::from([("server".to_owned(), http.call(ask)?)])),
+            Self::Local(local) => {
+                let cells = local.embedded.cells.keys();
+                let reply =
+                    |region: &RegionCode| Ok((region.to_string(), local.call(region, ask)?));
+                cells.map(reply).collect()
             }
         }
     }
@@ -399,17 +450,18 @@ impl Client {
         let Self::Local(local) = self else {
             return Ok(vec![None]);
         };
-        let (tenant, home_only) = match reach {
+        let tenant = match reach {
             Reach::Cells => return Ok(local.embedded.cells.keys().cloned().map(Some).collect()),
-            Reach::Home(tenant) => (tenant, true),
-            Reach::Each(tenant) => (tenant, false),
+            Reach::Each(tenant) => tenant,
         };
         let regions = local.regions_of(tenant);
         if regions.is_empty() {
             return Err(Failure::new(Code::NotFound, format!("no tenant {tenant}")).into());
         }
-        let wanted = regions.into_iter().filter(|(_, home)| *home || !home_only);
-        Ok(wanted.map(|(region, _)| Some(region)).collect())
+        Ok(regions
+            .into_iter()
+            .map(|(region, _)| Some(region))
+            .collect())
     }
 
     /// Asks a region by name.

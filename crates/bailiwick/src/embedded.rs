@@ -16,13 +16,15 @@ use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Code, Disk, GeographyCode, RegionCode};
 use store::catalogue::SqliteCatalogue;
-use store::{DirectoryLock, LocalDir, Store};
+use store::{DirectoryLock, LocalDir, LockError, Store};
 use vault::{Protection, Vault};
 use zeroize::Zeroizing;
 
+use crate::commands::file_error;
 use crate::failure::Failure;
 use crate::hunting::KqlHunting;
 use crate::machine::{MachineClock, MachineRandom};
+use crate::print;
 
 /// Pause between rounds of upkeep.
 const STEP_PAUSE: Duration = Duration::from_secs(1);
@@ -45,6 +47,9 @@ pub(crate) struct CellSpec {
     pub(crate) region: RegionCode,
     pub(crate) data: PathBuf,
     pub(crate) ring: Ring,
+    /// Whether its directory and catalogue are to be made. Anything else that has none is not new but
+    /// damaged or not mounted, and must not look like an empty cell.
+    pub(crate) fresh: bool,
 }
 
 /// The registry in force.
@@ -59,6 +64,8 @@ pub(crate) struct RegistrySpec {
 pub(crate) struct Embedded {
     pub(crate) cells: BTreeMap<RegionCode, Cell>,
     pub(crate) vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    /// Regions that did not open, and why. The others are served.
+    pub(crate) sick: BTreeMap<RegionCode, anyhow::Error>,
     _locks: Vec<DirectoryLock>,
 }
 
@@ -127,7 +134,7 @@ impl InProcess {
 }
 
 impl Embedded {
-    /// Opens every cell: lock, keys, catalogue, store, registry.
+    /// Opens every cell: lock, keys, catalogue, store, registry. An error if none opens.
     pub(crate) async fn open(
         specs: Vec<CellSpec>,
         registry: &RegistrySpec,
@@ -142,6 +149,7 @@ impl Embedded {
         )
         .map_err(|e| Failure::new(e.code(), e.to_string()))?;
         let (mut vaults, mut locks) = (BTreeMap::new(), Vec::new());
+        let mut sick = BTreeMap::new();
         for spec in &specs {
             let own = known.region(&spec.region).ok_or_else(|| {
                 Failure::new(
@@ -149,23 +157,13 @@ impl Embedded {
                     format!("the registry has no region `{}`", spec.region),
                 )
             })?;
-            std::fs::create_dir_all(&spec.data)
-                .with_context(|| format!("cannot make `{}`", spec.data.display()))?;
-            locks.push(take_lock(&spec.data)?);
-            let vault = open_vault(spec, &own.geography, passphrase)?;
-            if vault.geography() != &own.geography {
-                return Err(Failure::new(
-                    Code::BadConfig,
-                    format!(
-                        "the key ring of region `{}` is bound to geography {}, the registry says {}",
-                        spec.region,
-                        vault.geography(),
-                        own.geography
-                    ),
-                )
-                .into());
+            match open_keys(spec, &own.geography, passphrase) {
+                Ok((lock, vault)) => {
+                    locks.push(lock);
+                    vaults.insert(spec.region.clone(), Arc::new(vault));
+                }
+                Err(error) => drop(sick.insert(spec.region.clone(), error)),
             }
-            vaults.insert(spec.region.clone(), Arc::new(vault));
         }
         let keys = vaults
             .iter()
@@ -179,16 +177,40 @@ impl Embedded {
             let Some(vault) = vaults.get(&spec.region) else {
                 continue;
             };
-            let cell = open_cell(spec, vault, registry, &peers, &log).await?;
-            cells.insert(spec.region.clone(), cell);
+            match open_cell(spec, vault, registry, &peers, &log).await {
+                Ok(cell) => drop(cells.insert(spec.region.clone(), cell)),
+                Err(error) => drop(sick.insert(spec.region.clone(), error)),
+            }
+        }
+        if cells.is_empty()
+            && let Some((_, error)) = sick.pop_first()
+        {
+            return Err(error);
         }
         // Set once, here.
         let _ = peers.cells.set(cells.clone());
         Ok(Self {
             cells,
             vaults,
+            sick,
             _locks: locks,
         })
+    }
+
+    /// The cells if all of them opened, else why one did not.
+    pub(crate) fn whole(mut self) -> anyhow::Result<Self> {
+        match self.sick.pop_first() {
+            None => Ok(self),
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    /// Says which regions did not open.
+    pub(crate) fn name_the_sick(&self) {
+        for (region, error) in &self.sick {
+            print::note(&format!("region `{region}` is not open; the others are"));
+            print::error(error);
+        }
     }
 
     /// Starts a task for each cell that moves stored data on until the process ends.
@@ -215,16 +237,65 @@ impl Embedded {
     }
 }
 
-fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
+pub(crate) fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
     DirectoryLock::take(data).map_err(|error| {
         let message = format!(
             "cannot take the lock of data directory `{}`",
             data.display()
         );
-        let failure = Failure::new(error.code(), message)
-            .with_help("another process serves it: use `--server`, or stop that process");
+        let failure = match &error {
+            LockError::Held => Failure::new(error.code(), message)
+                .with_help("another process serves it: use `--server`, or stop that process"),
+            LockError::Io(_) if error.code() == Code::Internal => {
+                Failure::new(Code::FileFailed, message)
+                    .with_help("this user must be able to write to the directory")
+            }
+            LockError::Io(_) => Failure::new(error.code(), message),
+        };
         anyhow::Error::new(error).context(failure)
     })
+}
+
+/// The directory's lock and the region's keys.
+fn open_keys(
+    spec: &CellSpec,
+    geography: &GeographyCode,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<(DirectoryLock, Vault)> {
+    if spec.fresh {
+        std::fs::create_dir_all(&spec.data).map_err(|e| file_error("make", &spec.data, e))?;
+    } else {
+        has_catalogue(&spec.region, &spec.data)?;
+    }
+    let lock = take_lock(&spec.data)?;
+    let vault = open_vault(spec, geography, passphrase)?;
+    if vault.geography() != geography {
+        let message = format!(
+            "the key ring of region `{}` is bound to geography {}, the registry says {geography}",
+            spec.region,
+            vault.geography(),
+        );
+        return Err(Failure::new(Code::BadConfig, message).into());
+    }
+    Ok((lock, vault))
+}
+
+/// Refuses a directory that a cell was never made in, or whose catalogue is gone: served as it is it
+/// would look like a new cell, and everybody would be turned away.
+pub(crate) fn has_catalogue(region: &RegionCode, data: &Path) -> Result<(), Failure> {
+    let file = data.join(CATALOGUE);
+    let what = match std::fs::metadata(&file) {
+        Ok(found) if found.len() > 0 => return Ok(()),
+        Ok(_) => format!("catalogue `{}` is empty", file.display()),
+        Err(_) if data.is_dir() => {
+            format!("data directory `{}` has no catalogue", data.display())
+        }
+        Err(_) => format!("data directory `{}` is missing", data.display()),
+    };
+    let failure = Failure::new(Code::CatalogueFailed, format!("region `{region}`: {what}"));
+    Err(failure.with_help(
+        "is its volume mounted? a new region is made by `bailiwick init` or `bailiwick region add`",
+    ))
 }
 
 fn open_vault(
@@ -240,11 +311,26 @@ fn open_vault(
             random,
         ));
     };
+    has_ring(&spec.region, path)?;
     let (disk, name) = key_disk(path)?;
     let protection = protection(passphrase)?;
     Vault::open(&spec.region, random, disk, &name, protection).map_err(|e| {
         anyhow::Error::new(Failure::new(e.code(), format!("{e}: `{}`", path.display())))
     })
+}
+
+/// Refuses a key ring that is not there.
+pub(crate) fn has_ring(region: &RegionCode, path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "region `{region}`: key ring `{}` is missing",
+        path.display()
+    );
+    Err(Failure::new(Code::WrongKey, message).with_help(
+        "without it nothing of the region opens: bring it back from its backup; `bailiwick region add` makes one for a new region",
+    ))
 }
 
 /// A key file as a disk rooted at its folder and a name in it.
@@ -289,11 +375,21 @@ async fn open_cell(
         log.clone(),
         Arc::new(policy),
     );
-    let disk = Arc::new(LocalDir::open(&spec.data)?);
+    let disk = LocalDir::open(&spec.data).map_err(|e| file_error("open", &spec.data, e))?;
+    let disk = Arc::new(disk);
     let path = spec.data.join(CATALOGUE);
+    // Its key ring opened: what does not open now is damaged, whatever key it says it wants.
+    let damaged = |code: Code, what: String| {
+        let code = if code == Code::WrongKey {
+            Code::CatalogueFailed
+        } else {
+            code
+        };
+        refused(code, format!("`{}`: {what}", path.display()))
+    };
     let catalogue = SqliteCatalogue::open(&path, &spec.region, vault.geography(), cx.now())
         .await
-        .map_err(|e| refused(e.code(), chain(&e)))?;
+        .map_err(|e| damaged(e.code(), chain(&e)))?;
     let options = store::Options {
         disk,
         catalogue: Arc::new(catalogue),
@@ -302,7 +398,7 @@ async fn open_cell(
     };
     let store = Store::open(cx.clone(), options)
         .await
-        .map_err(|e| refused(e.code(), chain(&e)))?;
+        .map_err(|e| damaged(e.code(), chain(&e)))?;
     let options = CellOptions {
         store,
         registry_key: registry.key,

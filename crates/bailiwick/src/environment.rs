@@ -10,6 +10,12 @@ pub(crate) const CONFIG: &str = "BAILIWICK_CONFIG";
 /// the same user can read a process's environment.
 pub(crate) const PASSPHRASE: &str = "BAILIWICK_PASSPHRASE";
 
+/// Width of the terminal, as shells set it; for people's tables only.
+pub(crate) const COLUMNS: &str = "COLUMNS";
+
+/// Where programs are looked for; only to say how this one is called.
+pub(crate) const PATH: &str = "PATH";
+
 /// The variable's text; nothing if it is unset, empty or not UTF-8.
 #[expect(
     clippy::disallowed_methods,

@@ -126,6 +126,17 @@ async fn run(
     )
 }
 
+/// How to see what the default left out.
+fn help_of(notice: &query::Notice) -> Option<String> {
+    let query::Notice::LookBack { .. } = notice else {
+        return None;
+    };
+    Some(
+        "older rows: `| where Timestamp > datetime(2019-01-01)`; rows without a time are not shown either: `| where isnull(Timestamp)`"
+            .to_owned(),
+    )
+}
+
 fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cell::Error> {
     let columns: Vec<HuntColumn> = result
         .columns
@@ -156,7 +167,7 @@ fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cel
         severity: Severity::Notice,
         span: Span::default(),
         message: notice.to_string(),
-        help: None,
+        help: help_of(notice),
     });
     let cut = |n: &query::Notice| matches!(n.code(), "rows_cut" | "bytes_cut");
     Ok(HuntAnswer {

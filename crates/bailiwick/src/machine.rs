@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::{Clock, Random, Ticks};
 
+use crate::print;
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MachineClock;
@@ -47,5 +49,27 @@ pub(crate) fn forbid_core_files() -> anyhow::Result<()> {
         },
     )?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// What panicked is said by file and line only: the words of a panic may quote data.
+pub(crate) fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|info| {
+        let at = info.location();
+        let (file, line) = at.map_or(("unknown", 0), |l| (l.file(), l.line()));
+        print::note(&format!(
+            "{{\"level\":\"error\",\"message\":\"panic\",\"file\":\"{file}\",\"line\":{line}}}"
+        ));
+    }));
+}
+
+/// Waits until the process is asked to end, by Ctrl-C or by whoever manages it.
+pub(crate) async fn until_stopped() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }

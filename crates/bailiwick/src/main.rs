@@ -15,19 +15,20 @@ mod demo;
 mod embedded;
 mod environment;
 mod failure;
+mod grid;
 mod hunting;
 mod machine;
 mod print;
 mod view;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let cli = cli::Cli::parse();
-    let code = match machine::forbid_core_files().and_then(|()| commands::run(cli)) {
+    machine::keep_panics_quiet();
+    let code = match machine::forbid_core_files().and_then(|()| commands::run(cli())) {
         Ok(code) => code,
         Err(error) if failure::is_broken_pipe(&error) => 0,
         Err(error) => {
@@ -40,4 +41,23 @@ fn main() {
         reason = "the one place that ends the process"
     )]
     std::process::exit(code);
+}
+
+/// The command line. A configuration named on it goes before a server that the environment names.
+fn cli() -> cli::Cli {
+    let matches = cli::Cli::command().get_matches();
+    let mut cli = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let stated = |id: &str| {
+        let mut at = Some(&matches);
+        let mut stated = false;
+        while let Some(matches) = at {
+            stated |= matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+            at = matches.subcommand().map(|(_, inner)| inner);
+        }
+        stated
+    };
+    if stated("config") && !stated("server") {
+        cli.global.server = None;
+    }
+    cli
 }

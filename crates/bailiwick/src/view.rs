@@ -11,12 +11,18 @@ use crate::print;
 /// A column of a list: its heading, and where in an item its value is (a JSON pointer).
 pub(crate) type Column = (&'static str, &'static str);
 
-fn format_of(global: &Global) -> Output {
+/// The format that was asked for, or what a terminal or a pipe gets.
+pub(crate) fn format_of(global: &Global) -> Output {
     global.format.unwrap_or(if print::is_terminal() {
         Output::Table
     } else {
         Output::Ndjson
     })
+}
+
+/// Whether answers are written for people.
+pub(crate) fn is_for_people(global: &Global) -> bool {
+    format_of(global) == Output::Table
 }
 
 /// Prints items as a list; `none` is what a person reads when there are none.
@@ -33,7 +39,7 @@ pub(crate) fn list(
     }
     let text = match format {
         Output::Json => format!("{}\n", serde_json::to_string_pretty(items)?),
-        Output::Ndjson => items.iter().map(|item| format!("{item}\n")).collect(),
+        Output::Ndjson => items.iter().map(|item| item.to_string() + "\n").collect(),
         Output::Table => {
             let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
             print::table(&heading, &cells(items, columns))
@@ -61,7 +67,9 @@ pub(crate) fn item(global: &Global, value: &Value) -> anyhow::Result<i32> {
         Output::Table => {
             let width = lines.iter().map(|(name, _)| name.chars().count()).max();
             let width = width.unwrap_or(0);
-            let line = |(name, value): &(String, String)| format!("{name:<width$}  {value}\n");
+            let line = |(name, value): &(String, String)| {
+                format!("{name:<width$}  {}\n", print::visible(value))
+            };
             lines.iter().map(line).collect()
         }
         Output::Csv => {

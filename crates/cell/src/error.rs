@@ -97,11 +97,17 @@ impl Error {
     }
 }
 
+/// Tables that a sentence names; all of them are in the details.
+const TABLES_NAMED_MAX: usize = 5;
+
 fn several(tables: &[(TableName, GeographyCode)]) -> String {
-    let parts: Vec<_> = tables
-        .iter()
-        .map(|(table, g)| format!("`{table}` in {g}"))
-        .collect();
+    let part =
+        |(table, geography): &(TableName, GeographyCode)| format!("`{table}` in {geography}");
+    let mut parts: Vec<_> = tables.iter().take(TABLES_NAMED_MAX).map(part).collect();
+    let more = tables.len().saturating_sub(TABLES_NAMED_MAX);
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
     parts.join(", ")
 }
 

@@ -29,6 +29,8 @@ pub struct IngestRequest {
     pub content_type: Option<String>,
     /// For plain JSON, the table.
     pub raw_table: Option<TableName>,
+    /// For rows outside the schema, the column with their time.
+    pub time_column: Option<String>,
     /// The body as it arrived.
     pub body: Vec<u8>,
     /// The id of the request; identifies rows whose source does not.
@@ -42,6 +44,8 @@ pub struct IngestRequest {
 pub struct Misdirected {
     /// Its index in the request.
     pub record: u64,
+    /// Where it begins, in bytes of the decompressed body.
+    pub offset: Option<u64>,
     /// The table.
     pub table: TableName,
     /// The service.
@@ -84,9 +88,11 @@ impl IngestOutcome {
 #[derive(Default)]
 struct Sorted {
     here: Vec<PlacedRows>,
+    /// The records of these rows, batch by batch.
+    records: Vec<Vec<u64>>,
     rejected: Vec<Rejected>,
     wrong_region: Vec<Misdirected>,
-    /// Records that made a row here: a second row of them elsewhere does not make them refused.
+    /// Rows by table.
     tables: BTreeMap<TableName, u64>,
 }
 
@@ -167,6 +173,7 @@ impl Cell {
             known_raw: &known_raw,
             domain_controllers: &controllers,
             raw_table: request.raw_table.as_ref(),
+            time_column: request.time_column.as_deref(),
         };
         let mut decoded = ingest::decode_request(
             request.format,
@@ -180,6 +187,15 @@ impl Cell {
             self.place_rows(tenant, source, request, ingested_at, rows, &mut sorted)?;
         }
         sorted.wrong_region.sort_by_key(|m| m.record);
+        for refused in &mut sorted.rejected {
+            refused.offset = start_of(&decoded, refused.record);
+        }
+        for elsewhere in &mut sorted.wrong_region {
+            elsewhere.offset = start_of(&decoded, elsewhere.record);
+        }
+        if !sorted.rejected.is_empty() || !sorted.wrong_region.is_empty() {
+            recount(&mut decoded, &sorted);
+        }
         Ok((decoded, sorted))
     }
 
@@ -202,7 +218,8 @@ impl Cell {
                     }
                     _ => "a table outside the schema needs a source with exactly one service",
                 };
-                reject_all(&rows, error.code(), reason, sorted);
+                let service = tenant.registry.service_of_table(&rows.table).cloned();
+                reject_all(&rows, error.code(), reason, service, sorted);
                 return Ok(());
             }
         };
@@ -214,6 +231,7 @@ impl Cell {
                     .wrong_region
                     .extend(records.into_iter().map(|record| Misdirected {
                         record,
+                        offset: None,
                         table: rows.table.clone(),
                         service: service.clone(),
                         region: region.clone(),
@@ -223,7 +241,7 @@ impl Cell {
             Err(refused) => {
                 let reason =
                     "no deployed region satisfies the storage rule of the record's service";
-                reject_all(&rows, refused.code(), reason, sorted);
+                reject_all(&rows, refused.code(), reason, Some(service), sorted);
                 return Ok(());
             }
         };
@@ -239,6 +257,7 @@ impl Cell {
         let n = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         *sorted.tables.entry(rows.table.clone()).or_default() += n;
         let source = source.entry.source;
+        sorted.records.push(rows.record);
         sorted.here.push(PlacedRows {
             table: rows.table,
             placement,
@@ -363,15 +382,46 @@ fn controllers_of(source: &Source) -> BTreeSet<String> {
     stated.chain(learnt.iter().cloned()).collect()
 }
 
-fn reject_all(rows: &TableRows, code: model::Code, reason: &'static str, sorted: &mut Sorted) {
+fn start_of(decoded: &Decoded, record: u64) -> Option<u64> {
+    let at = usize::try_from(record).ok()?;
+    decoded.starts.get(at).copied()
+}
+
+/// How records came to their tables, for those of which a row rests here: what was refused or belongs
+/// elsewhere was not kept, raw or otherwise.
+fn recount(decoded: &mut Decoded, sorted: &Sorted) {
+    let mut here = vec![false; decoded.starts.len()];
+    let mut kept = 0;
+    for record in sorted.records.iter().flatten() {
+        let at = usize::try_from(*record).unwrap_or(usize::MAX);
+        if let Some(here) = here.get_mut(at) {
+            kept += u64::from(!*here);
+            *here = true;
+        }
+    }
+    let is_here = |record: &&u64| {
+        let at = usize::try_from(**record).unwrap_or(usize::MAX);
+        here.get(at).copied().unwrap_or(false)
+    };
+    let raw = decoded.tally.raw_records.iter().filter(is_here).count();
+    decoded.tally.raw = u64::try_from(raw).unwrap_or(u64::MAX);
+    decoded.tally.mapped = kept.saturating_sub(decoded.tally.raw);
+}
+
+fn reject_all(
+    rows: &TableRows,
+    code: model::Code,
+    reason: &'static str,
+    service: Option<ServiceName>,
+    sorted: &mut Sorted,
+) {
     let records: BTreeSet<u64> = rows.record.iter().copied().collect();
     sorted
         .rejected
         .extend(records.into_iter().map(|record| Rejected {
-            record,
-            offset: None,
-            code,
-            reason: reason.into(),
+            table: Some(rows.table.clone()),
+            service: service.clone(),
+            ..Rejected::new(record, None, code, reason.into())
         }));
 }
 

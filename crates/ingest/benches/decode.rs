@@ -81,6 +81,7 @@ fn measure(name: &str, format: Format, body: &str) {
         known_raw: &known,
         domain_controllers: &controllers,
         raw_table: None,
+        time_column: None,
     };
     let mut best = f64::MAX;
     for _ in 0..300 {

@@ -6,7 +6,7 @@
 //! Does not know archives: a zip's members are the caller's to open.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use model::limits;
 
@@ -82,6 +82,25 @@ pub(crate) fn decompress_within(
             read_within(decoder, bytes, limit)
         }
     }
+}
+
+/// What `reader` is an encoding of, without limit: for those who cut it into requests themselves.
+pub fn decoder<'a>(
+    encoding: Encoding,
+    reader: impl BufRead + 'a,
+) -> Result<Box<dyn Read + 'a>, Error> {
+    Ok(match encoding {
+        Encoding::Identity => Box::new(reader),
+        Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Encoding::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)
+                .map_err(Error::DamagedCompression)?;
+            decoder
+                .window_log_max(WINDOW_LOG_MAX)
+                .map_err(Error::DamagedCompression)?;
+            Box::new(decoder)
+        }
+    })
 }
 
 /// 2^27 bytes: zstd's own default, and the size of the largest body.

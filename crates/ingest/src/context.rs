@@ -9,6 +9,19 @@ pub const RAW_BAG: &str = "RawColumns";
 /// The time column that every raw table has.
 pub const RAW_TIME: &str = "Timestamp";
 
+/// Where a row of a table outside the schema may have its time, best first. `ts` and `time` are
+/// Zeek's and many exporters', the others Elastic's, Azure's, Office's and `CloudTrail`'s.
+pub const TIME_NAMES: [&str; 8] = [
+    RAW_TIME,
+    "@timestamp",
+    "TimeGenerated",
+    "timestamp",
+    "CreationTime",
+    "eventTime",
+    "time",
+    "ts",
+];
+
 /// What a source states about its records, and what its tenant already has.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceContext<'a> {
@@ -22,6 +35,9 @@ pub struct SourceContext<'a> {
     pub domain_controllers: &'a BTreeSet<String>,
     /// The raw table that takes [`crate::Format::Json`] records.
     pub raw_table: Option<&'a TableName>,
+    /// The column that has the time of rows outside the schema; without it, a usual name is looked
+    /// for ([`crate::TIME_NAMES`]).
+    pub time_column: Option<&'a str>,
 }
 
 /// Tables outside the schema with their columns, and columns outside the schema of tables in it.

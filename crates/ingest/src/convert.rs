@@ -76,6 +76,43 @@ pub(crate) fn time(value: Value<'_>, scratch: &mut String) -> Option<Ticks> {
     }
 }
 
+/// An instant in any of the forms that exporters write: as [`time`] reads it, or a number since 1970,
+/// also as text. Seconds, milliseconds, microseconds and nanoseconds are told apart by their size.
+pub(crate) fn any_time(value: Value<'_>, scratch: &mut String) -> Option<Ticks> {
+    let text = match value.kind {
+        Kind::Number => value.text,
+        Kind::String => value.text_in(scratch).trim(),
+        _ => return None,
+    };
+    Ticks::parse(text).or_else(|| since_1970(text))
+}
+
+/// A count since 1970: its fraction is read digit by digit, because a float of today's seconds has
+/// no room for microseconds.
+fn since_1970(text: &str) -> Option<Ticks> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole: i64 = whole.parse().ok().filter(|n| *n >= 0)?;
+    if fraction.len() > 18 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // Up to the year 5138 in seconds; what is larger counts something smaller.
+    let (per_second, digits) = match whole {
+        0..=99_999_999_999 => (1, 9),
+        100_000_000_000..=99_999_999_999_999 => (1_000, 6),
+        100_000_000_000_000..=99_999_999_999_999_999 => (1_000_000, 3),
+        _ => (1_000_000_000, 0),
+    };
+    let nanos_per = 1_000_000_000 / per_second;
+    let part: String = fraction
+        .chars()
+        .chain("0".repeat(digits).chars())
+        .take(digits)
+        .collect();
+    let part: i64 = if digits == 0 { 0 } else { part.parse().ok()? };
+    let nanos = (whole % per_second) * nanos_per + part;
+    Ticks::from_unix(whole / per_second, u32::try_from(nanos).ok()?)
+}
+
 /// 2^53: below it a float says exactly which integer was meant.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 

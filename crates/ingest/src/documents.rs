@@ -33,9 +33,12 @@ pub(crate) trait Reader<'a> {
     fn reject(&mut self, rejected: Rejected);
 }
 
-/// Reads all records of `text`; how many there were.
-pub(crate) fn read<'a>(text: &'a str, reader: &mut impl Reader<'a>) -> u64 {
-    let mut walk = Walk { reader, record: 0 };
+/// Reads all records of `text`; where each of them begins.
+pub(crate) fn read<'a>(text: &'a str, reader: &mut impl Reader<'a>) -> Vec<u64> {
+    let mut walk = Walk {
+        reader,
+        starts: Vec::new(),
+    };
     let mut scanner = Scanner::new(text);
     marks(&mut scanner);
     if is_lines(scanner.rest()) {
@@ -43,7 +46,7 @@ pub(crate) fn read<'a>(text: &'a str, reader: &mut impl Reader<'a>) -> u64 {
     } else {
         walk.documents(&mut scanner);
     }
-    walk.record
+    walk.starts
 }
 
 /// Whether each line is a document of its own. Decided by the first line that is not blank: it is
@@ -127,7 +130,8 @@ enum Go {
 
 struct Walk<'r, R> {
     reader: &'r mut R,
-    record: u64,
+    /// Where the records so far begin.
+    starts: Vec<u64>,
 }
 
 impl<'a, R: Reader<'a>> Walk<'_, R> {
@@ -229,7 +233,7 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
     /// recurse as deep as the sender likes.
     fn item(&mut self, scanner: &mut Scanner<'a>, document: bool) -> Result<Go, Fault> {
         let start = scanner.at;
-        if self.record >= limits::REQUEST_RECORDS_MAX as u64 {
+        if self.starts.len() >= limits::REQUEST_RECORDS_MAX {
             self.refuse(
                 start,
                 Code::TooManyRecords,
@@ -238,8 +242,8 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
             return Ok(Go::Stop);
         }
         if scanner.peek() == Some(b'{') {
-            match self.reader.record(scanner, self.record)? {
-                Read::Record => self.record += 1,
+            match self.reader.record(scanner, self.starts.len() as u64)? {
+                Read::Record => self.starts.push(start as u64),
                 Read::Wrapper(_) if !document => self.refuse(
                     start,
                     Code::MalformedRecord,
@@ -268,13 +272,10 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
     }
 
     fn refuse(&mut self, at: usize, code: Code, reason: &'static str) {
-        self.reader.reject(Rejected {
-            record: self.record,
-            offset: Some(at as u64),
-            code,
-            reason: reason.into(),
-        });
-        self.record += 1;
+        let record = self.starts.len() as u64;
+        let refused = Rejected::new(record, Some(at as u64), code, reason.into());
+        self.reader.reject(refused);
+        self.starts.push(at as u64);
     }
 }
 

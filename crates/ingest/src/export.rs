@@ -107,7 +107,7 @@ impl Export<'_, '_, '_> {
         self.sink
             .append_members(table, &self.members, record, bytes, IDENTITY_CONTENT)?;
         if Sink::is_raw(table) {
-            self.tally.raw += 1;
+            self.tally.kept_raw(record);
         } else {
             self.tally.mapped += 1;
         }
@@ -225,7 +225,7 @@ impl Plain<'_, '_, '_> {
             bytes,
             IDENTITY_CONTENT,
         )?;
-        self.tally.raw += 1;
+        self.tally.kept_raw(record);
         Ok(())
     }
 }
@@ -249,12 +249,7 @@ pub(crate) fn within_limits(bytes: usize, depth: u32) -> Result<(), Refusal> {
 
 /// The refusal of the record that begins at `start`.
 pub(crate) fn rejected(refusal: Refusal, record: u64, start: usize) -> Rejected {
-    Rejected {
-        record,
-        offset: Some(start as u64),
-        code: refusal.code,
-        reason: refusal.reason,
-    }
+    Rejected::new(record, Some(start as u64), refusal.code, refusal.reason)
 }
 
 /// Whether a record looks like an export envelope: used to tell formats apart.

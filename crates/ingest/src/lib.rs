@@ -28,8 +28,8 @@ mod windows;
 
 use std::collections::BTreeSet;
 
-pub use body::{Encoding, decompress};
-pub use context::{RAW_BAG, RAW_TIME, RawSchema, SourceContext};
+pub use body::{Encoding, decoder, decompress};
+pub use context::{RAW_BAG, RAW_TIME, RawSchema, SourceContext, TIME_NAMES};
 pub use format::Format;
 pub use outcome::{Decoded, Error, Rejected, Tally};
 pub use rows::{Identities, TableRows};
@@ -47,7 +47,7 @@ pub fn decode(format: Format, body: &[u8], context: &SourceContext<'_>) -> Resul
     let mut rejected = Vec::new();
     let mut tally = Tally::default();
     let mut controllers = BTreeSet::new();
-    let read = match format {
+    let starts = match format {
         Format::DefenderExport => documents::read(
             utf8(body)?,
             &mut export::Export {
@@ -84,11 +84,14 @@ pub fn decode(format: Format, body: &[u8], context: &SourceContext<'_>) -> Resul
             }
         }
     };
+    let untimed = sink.untimed;
     let (batches, new_raw) = sink.finish()?;
+    tally.untimed = untimed;
     Ok(Decoded {
         batches,
         rejected,
-        read,
+        read: starts.len() as u64,
+        starts,
         tally,
         new_raw,
         domain_controllers: controllers,

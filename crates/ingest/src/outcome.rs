@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use model::{Code, TableName};
+use model::{Code, ServiceName, TableName};
 use rows::TableRows;
 
 use crate::RawSchema;
@@ -73,16 +73,52 @@ pub struct Rejected {
     pub code: Code,
     /// What is wrong, in words of ours: no value of the record is ever quoted.
     pub reason: Cow<'static, str>,
+    /// The table of the row that was refused, once the record had come so far.
+    pub table: Option<TableName>,
+    /// The service of that table, if the refusal is about it. Decoding knows no services: whoever
+    /// places rows says so.
+    pub service: Option<ServiceName>,
+}
+
+impl Rejected {
+    /// A refusal of a record that had no table yet.
+    pub const fn new(
+        record: u64,
+        offset: Option<u64>,
+        code: Code,
+        reason: Cow<'static, str>,
+    ) -> Self {
+        Self {
+            record,
+            offset,
+            code,
+            reason,
+            table: None,
+            service: None,
+        }
+    }
 }
 
 /// How the rows came to their tables.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records that made a row of a table of the schema by a mapping or by their own category.
     pub mapped: u64,
     /// Records kept as raw rows: a table outside the schema, or a Windows event that no mapping
     /// knows (`DeviceEvents`, `ActionType` `WindowsEvent:…`).
     pub raw: u64,
+    /// Which records these are, in order: one that is refused later is not counted as kept.
+    pub raw_records: Vec<u64>,
+    /// Rows of tables outside the schema that have no time of their own. A hunt that does not ask
+    /// for them looks back from now and does not see them.
+    pub untimed: u64,
+}
+
+impl Tally {
+    pub(crate) fn kept_raw(&mut self, record: u64) {
+        self.raw += 1;
+        self.raw_records.push(record);
+    }
 }
 
 /// The rows and refusals of one request.
@@ -94,6 +130,8 @@ pub struct Decoded {
     pub rejected: Vec<Rejected>,
     /// Records read. Each made at least one row or one refusal.
     pub read: u64,
+    /// Where each record begins, in bytes of the decompressed body.
+    pub starts: Vec<u64>,
     /// How the records that made rows came to their tables.
     pub tally: Tally,
     /// Tables and columns outside the schema that the tenant did not have before.

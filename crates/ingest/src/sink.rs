@@ -14,7 +14,7 @@ use std::sync::Arc;
 use model::{Code, ColumnType, Schema, Table, TableKind, TableName, Ticks, schema::TIME_ALIAS};
 use rows::{TableBuilder, TableRows};
 
-use crate::context::{Quota, RAW_BAG, RAW_TIME, SourceContext};
+use crate::context::{Quota, RAW_BAG, RAW_TIME, SourceContext, TIME_NAMES};
 use crate::convert::{self, Outcome};
 use crate::json::{self, Kind, Member, Value};
 use crate::outcome::Error;
@@ -63,8 +63,8 @@ struct Shape {
     slots: Vec<Slot>,
     /// Positions in the order of the names, for identity.
     sorted: Vec<usize>,
-    time: Option<usize>,
-    alias: Option<usize>,
+    /// Members that may say the row's time, best first.
+    times: Vec<usize>,
 }
 
 impl Shape {
@@ -88,6 +88,8 @@ struct Open {
     time: Option<usize>,
     shapes: Vec<Shape>,
     bytes: usize,
+    /// Where a row outside the schema has its time, best first.
+    time_names: Vec<Box<str>>,
 }
 
 impl Open {
@@ -100,10 +102,11 @@ impl Open {
             table: Some(table.clone()),
             shapes: Vec::new(),
             bytes: 0,
+            time_names: Vec::new(),
         }
     }
 
-    fn raw(name: TableName) -> Self {
+    fn raw(name: TableName, time_column: Option<&str>) -> Self {
         let mut builder = TableBuilder::raw(name.clone());
         let time = builder.raw_column(RAW_TIME, ColumnType::DateTime);
         Self {
@@ -113,6 +116,10 @@ impl Open {
             table: None,
             shapes: Vec::new(),
             bytes: 0,
+            time_names: match time_column {
+                Some(name) => vec![name.into(), RAW_TIME.into()],
+                None => TIME_NAMES.map(Into::into).to_vec(),
+            },
         }
     }
 
@@ -138,7 +145,6 @@ impl Open {
                 None if key == RAW_TIME => {
                     Slot::Typed(self.time.unwrap_or_default(), ColumnType::DateTime)
                 }
-                None if key == TIME_ALIAS => Slot::TimeAlias,
                 None => Slot::Unasked,
             }
         };
@@ -146,11 +152,18 @@ impl Open {
         let mut sorted: Vec<usize> = (0..members.len()).collect();
         sorted.sort_by_cached_key(|at| members.get(*at).map(|m| m.key.text()));
         let is_time = |s: &Slot| matches!(s, Slot::Typed(at, _) if Some(*at) == self.time);
+        let times: Vec<usize> = if self.table.is_some() {
+            let time = slots.iter().position(is_time);
+            let alias = slots.iter().position(|s| *s == Slot::TimeAlias);
+            time.into_iter().chain(alias).collect()
+        } else {
+            let at = |name: &str| members.iter().position(|m| m.key.text() == name);
+            self.time_names.iter().filter_map(|name| at(name)).collect()
+        };
         let shape = Shape {
             // A key with escapes never fits again: such a record is looked up each time.
             keys: members.iter().map(|m| m.key.text.into()).collect(),
-            time: slots.iter().position(is_time),
-            alias: slots.iter().position(|s| *s == Slot::TimeAlias),
+            times,
             slots,
             sorted,
         };
@@ -186,6 +199,9 @@ pub(crate) struct Sink<'c> {
     last: usize,
     finished: Vec<TableRows>,
     scratch: String,
+    time_column: Option<&'c str>,
+    /// Rows outside the schema without a time of their own.
+    pub(crate) untimed: u64,
 }
 
 impl<'c> Sink<'c> {
@@ -197,6 +213,8 @@ impl<'c> Sink<'c> {
             last: 0,
             finished: Vec::new(),
             scratch: String::new(),
+            time_column: context.time_column,
+            untimed: 0,
         }
     }
 
@@ -230,7 +248,7 @@ impl<'c> Sink<'c> {
                 ));
             }
             self.quota.note(&name, RAW_TIME, ColumnType::DateTime);
-            Open::raw(name)
+            Open::raw(name, self.time_column)
         };
         self.last = self.open.len();
         self.by_name.insert(name.to_owned(), self.last);
@@ -254,6 +272,7 @@ impl<'c> Sink<'c> {
             quota,
             scratch,
             finished,
+            untimed,
             ..
         } = self;
         let Some(open) = open.get_mut(at) else {
@@ -267,10 +286,18 @@ impl<'c> Sink<'c> {
             open.builder.set_ticks(column, time.ticks);
         }
         for (n, member) in members.iter().enumerate() {
-            if time.as_ref().is_some_and(|t| t.from == n) {
-                continue;
-            }
+            let is_time = time.as_ref().is_some_and(|t| t.from == n);
             let outcome = match open.slot(shape, n, member, quota) {
+                Slot::Typed(at, _) if Some(at) == open.time && is_time => Outcome::Done,
+                // Another column was named as the time: this one's value has no cell left.
+                Slot::Typed(at, _) if Some(at) == open.time && time.is_some() => {
+                    if member.value.is_missing() {
+                        Outcome::Done
+                    } else {
+                        Outcome::Kept
+                    }
+                }
+                Slot::TimeAlias if is_time => Outcome::Done,
                 Slot::Typed(at, ty) => {
                     convert::set(&mut open.builder, at, ty, member.value, scratch)
                 }
@@ -286,6 +313,7 @@ impl<'c> Sink<'c> {
                 kept.push(member);
             }
         }
+        *untimed += u64::from(time.is_none() && open.table.is_none());
         if !bag.is_empty() {
             let at = open.builder.raw_column(RAW_BAG, ColumnType::Dynamic);
             quota.note(&open.name, RAW_BAG, ColumnType::Dynamic);
@@ -413,12 +441,16 @@ fn row_time(
         return Ok(None);
     };
     let mut present = false;
-    for from in [shape.time, shape.alias].into_iter().flatten() {
+    for from in shape.times.iter().copied() {
         let Some(member) = members.get(from).filter(|m| !m.value.is_missing()) else {
             continue;
         };
         present = true;
-        if let Some(ticks) = convert::time(member.value, scratch) {
+        let ticks = match open.table {
+            Some(_) => convert::time(member.value, scratch),
+            None => convert::any_time(member.value, scratch),
+        };
+        if let Some(ticks) = ticks {
             return Ok(Some(RowTime { ticks, from }));
         }
     }

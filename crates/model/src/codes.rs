@@ -165,6 +165,10 @@ codes! {
     NewerFormat = "newer_format", 503;
     /// The catalogue could not be read or written.
     CatalogueFailed = "catalogue_failed", 503;
+    /// No answer came from the address.
+    Unreachable = "unreachable", 503;
+    /// A file of the user's cannot be read or written.
+    FileFailed = "file_failed", 422;
     /// Something failed that should not have; the log has the request id.
     Internal = "internal", 500;
     /// The cell is shutting down.

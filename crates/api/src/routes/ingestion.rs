@@ -57,7 +57,8 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
         format,
         encoding,
         content_type,
-        raw_table: query.table,
+        raw_table: query.table.clone(),
+        time_column: query.time_column.clone(),
         body: std::mem::take(&mut body.bytes),
         request,
         dry_run: query.dry_run,
@@ -66,7 +67,7 @@ pub(crate) async fn ingest(mut call: Call) -> Answer {
     // The bytes count as held until here: decoding and committing hold them, too.
     drop(body);
     let all_elsewhere = outcome.is_all_elsewhere();
-    let answer = convert::ingest_answer(outcome, query.dry_run);
+    let answer = convert::ingest_answer(outcome, &query);
     if all_elsewhere {
         Err(elsewhere(&call, &answer))
     } else {
@@ -83,8 +84,9 @@ fn source_of(credential: &Credential, query: &wire::IngestQuery) -> Result<Sourc
         _ => None,
     };
     only.copied().ok_or_else(|| {
-        Failure::bad("the source is not said and the token is not for exactly one")
-            .with_help("name it as `?source=<id>`")
+        Failure::bad("the source is not said and the token is not for exactly one").with_help(
+            "name it: `--source ID` on the command line, `source=ID` in a request's address",
+        )
     })
 }
 

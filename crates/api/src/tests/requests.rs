@@ -68,8 +68,10 @@ async fn each_record_goes_its_own_way() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
     assert_eq!(answer["stored"], 1, "{answer}");
+    let second = mixed.to_string().find(&mixed["records"][1].to_string());
     let misdirected = json!([{
-        "record": 1, "table": "IdentityLogonEvents", "service": "identity", "region": "eu"
+        "record": 1, "offset": second, "table": "IdentityLogonEvents",
+        "service": "identity", "region": "eu"
     }]);
     assert_eq!(answer["wrong_region"], misdirected);
     let elsewhere = export(&["IdentityLogonEvents"], 2);
@@ -81,6 +83,48 @@ async fn each_record_goes_its_own_way() {
         (&json!("eu"), &json!(0))
     );
     assert_eq!(details["wrong_region_total"], 1);
+}
+
+#[tokio::test]
+async fn every_refused_record_is_counted_by_code_and_listed_if_asked() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let path = format!("/api/v1/ingest?source={}&format=defender", customer.source);
+    let many = limits::REJECTIONS_REPORTED_MAX + 200;
+    let mut records = vec![json!({ "properties": {} }); many];
+    records.push(json!("none"));
+    let body = json!({ "records": records });
+    let listed = async |path: &str| {
+        let answer = region.post(path, &customer.token, &body).await.json();
+        let codes = answer["rejected_codes"].as_object().unwrap();
+        let sum: u64 = codes.values().filter_map(Value::as_u64).sum();
+        assert_eq!((sum, codes.len()), (many as u64 + 1, 2), "{codes:?}");
+        answer["rejected"].as_array().unwrap().len()
+    };
+    assert_eq!(listed(&path).await, limits::REJECTIONS_REPORTED_MAX);
+    let all = format!("{path}&all_rejected=true");
+    assert_eq!(listed(&all).await, many + 1);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_counted_as_kept_raw() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    // A table outside the schema needs a source with exactly one service; this one has several.
+    let path = format!(
+        "/api/v1/ingest?source={}&format=json&table=Trail_CL",
+        customer.source
+    );
+    let answer = region
+        .post(&path, &customer.token, &json!({ "a": 1 }))
+        .await
+        .json();
+    assert_eq!(
+        answer["rejected"][0]["code"], "service_ambiguous",
+        "{answer}"
+    );
+    assert_eq!(answer["rejected"][0]["table"], "Trail_CL");
+    assert_eq!((&answer["raw"], &answer["stored"]), (&json!(0), &json!(0)));
 }
 
 #[tokio::test]

@@ -22,9 +22,15 @@ pub struct IngestQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]
     pub table: Option<TableName>,
+    /// The column that has the time of rows outside the schema; without it, a usual name is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
     /// Read and place the records, but store nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// List every refused record, not only the first.
+    #[serde(default)]
+    pub all_rejected: bool,
 }
 
 /// What became of a body of records. What is counted as stored is durable.
@@ -43,10 +49,14 @@ pub struct IngestAnswer {
     /// New rows by table.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub tables: BTreeMap<TableName, u64>,
-    /// The first refused records, in order.
+    /// Rows outside the schema without a time of their own: only hunts that ask for them see them.
+    pub untimed: u64,
+    /// The first refused records, in order; with `all_rejected`, all.
     pub rejected: Vec<Rejection>,
     /// How many were refused.
     pub rejected_total: u64,
+    /// How many were refused, by code.
+    pub rejected_codes: BTreeMap<String, u64>,
     /// The records that made rows of another region, in order; send them there.
     pub wrong_region: Vec<Misdirected>,
     /// How many there were: one per record and table.
@@ -67,6 +77,14 @@ pub struct Rejection {
     pub code: String,
     /// What is wrong; no value of the record is quoted.
     pub reason: String,
+    /// The table of the row, once the record had come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub table: Option<TableName>,
+    /// The service that the table belongs to, where the refusal is about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub service: Option<ServiceName>,
 }
 
 /// A record of a service that rests in another region.
@@ -74,6 +92,9 @@ pub struct Rejection {
 pub struct Misdirected {
     /// Its index in the body, from 0.
     pub record: u64,
+    /// Where it begins, in bytes of the decompressed body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// The table of the row.
     #[schema(value_type = String)]
     pub table: TableName,

@@ -13,12 +13,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use access::{Credential, Discard, Operate};
-use anyhow::Context as _;
 use crypto::Signer as _;
-use model::{Code, RegionCode};
+use model::{Code, GeographyCode, RegionCode};
 use residency::Draft;
 use vault::{SigningKey, Vault};
+use zeroize::Zeroizing;
 
+use super::file_error;
 use crate::cli::{Global, Init};
 use crate::client::{open_configured, passphrase};
 use crate::config::{CellFile, Config, File, RegistryFile};
@@ -39,7 +40,7 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     let passphrase = passphrase(global)?;
     protection(passphrase.as_ref())?;
     let keys = root.join("keys");
-    std::fs::create_dir_all(&keys).with_context(|| format!("cannot make `{}`", keys.display()))?;
+    std::fs::create_dir_all(&keys).map_err(|e| file_error("make", &keys, e))?;
     restrict(root)?;
     restrict(&keys)?;
     let draft = draft(options)?;
@@ -63,17 +64,7 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
             )
         })?;
         let ring = format!("keys/{region}.ring");
-        let (disk, name) = key_disk(&root.join(&ring))?;
-        let protection = protection(passphrase.as_ref())?;
-        Vault::create(
-            region.clone(),
-            geography,
-            Arc::new(MachineRandom),
-            disk,
-            &name,
-            protection,
-        )
-        .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        make_ring(region, geography, &root.join(&ring), passphrase.as_ref())?;
         let port = options
             .ports
             .checked_add(at)
@@ -95,15 +86,18 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     };
     let path = root.join("bailiwick.toml");
     super::write_file(&path, toml::to_string_pretty(&file)?.as_bytes())?;
-    first_operators(&path, passphrase.as_ref())?;
+    first_operators(&Config::read(&path)?, passphrase.as_ref())?;
     let path = path.display();
-    print::note(&format!("\nnext: bailiwick serve --config {path}"));
+    print::note(&format!(
+        "\nnext: {} serve --config {path}",
+        print::program()
+    ));
     Ok(0)
 }
 
 fn draft(options: &Init) -> anyhow::Result<Draft> {
     let payload = match &options.registry {
-        Some(path) => std::fs::read(path)?,
+        Some(path) => std::fs::read(path).map_err(|e| file_error("read", path, e))?,
         None => residency::DEFAULT_REGISTRY.as_bytes().to_vec(),
     };
     Ok(Draft::parse(&payload).map_err(|e| Failure::new(e.code(), e.to_string()))?)
@@ -124,15 +118,30 @@ fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
     options.regions.iter().map(parse).collect()
 }
 
-/// Opens the new cells once and mints an operator's credential in each.
-fn first_operators(
+/// Makes the key ring of a region.
+pub(super) fn make_ring(
+    region: &RegionCode,
+    geography: GeographyCode,
     path: &Path,
-    passphrase: Option<&zeroize::Zeroizing<String>>,
+    passphrase: Option<&Zeroizing<String>>,
 ) -> anyhow::Result<()> {
-    let config = Config::read(path)?;
+    let (disk, name) = key_disk(path)?;
+    let protection = protection(passphrase)?;
+    let random = Arc::new(MachineRandom);
+    Vault::create(region.clone(), geography, random, disk, &name, protection)
+        .map_err(|e| Failure::new(e.code(), format!("`{}`: {e}", path.display())))?;
+    Ok(())
+}
+
+/// Opens the new cells once and mints an operator's credential in each.
+pub(super) fn first_operators(
+    config: &Config,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let embedded = open_configured(&config, passphrase, Arc::new(Discard)).await?;
+        let embedded = open_configured(config, passphrase, Arc::new(Discard), true).await?;
+        let embedded = embedded.whole()?;
         print::note("The first operator credential of each region. It is shown only now.\n");
         for (region, cell) in &embedded.cells {
             let grant = cell
@@ -150,7 +159,7 @@ fn first_operators(
 }
 
 /// Nobody but the owner reads a directory with keys.
-fn restrict(path: &Path) -> anyhow::Result<()> {
+pub(super) fn restrict(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     Ok(())

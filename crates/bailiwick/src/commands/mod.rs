@@ -1,12 +1,19 @@
 //! What each command does.
 
-mod data;
+mod check;
+mod generate;
+mod hunt;
+mod ingest;
 mod init;
-mod manage;
+mod region;
+mod registry;
 mod residency;
 mod serve;
+mod source;
+mod tenant;
+mod token;
 
-pub(crate) use data::table_text;
+pub(crate) use hunt::table_text;
 pub(crate) use serve::listen;
 
 use std::path::PathBuf;
@@ -14,8 +21,8 @@ use std::path::PathBuf;
 use model::{Code, TenantId};
 use serde_json::Value;
 
-use crate::cli::{Cli, Command, Config as ConfigCommand, Global, Registry};
-use crate::client::{Ask, Client, passphrase};
+use crate::cli::{Cli, Command, Config as ConfigCommand, Global};
+use crate::client::{Ask, Client};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::{bench, demo, print, view};
@@ -27,16 +34,17 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&global, &options),
         Command::Serve => serve::run(&global),
-        Command::Config(ConfigCommand::Check) => check(&global),
-        Command::Registry(command) => registry(&global, command),
-        Command::Tenant(command) => manage::tenant(&global, command),
-        Command::Source(command) => manage::source(&global, command),
-        Command::Token(command) => manage::token(&global, command),
-        Command::Ingest(options) => data::ingest(&global, &options),
-        Command::Hunt(options) => data::hunt(&global, &options),
+        Command::Region(command) => region::run(&global, command),
+        Command::Config(ConfigCommand::Check) => check::run(&global),
+        Command::Registry(command) => registry::run(&global, command),
+        Command::Tenant(command) => tenant::run(&global, command),
+        Command::Source(command) => source::run(&global, command),
+        Command::Token(command) => token::run(&global, command),
+        Command::Ingest(options) => ingest::run(&global, &options),
+        Command::Hunt(options) => hunt::run(&global, &options),
         Command::Flush { tenant } => flush(&global, &tenant),
         Command::Residency(command) => residency::run(&global, command),
-        Command::Generate(options) => data::generate(&options),
+        Command::Generate(options) => generate::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Docs { page } => docs(&page),
     }
@@ -54,71 +62,6 @@ pub(crate) fn tenant_id(text: &str) -> anyhow::Result<TenantId> {
     Ok(text
         .parse()
         .map_err(|e: model::ids::BadId| Failure::new(Code::BadRequest, e.to_string()))?)
-}
-
-fn check(global: &Global) -> anyhow::Result<i32> {
-    let config = configuration(global)?;
-    let signed = std::fs::read(&config.registry.file)
-        .map_err(|e| Failure::new(Code::BadConfig, format!("registry: {e}")))?;
-    let (key, least) = (&config.registry.operator_key, config.registry.least_version);
-    let registry = ::residency::Registry::accept(&signed, key, least, None)
-        .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-    for cell in &config.cells {
-        if registry.region(&cell.region).is_none() {
-            let message = format!("the registry has no region `{}`", cell.region);
-            return Err(Failure::new(Code::BadConfig, message).into());
-        }
-    }
-    print::note(&format!(
-        "`{}` is fine: {} cell(s), registry version {}",
-        config.path.display(),
-        config.cells.len(),
-        registry.version()
-    ));
-    Ok(0)
-}
-
-fn registry(global: &Global, command: Registry) -> anyhow::Result<i32> {
-    match command {
-        Registry::Show => {
-            let client = Client::connect(global)?;
-            show(global, &client.call(&Ask::get("/api/v1/registry"))?.json()?)
-        }
-        Registry::Verify { file } => {
-            let config = configuration(global)?;
-            let signed = std::fs::read(&file)?;
-            let (key, least) = (&config.registry.operator_key, config.registry.least_version);
-            let registry = ::residency::Registry::accept(&signed, key, least, None)
-                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-            let accepted = registry.accepted();
-            print::out(&format!(
-                "version {}, sha256 {}\n",
-                accepted.version, accepted.digest
-            ))?;
-            Ok(0)
-        }
-        Registry::Sign {
-            document,
-            key,
-            output,
-        } => {
-            let payload = std::fs::read(&document)?;
-            let draft = ::residency::Draft::parse(&payload)
-                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-            let (disk, name) = crate::embedded::key_disk(&key)?;
-            let protection = crate::embedded::protection(passphrase(global)?.as_ref())?;
-            let signer = vault::SigningKey::open_file(&*disk, &name, &protection)
-                .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-            write_file(&output, &draft.sign(&signer))?;
-            print::note(&format!(
-                "signed version {} as `{}`, sha256 {}",
-                draft.document().version,
-                output.display(),
-                draft.digest()
-            ));
-            Ok(0)
-        }
-    }
 }
 
 fn flush(global: &Global, tenant: &str) -> anyhow::Result<i32> {
@@ -185,8 +128,25 @@ fn cli_page() -> String {
     reason = "a file that the user asked for; nothing of a tenant"
 )]
 pub(crate) fn write_file(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result<()> {
-    use anyhow::Context as _;
-    std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+    std::fs::write(path, bytes).map_err(|e| file_error("write", path, e))
+}
+
+/// A file of the user's that cannot be read, written or made.
+pub(crate) fn file_error(
+    verb: &str,
+    path: &std::path::Path,
+    error: std::io::Error,
+) -> anyhow::Error {
+    let message = format!("cannot {verb} `{}`", path.display());
+    anyhow::Error::new(error).context(Failure::new(Code::FileFailed, message))
+}
+
+/// A file that is there and is not to be lost.
+pub(crate) fn exists_already(path: &std::path::Path) -> anyhow::Error {
+    let failure = Failure::new(Code::Conflict, format!("`{}` exists", path.display()));
+    failure
+        .with_help("name another one, or replace it with `--force`")
+        .into()
 }
 
 /// Prints one thing.

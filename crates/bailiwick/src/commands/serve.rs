@@ -1,17 +1,21 @@
-//! `serve`: the cells of a configuration, each on its own listener, until Ctrl-C.
+//! `serve`: the cells of a configuration, each on its own listener, until Ctrl-C or a termination
+//! signal. A region that does not open does not keep the others from being served.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use access::{JsonLines, Level};
 use anyhow::Context as _;
+use model::Code;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::Global;
 use crate::client::{open_configured, passphrase};
+use crate::config::CellFile;
 use crate::embedded::Embedded;
-use crate::print;
+use crate::failure::Failure;
+use crate::{machine, print};
 
 pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
     let config = super::configuration(global)?;
@@ -19,20 +23,22 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let log = Arc::new(JsonLines::new(Level::Info, std::io::stderr()));
-        let embedded = open_configured(&config, passphrase.as_ref(), log).await?;
+        let embedded = open_configured(&config, passphrase.as_ref(), log, false).await?;
+        embedded.name_the_sick();
         if embedded.cells.len() > 1 {
             print::note("geography: simulated (all on this machine)");
         }
         let (stop, stopped) = watch::channel(false);
         let mut servers = Vec::new();
-        for cell in &config.cells {
+        let healthy = |c: &&CellFile| embedded.cells.contains_key(&c.region);
+        for cell in config.cells.iter().filter(healthy) {
             let (address, server) =
                 listen(&embedded, &cell.region, cell.listen, stopped.clone()).await?;
             print::note(&format!("{} listens on http://{address}", cell.region));
             servers.push(server);
         }
         embedded.start_upkeep();
-        tokio::signal::ctrl_c().await?;
+        machine::until_stopped().await?;
         print::note("stopping");
         stop.send_replace(true);
         for server in servers {
@@ -55,9 +61,10 @@ pub(crate) async fn listen(
         .get(region)
         .context("the cell is not open")?
         .clone();
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.map_err(|e| {
+        let failure = Failure::new(Code::BadConfig, format!("cannot listen on {address}"));
+        anyhow::Error::new(e).context(failure)
+    })?;
     let address = listener.local_addr()?;
     let simulated = embedded.cells.len() > 1;
     let until = async move {

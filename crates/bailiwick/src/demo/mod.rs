@@ -27,7 +27,7 @@ use crate::client::Http;
 use crate::commands::listen;
 use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
 use crate::failure::Failure;
-use crate::machine::MachineRandom;
+use crate::machine::{self, MachineRandom};
 use crate::print;
 
 /// Days an operator's credential of the demo lives.
@@ -107,7 +107,7 @@ pub(crate) fn run(options: &Demo) -> anyhow::Result<i32> {
     if !options.exit {
         print::out(&story.invitation)?;
         print::note("\nserving until Ctrl-C");
-        runtime.block_on(tokio::signal::ctrl_c())?;
+        runtime.block_on(machine::until_stopped())?;
     }
     stop.send_replace(true);
     runtime.block_on(stage.embedded.close())?;
@@ -147,9 +147,11 @@ async fn open(
         region: region.clone(),
         data: root.join("data").join(region.as_str()),
         ring: Ring::Ephemeral,
+        fresh: true,
     });
     let log_sink = Arc::new(JsonLines::new(Level::Info, sink));
     let embedded = Embedded::open(specs.collect(), &registry, None, log_sink).await?;
+    let embedded = embedded.whole()?;
     let (mut addresses, mut operators) = (BTreeMap::new(), BTreeMap::new());
     for (at, region) in (0_u16..).zip(&regions) {
         let port = if options.ports == 0 {

@@ -265,8 +265,9 @@ fn sabotage(
     )?;
     for control in &made {
         let word = if control.caught { "caught" } else { "MISSED" };
-        let region = control.region.as_ref().map_or("", RegionCode::as_str);
-        writeln!(text, "    {word}: {} {region}", control_words(control.kind))?;
+        let region = control.region.as_ref();
+        let region = region.map_or_else(String::new, |region| format!(" in {region}"));
+        writeln!(text, "    {word}: {}{region}", control_words(control.kind))?;
     }
     Ok(caught == made.len() && !made.is_empty())
 }

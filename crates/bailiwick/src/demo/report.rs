@@ -41,9 +41,9 @@ const HUNTS: [(&str, usize, &str); 3] = [
         "UrlClickEvents\n| where ActionType startswith \"Click\"\n| join kind=inner (EmailEvents | project NetworkMessageId, SenderFromDomain) on NetworkMessageId\n| summarize Clicks = count() by SenderFromDomain\n| top 5 by Clicks",
     ),
     (
-        "Sign-ins by hour, last three days",
+        "Sign-ins in every six hours, last three days",
         1,
-        "EntraIdSignInEvents\n| summarize SignIns = count(), People = dcount(AccountUpn) by Hour = bin(Timestamp, 6h)\n| order by Hour asc\n| take 6",
+        "EntraIdSignInEvents\n| summarize SignIns = count(), People = dcount(AccountUpn) by From = bin(Timestamp, 6h)\n| order by From asc\n| take 6",
     ),
 ];
 
@@ -66,9 +66,15 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     ))?;
     let (shipped, took) = feed(&companies, &world, options.events)?;
     let wrong = wrong_region(stage, &companies)?;
+    // Before anything is planted: what people read here is background.
+    let mut hunted = String::new();
+    hunts(&companies, &mut hunted)?;
     let freshness = freshness(&companies, &world, options.seed)?;
     let plants = planted::plant(&companies, &world, options.seed)?;
-    flush_every_other(stage, &companies)?;
+    // Half of the tenants: the search finds markers in logs and in segments.
+    flush(stage, companies.iter().step_by(2))?;
+    let search = planted::search(stage, &companies, &plants)?;
+    flush(stage, companies.iter())?;
     let mut text = String::from("\n");
     placement(&companies, &mut text)?;
     writeln!(text, "\n{wrong}")?;
@@ -77,9 +83,8 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
         text,
         "Freshness, acknowledgement to huntable: {freshness}\n"
     )?;
-    hunts(&companies, &mut text)?;
+    text.push_str(&hunted);
     residency(stage, &companies, &mut text)?;
-    let search = planted::search(stage, &companies, &plants)?;
     text.push_str(&search.text);
     let invitation = invitation(stage, &companies)?;
     Ok(Story {
@@ -90,8 +95,8 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
 }
 
 fn feed(companies: &[Company], world: &World, events: u64) -> anyhow::Result<(Shipped, Duration)> {
-    let style = ProgressStyle::with_template("sending {bar:40} {pos}/{len} records")?;
-    // Repeated deliveries come on top of the distinct rows.
+    let style = ProgressStyle::with_template("sending {bar:40} {pos} records")?;
+    // Repeated deliveries come on top of the distinct rows: the bar is full a little early.
     let bar = ProgressBar::new(events).with_style(style);
     let began = Instant::now();
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Shipped::default()));
@@ -279,9 +284,9 @@ fn freshness(companies: &[Company], world: &World, seed: u64) -> anyhow::Result<
     ))
 }
 
-/// Half of the tenants are moved into segments, so that log and segments both hold data.
-fn flush_every_other(stage: &Stage, companies: &[Company]) -> anyhow::Result<()> {
-    for company in companies.iter().step_by(2) {
+/// Moves tenants' rows into segments.
+fn flush<'c>(stage: &Stage, companies: impl Iterator<Item = &'c Company>) -> anyhow::Result<()> {
+    for company in companies {
         for region in company.shippers.keys() {
             let operator = stage
                 .operators
@@ -320,7 +325,7 @@ fn hunts(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
 fn residency(stage: &Stage, companies: &[Company], text: &mut String) -> anyhow::Result<()> {
     writeln!(
         text,
-        "Residency: bytes in segments (rows in segments + rows in the log) by service and region\n"
+        "Residency by service and region: bytes in segments, rows in segments + rows in the log.\nPlanted rows and those that freshness was measured with are among them.\n"
     )?;
     let mut rows = Vec::new();
     for company in companies {
@@ -378,7 +383,8 @@ fn invitation(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> {
         )?;
         writeln!(
             text,
-            "    bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'"
+            "    {} hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'",
+            print::program()
         )?;
     }
     writeln!(text, "\n  or with curl:")?;
@@ -386,7 +392,7 @@ fn invitation(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> {
         let address = stage.addresses.get(&company.home).context("an address")?;
         writeln!(
             text,
-            "    curl -s http://{address}/api/v1/hunt -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{{\"query\":\"EmailEvents | summarize count() by DeliveryAction\"}}'",
+            "    curl -s http://{address}/api/v1/hunt -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{{\"query\":\"EmailEvents | summarize count() by DeliveryAction | top 3 by count_\"}}'",
             company.hunt_token
         )?;
     }

@@ -9,7 +9,10 @@
     reason = "tests and their helpers: they drive the real program and fail loudly"
 )]
 
+mod deployment;
+mod ingesting;
 mod journey;
 mod kill;
 mod pages;
+mod screen;
 mod support;

@@ -15,6 +15,7 @@ pub(crate) fn program() -> Command {
         "BAILIWICK_TOKEN",
         "BAILIWICK_CONFIG",
         "BAILIWICK_PASSPHRASE",
+        "COLUMNS",
     ] {
         command.env_remove(name);
     }
@@ -98,6 +99,11 @@ impl Site {
 
     /// Starts `serve` and waits for its listeners.
     pub(crate) fn serve(&self) -> Server {
+        self.serve_some(self.operators.len())
+    }
+
+    /// Starts `serve` and waits for so many listeners.
+    pub(crate) fn serve_some(&self, listeners: usize) -> Server {
         let mut child = self
             .command()
             .arg("serve")
@@ -108,7 +114,7 @@ impl Site {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut addresses = BTreeMap::new();
         let mut seen = String::new();
-        while addresses.len() < self.operators.len() {
+        while addresses.len() < listeners {
             let Some(Ok(line)) = lines.next() else {
                 panic!("the server ended before it listened:\n{seen}");
             };
@@ -135,6 +141,21 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end, and gives its exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(asked.success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// The program as a client of this server.
+    pub(crate) fn command(&self, region: &str, token: &str) -> Command {
+        let mut command = program();
+        command.args(["--server", &self.addresses[region], "--token", token]);
+        command
     }
 
     pub(crate) fn client(&self, region: &str, token: &str) -> Client {

@@ -295,6 +295,7 @@ impl World {
             encoding: None,
             content_type: None,
             raw_table: None,
+            time_column: None,
             body: lines.join("\n").into_bytes(),
             request: RequestId::from_bytes([0; 16]),
             dry_run: false,

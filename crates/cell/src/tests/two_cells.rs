@@ -1,10 +1,10 @@
 //! A UK tenant whose identity rests in the EU: each cell takes its own rows and hands back the others.
 
 use access::{Credential, ManageTokens, ReadTenant};
-use model::Code;
+use model::{Code, ServiceName, TableName};
 
 use super::kit::{World, region};
-use crate::{Refusal, TokenRequest, region_of_token};
+use crate::{Error, Refusal, TokenRequest, region_of_token};
 
 #[tokio::test]
 async fn each_cell_takes_its_own_rows_of_a_mixed_batch() {
@@ -13,14 +13,27 @@ async fn each_cell_takes_its_own_rows_of_a_mixed_batch() {
 
     let home = world.ingest("uk", tenant, source).await;
     assert_eq!((home.read, home.stored), (4, 2));
-    let elsewhere: Vec<_> = home
-        .wrong_region
-        .iter()
-        .map(|m| (m.record, m.region.as_str()))
-        .collect();
-    assert_eq!(elsewhere, [(1, "eu")]);
-    let refused: Vec<_> = home.rejected.iter().map(|r| (r.record, r.code)).collect();
-    assert_eq!(refused, [(2, Code::ServiceNotDeclared)]);
+    let [elsewhere] = &*home.wrong_region else {
+        panic!("{:?}", home.wrong_region);
+    };
+    assert_eq!((elsewhere.record, elsewhere.region.as_str()), (1, "eu"));
+    let [refused] = &*home.rejected else {
+        panic!("{:?}", home.rejected);
+    };
+    assert_eq!(
+        (refused.record, refused.code),
+        (2, Code::ServiceNotDeclared)
+    );
+    // Both say which bytes they are, and the refusal says of what it is about.
+    assert!(elsewhere.offset > Some(0) && refused.offset > elsewhere.offset);
+    let table = refused.table.as_ref().map(TableName::as_str);
+    let service = refused.service.as_ref().map(ServiceName::as_str);
+    assert_eq!((table, service), (Some("EmailEvents"), Some("email")));
+    assert_eq!(
+        (home.tally.mapped, home.tally.raw),
+        (2, 0),
+        "only what rests here is counted as kept"
+    );
 
     // The second cell knows the tenant and its source by the signed profile alone.
     let second = world.ingest("eu", tenant, source).await;
@@ -74,6 +87,11 @@ async fn a_hunt_is_never_partial() {
         several.to_string(),
         "the query's tables rest in several geographies: `DeviceEvents` in UK, `IdentityLogonEvents` in EU"
     );
+    let all = vec!["DeviceEvents"; 7];
+    let geography = model::GeographyCode::new("EU").unwrap();
+    let named = |t: &&str| (TableName::new(t).unwrap(), geography.clone());
+    let many = Error::SeveralGeographies(all.iter().map(named).collect());
+    assert!(many.to_string().ends_with(", and 2 more"), "{many}");
     let (norwegian, _) = world.tenant("eu", "NO").await;
     let refused = world
         .hunt("eu", norwegian, "EmailEvents")

@@ -241,6 +241,7 @@ fn a_body_that_is_not_utf8_is_refused_with_its_place() {
         known_raw: &known,
         domain_controllers: &none,
         raw_table: None,
+        time_column: None,
     };
     let error = crate::decode(Format::WindowsJson, b"{\"a\":\"\xff\"}", &context).unwrap_err();
     assert_eq!(error.code().as_str(), "bad_format");

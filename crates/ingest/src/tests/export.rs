@@ -304,6 +304,7 @@ fn the_tenant_of_the_envelope_must_be_the_source_s() {
         known_raw: &known,
         domain_controllers: &none,
         raw_table: None,
+        time_column: None,
     };
     let plain = |body: &str| {
         codes(&crate::decode(Format::DefenderExport, body.as_bytes(), &context).unwrap())

@@ -37,6 +37,7 @@ pub(crate) fn run_with(
         known_raw,
         domain_controllers: &controllers,
         raw_table: None,
+        time_column: None,
     };
     decode(format, body, &context).unwrap()
 }

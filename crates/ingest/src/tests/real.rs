@@ -183,6 +183,7 @@ fn records_of_a_log_may_be_as_long_as_the_limit_together() {
         known_raw: &known,
         domain_controllers: &none,
         raw_table: None,
+        time_column: None,
     };
     let outcome = |limit: usize| {
         let mut sink = crate::sink::Sink::new(&context);
@@ -195,7 +196,9 @@ fn records_of_a_log_may_be_as_long_as_the_limit_together() {
             controllers: &mut BTreeSet::new(),
             members: Vec::new(),
         };
-        let read = crate::windows::read_evtx_within(&bytes, &mut events, limit).unwrap();
+        let read = crate::windows::read_evtx_within(&bytes, &mut events, limit)
+            .unwrap()
+            .len() as u64;
         (read, rejected.first().map(|r| r.code.as_str()))
     };
     let (all, none_refused) = outcome(usize::MAX);
@@ -314,6 +317,7 @@ fn other_telemetry_is_kept_raw_where_a_table_is_named() {
             known_raw: &known,
             domain_controllers: &BTreeSet::new(),
             raw_table: Some(&name),
+            time_column: None,
         };
         let decoded = crate::decode(Format::Json, &body, &context).unwrap();
         account(&decoded);

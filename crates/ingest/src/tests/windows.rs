@@ -946,6 +946,7 @@ fn what_is_no_event_is_refused() {
         known_raw: &known,
         domain_controllers: &none,
         raw_table: None,
+        time_column: None,
     };
     for bytes in [b"".as_slice(), b"ElfFile\0", b"not a log"] {
         assert_eq!(

@@ -52,8 +52,8 @@ pub fn evtx_parts(
     }))
 }
 
-/// Reads all records; how many there were.
-pub(crate) fn read(bytes: &[u8], events: &mut Events<'_, '_, '_>) -> Result<u64, Error> {
+/// Reads all records; where each of them is in the file.
+pub(crate) fn read(bytes: &[u8], events: &mut Events<'_, '_, '_>) -> Result<Vec<u64>, Error> {
     read_within(bytes, events, limits::EVTX_RENDERED_BYTES_MAX)
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn read_within(
     bytes: &[u8],
     events: &mut Events<'_, '_, '_>,
     rendered_max: usize,
-) -> Result<u64, Error> {
+) -> Result<Vec<u64>, Error> {
     let body = bytes.get(FILE_HEADER_BYTES..).unwrap_or_default();
     if !is_evtx(bytes) || body.is_empty() {
         return Err(Error::NotEvtx);
@@ -70,7 +70,7 @@ pub(crate) fn read_within(
     let mut log = Log {
         events,
         settings: Arc::new(ParserSettings::default().indent(false)),
-        record: 0,
+        starts: Vec::new(),
         rendered: 0,
         rendered_max,
     };
@@ -83,7 +83,7 @@ pub(crate) fn read_within(
             break;
         }
     }
-    Ok(log.record)
+    Ok(log.starts)
 }
 
 #[derive(PartialEq, Eq)]
@@ -95,7 +95,7 @@ enum Go {
 struct Log<'l, 'a, 'c, 's> {
     events: &'l mut Events<'a, 'c, 's>,
     settings: Arc<ParserSettings>,
-    record: u64,
+    starts: Vec<u64>,
     rendered: usize,
     rendered_max: usize,
 }
@@ -117,7 +117,7 @@ impl Log<'_, '_, '_, '_> {
         let mut complete = false;
         let mut damaged = false;
         for record in chunk.iter() {
-            if self.record >= limits::REQUEST_RECORDS_MAX as u64 {
+            if self.starts.len() >= limits::REQUEST_RECORDS_MAX {
                 let reason =
                     "the file has more records than are taken at once; the rest was not read";
                 self.refuse(at, Code::TooManyRecords, reason);
@@ -155,18 +155,20 @@ impl Log<'_, '_, '_, '_> {
 
     fn event(&mut self, json: &str, place: usize) {
         let mut members = Vec::new();
+        let number = self.starts.len() as u64;
         let mut scanner = Scanner::new(json);
         let scanned = scanner.members(&mut members, limits::RECORD_BYTES_MAX);
         let done = match scanned {
-            Ok(depth) => within_limits(json.len(), depth)
-                .and_then(|()| self.events.event(&members, self.record)),
+            Ok(depth) => {
+                within_limits(json.len(), depth).and_then(|()| self.events.event(&members, number))
+            }
             Err(_) => Err(Refusal::new(Code::DamagedRecord, "the record is damaged")),
         };
         if let Err(refusal) = done {
-            let refused = rejected(refusal, self.record, place);
+            let refused = rejected(refusal, number, place);
             self.events.reject(refused);
         }
-        self.record += 1;
+        self.starts.push(place as u64);
     }
 
     fn damaged(&mut self, at: usize, reason: &'static str) {
@@ -174,8 +176,9 @@ impl Log<'_, '_, '_, '_> {
     }
 
     fn refuse(&mut self, at: usize, code: Code, reason: &'static str) {
-        let refused = rejected(Refusal::new(code, reason), self.record, at);
+        let number = self.starts.len() as u64;
+        let refused = rejected(Refusal::new(code, reason), number, at);
         self.events.reject(refused);
-        self.record += 1;
+        self.starts.push(at as u64);
     }
 }

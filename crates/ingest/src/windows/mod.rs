@@ -97,7 +97,7 @@ impl Events<'_, '_, '_> {
         if mapped {
             self.tally.mapped += 1;
         } else {
-            self.tally.raw += 1;
+            self.tally.kept_raw(record);
         }
         Ok(())
     }

@@ -1,0 +1,224 @@
+//! Parts on their way: to the server that was named, or to the tenant's home in a data directory and
+//! what is misdirected on to the region that it was told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use model::{Code, TenantId, limits};
+use serde_json::{Value, json};
+
+use super::parts::{Kind, Part};
+use super::rejects::record_text;
+use crate::cli::Ingest;
+use crate::client::{Ask, Client, Reply, query};
+use crate::failure::Failure;
+
+/// Bytes from which a server is asked first whether it takes the body: one that refuses would hang up
+/// in the middle of it, and its reason would be lost.
+const ASK_FIRST_BYTES: usize = 1 << 16;
+
+pub(super) struct Sender<'c> {
+    pub(super) client: &'c Client,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) options: &'c Ingest,
+}
+
+impl Sender<'_> {
+    /// Sends a part. The answer's members are summed over the regions that were asked.
+    pub(super) fn send(&self, input: &str, part: &Part, kind: Kind) -> anyhow::Result<Value> {
+        let key = (input != "-").then(|| key(input, part, ""));
+        let ask = self.ask(part.bytes.clone(), key)?;
+        let Client::Local(_) = self.client else {
+            return answer(self.client.call(&ask)?);
+        };
+        let tenant = self.tenant.ok_or_else(|| {
+            Failure::new(Code::BadRequest, "a data directory holds several tenants")
+                .with_help("name one: `--tenant T`")
+        })?;
+        let mut sum = answer(self.client.call_home(tenant, &ask)?)?;
+        let here = self.client.regions();
+        for (region, items) in elsewhere(&sum) {
+            if here.contains(&region) {
+                self.forward(input, part, kind, &region, &items, &mut sum)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Sends misdirected records on and adds what became of them to `sum`.
+    fn forward(
+        &self,
+        input: &str,
+        part: &Part,
+        kind: Kind,
+        region: &str,
+        items: &[Value],
+        sum: &mut Value,
+    ) -> anyhow::Result<()> {
+        let number = |item: &Value| item.get("record").and_then(Value::as_u64);
+        let records: BTreeSet<u64> = items.iter().filter_map(number).collect();
+        // Records of an event log cannot be cut out: the region takes its own of the whole part.
+        let body = if kind == Kind::Evtx {
+            part.bytes.clone()
+        } else {
+            let at = |item: &Value| item.get("offset").and_then(Value::as_u64);
+            let starts: BTreeSet<u64> = items.iter().filter_map(at).collect();
+            let text =
+                |at: u64| record_text(&part.bytes, usize::try_from(at).unwrap_or(usize::MAX));
+            let lines: Vec<String> = starts.into_iter().map(text).collect();
+            lines.join("\n").into_bytes()
+        };
+        let key = (input != "-").then(|| key(input, part, region));
+        let there = answer(self.client.call_region(region, &self.ask(body, key)?)?)?;
+        add(
+            sum,
+            &there,
+            &["stored", "duplicates", "mapped", "raw", "untimed"],
+        );
+        add_map(sum, &there, "tables");
+        if kind != Kind::Evtx {
+            let order: Vec<u64> = records.into_iter().collect();
+            add(sum, &there, &["rejected_total"]);
+            add_map(sum, &there, "rejected_codes");
+            renumber(sum, &there, &order, items);
+        }
+        if let Some(Value::Array(left)) = sum.get_mut("wrong_region") {
+            left.retain(|item| item.get("region").and_then(Value::as_str) != Some(region));
+            let n = left.len();
+            put(sum, "wrong_region_total", n.into());
+        }
+        Ok(())
+    }
+
+    fn ask(&self, body: Vec<u8>, key: Option<String>) -> anyhow::Result<Ask> {
+        let mut headers = vec![("content-type", "application/octet-stream".to_owned())];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
+        let mut body = body;
+        if body.len() > limits::REQUEST_BYTES_MAX {
+            body = gzip(&body)?;
+            headers.push(("content-encoding", "gzip".to_owned()));
+        }
+        if body.len() > limits::REQUEST_BYTES_MAX {
+            let max = limits::REQUEST_BYTES_MAX;
+            let message = format!("the document is longer than {max} bytes even when compressed");
+            return Err(Failure::new(Code::TooLarge, message)
+                .with_help("write it as JSON Lines, one record a line: these are sent in parts")
+                .into());
+        }
+        if body.len() >= ASK_FIRST_BYTES {
+            headers.push(("expect", "100-continue".to_owned()));
+        }
+        Ok(Ask {
+            method: "POST",
+            path: ingest_path(self.options),
+            headers,
+            body,
+            tenant: self.tenant,
+        })
+    }
+}
+
+fn gzip(body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(body)?;
+    Ok(out.finish()?)
+}
+
+fn ingest_path(options: &Ingest) -> String {
+    let dry_run = options.dry_run.then(|| "true".to_owned());
+    let all = options.rejects.is_some().then(|| "true".to_owned());
+    query(
+        "/api/v1/ingest",
+        &[
+            ("source", options.source.as_deref()),
+            ("format", options.as_format.as_deref()),
+            ("table", options.table.as_deref()),
+            ("time_column", options.time_column.as_deref()),
+            ("dry_run", dry_run.as_deref()),
+            ("all_rejected", all.as_deref()),
+        ],
+    )
+}
+
+/// The same part of the same file is the same request: sent again, it is stored once. What comes by
+/// standard input is new each time.
+fn key(input: &str, part: &Part, region: &str) -> String {
+    let fields = crypto::Fields::new("file-part")
+        .with(input.as_bytes())
+        .with(&part.offset.to_le_bytes())
+        .with(region.as_bytes())
+        .with(&crypto::sha256(&part.bytes));
+    let digest = crypto::hex(&crypto::sha256(fields.as_bytes()));
+    digest.chars().take(32).collect()
+}
+
+/// The answer's members, also when nothing of the part belongs there.
+fn answer(reply: Reply) -> anyhow::Result<Value> {
+    if reply.status == 421 {
+        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let details = body
+            .get("details")
+            .filter(|d| d.get("wrong_region").is_some());
+        if let Some(details) = details {
+            return Ok(details.clone());
+        }
+    }
+    reply.json()
+}
+
+/// Misdirected records by the region that they belong to.
+fn elsewhere(answer: &Value) -> BTreeMap<String, Vec<Value>> {
+    let mut out: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let items = answer.get("wrong_region").and_then(Value::as_array);
+    for item in items.into_iter().flatten() {
+        if let Some(region) = item.get("region").and_then(Value::as_str) {
+            out.entry(region.to_owned()).or_default().push(item.clone());
+        }
+    }
+    out
+}
+
+fn put(to: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = to.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn add(to: &mut Value, from: &Value, names: &[&str]) {
+    let n = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64).unwrap_or(0);
+    for name in names {
+        let sum = n(to, name) + n(from, name);
+        put(to, name, sum.into());
+    }
+}
+
+fn add_map(to: &mut Value, from: &Value, name: &str) {
+    let mut sum = to.get(name).cloned().unwrap_or_else(|| json!({}));
+    let fields = from.get(name).and_then(Value::as_object);
+    for field in fields.into_iter().flat_map(serde_json::Map::keys) {
+        add(&mut sum, from.get(name).unwrap_or(&Value::Null), &[field]);
+    }
+    put(to, name, sum);
+}
+
+/// Refusals of forwarded records, under the numbers and places that they have in the part.
+fn renumber(sum: &mut Value, there: &Value, order: &[u64], items: &[Value]) {
+    let refused = there.get("rejected").and_then(Value::as_array);
+    for item in refused.into_iter().flatten() {
+        let at = item.get("record").and_then(Value::as_u64).unwrap_or(0);
+        let record = usize::try_from(at)
+            .ok()
+            .and_then(|at| order.get(at).copied());
+        let own = items
+            .iter()
+            .find(|i| i.get("record").and_then(Value::as_u64) == record);
+        let mut item = item.clone();
+        for name in ["record", "offset"] {
+            let value = own.and_then(|own| own.get(name)).cloned();
+            put(&mut item, name, value.unwrap_or_default());
+        }
+        if let Some(Value::Array(all)) = sum.get_mut("rejected") {
+            all.push(item);
+        }
+    }
+}
