@@ -177,7 +177,7 @@ pub const CORRELATION_GROUP_ROWS_MAX: usize = 1_000;
 /// Rows that one tenant's correlations keep in all; beyond, the groups untouched longest go first.
 pub const CORRELATION_ROWS_MAX: usize = 200_000;
 /// Windows that one group remembers as reported.
-pub const CORRELATION_FIRED_MAX: usize = 16;
+pub const CORRELATION_FIRED_MAX: usize = 64;
 /// Entities that one group of a correlation remembers for its alert.
 pub const CORRELATION_ENTITIES_MAX: usize = 30;
 /// Correlations of correlations: how many steps deep.
