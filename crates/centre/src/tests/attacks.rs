@@ -151,7 +151,7 @@ async fn a_batch_counts_once_and_its_id_stays_its_own() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::OtherBatch), "{error}");
-    assert_eq!(error.code(), Code::Conflict);
+    assert_eq!(error.code(), Code::AlreadyReceived);
 
     // A retry that its cell signed anew, later, is still the same batch.
     let (_, encoded) = parcel::split(&first.bytes).unwrap();
