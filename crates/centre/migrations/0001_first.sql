@@ -17,11 +17,13 @@ CREATE TABLE batch (
     digest      BLOB    NOT NULL,
     received_at INTEGER NOT NULL,
     facts       INTEGER NOT NULL,
-    sealed      BLOB    NOT NULL,
+    sealed      BLOB,
     PRIMARY KEY (region, batch)
 ) STRICT;
 
 CREATE INDEX batch_by_epoch ON batch (epoch);
+
+CREATE INDEX batch_with_parcel ON batch (received_at) WHERE sealed IS NOT NULL;
 
 CREATE TABLE contributor (
     epoch       INTEGER NOT NULL,
@@ -69,9 +71,11 @@ CREATE TABLE technique_seen (
     PRIMARY KEY (epoch, indicator, number, sub, contributor)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE epoch (
-    epoch      INTEGER NOT NULL PRIMARY KEY,
+CREATE TABLE total (
+    epoch      INTEGER NOT NULL,
+    region     TEXT    NOT NULL,
     batches    INTEGER NOT NULL,
     facts      INTEGER NOT NULL,
-    indicators INTEGER NOT NULL
-) STRICT;
+    indicators INTEGER NOT NULL,
+    PRIMARY KEY (epoch, region)
+) STRICT, WITHOUT ROWID;

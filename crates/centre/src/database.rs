@@ -15,8 +15,8 @@
 //! | `batch` | `region`, `batch` | code, random id | |
 //! | | `epoch`, `received_at`, `facts` | count, time, count | |
 //! | | `digest` | SHA-256 | of pseudonymised bytes |
-//! | | `sealed` | sealed | the parcel as it came |
-//! | `epoch` | all | counts | |
+//! | | `sealed` | sealed | the parcel as it came, for a while |
+//! | `total` | all | codes, counts | |
 //! | `contributor`, `seen`, `technique_seen` | `contributor` | keyed token | equality only, of one epoch |
 //! | `indicator`, `seen`, `technique`, `technique_seen` | `indicator` | keyed token | the same |
 //! | | `first_day`, `count`, `typical_count`, `owner_groups`, `counted` | days, counts | |

@@ -72,7 +72,8 @@ impl Error {
         match self {
             Self::UnknownCell => Code::Denied,
             Self::NotTaken(source) => source.code(),
-            Self::OtherBatch | Self::EpochClosed { .. } => Code::Conflict,
+            Self::OtherBatch => Code::AlreadyReceived,
+            Self::EpochClosed { .. } => Code::Conflict,
             Self::Full { .. } => Code::Busy,
             Self::AllowList(source) => source.code(),
             Self::Locked => Code::DirectoryLocked,

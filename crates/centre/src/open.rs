@@ -116,10 +116,13 @@ impl Centre {
     /// What the centre holds.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut tx = self.database.begin().await?;
-        let rows =
-            sqlx::query("SELECT epoch, batches, facts, indicators FROM epoch ORDER BY epoch")
-                .fetch_all(tx.connection())
-                .await?;
+        let rows = sqlx::query(
+            "SELECT epoch, sum(batches) AS batches, sum(facts) AS facts,
+                    sum(indicators) AS indicators
+             FROM total GROUP BY epoch ORDER BY epoch",
+        )
+        .fetch_all(tx.connection())
+        .await?;
         let epoch = |row| {
             let row = Columns(row);
             Ok(EpochStatus {

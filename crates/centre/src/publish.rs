@@ -41,7 +41,7 @@ impl Centre {
     pub async fn publish(&self, now: Ticks) -> Result<Published, Error> {
         let mut tx = self.database.begin().await?;
         let epochs: Vec<i64> =
-            sqlx::query_scalar("SELECT epoch FROM epoch WHERE epoch >= ?1 ORDER BY epoch")
+            sqlx::query_scalar("SELECT DISTINCT epoch FROM total WHERE epoch >= ?1 ORDER BY epoch")
                 .bind(i64::from(Self::oldest_kept(now).0))
                 .fetch_all(tx.connection())
                 .await?;

@@ -143,7 +143,7 @@ impl Centre {
         put_batch(tx.connection(), received, &seal, now).await?;
         put_contributor(tx.connection(), received, &seal).await?;
         let indicators = put_sightings(tx.connection(), &received.batch, &seal).await?;
-        put_totals(tx.connection(), &received.batch, indicators).await?;
+        put_totals(tx.connection(), received, indicators).await?;
         tx.commit().await?;
         Ok(Ack {
             batch: header.batch,
@@ -151,11 +151,12 @@ impl Centre {
         })
     }
 
-    /// What was received in an epoch, opened: for whoever checks what the centre holds.
+    /// The parcels of an epoch that are still kept, opened: for whoever checks what the centre holds.
     pub async fn held(&self, epoch: Epoch) -> Result<Vec<Held>, Error> {
         let mut tx = self.database.begin().await?;
         let rows = sqlx::query(
-            "SELECT region, batch, sealed FROM batch WHERE epoch = ?1 ORDER BY region, batch",
+            "SELECT region, batch, sealed FROM batch
+             WHERE epoch = ?1 AND sealed IS NOT NULL ORDER BY region, batch",
         )
         .bind(i64::from(epoch.0))
         .fetch_all(tx.connection())
@@ -384,23 +385,26 @@ async fn put_technique(
 
 async fn put_totals(
     connection: &mut SqliteConnection,
-    batch: &Batch,
+    received: &Received,
     indicators: u64,
 ) -> Result<(), Error> {
-    let facts = u64::try_from(batch.facts().len()).unwrap_or(u64::MAX);
     let indicators: i64 = sqlx::query_scalar(
-        "INSERT INTO epoch (epoch, batches, facts, indicators) VALUES (?1, 1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET batches = batches + 1, facts = facts + ?2,
-                                   indicators = indicators + ?3
+        "INSERT INTO total (epoch, region, batches, facts, indicators) VALUES (?1, ?2, 1, ?3, ?4)
+         ON CONFLICT DO UPDATE SET batches = batches + 1, facts = facts + ?3,
+                                   indicators = indicators + ?4
          RETURNING indicators",
     )
-    .bind(i64::from(batch.header().epoch.0))
-    .bind(integer(facts)?)
+    .bind(i64::from(received.batch.header().epoch.0))
+    .bind(received.region.as_str())
+    .bind(integer(received.receipt.facts)?)
     .bind(integer(indicators)?)
     .fetch_one(connection)
     .await?;
-    if small::<u64>(indicators, "indicators")? > limits::CENTRE_INDICATORS_MAX {
-        return Err(Error::Full { what: "indicators" });
+    // Each region for itself: a cell that went mad does not fill the others' room.
+    if small::<u64>(indicators, "indicators")? > limits::CENTRE_INDICATORS_PER_CELL_MAX {
+        return Err(Error::Full {
+            what: "indicators of this region",
+        });
     }
     Ok(())
 }

@@ -397,9 +397,11 @@ fn aliases_of(rule: &CorrelationRule, name: &str) -> BTreeMap<String, String> {
 /// One row of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
-    /// The row's time, or its arrival if it claims to come from the future: one such row would
-    /// make all that follow too late.
+    /// The row's time, or its arrival if it claims to come from the future: a wrong clock must not
+    /// take a row out of the windows of now.
     at: Ticks,
+    /// When the cell took the row.
+    seen: Ticks,
     record: RecordRef,
     which: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -419,6 +421,8 @@ struct Fired {
     end: Ticks,
     /// The row that completed it.
     trigger: RowId,
+    /// When the cell took that row.
+    seen: Ticks,
     last_at: Ticks,
     records: Vec<RecordRef>,
     rows: u64,
@@ -452,8 +456,6 @@ pub struct CorrelationState {
     seen: Ticks,
     /// Rows forgotten because of a limit.
     forgotten: u64,
-    /// Rows too old for their group.
-    late: u64,
     /// Rows kept in all groups.
     rows: usize,
 }
@@ -464,7 +466,6 @@ struct Stored {
     groups: Vec<(GroupKey, Group)>,
     seen: Ticks,
     forgotten: u64,
-    late: u64,
 }
 
 impl From<Stored> for CorrelationState {
@@ -475,7 +476,6 @@ impl From<Stored> for CorrelationState {
             groups,
             seen: stored.seen,
             forgotten: stored.forgotten,
-            late: stored.late,
         }
     }
 }
@@ -486,7 +486,6 @@ impl From<CorrelationState> for Stored {
             groups: state.groups.into_iter().collect(),
             seen: state.seen,
             forgotten: state.forgotten,
-            late: state.late,
         }
     }
 }
@@ -534,9 +533,9 @@ impl CorrelationState {
         self.rows
     }
 
-    /// Rows that had to be forgotten because of a limit, and rows that came too late.
-    pub fn losses(&self) -> (u64, u64) {
-        (self.forgotten, self.late)
+    /// Rows that had to be forgotten because of a limit.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     fn step(
@@ -580,13 +579,7 @@ impl CorrelationState {
         let group = self.groups.entry(key.clone()).or_default();
         let before = group.entries.len();
         group.touched = group.touched.max(step.seen);
-        let fired = group.add(
-            correlation,
-            step,
-            fields,
-            &mut self.forgotten,
-            &mut self.late,
-        );
+        let fired = group.add(correlation, step, fields, &mut self.forgotten);
         self.rows = (self.rows + group.entries.len()).saturating_sub(before);
         fired.map(|fired| CorrelationHit {
             rule: correlation.rule,
@@ -604,8 +597,8 @@ impl CorrelationState {
         })
     }
 
-    /// Forgets groups that nothing touched for twice their span, and the least recently touched
-    /// ones beyond the limits.
+    /// Beyond the limits, forgets groups that nothing touched for long, then the least recently
+    /// touched ones.
     fn keep_bounds(&mut self, rules: &RuleSet) {
         let over = self.groups.len() > limits::CORRELATION_GROUPS_MAX
             || self.rows > limits::CORRELATION_ROWS_MAX;
@@ -619,8 +612,8 @@ impl CorrelationState {
             .collect();
         let seen = self.seen;
         self.groups.retain(|key, group| {
-            let span = spans.get(&key.rule).map_or(0, |s| s.0);
-            seen.since(group.touched).0 <= span.saturating_mul(2)
+            let span = spans.get(&key.rule).copied().unwrap_or_default();
+            seen.since(group.touched).0 <= horizon(span).0
         });
         self.rows = self.groups.values().map(|g| g.entries.len()).sum();
         let mut oldest: Vec<(Ticks, GroupKey)> = (self.groups.iter())
@@ -650,7 +643,6 @@ impl Group {
         step: &Step,
         fields: &Fields,
         forgotten: &mut u64,
-        late: &mut u64,
     ) -> Option<Fired> {
         let (at, row) = (step.at(), step.record.row);
         if let Some(fired) = self.fired.iter().find(|f| f.trigger == row) {
@@ -659,13 +651,9 @@ impl Group {
         if self.fired.iter().any(|f| (f.start..=f.end).contains(&at)) {
             return None;
         }
-        let newest = self.newest();
-        if newest.since(at).0 > correlation.span.0.saturating_mul(2) {
-            *late += 1;
-            return None;
-        }
         let entry = Entry {
             at,
+            seen: step.seen,
             record: step.record.clone(),
             which: fields.which.clone(),
             values: fields.values.clone(),
@@ -678,14 +666,6 @@ impl Group {
         let fired = self.fire(correlation, step);
         self.forget(correlation, forgotten);
         fired
-    }
-
-    fn newest(&self) -> Ticks {
-        let entries = self.entries.last().map_or(Ticks::MIN, |e| e.at);
-        self.fired
-            .iter()
-            .map(|f| f.last_at)
-            .fold(entries, Ticks::max)
     }
 
     /// A row that another of the correlation's rules matched before: it stands for both. `None` if
@@ -723,7 +703,11 @@ impl Group {
             .filter(|t| (at..last).contains(t))
             .collect();
         ends.dedup();
-        for end in ends.into_iter().take(LATER_WINDOWS_MAX) {
+        // Of many, the last as well: it closes the longest window that holds the row.
+        if ends.len() > LATER_WINDOWS_MAX {
+            ends.drain(LATER_WINDOWS_MAX - 1..ends.len() - 1);
+        }
+        for end in ends {
             let window: Vec<&Entry> = (self.entries.iter())
                 .filter(|e| e.at <= end && end.since(e.at) < correlation.span)
                 .collect();
@@ -736,6 +720,7 @@ impl Group {
                 start,
                 end: start.saturating_add(correlation.span),
                 trigger: step.record.row,
+                seen: step.seen,
                 last_at: end,
                 records: records.map(|e| e.record.clone()).collect(),
                 rows: u64::try_from(window.len()).unwrap_or(u64::MAX),
@@ -750,17 +735,20 @@ impl Group {
         None
     }
 
+    /// Lets go of what came too long ago. That goes by arrival: rows of one table may be days ahead
+    /// of another's when a backlog comes in.
     fn forget(&mut self, correlation: &Correlation, forgotten: &mut u64) {
-        let newest = self.newest();
-        let horizon = correlation.span.0.saturating_mul(2);
-        self.entries.retain(|e| newest.since(e.at).0 <= horizon);
+        let horizon = horizon(correlation.span);
+        let touched = self.touched;
+        let recent = |seen: Ticks| touched.since(seen).0 <= horizon.0;
+        self.entries.retain(|e| recent(e.seen));
         let over = self
             .entries
             .len()
             .saturating_sub(limits::CORRELATION_GROUP_ROWS_MAX);
         self.entries.drain(..over);
         *forgotten += u64::try_from(over).unwrap_or(u64::MAX);
-        self.fired.retain(|f| newest.since(f.end).0 <= horizon);
+        self.fired.retain(|f| recent(f.seen));
         let over = self
             .fired
             .len()
@@ -772,7 +760,14 @@ impl Group {
     }
 }
 
-/// Windows looked at when a row comes late: the one that ends with it and some that end after it.
+/// How long after its arrival a row is kept: twice the span, a day at least, since what belongs
+/// together may be delivered hours apart.
+fn horizon(span: Span100ns) -> Span100ns {
+    Span100ns(span.0.saturating_mul(2).max(Span100ns::days(1).0))
+}
+
+/// Windows looked at when a row comes late: the one that ends with it, some that end after it, and
+/// the one that ends last.
 const LATER_WINDOWS_MAX: usize = 16;
 
 fn alert_id(key: &GroupKey, end: Ticks, hash: &dyn Fn(&[u8]) -> [u8; 16]) -> AlertId {

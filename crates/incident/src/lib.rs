@@ -7,7 +7,7 @@
 //! How alerts join: two alerts weigh what their shared keys say (see `strength`), less for keys that
 //! are common at this tenant (see `rarity`) and for time between them (see `weigh`); from
 //! [`JOIN_WEIGHT`] on they are one incident's, and incidents that an alert belongs to both of are merged
-//! into the older. `docs/decisions/0010-incident-correlation.md` has the reasons and the figures.
+//! into the older. `docs/decisions/0012-incident-correlation.md` has the reasons and the figures.
 //!
 //! Promises
 //! - Every alert handed in is in exactly one incident; handing it in again changes nothing.

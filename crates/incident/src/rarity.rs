@@ -175,10 +175,13 @@ impl Rarity {
     }
 
     fn is_new(&self, seen: &Seen) -> bool {
-        let remembers = self
-            .days
-            .is_some_and(|(first, last)| last.saturating_sub(first) >= MEMORY_DAYS_MIN);
-        remembers && seen.days.is_power_of_two()
+        self.remembers() && seen.days.is_power_of_two()
+    }
+
+    /// True if the memory is old enough to call a key new.
+    pub(crate) fn remembers(&self) -> bool {
+        self.days
+            .is_some_and(|(first, last)| last.saturating_sub(first) >= MEMORY_DAYS_MIN)
     }
 }
 

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{KeyToken, Span100ns, Ticks};
+use model::{AlertSeverity, KeyKind, KeyToken, Span100ns, Ticks};
 
 use crate::member::Member;
 use crate::rarity::{Rarity, WHOLE};
@@ -31,6 +31,10 @@ const OTHER_ACCOUNTS: u32 = 700;
 /// Thousandths of rarity below which an account is a shared one: stolen or lent, it is no sign of
 /// another person.
 const COMMON: u32 = 700;
+/// What one severe rule at several places at about one time adds, in thousandths, to two other pieces
+/// of evidence, while the tenant's memory is young.
+const SAME_RULE: u32 = 400;
+const WAVE: Strength = strength::of(KeyKind::DeviceName);
 /// Ticks that one alert's own span counts for at most: a rule that looks back a day is not near to
 /// everything of that day.
 const SPAN_MAX: i64 = 2 * 3_600 * model::ticks::PER_SECOND;
@@ -84,6 +88,12 @@ pub(crate) fn link(
             *held = (doubted, weight, *key);
         }
     }
+    if is_wave(a, b, rarity) && best.len() > 1 {
+        let wave = SAME_RULE * fade(&WAVE, gap.0, 1) / WHOLE;
+        for held in best.values_mut().take(1) {
+            *held = (held.0 + wave, held.1 + wave, held.2);
+        }
+    }
     let undoubted = best.values().map(|(_, weight, _)| *weight).sum();
     let weight = best.values().map(|(weight, _, _)| *weight).sum();
     // Of equal reasons the first class and the smallest key, whatever the order of arrival.
@@ -103,6 +113,13 @@ pub(crate) fn gap(a: &Member, b: &Member) -> Span100ns {
     let first = |m: &Member| Ticks(m.first_at.0.max(m.last_at.0 - SPAN_MAX));
     let between = (first(a).0 - b.last_at.0).max(first(b).0 - a.last_at.0);
     Span100ns(between.max(0))
+}
+
+/// True if two alerts may be one thing done to many, and the memory is too young to know that their
+/// keys are new.
+fn is_wave(a: &Member, b: &Member, rarity: &Rarity) -> bool {
+    let is_severe = a.severity == AlertSeverity::High && b.severity == AlertSeverity::High;
+    a.rule.id == b.rule.id && is_severe && !rarity.remembers()
 }
 
 /// How rare a key is, or another key of the entity that has it: an administrator whose address is new

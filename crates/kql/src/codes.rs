@@ -55,8 +55,10 @@ codes! {
     JOIN_KEY "KQL0309" "a join condition that is not an equality of both sides";
     NOT_DYNAMIC "KQL0310" "access into a value that has no parts";
     BAD_ROWS "KQL0311" "a datatable whose values do not fill its columns";
+    NOT_SERIALIZED "KQL0312" "a function of neighbouring rows over rows without an order";
     OPERATOR_NOT_YET "KQL0401" "an operator that is not supported yet";
     FUNCTION_NOT_YET "KQL0402" "a function that is not supported yet";
     FORM_NOT_YET "KQL0403" "a form of an operator or statement that is not supported yet";
     FORBIDDEN "KQL0404" "something that leaves the tenant's own data";
+    EXTERNAL_ADDRESS "KQL0405" "an address that the operator does not let queries read";
 }

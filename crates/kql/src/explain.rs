@@ -114,6 +114,45 @@ fn line(this: &Relation) -> String {
                 parts.join(", ")
             )
         }
+        _ => wide_line(this),
+    }
+}
+
+/// Operators that see more than one row, or read a text.
+fn wide_line(this: &Relation) -> String {
+    let list = |exprs: &[Expr], fields: &[Field]| {
+        let shown: Vec<String> = exprs.iter().map(|e| expr(e, fields)).collect();
+        shown.join(", ")
+    };
+    match &this.op {
+        Op::Window {
+            input,
+            function,
+            args,
+            keys,
+        } => format!(
+            "window {function:?}({}) per ({})",
+            list(args, &input.columns),
+            list(keys, &input.columns)
+        ),
+        Op::Extract {
+            input,
+            source,
+            form,
+            captures,
+        } => {
+            let source = expr(source, &input.columns);
+            format!("extract {source} {form:?} to {captures:?}")
+        }
+        Op::Series { keys, axis, .. } => {
+            let step = expr(&axis.step, &[]);
+            format!("series after {keys} keys, step {step}")
+        }
+        Op::Scan {
+            declared, steps, ..
+        } => format!("scan {} columns, {} steps", declared.len(), steps.len()),
+        Op::External { addresses, .. } => format!("external {}", addresses.join(", ")),
+        _ => "serialize".to_owned(),
     }
 }
 
@@ -174,6 +213,13 @@ pub fn expr(this: &Expr, fields: &[Field]) -> String {
             format!("{} {op:?} ({set})", expr(value, fields))
         }
         ExprKind::ToScalar(SharedId(id)) => format!("first of shared {id}"),
+        ExprKind::Networks {
+            address,
+            networks: SharedId(id),
+        } => format!(
+            "networks of shared {id} that have {}",
+            expr(address, fields)
+        ),
     }
 }
 

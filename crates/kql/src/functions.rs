@@ -15,6 +15,8 @@ use std::sync::LazyLock;
 
 use model::ColumnType;
 
+use crate::resolved::WindowFn;
+
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Meaning {
@@ -24,6 +26,8 @@ pub enum Meaning {
     Cast(ColumnType),
     /// Something the resolver spells out itself.
     Special(Special),
+    /// A function of neighbouring rows: [`crate::resolved::Op::Window`].
+    Window(WindowFn),
     /// An aggregate; the second says that the argument after the value is a filter (`sumif`).
     Aggregate(AggregateFn, bool),
 }
@@ -45,6 +49,12 @@ pub enum Special {
     PackAll,
     /// Columns as a bag with their own names.
     BagPackColumns,
+    /// A number or identifier that nobody can foretell; here it follows from the row.
+    Random,
+    /// The names of a relation's columns.
+    ColumnNamesOf,
+    /// A condition that must be a true constant.
+    Assert,
 }
 
 /// How Kusto calls the column of an unnamed call.
@@ -274,8 +284,8 @@ scalar_functions! {
     ArraySlice "array_slice" [] Plain, ["(array: array, start: integer, end: integer) -> dynamic"] "elements from one position to another, inclusive";
     ArrayIndexOf "array_index_of" [] Plain, ["(array: array, value: any, start: integer?, length: integer?, occurrence: integer?) -> long"] "position of an element, -1 if absent";
     ArrayReverse "array_reverse" [] Plain, ["(array: array) -> dynamic"] "elements backwards";
-    ArraySortAsc "array_sort_asc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic"] "elements in rising order";
-    ArraySortDesc "array_sort_desc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic"] "elements in falling order";
+    ArraySortAsc "array_sort_asc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic", "(array: array, others: array+) -> dynamic", "(array: array, others: array, nulls_last: bool) -> dynamic"] "elements in rising order";
+    ArraySortDesc "array_sort_desc" [] Naming::Suffix("sorted"), ["(array: array, nulls_last: bool?) -> dynamic", "(array: array, others: array+) -> dynamic", "(array: array, others: array, nulls_last: bool) -> dynamic"] "elements in falling order";
     ArraySum "array_sum" [] Plain, ["(array: array) -> real"] "sum of the elements";
     PackArray "pack_array" [] Plain, ["(value: any*) -> dynamic"] "array of values";
     BagPack "bag_pack" ["pack", "pack_dictionary"] Plain, ["(key_or_value: any*) -> dynamic"] "bag of keys and values in turn";
@@ -290,8 +300,113 @@ scalar_functions! {
     SetIntersect "set_intersect" [] Plain, ["(set: array+) -> dynamic"] "elements of all arrays, each once";
     SetDifference "set_difference" [] Plain, ["(set: array+) -> dynamic"] "elements of the first array that no other has, each once";
     Zip "zip" [] Plain, ["(array: array+) -> dynamic"] "array of arrays, element by element";
-    Repeat "repeat" [] Prefix("repeat"), ["(value: any, count: integer) -> dynamic"] "array of one value repeated";
+    Repeat "repeat" [] Prefix("repeat"), ["(value: notdynamic, count: integer) -> dynamic"] "array of one value repeated";
     RangeArray "range" [] Plain, ["(start: number, stop: number, step: number?) -> dynamic", "(start: datetime, stop: datetime, step: timespan) -> dynamic", "(start: timespan, stop: timespan, step: timespan) -> dynamic"] "array of evenly spaced values";
+
+    // Arrays.
+    ArrayIff "array_iff" ["array_iif"] Plain, ["(conditions: array, then: any, else: any) -> dynamic"] "elements of one array or the other, by a condition each";
+    ArrayRotateLeft "array_rotate_left" [] Plain, ["(array: array, count: integer) -> dynamic"] "elements moved to the left, around the end";
+    ArrayRotateRight "array_rotate_right" [] Plain, ["(array: array, count: integer) -> dynamic"] "elements moved to the right, around the end";
+    ArrayShiftLeft "array_shift_left" [] Plain, ["(array: array, count: integer, fill: any?) -> dynamic"] "elements moved to the left, the gap filled";
+    ArrayShiftRight "array_shift_right" [] Plain, ["(array: array, count: integer, fill: any?) -> dynamic"] "elements moved to the right, the gap filled";
+    ArraySplit "array_split" [] Plain, ["(array: array, positions: any) -> dynamic"] "an array cut at positions";
+    JaccardIndex "jaccard_index" [] Plain, ["(a: array, b: array) -> real"] "elements of both sets by elements of either";
+    SetEquals "set_equals" [] Plain, ["(a: array, b: array) -> bool"] "whether two arrays have the same elements";
+    Treepath "treepath" [] Plain, ["(value: dynamic) -> dynamic"] "array of the paths in a value";
+    DynamicToJson "dynamic_to_json" [] Plain, ["(value: dynamic) -> string"] "a value as JSON text, keys sorted";
+    EstimateDataSize "estimate_data_size" [] Plain, ["(column: any+) -> long"] "bytes of values, estimated";
+
+    // Series.
+    SeriesAbs "series_abs" [] Plain, ["(series: array) -> dynamic"] "absolute value of each element";
+    SeriesAcos "series_acos" [] Plain, ["(series: array) -> dynamic"] "inverse cosine of each element";
+    SeriesAsin "series_asin" [] Plain, ["(series: array) -> dynamic"] "inverse sine of each element";
+    SeriesAtan "series_atan" [] Plain, ["(series: array) -> dynamic"] "inverse tangent of each element";
+    SeriesCeiling "series_ceiling" [] Plain, ["(series: array) -> dynamic"] "each element rounded up";
+    SeriesFloor "series_floor" [] Plain, ["(series: array) -> dynamic"] "each element rounded down";
+    SeriesCos "series_cos" [] Plain, ["(series: array) -> dynamic"] "cosine of each element";
+    SeriesSin "series_sin" [] Plain, ["(series: array) -> dynamic"] "sine of each element";
+    SeriesTan "series_tan" [] Plain, ["(series: array) -> dynamic"] "tangent of each element";
+    SeriesExp "series_exp" [] Plain, ["(series: array) -> dynamic"] "e to the power of each element";
+    SeriesLog "series_log" [] Plain, ["(series: array) -> dynamic"] "natural logarithm of each element";
+    SeriesSign "series_sign" [] Plain, ["(series: array) -> dynamic"] "sign of each element";
+    SeriesAdd "series_add" [] Plain, ["(a: any, b: any) -> dynamic"] "sums element by element";
+    SeriesSubtract "series_subtract" [] Plain, ["(a: any, b: any) -> dynamic"] "differences element by element";
+    SeriesMultiply "series_multiply" [] Plain, ["(a: any, b: any) -> dynamic"] "products element by element";
+    SeriesDivide "series_divide" [] Plain, ["(a: any, b: any) -> dynamic"] "quotients element by element";
+    SeriesPow "series_pow" [] Plain, ["(a: any, b: any) -> dynamic"] "powers element by element";
+    SeriesEquals "series_equals" [] Plain, ["(a: any, b: any) -> dynamic"] "`==` element by element";
+    SeriesNotEquals "series_not_equals" [] Plain, ["(a: any, b: any) -> dynamic"] "`!=` element by element";
+    SeriesLess "series_less" [] Plain, ["(a: any, b: any) -> dynamic"] "`<` element by element";
+    SeriesLessEquals "series_less_equals" [] Plain, ["(a: any, b: any) -> dynamic"] "`<=` element by element";
+    SeriesGreater "series_greater" [] Plain, ["(a: any, b: any) -> dynamic"] "`>` element by element";
+    SeriesGreaterEquals "series_greater_equals" [] Plain, ["(a: any, b: any) -> dynamic"] "`>=` element by element";
+    SeriesDotProduct "series_dot_product" [] Plain, ["(a: any, b: any) -> real"] "sum of the products element by element";
+    SeriesCosineSimilarity "series_cosine_similarity" [] Plain, ["(a: array, b: array, magnitude_a: real?, magnitude_b: real?) -> real"] "cosine of the angle between two series";
+    SeriesPearsonCorrelation "series_pearson_correlation" [] Plain, ["(a: array, b: array) -> real"] "correlation of two series";
+    SeriesMagnitude "series_magnitude" [] Plain, ["(series: array) -> real"] "root of the sum of the squares";
+    SeriesProduct "series_product" [] Plain, ["(series: array) -> real"] "product of the elements";
+    SeriesSum "series_sum" [] Plain, ["(series: array) -> real"] "sum of the elements";
+    SeriesFillConst "series_fill_const" [] Plain, ["(series: array, value: any, missing: any?) -> dynamic"] "missing elements replaced by a value";
+    SeriesFillForward "series_fill_forward" [] Plain, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the last one before";
+    SeriesFillBackward "series_fill_backward" [] Plain, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the next one";
+    SeriesFillLinear "series_fill_linear" [] Plain, ["(series: array, missing: any?, edges: bool?, value: any?) -> dynamic"] "missing elements interpolated";
+    SeriesFir "series_fir" [] Plain, ["(series: array, filter: array, normalize: bool?, center: bool?) -> dynamic"] "a series through a filter";
+    SeriesIir "series_iir" [] Plain, ["(series: array, numerators: array, denominators: array) -> dynamic"] "a series through a recursive filter";
+    SeriesStats "series_stats" [] Plain, ["(series: array, ignore_nonfinite: bool?) -> dynamic"] "minimum, maximum, mean and variance of a series";
+    SeriesStatsDynamic "series_stats_dynamic" [] Plain, ["(series: array, ignore_nonfinite: bool?) -> dynamic"] "bag of the statistics of a series";
+    SeriesFitLine "series_fit_line" [] Plain, ["(series: array) -> dynamic"] "the line that fits a series best";
+    SeriesFitLineDynamic "series_fit_line_dynamic" [] Plain, ["(series: array) -> dynamic"] "bag of the line that fits a series best";
+    SeriesOutliers "series_outliers" [] Plain, ["(series: array, kind: string?, ignored: any?, low: real?, high: real?) -> dynamic"] "how far each element is outside of the usual";
+    SeriesSeasonal "series_seasonal" [] Plain, ["(series: array, period: integer?) -> dynamic"] "the part of a series that repeats";
+    SeriesDecompose "series_decompose" [] Plain, ["(series: array, seasonality: integer?, trend: string?, test_points: integer?, threshold: real?) -> dynamic"] "baseline, season, trend and residual of a series";
+    SeriesDecomposeAnomalies "series_decompose_anomalies" [] Plain, ["(series: array, threshold: real?, seasonality: integer?, trend: string?, test_points: integer?, method: string?, season_threshold: real?) -> dynamic"] "elements of a series that its baseline does not explain";
+    SeriesDecomposeForecast "series_decompose_forecast" [] Plain, ["(series: array, points: integer, seasonality: integer?, trend: string?, threshold: real?) -> dynamic"] "a series continued by its baseline";
+
+    // Further numbers.
+    Cot "cot" [] Plain, ["(value: real) -> real"] "cotangent";
+    Degrees "degrees" [] Plain, ["(radians: real) -> real"] "an angle in degrees";
+    Radians "radians" [] Plain, ["(degrees: real) -> real"] "an angle in radians";
+    Erf "erf" [] First, ["(value: real) -> real"] "error function";
+    Erfc "erfc" [] First, ["(value: real) -> real"] "complementary error function";
+    Gamma "gamma" [] First, ["(value: real) -> real"] "gamma function";
+    Loggamma "loggamma" [] First, ["(value: real) -> real"] "logarithm of the gamma function";
+    BetaCdf "beta_cdf" [] Plain, ["(x: real, alpha: real, beta: real) -> real"] "cumulative beta distribution";
+    BetaInv "beta_inv" [] Plain, ["(probability: real, alpha: real, beta: real) -> real"] "inverse of the cumulative beta distribution";
+    BetaPdf "beta_pdf" [] Plain, ["(x: real, alpha: real, beta: real) -> real"] "density of the beta distribution";
+    WelchTest "welch_test" [] Plain, ["(mean1: real, variance1: real, count1: real, mean2: real, variance2: real, count2: real) -> real"] "probability that two samples have the same mean";
+    BitsetCountOnes "bitset_count_ones" [] First, ["(value: integer) -> long"] "number of bits set";
+    Around "around" [] Plain, ["(value: number, center: number, delta: number) -> bool", "(value: datetime, center: datetime, delta: timespan) -> bool", "(value: timespan, center: timespan, delta: timespan) -> bool"] "whether a value is near another";
+    ConvertAngle "convert_angle" [] Plain, ["(value: real, from: string, to: string) -> real"] "an angle in another unit";
+    ConvertEnergy "convert_energy" [] Plain, ["(value: real, from: string, to: string) -> real"] "an energy in another unit";
+    ConvertForce "convert_force" [] Plain, ["(value: real, from: string, to: string) -> real"] "a force in another unit";
+    ConvertLength "convert_length" [] Plain, ["(value: real, from: string, to: string) -> real"] "a length in another unit";
+    ConvertMass "convert_mass" [] Plain, ["(value: real, from: string, to: string) -> real"] "a mass in another unit";
+    ConvertSpeed "convert_speed" [] Plain, ["(value: real, from: string, to: string) -> real"] "a speed in another unit";
+    ConvertTemperature "convert_temperature" [] Plain, ["(value: real, from: string, to: string) -> real"] "a temperature in another unit";
+    ConvertVolume "convert_volume" [] Plain, ["(value: real, from: string, to: string) -> real"] "a volume in another unit";
+
+    // Further texts.
+    HashCombine "hash_combine" [] Plain, ["(hash: integer, hash: integer+) -> long"] "hashes combined to one";
+    HashMany "hash_many" [] Plain, ["(value: any, value: any+) -> long"] "one hash of several values";
+    Isascii "isascii" [] Plain, ["(text: string) -> bool"] "whether a text is ASCII";
+    Isutf8 "isutf8" [] Plain, ["(text: string) -> bool"] "whether a text is UTF-8";
+    Base64DecodeToguid "base64_decode_toguid" [] Plain, ["(base64: string) -> guid"] "guid of base64";
+    Base64EncodeFromguid "base64_encode_fromguid" [] Plain, ["(value: guid) -> string"] "base64 of a guid";
+    Base64EncodeFromarray "base64_encode_fromarray" [] Plain, ["(bytes: array) -> string"] "base64 of bytes";
+    GzipCompressToBase64String "gzip_compress_to_base64_string" [] Plain, ["(text: string) -> string"] "a text compressed with gzip, as base64";
+    GzipDecompressFromBase64String "gzip_decompress_from_base64_string" [] Plain, ["(base64: string) -> string"] "a text out of gzip in base64";
+    ZlibCompressToBase64String "zlib_compress_to_base64_string" [] Plain, ["(text: string) -> string"] "a text compressed with zlib, as base64";
+    ZlibDecompressFromBase64String "zlib_decompress_from_base64_string" [] Plain, ["(base64: string) -> string"] "a text out of zlib in base64";
+    PunycodeFromString "punycode_from_string" [] Plain, ["(text: string) -> string"] "a text in Punycode";
+    PunycodeToString "punycode_to_string" [] Plain, ["(punycode: string) -> string"] "a text out of Punycode";
+    PunycodeDomainFromString "punycode_domain_from_string" [] Plain, ["(domain: string) -> string"] "a domain with its labels out of Punycode";
+    PunycodeDomainToString "punycode_domain_to_string" [] Plain, ["(domain: string) -> string"] "a domain with its labels in Punycode";
+    Ipv4RangeToCidrList "ipv4_range_to_cidr_list" [] Plain, ["(start: string, end: string) -> dynamic"] "array of the networks between two addresses";
+    Ipv6IsInAnyRange "ipv6_is_in_any_range" [] Plain, ["(address: string, ranges: array) -> bool", "(address: string, range: string+) -> bool"] "whether an address is in one of several networks";
+    ParseIpv6Mask "parse_ipv6_mask" [] Plain, ["(address: string, prefix: long) -> string"] "an address under a prefix, in full IPv6 form";
+    GeoInfoFromIpAddress "geo_info_from_ip_address" [] Plain, ["(address: string) -> dynamic"] "where an address is, from data that the operator supplies";
+    ParseUserAgent "parse_user_agent" [] Plain, ["(agent: string, wanted: any) -> dynamic"] "bag of what a user agent says, from data that the operator supplies";
+    DatetimeListTimezones "datetime_list_timezones" [] Plain, ["() -> dynamic"] "array of the names of time zones";
 
     ; // Operators.
     // Of two numbers of one type, or with datetimes and timespans.
@@ -311,6 +426,10 @@ scalar_functions! {
     StartsWith "startswith"; NotStartsWith "!startswith"; StartsWithCs "startswith_cs"; NotStartsWithCs "!startswith_cs";
     EndsWith "endswith"; NotEndsWith "!endswith"; EndsWithCs "endswith_cs"; NotEndsWithCs "!endswith_cs";
     MatchesRegex "matches regex";
+    // A number from the instant of the query and the row: `new_guid()`, `rand()`.
+    RandomGuid "new_guid()"; RandomReal "rand()";
+    // Keys and values in turn; those without a value are left out.
+    PackPresent "pack_all(true)";
 }
 
 macro_rules! aggregate_functions {
@@ -517,6 +636,99 @@ const SPECIALS: &[Function] = &[
         Plain,
         &["(column: any+) -> dynamic"],
         "columns as a bag under their own names",
+    ),
+    special(
+        "new_guid",
+        &[],
+        Special::Random,
+        Plain,
+        &["() -> guid"],
+        "an identifier of its own for each row",
+    ),
+    special(
+        "rand",
+        &[],
+        Special::Random,
+        Plain,
+        &["(below: integer?) -> real"],
+        "a number from 0 to 1, or a whole one below `below`",
+    ),
+    special(
+        "column_names_of",
+        &[],
+        Special::ColumnNamesOf,
+        Plain,
+        &["(relation: table) -> dynamic"],
+        "array of the names of a table's columns",
+    ),
+    special(
+        "assert",
+        &[],
+        Special::Assert,
+        Plain,
+        &["(condition: bool, message: string) -> bool"],
+        "refuses the query if a constant condition does not hold",
+    ),
+];
+
+const fn window(
+    name: &'static str,
+    function: WindowFn,
+    signatures: &'static [&'static str],
+    doc: &'static str,
+) -> Function {
+    Function {
+        name,
+        synonyms: &[],
+        meaning: Meaning::Window(function),
+        naming: Plain,
+        signatures,
+        doc,
+    }
+}
+
+const WINDOWS: &[Function] = &[
+    window(
+        "prev",
+        WindowFn::Prev,
+        &["(value: any, offset: integer?, default: any?) -> arg1"],
+        "the value of an earlier row",
+    ),
+    window(
+        "next",
+        WindowFn::Next,
+        &["(value: any, offset: integer?, default: any?) -> arg1"],
+        "the value of a later row",
+    ),
+    window(
+        "row_number",
+        WindowFn::RowNumber,
+        &["(first: integer?, restart: bool?) -> long"],
+        "the number of the row",
+    ),
+    window(
+        "row_cumsum",
+        WindowFn::RowCumsum,
+        &["(term: summable, restart: bool?) -> arg1"],
+        "the sum of the rows so far",
+    ),
+    window(
+        "row_rank_dense",
+        WindowFn::RowRankDense,
+        &["(term: orderable, restart: bool?) -> long"],
+        "the rank of the row, without gaps",
+    ),
+    window(
+        "row_rank_min",
+        WindowFn::RowRankMin,
+        &["(term: orderable, restart: bool?) -> long"],
+        "the rank of the row, equal rows sharing the least",
+    ),
+    window(
+        "row_window_session",
+        WindowFn::RowWindowSession,
+        &["(time: datetime, longest: timespan, gap: timespan, restart: bool?) -> datetime"],
+        "the start of the session that the row is in",
     ),
 ];
 
@@ -851,15 +1063,80 @@ const AGGREGATES: &[Function] = &[
     ),
 ];
 
+/// Functions that give several columns: what each is called and its type. In an expression such a
+/// call is its first value.
+pub const TUPLES: &[(ScalarFn, &[(&str, ColumnType)])] = &[
+    (
+        ScalarFn::SeriesStats,
+        &[
+            ("min", ColumnType::Real),
+            ("min_idx", ColumnType::Long),
+            ("max", ColumnType::Real),
+            ("max_idx", ColumnType::Long),
+            ("avg", ColumnType::Real),
+            ("stdev", ColumnType::Real),
+            ("variance", ColumnType::Real),
+        ],
+    ),
+    (
+        ScalarFn::SeriesFitLine,
+        &[
+            ("rsquare", ColumnType::Real),
+            ("slope", ColumnType::Real),
+            ("variance", ColumnType::Real),
+            ("rvariance", ColumnType::Real),
+            ("interception", ColumnType::Real),
+            ("line_fit", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesDecompose,
+        &[
+            ("baseline", ColumnType::Dynamic),
+            ("seasonal", ColumnType::Dynamic),
+            ("trend", ColumnType::Dynamic),
+            ("residual", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesDecomposeForecast,
+        &[
+            ("baseline", ColumnType::Dynamic),
+            ("seasonal", ColumnType::Dynamic),
+            ("trend", ColumnType::Dynamic),
+            ("residual", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesDecomposeAnomalies,
+        &[
+            ("ad_flag", ColumnType::Dynamic),
+            ("ad_score", ColumnType::Dynamic),
+            ("baseline", ColumnType::Dynamic),
+        ],
+    ),
+];
+
+/// The columns of a function of [`TUPLES`].
+pub fn tuple(function: ScalarFn) -> Option<&'static [(&'static str, ColumnType)]> {
+    let found = TUPLES.iter().find(|(known, _)| *known == function);
+    found.map(|(_, columns)| *columns)
+}
+
+/// Functions that answer from data that an operator supplies; without it they give null.
+pub const WITHOUT_DATA: &[ScalarFn] = &[ScalarFn::GeoInfoFromIpAddress, ScalarFn::ParseUserAgent];
+
 /// Every row, scalar functions first.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    [SCALARS, CASTS, SPECIALS, AGGREGATES].into_iter().flatten()
+    [SCALARS, CASTS, SPECIALS, WINDOWS, AGGREGATES]
+        .into_iter()
+        .flatten()
 }
 
 /// The scalar function of that exact name or old spelling.
 pub fn scalar(name: &str) -> Option<&'static Function> {
     static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> =
-        LazyLock::new(|| index([SCALARS, CASTS, SPECIALS].into_iter().flatten()));
+        LazyLock::new(|| index([SCALARS, CASTS, SPECIALS, WINDOWS].into_iter().flatten()));
     BY_NAME.get(name).copied()
 }
 

@@ -20,7 +20,7 @@ mod suggest;
 pub mod syntax;
 
 pub use parser::parse;
-pub use resolve::resolve;
+pub use resolve::{PLUGINS, resolve, resolve_with};
 pub use resolved::Resolved;
 pub use schema::{SchemaSource, TableShape};
 pub use syntax::Syntax;

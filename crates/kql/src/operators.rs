@@ -35,6 +35,38 @@ pub(crate) enum Grammar {
     Render,
     /// A name and options, kept as tokens.
     Tokens,
+    /// An expression, `with`, texts and columns.
+    Parse,
+    /// An expression, `as`, columns, `with`, options.
+    ParseKv,
+    /// As [`Grammar::MvExpand`], then `on`, operators in brackets.
+    MvApply,
+    /// `by` a column, operators in brackets.
+    Partition,
+    /// Aggregates, `on` an axis, `by`.
+    MakeSeries,
+    /// Levels, each with `of` and `by`.
+    TopNested,
+    /// Options, `in` tables, a condition.
+    Search,
+    /// Options, `in` tables, a condition, columns.
+    Find,
+    /// A call.
+    Invoke,
+    /// Hints, a call, maybe its columns.
+    Evaluate,
+    /// A number, `of`, an expression, maybe `by`.
+    RowsOf,
+    /// `by` an expression, `with` options.
+    Reduce,
+    /// Options, `declare`, `with`, steps.
+    Scan,
+    /// `source --> target with nodes on key`.
+    MakeGraph,
+    /// Options, patterns, `where`, `project`.
+    GraphMatch,
+    /// `nodes`, `edges`, with options.
+    GraphToTable,
     /// Not supported yet: balanced tokens.
     Opaque,
 }
@@ -112,31 +144,31 @@ operators! {
     Serialize "serialize" [] OptionalNamedList "rows in a fixed order";
     GetSchema "getschema" [] Nothing "the columns of the input";
     As "as" [] Tokens "a name for the input";
-    Consume "consume" [] Opaque "the input, thrown away";
-    Evaluate "evaluate" [] Opaque "a plugin";
+    Consume "consume" [] Tokens "the input, thrown away";
+    Evaluate "evaluate" [] Evaluate "a plugin";
     Facet "facet" [] Opaque "several summaries";
-    Find "find" [] Opaque "rows of several tables that meet a condition";
+    Find "find" [] Find "rows of several tables that meet a condition";
     Fork "fork" [] Opaque "several queries of one input";
-    GraphMatch "graph-match" [] Opaque "patterns in a graph";
+    GraphMatch "graph-match" [] GraphMatch "patterns in a graph";
     GraphMarkComponents "graph-mark-components" [] Opaque "components of a graph";
     GraphShortestPaths "graph-shortest-paths" [] Opaque "shortest paths in a graph";
-    GraphToTable "graph-to-table" [] Opaque "a graph as tables";
+    GraphToTable "graph-to-table" [] GraphToTable "a graph as tables";
     GraphWhereEdges "graph-where-edges" [] Opaque "edges that meet a condition";
     GraphWhereNodes "graph-where-nodes" [] Opaque "nodes that meet a condition";
-    Invoke "invoke" [] Opaque "a function of the input";
-    MakeGraph "make-graph" [] Opaque "a graph of edges and nodes";
-    MakeSeries "make-series" [] Opaque "aggregates along an axis";
+    Invoke "invoke" [] Invoke "a function of the input";
+    MakeGraph "make-graph" [] MakeGraph "a graph of edges and nodes";
+    MakeSeries "make-series" [] MakeSeries "aggregates along an axis";
     MacroExpand "macro-expand" [] Opaque "a query per entity";
-    MvApply "mv-apply" [] Opaque "a query per array";
-    Parse "parse" [] Opaque "columns from a text's pattern";
-    ParseKv "parse-kv" [] Opaque "columns from keys and values in a text";
-    ParseWhere "parse-where" [] Opaque "columns from a text's pattern, rows that match";
-    Partition "partition" [] Opaque "a query per value";
-    Reduce "reduce" [] Opaque "patterns of similar texts";
-    Sample "sample" [] Opaque "random rows";
-    SampleDistinct "sample-distinct" [] Opaque "random values";
-    Scan "scan" [] Opaque "sequences of rows";
-    Search "search" [] Opaque "rows that have a text anywhere";
-    TopHitters "top-hitters" [] Opaque "the commonest values, estimated";
-    TopNested "top-nested" [] Opaque "the first values per level";
+    MvApply "mv-apply" [] MvApply "a query per array";
+    Parse "parse" [] Parse "columns from a text's pattern";
+    ParseKv "parse-kv" [] ParseKv "columns from keys and values in a text";
+    ParseWhere "parse-where" [] Parse "columns from a text's pattern, rows that match";
+    Partition "partition" [] Partition "a query per value";
+    Reduce "reduce" [] Reduce "patterns of similar texts";
+    Sample "sample" [] Rows "random rows";
+    SampleDistinct "sample-distinct" [] RowsOf "random values";
+    Scan "scan" [] Scan "sequences of rows";
+    Search "search" [] Search "rows that have a text anywhere";
+    TopHitters "top-hitters" [] RowsOf "the commonest values, estimated";
+    TopNested "top-nested" [] TopNested "the first values per level";
 }

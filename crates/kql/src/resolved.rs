@@ -29,7 +29,35 @@ pub struct Resolved {
     pub shared: Vec<Relation>,
     /// How the result wants to be drawn.
     pub render: Option<Render>,
+    /// Columns that only the data can tell, in the order in which the query needs them: once the
+    /// shared relation is computed, they are found and the query is resolved again with them.
+    pub probes: Vec<Probe>,
+    /// What stays null because the operator supplied no data for it: names of functions.
+    pub without_data: BTreeSet<&'static str>,
 }
+
+/// Names that stand in the data: the keys of bags (`bag_unpack`) or values (`pivot`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// The relation they are in.
+    pub shared: SharedId,
+    /// The column of it: a `dynamic` for keys, a `string` for values.
+    pub column: usize,
+    /// Which names.
+    pub wanted: ProbeKind,
+}
+
+/// Which names a [`Probe`] looks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeKind {
+    /// The keys of the bags in the column, with the type that all their values have.
+    Keys,
+    /// The distinct values of the column.
+    Values,
+}
+
+/// What a [`Probe`] found: names with types, in order.
+pub type Found = Vec<(Arc<str>, ColumnType)>;
 
 /// A position in [`Resolved::shared`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
@@ -181,6 +209,181 @@ pub enum Op {
         /// Rows that one input row may become.
         rows_max: Option<u64>,
     },
+    /// The rows in the order they have now, which the operators above may ask about.
+    Serialize {
+        /// Input.
+        input: Box<Relation>,
+    },
+    /// A function of neighbouring rows. Output: the input's columns, then the function's.
+    Window {
+        /// Input, whose rows have an order.
+        input: Box<Relation>,
+        /// Which.
+        function: WindowFn,
+        /// Over the input, of the types the function wants, none left out.
+        args: Vec<Expr>,
+        /// The function begins anew where one of these changes.
+        keys: Vec<Expr>,
+    },
+    /// Values read out of a text. Output: the input's columns, then the captures, then a `bool`:
+    /// whether the text has the form.
+    Extract {
+        /// Input.
+        input: Box<Relation>,
+        /// A `string`.
+        source: Expr,
+        /// How it is read.
+        form: TextForm,
+        /// One type per capture.
+        captures: Vec<ColumnType>,
+    },
+    /// `make-series`. The input has the keys, then the axis (start of each bin), then the
+    /// aggregates. Output: the keys, then one array per aggregate, then the array of the axis.
+    Series {
+        /// Input: a summary.
+        input: Box<Relation>,
+        /// Columns that are keys.
+        keys: usize,
+        /// The axis.
+        axis: Axis,
+        /// What stands in a bin without rows: one per aggregate, reading no column.
+        defaults: Vec<Expr>,
+    },
+    /// `scan`. Output: the input's columns, then the declared ones, then the match's number if
+    /// `match_id`.
+    Scan {
+        /// Input, whose rows have an order.
+        input: Box<Relation>,
+        /// The declared columns and what they hold at first.
+        declared: Vec<(ColumnType, Expr)>,
+        /// The steps in order.
+        steps: Vec<ScanStep>,
+        /// Whether the last column numbers the matches.
+        match_id: bool,
+    },
+    /// Rows of what the operator allows the query to read beside the tenant's tables.
+    External {
+        /// Where from, as the query says it.
+        addresses: Vec<Arc<str>>,
+        /// `format` and the other properties.
+        properties: Vec<(String, String)>,
+    },
+}
+
+/// Functions of neighbouring rows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WindowFn {
+    /// `prev(value, offset, default)`: the value of an earlier row.
+    Prev,
+    /// `next(value, offset, default)`: the value of a later row.
+    Next,
+    /// `row_number(first, restart)`.
+    RowNumber,
+    /// `row_cumsum(term, restart)`.
+    RowCumsum,
+    /// `row_rank_dense(term, restart)`.
+    RowRankDense,
+    /// `row_rank_min(term, restart)`.
+    RowRankMin,
+    /// `row_window_session(time, span, gap, restart)`.
+    RowWindowSession,
+}
+
+/// How a text is read.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum TextForm {
+    /// `parse`.
+    Pattern {
+        /// The parts in order.
+        parts: Vec<TextPart>,
+        /// What does not fit.
+        mode: PatternMode,
+    },
+    /// `parse-kv`.
+    Pairs(Pairs),
+}
+
+/// One part of the pattern of `parse`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum TextPart {
+    /// A text (a regular expression in [`PatternMode::Regex`]) that must be there.
+    Text(Arc<str>),
+    /// Anything.
+    Skip,
+    /// The next capture.
+    Capture,
+}
+
+/// How `parse` reads its pattern.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum PatternMode {
+    /// What does not fit leaves all captures without a value.
+    Simple,
+    /// A capture whose text does not convert is null, the others stay.
+    Relaxed,
+    /// The texts are regular expressions; the flags are those of the query.
+    Regex(String),
+}
+
+/// How `parse-kv` splits its text.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Pairs {
+    /// The keys of the captures.
+    pub keys: Vec<Arc<str>>,
+    /// Between two pairs; empty: anything that is no part of a name.
+    pub pair_delimiter: Arc<str>,
+    /// Between key and value.
+    pub kv_delimiter: Arc<str>,
+    /// Around values.
+    pub quotes: Vec<char>,
+    /// Before a quote that is meant.
+    pub escape: Option<char>,
+    /// A value goes on to the next pair.
+    pub greedy: bool,
+    /// A regular expression whose groups are the pairs.
+    pub regex: Option<Arc<str>>,
+}
+
+/// The axis of `make-series`. The expressions read no column.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Axis {
+    /// Type of the axis.
+    pub ty: ColumnType,
+    /// Start of the first bin; `None`: that of the first row.
+    pub from: Option<Expr>,
+    /// End; `None`: after the last row.
+    pub to: Option<Expr>,
+    /// Width of a bin.
+    pub step: Expr,
+    /// A bin at `to` belongs to it.
+    pub inclusive: bool,
+    /// No rows give one series of defaults rather than none.
+    pub nonempty: bool,
+}
+
+/// One step of `scan`. Its expressions read the input's columns, then for each step the declared
+/// columns of its state, then the declared columns as they begin.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ScanStep {
+    /// When a row is taken.
+    pub condition: Expr,
+    /// Declared columns that get a value, by position.
+    pub assignments: Vec<(usize, Expr)>,
+    /// Which rows of it are put out.
+    pub output: ScanOutput,
+    /// May be left out of a match.
+    pub optional: bool,
+}
+
+/// Which rows of a step are put out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScanOutput {
+    /// Each, as it is taken.
+    All,
+    /// Only the last, when the match goes on.
+    Last,
+    /// None.
+    None,
 }
 
 /// One column of `mv-expand`.
@@ -300,6 +503,14 @@ pub enum ExprKind {
     },
     /// First column of the first row of a shared relation; null if it has no row.
     ToScalar(SharedId),
+    /// The rows of a shared relation, by number from 0 in an array, whose first column (a `string`)
+    /// is a network that has the address; the longest prefix only.
+    Networks {
+        /// A `string`: an address.
+        address: Box<Expr>,
+        /// The networks.
+        networks: SharedId,
+    },
 }
 
 /// Access into a `dynamic`.
@@ -415,13 +626,22 @@ impl Relation {
     /// The relations it reads, left to right (shared ones are not among them).
     pub fn inputs(&self) -> Vec<&Self> {
         match &self.op {
-            Op::Source { .. } | Op::Values { .. } | Op::Range { .. } | Op::Shared(_) => Vec::new(),
+            Op::Source { .. }
+            | Op::Values { .. }
+            | Op::Range { .. }
+            | Op::External { .. }
+            | Op::Shared(_) => Vec::new(),
             Op::Filter { input, .. }
             | Op::Project { input, .. }
             | Op::Summarize { input, .. }
             | Op::Distinct { input }
             | Op::Take { input, .. }
             | Op::Sort { input, .. }
+            | Op::Serialize { input }
+            | Op::Window { input, .. }
+            | Op::Extract { input, .. }
+            | Op::Series { input, .. }
+            | Op::Scan { input, .. }
             | Op::MvExpand { input, .. } => vec![input],
             Op::Join { left, right, .. } => vec![left, right],
             Op::Union { inputs } => inputs.iter().collect(),

@@ -14,6 +14,12 @@ pub trait SchemaSource {
 
     /// All names, for `union *` patterns and "did you mean".
     fn tables(&self) -> Vec<String>;
+
+    /// Whether the operator lets queries read that address (`externaldata`): by default none.
+    fn external(&self, address: &str) -> bool {
+        let _ = address;
+        false
+    }
 }
 
 /// A table as a query sees it. Hidden columns (`_row_id` …) are not listed and cannot be named.

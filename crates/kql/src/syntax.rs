@@ -189,6 +189,28 @@ kinds! {
     ColumnDecl,
     /// `externaldata (columns) [addresses] with (…)`.
     ExternalData,
+    /// `"text"`, `name: type` or `*` in the pattern of `parse`.
+    PatternPart,
+    /// Operators in brackets that read the rows around them: `on (where … | …)`.
+    SubPipeline,
+    /// One aggregate of `make-series`: expression, then maybe `default = value`.
+    SeriesItem,
+    /// `on axis from a to b step c` of `make-series`.
+    SeriesAxis,
+    /// A word and the value that it introduces: `from a`, `default = 0`, `with others = x`.
+    Clause,
+    /// One level of `top-nested`.
+    TopLevel,
+    /// One step of `scan`.
+    ScanStep,
+    /// `(table, table)` after `in`.
+    TableList,
+    /// A pattern of nodes and edges of `graph-match`.
+    GraphPattern,
+    /// `(name)` in a graph's pattern.
+    GraphNode,
+    /// `-[name*1..3]->` in a graph's pattern.
+    GraphEdge,
     /// What was skipped after an error.
     Skipped,
 }

@@ -145,6 +145,8 @@ codes! {
     NotAllowed = "not_allowed", 422;
     /// The allow-list that a batch was made under is newer than the one here, or is another.
     OtherAllowList = "other_allow_list", 409;
+    /// The centre has another batch under this id, from an earlier try; this one is not counted.
+    AlreadyReceived = "already_received", 409;
     /// No linkage secret of this epoch was imported into the key ring.
     LinkageMissing = "linkage_missing", 503;
 

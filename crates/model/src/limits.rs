@@ -177,7 +177,7 @@ pub const CORRELATION_GROUP_ROWS_MAX: usize = 1_000;
 /// Rows that one tenant's correlations keep in all; beyond, the groups untouched longest go first.
 pub const CORRELATION_ROWS_MAX: usize = 200_000;
 /// Windows that one group remembers as reported.
-pub const CORRELATION_FIRED_MAX: usize = 16;
+pub const CORRELATION_FIRED_MAX: usize = 64;
 /// Entities that one group of a correlation remembers for its alert.
 pub const CORRELATION_ENTITIES_MAX: usize = 30;
 /// Correlations of correlations: how many steps deep.
@@ -216,8 +216,10 @@ pub const PREVALENCE_JOINED_MIN: u32 = 3;
 pub const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
 /// Epochs that the centre keeps, the running one included; older facts are destroyed with their key.
 pub const CENTRE_EPOCHS_KEPT: u32 = 4;
-/// Indicators that the centre keeps of one epoch; beyond, batches wait.
-pub const CENTRE_INDICATORS_MAX: u64 = 50_000_000;
+/// Days that the centre keeps a parcel as it came; what was counted of it stays until its epoch ends.
+pub const CENTRE_PARCEL_DAYS_MAX: i64 = 14;
+/// Indicators of one epoch that one cell may be the first to report; beyond, its batches wait.
+pub const CENTRE_INDICATORS_PER_CELL_MAX: u64 = 20_000_000;
 /// Cells that one centre serves.
 pub const CENTRE_CELLS_MAX: usize = 256;
 

@@ -27,16 +27,19 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use kql::Resolved;
-use kql::resolved::{Relation, Render};
+use kql::resolved::{Found, Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::external::External;
+use crate::found;
 use crate::kernels::args::Guard;
+use crate::kernels::decimals;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
 use crate::planner::HuntPlanner;
-use crate::prepare::Prepared;
+use crate::prepare::{Again, Prepared};
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
 
@@ -48,6 +51,8 @@ pub struct Settings {
     /// Where sorts and groups put what does not fit in memory, sealed
     /// ([`crate::over_store::SealedSpill`]); `None`: nowhere, they fail.
     pub temporary: Option<Arc<dyn TempFileFactory>>,
+    /// What `externaldata` may read; `None`: nothing.
+    pub external: Option<Arc<dyn External>>,
 }
 
 impl Default for Settings {
@@ -55,6 +60,7 @@ impl Default for Settings {
         Self {
             parallelism: 1,
             temporary: None,
+            external: None,
         }
     }
 }
@@ -64,6 +70,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("parallelism", &self.parallelism)
             .field("temporary", &self.temporary.is_some())
+            .field("external", &self.external.is_some())
             .finish()
     }
 }
@@ -132,13 +139,15 @@ impl Engine {
             .filter_map(|name| Some((name.clone(), sources(name)?)));
         let guard = cancel.clone();
         let state = self.state(limits, &guard)?;
-        let run = Run::new(
+        let mut run = Run::new(
             resolved,
             prepared.now,
             tables.collect(),
             limits,
             guard.clone(),
         );
+        run.again.clone_from(&prepared.again);
+        run.external.clone_from(&self.settings.external);
         let outcome = on_own_thread(run.execute(state), &guard)?;
         let mut interest = StopOnDrop {
             guard,
@@ -261,6 +270,8 @@ struct Run {
     limits: Limits,
     guard: Guard,
     reads: Arc<Reads>,
+    again: Option<Arc<Again>>,
+    external: Option<Arc<dyn External>>,
 }
 
 impl Run {
@@ -293,36 +304,71 @@ impl Run {
             limits,
             guard,
             reads,
+            again: None,
+            external: None,
         }
     }
 
-    async fn execute(self, state: SessionState) -> Result<HuntResult, Error> {
+    fn lookback(&self) -> LookBack {
         let days = self.limits.look_back_days;
         let time_of = |name: &TableName| self.tables.get(name)?.time_column.clone();
-        let lookback = LookBack {
+        LookBack {
             sources: lookback::unrestricted(&self.resolved, &time_of),
             from: self.now.saturating_add(Span100ns::days(-days)),
+        }
+    }
+
+    /// Looks for what the next probe wants, if its rows are there, and binds the query anew.
+    fn learn(&mut self, shared: &[SharedRows], found: &mut Vec<Found>) -> Result<(), Error> {
+        let Some(again) = self.again.clone() else {
+            return Ok(());
         };
+        while let Some(probe) = self.resolved.probes.get(found.len())
+            && let Some(rows) = shared.get(probe.shared.0)
+        {
+            found.push(found::find(probe, rows, &self.guard)?);
+            let resolved = again
+                .resolve(found)
+                .map_err(|diagnostics| Error::Query { diagnostics })?;
+            self.resolved = Arc::new(resolved);
+        }
+        Ok(())
+    }
+
+    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
+        let mut lookback = self.lookback();
         let mut notices = Vec::new();
         if !lookback.sources.is_empty() {
+            let days = self.limits.look_back_days;
             notices.push(Notice::LookBack { days });
         }
+        let functions = self.resolved.without_data.iter();
+        notices.extend(functions.map(|function| Notice::NoData { function }));
         let mut memory = MemoryConsumer::new("shared").register(&state.runtime_env().memory_pool);
         let mut shared = Vec::with_capacity(self.resolved.shared.len());
-        let table = |name: &TableName| self.tables.get(name).cloned();
+        let tables = self.tables.clone();
+        let table = |name: &TableName| tables.get(name).cloned();
         let mut sources = 0;
-        for relation in &self.resolved.shared {
+        let mut found = Vec::new();
+        while let Some(relation) = self.resolved.shared.get(shared.len()).cloned() {
             let plan = {
                 let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
+                lowering.external.clone_from(&self.external);
                 lowering.resume(&shared, sources);
-                self.plan(&state, &mut lowering, relation)?
+                self.plan(&state, &mut lowering, &relation)?
             };
-            sources += lookback::count(relation);
+            sources += lookback::count(&relation);
             let stream = start(&state, plan).await?;
-            shared.push(collect_shared(relation, stream, &mut memory).await?);
+            shared.push(collect_shared(&relation, stream, &mut memory).await?);
+            let known = found.len();
+            self.learn(&shared, &mut found)?;
+            if found.len() > known {
+                lookback = self.lookback();
+            }
         }
         let plan = {
             let mut lowering = Lowering::new(&table, lookback, self.guard.clone());
+            lowering.external.clone_from(&self.external);
             lowering.resume(&shared, sources);
             self.plan(&state, &mut lowering, &self.resolved.root)?
         };
@@ -361,7 +407,12 @@ impl Run {
         };
         let fields: Vec<Field> = columns
             .iter()
-            .map(|(name, ty)| rows::types::field(name, *ty).with_nullable(true))
+            .map(|(name, ty)| {
+                // Decimals are wider here than where they are stored.
+                rows::types::field(name, *ty)
+                    .with_nullable(true)
+                    .with_data_type(decimals::data_type(*ty))
+            })
             .collect();
         let schema = Arc::new(Schema::new(fields));
         let batches = batches

@@ -30,6 +30,9 @@ pub enum Error {
         /// The limit.
         bytes: usize,
     },
+    /// The query reads an address that nothing gives.
+    #[error("`externaldata` reads an address that is not on the operator's list")]
+    ExternalData,
     /// The caller cancelled the query.
     #[error("the query was cancelled")]
     Cancelled,
@@ -62,7 +65,7 @@ impl Error {
     /// The stable code of the answer.
     pub fn code(&self) -> Code {
         match self {
-            Self::Query { .. } => Code::BadQuery,
+            Self::Query { .. } | Self::ExternalData => Code::BadQuery,
             Self::Timeout { .. } => Code::HuntTimeout,
             Self::Resources { .. } => Code::HuntResources,
             Self::Cancelled => Code::HuntCancelled,

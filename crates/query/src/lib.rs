@@ -1,7 +1,7 @@
 //! Hunting: a query's text becomes a plan over snapshots, runs within limits, and gives rows.
 //!
 //! [`prepare`] reads and checks the text; [`Engine::run`] lowers it to a DataFusion plan over
-//! [`TableRows`] and collects a [`HuntResult`]; [`encode`] writes it. This is the only crate that
+//! [`TableRows`] and collects a [`HuntResult`]. This is the only crate that
 //! names DataFusion.
 //!
 //! Promises
@@ -10,9 +10,10 @@
 //! - Limits, cancellation and panics concern one query only.
 
 mod aggregates;
-pub mod encode;
 mod engine;
 mod error;
+mod external;
+mod found;
 mod json;
 mod kernels;
 mod lower;
@@ -22,9 +23,11 @@ mod planner;
 mod prepare;
 mod result;
 mod scan;
+mod whole;
 
 pub use engine::{Engine, Limits, Settings};
 pub use error::Error;
+pub use external::External;
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};
 pub use result::{HuntResult, Notice, ResultBatch, Stats};

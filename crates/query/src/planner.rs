@@ -13,6 +13,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
+use crate::whole::{Task, Whole, WholeExec};
 
 #[derive(Debug)]
 pub(crate) struct HuntPlanner {
@@ -50,6 +51,27 @@ impl ExtensionPlanner for OneInputPlanner {
         session: &dyn Session,
         planning_ctx: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if let Some(whole) = node.as_any().downcast_ref::<Whole>() {
+            let mut exprs = Vec::new();
+            if let Task::Scan(task) = &whole.task {
+                for expr in &task.exprs {
+                    exprs.push(planner.create_physical_expr(
+                        expr,
+                        &task.scope,
+                        session,
+                        planning_ctx,
+                    )?);
+                }
+            }
+            let schema = Arc::new(whole.schema.as_arrow().clone());
+            return Ok(Some(Arc::new(WholeExec::new(
+                physical_inputs.to_vec(),
+                whole.task.clone(),
+                exprs,
+                schema,
+                self.guard.clone(),
+            ))));
+        }
         let (Some(input), Some(logical)) = (physical_inputs.first(), logical_inputs.first()) else {
             return plan_err!("{} without an input", node.name());
         };

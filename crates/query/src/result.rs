@@ -1,6 +1,6 @@
 //! What a hunt gives: named columns, batches, notices, and what it read.
 //!
-//! [`HuntResult::cell`] gives values by Kusto type; [`crate::encode`] writes them.
+//! [`HuntResult::result_batches`] gives values by Kusto type; writing them is the caller's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +24,11 @@ pub enum Notice {
         /// The limit.
         bytes: usize,
     },
+    /// A function has no data to answer from.
+    NoData {
+        /// Its name.
+        function: &'static str,
+    },
     /// Some table was not restricted in time and was read only so far back.
     LookBack {
         /// How far.
@@ -37,6 +42,7 @@ impl Notice {
         match self {
             Self::RowsCut { .. } => "rows_cut",
             Self::BytesCut { .. } => "bytes_cut",
+            Self::NoData { .. } => "no_data",
             Self::LookBack { .. } => "look_back",
         }
     }
@@ -47,6 +53,10 @@ impl fmt::Display for Notice {
         match self {
             Self::RowsCut { rows } => write!(f, "the result was cut at {rows} rows"),
             Self::BytesCut { bytes } => write!(f, "the result was cut at {bytes} bytes"),
+            Self::NoData { function } => write!(
+                f,
+                "`{function}` gives no values: no data for it was supplied"
+            ),
             Self::LookBack { days } => {
                 write!(
                     f,
@@ -77,7 +87,7 @@ pub struct Stats {
 pub struct HuntResult {
     /// Names and types, in order.
     pub columns: Vec<(Arc<str>, ColumnType)>,
-    /// Rows, in batches with the columns' names and types (`rows::types`).
+    /// Rows, in batches with the columns' names and types (`rows::types`; decimals are wider).
     pub batches: Vec<RecordBatch>,
     /// What the reader should know.
     pub notices: Vec<Notice>,

@@ -119,16 +119,13 @@ impl Inner {
         if drafts.is_empty() {
             return;
         }
-        let written = match writer.seal_all(&self.vault, drafts) {
-            Err(error) => Err(error),
-            Ok(rows) => match self.catalogue.put_leaves(&rows).await {
-                Err(error) => Err(error.into()),
-                Ok(()) => {
-                    rows.iter().for_each(|row| writer.committed(row));
-                    Ok(())
-                }
-            },
+        let write = async {
+            let rows = writer.seal_all(&self.vault, drafts)?;
+            self.catalogue.put_leaves(&rows).await?;
+            writer.all_committed(&rows);
+            Ok::<_, Error>(())
         };
+        let written = write.await;
         let written = written.map_err(Arc::new);
         for reply in replies {
             // A caller that gave up has its rows all the same.

@@ -88,7 +88,7 @@ impl LogDamage {
     /// Notes frames that may have been anybody's; whether they are news to this tenant.
     pub(crate) fn note_unnamed(&mut self, tenant: TenantId, frames: u64) -> bool {
         let accepted = self.accepted.get(&tenant);
-        let is_new = !accepted.is_some_and(|lost| lost.unnamed >= frames);
+        let is_new = accepted.is_none_or(|lost| lost.unnamed < frames);
         if is_new {
             self.found.entry(tenant).or_default().unnamed = frames;
         }
@@ -176,7 +176,7 @@ impl Store {
         let catalogue = &self.inner.catalogue;
         let recorded = catalogue.accept_damage(&rows, &leaves).await;
         recorded.map_err(Error::from)?;
-        leaves.iter().for_each(|leaf| writer.committed(leaf));
+        writer.all_committed(&leaves);
         let holds = {
             let damage = self.inner.damage.lock();
             let mut damage = damage.unwrap_or_else(PoisonError::into_inner);

@@ -365,7 +365,7 @@ impl Inner {
             leaves: writer.seal_all(&self.vault, drafts)?,
         };
         let repeated = self.catalogue.commit_detection(&tx).await?;
-        tx.leaves.iter().for_each(|leaf| writer.committed(leaf));
+        writer.all_committed(&tx.leaves);
         if let Some(cursor) = tx.cursor {
             self.lag.advance(state.tenant, cursor);
         }

@@ -112,7 +112,7 @@ impl Store {
             let leaves = [writer.seal(&inner.vault, draft.with("on", on))?];
             let set = inner.catalogue.set_export(state.tenant, since, &leaves);
             set.await?;
-            leaves.iter().for_each(|leaf| writer.committed(leaf));
+            writer.all_committed(&leaves);
             state.change_export(|export| export.since = since);
             Ok(())
         })
@@ -220,7 +220,7 @@ impl Store {
             let rows = [row];
             let noted = store.inner.catalogue.commit_egress(&rows, &leaves);
             noted.await?;
-            leaves.iter().for_each(|leaf| writer.committed(leaf));
+            writer.all_committed(&leaves);
             state.change_export(|export| export.done.extend([commit.segment]));
             Ok(())
         })
@@ -285,7 +285,7 @@ impl Store {
             .catalogue
             .commit_egress(&dropped, &leaves)
             .await?;
-        leaves.iter().for_each(|leaf| writer.committed(leaf));
+        writer.all_committed(&leaves);
         state.change_export(|export| {
             export.done.extend(late.iter().map(|file| file.row.segment));
         });

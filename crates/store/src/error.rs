@@ -118,7 +118,7 @@ impl Error {
             Self::Log(wal::Error::Format { .. })
             | Self::Encoding(rows::encoding::Error::Format { .. })
             | Self::Format { .. } => Code::NewerFormat,
-            Self::Log(wal::Error::FrameTooLarge { .. }) => Code::TooLarge,
+            Self::Log(wal::Error::FrameTooLarge { .. }) | Self::TooLarge { .. } => Code::TooLarge,
             Self::Log(_) => Code::LogPoisoned,
             Self::Catalogue(error) => error.code(),
             Self::Key(error) => error.code(),
@@ -133,7 +133,6 @@ impl Error {
             Self::TenantRefused { code, .. } => *code,
             Self::Busy => Code::Busy,
             Self::DetectionBehind => Code::DetectionBehind,
-            Self::TooLarge { .. } => Code::TooLarge,
             Self::NotGranted => Code::Denied,
             Self::Closed => Code::ShuttingDown,
         }

@@ -127,6 +127,13 @@ impl Sequences {
     pub(crate) fn committed(&mut self, leaf: &LeafRow) {
         self.next_leaf.insert(leaf.tenant, leaf.sequence + 1);
     }
+
+    /// The same of several leaves of one transaction.
+    pub(crate) fn all_committed(&mut self, leaves: &[LeafRow]) {
+        for leaf in leaves {
+            self.committed(leaf);
+        }
+    }
 }
 
 /// Opens a leaf's row.

@@ -93,7 +93,7 @@ impl Store {
                 .catalogue
                 .acknowledge_link(state.tenant, token, upto, &leaves);
             let removed = acknowledge.await?;
-            leaves.iter().for_each(|leaf| writer.committed(leaf));
+            writer.all_committed(&leaves);
             Ok(removed)
         })
         .await

@@ -897,7 +897,7 @@ impl<'a> Opening<'a> {
         let state = tenant.and_then(|tenant| self.tenants.get(tenant)).cloned();
         match (damage, state) {
             (Damage::Payload { sequence, .. } | Damage::Repeat { sequence, .. }, Some(state)) => {
-                self.lost(&state, (*sequence, *sequence), offset)
+                self.lost(&state, (*sequence, *sequence), offset);
             }
             (Damage::Gap { from, to, .. }, Some(state)) => self.lost(&state, (*from, *to), offset),
             (Damage::Unnamed { frames }, _) => {

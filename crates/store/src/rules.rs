@@ -136,7 +136,7 @@ impl Store {
                 let row = inner.seal_rule(tenant, token, version, at, rule)?;
                 inner.catalogue.put_rule(&row, &leaves).await?;
             }
-            leaves.iter().for_each(|leaf| writer.committed(leaf));
+            writer.all_committed(&leaves);
             Ok(version)
         })
         .await
@@ -186,7 +186,7 @@ impl Store {
             let catalogue = &inner.catalogue;
             let set = catalogue.set_rule_enabled(tenant, token, enabled, at, &leaves);
             set.await?;
-            leaves.iter().for_each(|leaf| writer.committed(leaf));
+            writer.all_committed(&leaves);
             Ok(())
         })
         .await
@@ -248,21 +248,14 @@ impl Inner {
         tenant: Option<TenantId>,
         id: &DetectionRuleId,
     ) -> Result<[u8; 16], Error> {
-        match tenant {
-            Some(tenant) => Ok(rule_token(&self.tenant(tenant)?.vault, id)),
-            // The operator's words, in the operator's region: a digest is enough to find them by.
-            None => {
-                let digest = crypto::sha256(
-                    Fields::new("cell-rule")
-                        .with(id.as_str().as_bytes())
-                        .as_bytes(),
-                );
-                digest
-                    .first_chunk()
-                    .copied()
-                    .ok_or(Error::Form { what: "rule" })
-            }
+        if let Some(tenant) = tenant {
+            return Ok(rule_token(&self.tenant(tenant)?.vault, id));
         }
+        // The operator's words, in the operator's region: a digest is enough to find them by.
+        let words = Fields::new("cell-rule").with(id.as_str().as_bytes());
+        let digest = crypto::sha256(words.as_bytes());
+        let token = digest.first_chunk().copied();
+        token.ok_or(Error::Form { what: "rule" })
     }
 
     fn seal_rule(

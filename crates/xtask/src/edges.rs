@@ -33,7 +33,11 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "ledger",
         ],
     ),
-    ("query", &["model", "access", "rows", "kql", "store"]),
+    // `crypto` for `hash_sha256()` alone.
+    (
+        "query",
+        &["model", "crypto", "access", "rows", "kql", "store"],
+    ),
     (
         "cell",
         &[

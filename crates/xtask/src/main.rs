@@ -46,6 +46,8 @@ usage: cargo xtask COMMAND
   tidy              house rules that no compiler knows
   graph             which crate may use which; what must not be reachable
   docs [--check]    write docs/reference from the sources; --check: fail if it is stale
+  conformance       the query language against recorded answers, by the crate `evaluate`
+       [--data DIR] a folder with the recorded answers (default ../shared/data/kql)
   ci                what .ci/run does
 ";
 
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         ["graph"] => graph::run(&root).map(report),
         ["docs"] => docs::write(&root),
         ["docs", "--check"] => docs::stale(&root).map(report),
+        ["conformance"] => steps::conformance(&root, None),
+        ["conformance", "--data", folder] => steps::conformance(&root, Some(folder)),
         ["ci"] => steps::ci(&root),
         _ => {
             eprint!("{USAGE}");

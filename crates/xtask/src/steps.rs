@@ -69,6 +69,40 @@ pub(crate) fn ci(root: &Path) -> Result<bool, Failure> {
     })
 }
 
+/// Compares the query language with recorded answers, in a process of its own: this program does not
+/// link the engine.
+pub(crate) fn conformance(root: &Path, data: Option<&str>) -> Result<bool, Failure> {
+    let data = match data {
+        // Relative to where the person is.
+        Some(folder) => Path::new(folder).to_owned(),
+        None => root.join("../shared/data/kql"),
+    };
+    if !data.join("engine_cases.jsonl").exists() {
+        println!("skipped: no recorded answers in `{}`", data.display());
+        return Ok(true);
+    }
+    let data = data.canonicalize()?;
+    let failing = root.join("target/conformance_failing.tsv");
+    if let Some(folder) = failing.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    timed("conformance", 600, || {
+        let mut command = Command::new("cargo");
+        command
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "evaluate",
+                "--",
+                "conformance",
+            ])
+            .args([&data, &root.join("spec/kql/known_failures.tsv"), &failing])
+            .current_dir(root);
+        Ok(command.status()?.success())
+    })
+}
+
 fn cargo(
     root: &Path,
     name: &str,

@@ -151,7 +151,7 @@ async fn a_batch_counts_once_and_its_id_stays_its_own() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::OtherBatch), "{error}");
-    assert_eq!(error.code(), Code::Conflict);
+    assert_eq!(error.code(), Code::AlreadyReceived);
 
     // A retry that its cell signed anew, later, is still the same batch.
     let (_, encoded) = parcel::split(&first.bytes).unwrap();
@@ -410,8 +410,8 @@ async fn a_cell_has_no_more_contributors_than_tenants_and_the_centre_no_more_ind
     );
 
     let mut tx = centre.database.begin().await.unwrap();
-    sqlx::query("UPDATE epoch SET indicators = ?1")
-        .bind(i64::try_from(limits::CENTRE_INDICATORS_MAX).unwrap() - 1)
+    sqlx::query("UPDATE total SET indicators = ?1 WHERE region = 'eu'")
+        .bind(i64::try_from(limits::CENTRE_INDICATORS_PER_CELL_MAX).unwrap() - 1)
         .execute(tx.connection())
         .await
         .unwrap();
@@ -423,8 +423,14 @@ async fn a_cell_has_no_more_contributors_than_tenants_and_the_centre_no_more_ind
         .await
         .unwrap_err();
     assert_eq!(error.code(), Code::Busy, "{error}");
-    // Nothing of the refused batch stayed, so that it can come again.
+    // Nothing of the refused batch stayed, so that it can come again; the other cell has its own room.
     assert_eq!(batches(&centre).await, 4);
+    let batch = world.batch(group(3), day(0), &[5]);
+    let uk = parcel::pack_batch(&batch, &region("uk"), day(0), &*world.uk).unwrap();
+    centre
+        .receive(&region("uk"), &uk.bytes, day(0))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

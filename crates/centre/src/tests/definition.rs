@@ -74,16 +74,16 @@ async fn the_centre_says_what_its_definition_says() {
     let mut naive = Naive::default();
     let epoch = Epoch::at(day(0));
     let mut shown = BTreeSet::new();
-    for step in 0..260_i64 {
-        let now = day(step / 12);
-        let of = u16::try_from(random.below(60)).unwrap();
+    for step in 0..120_i64 {
+        let now = day(step / 6);
+        let of = u16::try_from(random.below(36)).unwrap();
         let mut facts = Vec::new();
         for hash in 1..=6_u8 {
             // The higher the number, the rarer.
             if random.below(u64::from(hash)) > 0 {
                 continue;
             }
-            let at = day(step / 12 - i64::try_from(random.below(3)).unwrap());
+            let at = day(step / 6 - i64::try_from(random.below(3)).unwrap());
             let count = u8::try_from(random.below(5)).unwrap();
             let mut fact = fact(token(hash), at);
             fact.count = CountBucket::from_code(count);
@@ -106,7 +106,7 @@ async fn the_centre_says_what_its_definition_says() {
                 .await
                 .unwrap();
         }
-        if random.chance(15) {
+        if random.chance(20) {
             let snapshot = world.publish(&centre, now).await;
             let figures: BTreeMap<u8, (u32, Day, u8)> = snapshot
                 .figures(epoch)
@@ -127,5 +127,5 @@ async fn the_centre_says_what_its_definition_says() {
             shown.extend(figures.into_iter().map(|(hash, figure)| (hash, figure.0)));
         }
     }
-    assert!(shown.len() > 5, "too little happened: {shown:?}");
+    assert!(shown.len() > 3, "too little happened: {shown:?}");
 }

@@ -1,6 +1,7 @@
 //! The centre's own disk: sealed, locked, and empty of what ended.
 
-use std::future::Future as _;
+use std::future::Future;
+use std::task::Poll;
 
 use model::{Code, Epoch, limits};
 
@@ -118,10 +119,7 @@ async fn an_epoch_ends_with_its_key_and_its_rows() {
             .unwrap();
     }
     let last = day(i64::from(model::indicator::EPOCH_DAYS * limits::CENTRE_EPOCHS_KEPT) - 1);
-    assert_eq!(
-        centre.expire(last).await.unwrap(),
-        crate::Expired::default()
-    );
+    assert_eq!(centre.expire(last).await.unwrap().epochs, []);
     let snapshot = world.publish(&centre, last).await;
     assert_eq!(
         snapshot.epochs().collect::<Vec<_>>(),
@@ -154,39 +152,43 @@ async fn a_call_that_is_dropped_anywhere_leaves_a_batch_whole_or_not_there() {
     let mut world = World::new();
     let centre = world.open().await;
     let hashes: Vec<u8> = (1..=200).collect();
-    let parcel = world.parcel(group(1), day(0), &hashes);
     let eu = region("eu");
     let mut dropped = 0;
-    for polls in 0.. {
-        let mut call = Box::pin(centre.receive(&eu, &parcel.bytes, day(0)));
-        let mut n = 0;
-        let ended = std::future::poll_fn(|cx| {
-            if n == polls {
-                return std::task::Poll::Ready(None);
-            }
-            n += 1;
-            call.as_mut().poll(cx).map(Some)
-        });
-        match ended.await {
-            Some(answer) => {
+    for round in 1..=6_u64 {
+        let parcel = world.parcel(group(1), day(0), &hashes).bytes;
+        for polls in 0.. {
+            let call = centre.receive(&eu, &parcel, day(0));
+            if let Some(answer) = polled(call, polls).await {
                 answer.unwrap();
                 break;
             }
-            None => dropped += 1,
+            dropped += 1;
+            let status = centre.status().await.unwrap();
+            let (batches, facts, indicators) = status.epochs.first().map_or((0, 0, 0), |epoch| {
+                (epoch.batches, epoch.facts, epoch.indicators)
+            });
+            assert!(batches == round || batches == round - 1, "{status:?}");
+            assert_eq!(facts, batches * 200);
+            assert_eq!(indicators, if batches == 0 { 0 } else { 200 });
         }
-        drop(call);
-        let epochs = centre.status().await.unwrap().epochs;
-        let whole = epochs
-            .iter()
-            .all(|epoch| epoch.batches == 1 && epoch.indicators == 200);
-        assert!(whole, "dropped after {polls}: {epochs:?}");
+        assert_eq!(centre.status().await.unwrap().epochs[0].batches, round);
     }
-    assert!(dropped > 5, "{dropped}");
-    let epochs = centre.status().await.unwrap().epochs;
-    assert_eq!(
-        (epochs[0].batches, epochs[0].facts, epochs[0].indicators),
-        (1, 200, 200)
-    );
+    // How often a call stops depends on the machine; each round stops it more than once.
+    assert!(dropped > 6, "{dropped}");
+}
+
+/// The call's answer, if it comes within so many polls; else the call is dropped.
+async fn polled<T>(call: impl Future<Output = T>, polls: u32) -> Option<T> {
+    let mut call = Box::pin(call);
+    let mut n = 0;
+    std::future::poll_fn(|cx| {
+        if n == polls {
+            return Poll::Ready(None);
+        }
+        n += 1;
+        call.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -212,5 +214,54 @@ async fn many_facts_of_two_groups_are_counted_apart() {
     assert_eq!(
         (status.epochs[0].batches, status.epochs[0].indicators),
         (3, 1_800)
+    );
+}
+
+#[tokio::test]
+async fn a_parcel_is_kept_for_a_while_and_its_counts_longer() {
+    let mut world = World::new();
+    let centre = world.open().await;
+    for n in 0..10 {
+        world.report(&centre, n, day(0), &[1]).await;
+    }
+    let parcel = world.parcel(group(10), day(1), &[1]);
+    centre
+        .receive(&region("eu"), &parcel.bytes, day(1))
+        .await
+        .unwrap();
+    let epoch = Epoch::at(day(0));
+    let expired = centre
+        .expire(day(limits::CENTRE_PARCEL_DAYS_MAX))
+        .await
+        .unwrap();
+    assert_eq!(
+        (expired.parcels, centre.held(epoch).await.unwrap().len()),
+        (0, 11)
+    );
+    let later = day(limits::CENTRE_PARCEL_DAYS_MAX + 1);
+    assert_eq!(centre.expire(later).await.unwrap().parcels, 10);
+    let held = centre.held(epoch).await.unwrap();
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].parcel, parcel.bytes);
+    assert_eq!(
+        centre.expire(later).await.unwrap(),
+        crate::Expired::default()
+    );
+    // It is still known, and still counted.
+    assert!(
+        world
+            .publish(&centre, later)
+            .await
+            .lookup(epoch, &token(1))
+            .is_some()
+    );
+    let last = day(limits::CENTRE_PARCEL_DAYS_MAX + 2);
+    assert_eq!(centre.expire(last).await.unwrap().parcels, 1);
+    assert!(
+        centre
+            .receive(&region("eu"), &parcel.bytes, last)
+            .await
+            .unwrap()
+            .repeated
     );
 }

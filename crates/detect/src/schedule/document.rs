@@ -162,28 +162,7 @@ fn check(
     let service = ServiceName::new(document.service.as_deref().unwrap_or("xdr")).ok();
     let frequency = span(&document.frequency);
     let look_back = span(&document.look_back);
-    let missing = [
-        (id.is_none(), "id", &document.id),
-        (severity.is_none(), "severity", &document.severity),
-        (frequency.is_none(), "frequency", &document.frequency),
-        (look_back.is_none(), "look_back", &document.look_back),
-    ];
-    for (is, what, value) in missing {
-        if is {
-            wrong.push(format!("`{}` is no {what}", cut(value, 80)));
-        }
-    }
-    if !attack::CATEGORIES.contains(&document.category.as_str()) {
-        wrong.push(format!("`{}` is no category", cut(&document.category, 80)));
-    }
-    for technique in &document.techniques {
-        if !attack::is_technique(technique) {
-            wrong.push(format!("`{}` is no technique id", cut(technique, 80)));
-        }
-    }
-    if document.query.trim().is_empty() {
-        wrong.push("the query is empty".to_owned());
-    }
+    words(&document, wrong);
     let entities: Vec<EntityMapping> = document
         .entities
         .iter()
@@ -224,6 +203,52 @@ fn check(
         deduplicate: document.deduplicate,
         text: text.name.to_owned(),
     })
+}
+
+/// Words that are none of those there are.
+fn words(document: &Document, wrong: &mut Vec<String>) {
+    let service = document.service.as_deref().unwrap_or("xdr");
+    let missing = [
+        (
+            DetectionRuleId::new(&document.id).is_err(),
+            "id",
+            document.id.as_str(),
+        ),
+        (
+            AlertSeverity::parse(&document.severity).is_none(),
+            "severity",
+            &document.severity,
+        ),
+        (
+            span(&document.frequency).is_none(),
+            "frequency",
+            &document.frequency,
+        ),
+        (
+            span(&document.look_back).is_none(),
+            "look_back",
+            &document.look_back,
+        ),
+        (ServiceName::new(service).is_err(), "service", service),
+        (
+            !attack::CATEGORIES.contains(&document.category.as_str()),
+            "category",
+            &document.category,
+        ),
+    ];
+    for (is, what, value) in missing {
+        if is {
+            wrong.push(format!("`{}` is no {what}", cut(value, 80)));
+        }
+    }
+    for technique in &document.techniques {
+        if !attack::is_technique(technique) {
+            wrong.push(format!("`{}` is no technique id", cut(technique, 80)));
+        }
+    }
+    if document.query.trim().is_empty() {
+        wrong.push("the query is empty".to_owned());
+    }
 }
 
 fn bounds(frequency: Span100ns, look_back: Span100ns, wrong: &mut Vec<String>) {

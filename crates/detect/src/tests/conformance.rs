@@ -102,7 +102,7 @@ fn every_recorded_attack_is_found_by_its_rule() {
     assert_eq!(compiled.problems, [], "all public rules compile");
     let engine = compiled.engine;
 
-    let (mut cases, mut exact) = (0, 0);
+    let (mut cases, mut exact, mut others) = (0, 0, 0);
     let mut missed = BTreeMap::new();
     for info in files(&data, "info.yml") {
         let Info {
@@ -120,9 +120,11 @@ fn every_recorded_attack_is_found_by_its_rule() {
             for (table, batch) in help::decode(Format::WindowsEvtx, &body) {
                 let found = engine.evaluate(&table, &batch);
                 let rules = engine.rules().rules();
-                matches += (found.detections.iter())
+                let own = (found.detections.iter())
                     .filter(|d| ids.contains(rules[d.rule].reference.id.as_str()))
                     .count();
+                matches += own;
+                others += found.detections.len() - own;
             }
             cases += 1;
             let wanted = case.match_count.unwrap_or(1);
@@ -134,5 +136,7 @@ fn every_recorded_attack_is_found_by_its_rule() {
     }
     assert!(cases > 100, "only {cases} cases");
     assert_eq!(missed, BTreeMap::new(), "of {cases} cases, {exact} exact");
-    eprintln!("{cases} cases, {exact} with exactly the count stated");
+    // Rules for other log sources would find hundreds more here if they were shown these events.
+    assert!(others < 130, "{others} matches of other rules");
+    eprintln!("{cases} cases, {exact} with exactly the count stated, {others} other matches");
 }

@@ -367,3 +367,111 @@ fn an_alert_that_spans_a_day_is_not_near_to_all_of_it() {
     assert_ne!(a, b);
     assert_ne!(b, c);
 }
+
+#[test]
+fn different_people_on_one_server_stay_apart_and_a_stolen_shared_account_does_not() {
+    let mut state = State::new();
+    // The administrator is everybody's.
+    for n in 0..6 {
+        let make = alert(&format!("old{n}"), n * 300).account("admin");
+        give(&mut state, &make.device(&format!("d{n}")));
+    }
+    give_all(
+        &mut state,
+        &[
+            alert("a", 4_000).device("server").account("u1"),
+            alert("b", 4_005).device("server").account("u2"),
+            alert("c", 4_006)
+                .device("server")
+                .account("admin")
+                .tactic("LateralMovement"),
+        ],
+    );
+    let [a, b, c] = places(&state, &["a", "b", "c"])[..] else {
+        panic!()
+    };
+    assert_eq!([a, b], [c, c], "the administrator's alert belongs to both");
+
+    let mut state = State::new();
+    give_all(
+        &mut state,
+        &[
+            alert("a", 0).device("server").account("u1"),
+            alert("b", 5).device("server").account("u2"),
+        ],
+    );
+    assert_eq!(places(&state, &["a", "b"]), [1, 2]);
+}
+
+#[test]
+fn a_new_name_of_a_shared_account_does_not_make_it_rare() {
+    let admin =
+        |make: Make, keys: &[(KeyKind, &str)]| make.entity(model::EntityKind::Account, keys);
+    let (sid, address) = (
+        (KeyKind::AccountSid, "S-admin"),
+        (KeyKind::Address, "admin@example.org"),
+    );
+    let mut state = State::new();
+    for n in 0..12 {
+        let make = alert(&format!("old{n}"), n * 600).device(&format!("d{n}"));
+        give(&mut state, &admin(make, &[sid]));
+    }
+    give_all(
+        &mut state,
+        &[
+            admin(alert("a", 8_000).device("x1"), &[sid, address]),
+            admin(alert("b", 8_001).device("x2"), &[sid, address]),
+        ],
+    );
+    let [a, b] = places(&state, &["a", "b"])[..] else {
+        panic!()
+    };
+    assert_ne!(a, b);
+}
+
+#[test]
+fn an_outbreak_is_no_hub() {
+    let wave = |state: &mut State, from: i64| -> usize {
+        let mut incidents = std::collections::BTreeSet::new();
+        for n in 0..8 {
+            let make = alert(&format!("w{n}"), from + n)
+                .rule("encryptor")
+                .severity(AlertSeverity::High)
+                .tactic("Impact")
+                .account("u1")
+                .file("locker")
+                .device(&format!("pc{n}"));
+            give(state, &make);
+        }
+        for n in 0..8 {
+            incidents.extend(state.incident_of(id(&format!("w{n}"))));
+        }
+        incidents.len()
+    };
+    // With a memory of days the keys are known to be new.
+    let mut state = State::new();
+    for n in 0..5 {
+        give(
+            &mut state,
+            &alert(&format!("old{n}"), n * 1_440).device("d"),
+        );
+    }
+    assert_eq!(wave(&mut state, 8_000), 1);
+    // Without one, a severe rule that sweeps over devices is enough.
+    assert_eq!(wave(&mut State::new(), 0), 1);
+}
+
+#[test]
+fn withdrawn_consent_stops_joining_and_takes_nothing_apart() {
+    let mut state = sharing();
+    give_all(
+        &mut state,
+        &[
+            alert("a", 0).account("u1").service("identity"),
+            alert("b", 1).account("u1"),
+        ],
+    );
+    state.step(Input::Consent(Vec::new()), start()).unwrap();
+    give(&mut state, &alert("c", 2).account("u1"));
+    assert_eq!(places(&state, &["a", "b", "c"]), [1, 1, 2]);
+}

@@ -3,7 +3,6 @@
 mod analysts;
 mod bytes;
 mod caps;
-mod figures;
 mod joins;
 mod kit;
 mod overlay;

@@ -422,6 +422,23 @@ pub(crate) struct Quality {
 }
 
 impl Quality {
+    pub(crate) fn mean(all: impl ExactSizeIterator<Item = Self>) -> Self {
+        let many = real(all.len());
+        all.fold(Self::default(), |sum, one| Self {
+            alerts: sum.alerts + one.alerts / many,
+            intrusions: sum.intrusions + one.intrusions / many,
+            purity: sum.purity + one.purity / many,
+            recall: sum.recall + one.recall / many,
+            b3_precision: sum.b3_precision + one.b3_precision / many,
+            b3_recall: sum.b3_recall + one.b3_recall / many,
+            fragments: sum.fragments + one.fragments / many,
+            mixed: sum.mixed + one.mixed / many,
+            strangers: sum.strangers + one.strangers / many,
+            false_incidents: sum.false_incidents + one.false_incidents / many,
+            ranked: sum.ranked + one.ranked / many,
+        })
+    }
+
     pub(crate) fn f(&self) -> f64 {
         2.0 * self.b3_precision * self.b3_recall / (self.b3_precision + self.b3_recall)
     }
@@ -519,22 +536,8 @@ pub(crate) fn judge(told: &[Told], state: &State) -> Quality {
 
 /// The mean over several seeds.
 pub(crate) fn mean(scene: Scene, seeds: std::ops::Range<u64>) -> Quality {
-    let many = real(seeds.clone().count());
-    let mut sum = Quality::default();
-    for seed in seeds {
+    Quality::mean(seeds.collect::<Vec<_>>().into_iter().map(|seed| {
         let told = tell(Scene { seed, ..scene });
-        let one = judge(&told, &play(&told));
-        sum.alerts += one.alerts / many;
-        sum.intrusions += one.intrusions / many;
-        sum.purity += one.purity / many;
-        sum.recall += one.recall / many;
-        sum.b3_precision += one.b3_precision / many;
-        sum.b3_recall += one.b3_recall / many;
-        sum.fragments += one.fragments / many;
-        sum.mixed += one.mixed / many;
-        sum.strangers += one.strangers / many;
-        sum.false_incidents += one.false_incidents / many;
-        sum.ranked += one.ranked / many;
-    }
-    sum
+        judge(&told, &play(&told))
+    }))
 }

@@ -73,7 +73,7 @@ fn values_that_do_not_belong_into_their_column_are_found() {
         one(What::BadValue, "1 values of `meta.geography`")
     );
     assert_eq!(
-        after("UPDATE _sqlx_migrations SET description = 'A person''s name'"),
+        after("UPDATE _sqlx_migrations SET description = 'A person''s name' WHERE version = 2"),
         one(What::BadValue, "1 values of `_sqlx_migrations.description`")
     );
     assert_eq!(

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use access::{Credential, Cx, Discard, Policy, TenantAction};
 use crypto::Signer;
 use model::{
-    ColumnType, GeographyCode, RegionCode, RowId, ServiceName, SourceId, TableName, TenantId, Ticks,
+    AlertId, AlertSeverity, ColumnType, DetectionRuleId, GeographyCode, IncidentId, IncidentStatus,
+    RegionCode, RowId, RuleKind, ServiceName, SourceId, TableName, TenantId, Ticks,
 };
 use residency::{
     CountryCode, DEFAULT_REGISTRY, Provisioning, Registry, Settings, TenantFacts, TenantPlacement,
@@ -16,7 +17,10 @@ use residency::{
 use rows::hidden::{self, Stamp};
 use rows::{RecordBatch, TableBuilder};
 use store::catalogue::SqliteCatalogue;
-use store::{LocalDir, PlacedRows, SourceEntry, Store};
+use store::{
+    ActivityRecord, AlertRecord, DetectionCommit, ExportCommit, IncidentRecord, LinkEntry,
+    LocalDir, PlacedRows, SourceEntry, StateRecord, Store,
+};
 use tempfile::TempDir;
 use testkit::{FakeClock, SeededRandom};
 use vault::{SigningKey, Vault};
@@ -194,13 +198,17 @@ impl Planter {
             vault,
             log: wal::Options::default(),
         };
-        let store = Store::open(self.cx.clone(), options).await.unwrap();
+        let store = Store::open_with_detection(self.cx.clone(), options)
+            .await
+            .unwrap();
         let operate = self.cx.decide_cell(&Credential::local_operator()).unwrap();
         let put = store.put_tenant(&operate, tenant(self.n), true, document);
         put.await.unwrap();
         self.source(&store).await;
+        store.set_export(&self.grant(), true).await.unwrap();
         self.append(&store, TABLE, 1).await;
         store.flush_all(&self.grant()).await.unwrap();
+        self.detection(&store).await;
         // These stay in the log.
         self.append(&store, TABLE, 2).await;
         self.append(&store, "Unknown_CL", 3).await;
@@ -246,6 +254,62 @@ impl Planter {
             disabled: false,
         };
         store.put_source(&self.grant(), &source).await.unwrap();
+    }
+
+    /// Everything that detection, the tenant link, the export and the record seal.
+    async fn detection(&mut self, store: &Store) {
+        let at = self.cx.now();
+        let mut body = |number, column: &str| self.text(number, column).into_bytes();
+        let commit = DetectionCommit {
+            cursor: Some(1),
+            alerts: vec![AlertRecord {
+                id: AlertId::from_bytes([0xa7; 16]),
+                created_at: at,
+                severity: AlertSeverity::Medium,
+                incident: Some(IncidentId(1)),
+                origin: RegionCode::new("eu").unwrap(),
+                linked: true,
+                body: body(92, "alert"),
+            }],
+            incidents: vec![IncidentRecord {
+                number: IncidentId(1),
+                version: 1,
+                created_at: at,
+                updated_at: at,
+                status: IncidentStatus::Resolved,
+                severity: AlertSeverity::Informational,
+                assigned: Some("somebody".to_owned()),
+                body: body(93, "incident"),
+            }],
+            activity: vec![ActivityRecord {
+                incident: IncidentId(1),
+                at,
+                body: body(94, "activity"),
+            }],
+            state: Some(StateRecord {
+                version: 1,
+                body: body(95, "state"),
+            }),
+            outbox: vec![LinkEntry {
+                destination: RegionCode::new("us").unwrap(),
+                body: body(96, "outbox"),
+            }],
+            ..DetectionCommit::default()
+        };
+        store.commit_detection(&self.grant(), commit).await.unwrap();
+        let (id, text) = (self.text(97, "rule id"), self.text(98, "rule"));
+        let id = DetectionRuleId::new(&id).unwrap();
+        let rules = self.grant();
+        let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, &text);
+        put.await.unwrap();
+        let segment = store.pending_export(&self.grant()).unwrap()[0].segment;
+        let sent = ExportCommit {
+            segment,
+            facts: 1,
+            bytes: 2,
+            receipt: self.text(99, "receipt").into_bytes(),
+        };
+        store.commit_export(&self.grant(), sent).await.unwrap();
     }
 
     async fn append(&mut self, store: &Store, table: &str, row: u8) {

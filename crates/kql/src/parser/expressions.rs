@@ -80,6 +80,11 @@ impl Parser<'_> {
         self.level(Level::Or);
     }
 
+    /// An expression that ends before a comparison: the axis of `make-series`.
+    pub(super) fn sum(&mut self) {
+        self.level(Level::Add);
+    }
+
     fn level(&mut self, level: Level) {
         let checkpoint = self.checkpoint();
         self.operand(level);
@@ -213,7 +218,7 @@ impl Parser<'_> {
     }
 
     /// The closing bracket; if it is not there, what stands before it is skipped.
-    fn close(&mut self, kind: Kind, what: &str) {
+    pub(super) fn close(&mut self, kind: Kind, what: &str) {
         if self.eat(kind) {
             return;
         }
@@ -368,7 +373,7 @@ impl Parser<'_> {
         self.finish();
     }
 
-    fn call(&mut self) {
+    pub(super) fn call(&mut self) {
         self.start(Kind::Call);
         self.start(Kind::Name);
         self.bump();

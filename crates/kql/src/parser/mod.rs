@@ -8,7 +8,9 @@
 //!
 //! Does not know tables, functions or types: the resolver does.
 
+mod clauses;
 mod expressions;
+mod graphs;
 mod operators;
 
 use model::{Diagnostic, Span, limits};

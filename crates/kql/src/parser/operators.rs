@@ -141,10 +141,26 @@ impl Parser<'_> {
             }
             Grammar::Range => self.range(),
             Grammar::Render | Grammar::Tokens => self.skip_balanced(),
+            Grammar::Parse => self.parse_operator(),
+            Grammar::ParseKv => self.parse_kv(),
+            Grammar::MvApply => self.mv_apply(),
+            Grammar::Partition => self.partition(),
+            Grammar::MakeSeries => self.make_series(),
+            Grammar::TopNested => self.list_of(Self::top_level),
+            Grammar::Search => self.search(),
+            Grammar::Find => self.find(),
+            Grammar::Invoke => self.postfix(),
+            Grammar::Evaluate => self.evaluate(),
+            Grammar::RowsOf => self.rows_of(),
+            Grammar::Reduce => self.reduce(),
+            Grammar::Scan => self.scan(),
+            Grammar::MakeGraph => self.make_graph(),
+            Grammar::GraphMatch => self.graph_match(),
+            Grammar::GraphToTable => self.graph_to_table(),
         }
     }
 
-    fn list_of(&mut self, item: fn(&mut Self)) {
+    pub(super) fn list_of(&mut self, item: fn(&mut Self)) {
         loop {
             let before = self.at;
             item(self);
@@ -155,7 +171,7 @@ impl Parser<'_> {
     }
 
     /// `kind = inner`, `hint.strategy = shuffle` before the operands.
-    fn options(&mut self, names: &[&str]) {
+    pub(super) fn options(&mut self, names: &[&str]) {
         loop {
             let is_hint = self.is_word("hint") && self.kind(1) == Some(Kind::Dot);
             let is_named = self.kind(1) == Some(Kind::Assign)
@@ -184,7 +200,7 @@ impl Parser<'_> {
     }
 
     /// `expression`, `name = expression`, `(a, b) = expression`.
-    fn named(&mut self) {
+    pub(super) fn named(&mut self) {
         if self.is_named() {
             self.start(Kind::Named);
             self.declared_name();
@@ -260,7 +276,7 @@ impl Parser<'_> {
         }
     }
 
-    fn name_or_wildcard(&mut self) {
+    pub(super) fn name_or_wildcard(&mut self) {
         if self.is(Kind::OpenBracket) || self.is(Kind::String) {
             if !self.declared_name() {
                 self.expected("a column's name");
@@ -315,11 +331,11 @@ impl Parser<'_> {
     }
 
     /// A name, call or pipeline in brackets.
-    fn table_operand(&mut self) {
+    pub(super) fn table_operand(&mut self) {
         self.postfix();
     }
 
-    fn union_item(&mut self) {
+    pub(super) fn union_item(&mut self) {
         if matches!(self.kind(0), Some(Kind::Word | Kind::Star))
             && (self.is(Kind::Star) || (self.is_joined() && self.kind(1) == Some(Kind::Star)))
         {
@@ -339,7 +355,7 @@ impl Parser<'_> {
         self.finish();
     }
 
-    fn expand_item(&mut self) {
+    pub(super) fn expand_item(&mut self) {
         self.start(Kind::ExpandItem);
         self.named();
         if self.is_word("to") {

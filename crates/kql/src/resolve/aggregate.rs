@@ -23,6 +23,93 @@ pub(super) struct Collector {
 }
 
 impl Collector {
+    /// Over rows with these columns, after so many keys.
+    pub(super) fn new(input: &[Field], by: usize) -> Self {
+        Self {
+            input: input.to_vec(),
+            by,
+            aggregates: Vec::new(),
+        }
+    }
+
+    /// How many aggregates were met.
+    pub(super) fn len(&self) -> usize {
+        self.aggregates.len()
+    }
+
+    /// Takes the number of rows.
+    pub(super) fn add_count(&mut self, at: Span) {
+        self.aggregates.push(row_count(at));
+    }
+
+    /// The one aggregate, once per condition; gives its type.
+    pub(super) fn repeat(
+        &mut self,
+        conditions: impl Iterator<Item = Expr>,
+        at: Span,
+    ) -> ColumnType {
+        let one = self.aggregates.pop().unwrap_or_else(|| row_count(at));
+        let ty = one.outputs.first().copied().unwrap_or(ColumnType::Long);
+        self.aggregates = conditions
+            .map(|condition| {
+                let filter = match &one.filter {
+                    Some(filter) => super::operations::call(
+                        functions::ScalarFn::And,
+                        vec![filter.clone(), condition],
+                        ColumnType::Bool,
+                        at,
+                    ),
+                    None => condition,
+                };
+                Aggregate {
+                    filter: Some(filter),
+                    ..one.clone()
+                }
+            })
+            .collect();
+        ty
+    }
+
+    /// The summary: the keys, then the outputs of the aggregates.
+    pub(super) fn summary(self, input: Relation, by: Vec<Expr>, at: Span) -> Relation {
+        let types = by.iter().map(|e| e.ty).chain(
+            self.aggregates
+                .iter()
+                .flat_map(|a| a.outputs.iter().copied()),
+        );
+        let columns = types
+            .enumerate()
+            .map(|(position, ty)| Field::new(format!("summary_{position}"), ty))
+            .collect();
+        Relation {
+            op: Op::Summarize {
+                input: Box::new(input),
+                by,
+                aggregates: self.aggregates,
+            },
+            columns,
+            span: at,
+        }
+    }
+
+    /// Carried copies: any value of a group is as good as another.
+    fn carry(&mut self, at: Span) -> Vec<(Field, Expr)> {
+        let copies = super::carry::copies(&self.input);
+        let mut out = Vec::new();
+        for (position, field) in copies {
+            let value = column(position, field.ty, at);
+            let outputs = self.take(Aggregate {
+                function: AggregateFn::TakeAny,
+                args: vec![value],
+                filter: None,
+                outputs: vec![field.ty],
+                span: at,
+            });
+            out.extend(outputs.into_iter().map(|expr| (field.clone(), expr)));
+        }
+        out
+    }
+
     pub(super) fn has_column(&self, name: &str) -> bool {
         let row = Row {
             columns: &self.input,
@@ -51,14 +138,26 @@ impl Collector {
 }
 
 /// One column of the result, before its name is settled.
-struct Output {
-    name: Naming,
-    expr: Expr,
+pub(super) struct Output {
+    pub(super) name: Naming,
+    pub(super) expr: Expr,
 }
 
-enum Naming {
+impl Output {
+    /// The name, if the query gives one.
+    pub(super) fn given(&self) -> Option<String> {
+        match &self.name {
+            Naming::Given(name, _) => Some(name.clone()),
+            Naming::Suggested(..) | Naming::Carried(_) => None,
+        }
+    }
+}
+
+pub(super) enum Naming {
     Given(String, Span),
     Suggested(Suggested, Span),
+    /// A hidden column that travels along.
+    Carried(Field),
 }
 
 impl Resolver<'_> {
@@ -84,11 +183,16 @@ impl Resolver<'_> {
             }
         }
         let by_names: Vec<String> = outputs.iter().filter_map(|o| o.name.text()).collect();
-        let mut collector = Collector {
-            input: input.columns.clone(),
-            by: by.len(),
-            aggregates: Vec::new(),
-        };
+        let mut carried = Vec::new();
+        for key in super::carry::keys(&input.columns, at) {
+            let ExprKind::Column(position) = key.kind else {
+                continue;
+            };
+            let field = input.columns.get(position).cloned().ok_or(Broken)?;
+            carried.push((field, column(by.len(), key.ty, at)));
+            by.push(key);
+        }
+        let mut collector = Collector::new(&input.columns, by.len());
         for item in super::items(node) {
             if item.kind() == Kind::ByList {
                 continue;
@@ -100,6 +204,11 @@ impl Resolver<'_> {
                 self.poison(&item);
             }
         }
+        carried.extend(collector.carry(at));
+        outputs.extend(carried.into_iter().map(|(field, expr)| Output {
+            name: Naming::Carried(field),
+            expr,
+        }));
         let columns = self.summary_columns(&outputs)?;
         if broken {
             return Err(Broken);
@@ -115,15 +224,24 @@ impl Resolver<'_> {
         ))
     }
 
-    fn by_item(&mut self, item: &Node, row: Row<'_>) -> Fallible<(Naming, Expr)> {
+    pub(super) fn by_item(&mut self, item: &Node, row: Row<'_>) -> Fallible<(Naming, Expr)> {
         let (name, value) = self.named(item)?;
         let expr = self.expr(&value, row)?;
-        self.refuse_dynamic(&expr, "group by")?;
+        let expr = self.as_key(expr, "group by")?;
         let name = match name {
             Some(name) => Naming::Given(name, span(item)),
             None => Naming::Suggested(suggested(&value, false), span(item)),
         };
         Ok((name, expr))
+    }
+
+    /// As a key of groups or order: what stands in a hidden bag is made a string.
+    pub(super) fn as_key(&mut self, expr: Expr, what: &str) -> Fallible<Expr> {
+        if self.open_spans.contains(&expr.span) {
+            return Ok(cast(expr, ColumnType::String));
+        }
+        self.refuse_dynamic(&expr, what)?;
+        Ok(expr)
     }
 
     /// Groups and order are over scalars.
@@ -139,7 +257,7 @@ impl Resolver<'_> {
         ))
     }
 
-    fn aggregate_item(
+    pub(super) fn aggregate_item(
         &mut self,
         item: &Node,
         collector: &mut Collector,
@@ -354,9 +472,20 @@ impl Resolver<'_> {
         if broken {
             return Err(Broken);
         }
-        let signature = signatures::of(function)
-            .iter()
-            .find(|s| accepts(s, &exprs, false));
+        let fits = |exprs: &[Expr]| {
+            let mut all = signatures::of(function).iter();
+            all.find(|s| accepts(s, exprs, false))
+        };
+        let mut signature = fits(&exprs);
+        if signature.is_none() {
+            // What stands in a hidden bag may be a number.
+            for expr in &mut exprs {
+                if self.open_spans.contains(&expr.span) {
+                    *expr = cast(expr.clone(), ColumnType::Real);
+                }
+            }
+            signature = fits(&exprs);
+        }
         let Some(signature) = signature else {
             return Err(self.bad_arguments(function, &exprs, at));
         };
@@ -417,6 +546,10 @@ impl Resolver<'_> {
         let mut declared = Taken::default();
         for output in outputs {
             let name = match &output.name {
+                Naming::Carried(field) => {
+                    columns.push(field.clone());
+                    continue;
+                }
                 Naming::Given(name, at) | Naming::Suggested(Suggested::Column(name), at) => {
                     if !declared.take(name) {
                         result = Err(self.duplicate(name, *at));
@@ -446,8 +579,9 @@ impl Resolver<'_> {
 }
 
 impl Naming {
-    fn text(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         match self {
+            Self::Carried(_) => None,
             Self::Given(name, _) => Some(name.clone()),
             Self::Suggested(suggestion, _) => suggestion.text().map(str::to_owned),
         }
@@ -545,22 +679,41 @@ pub(super) fn missing(ty: ColumnType, at: Span) -> Expr {
     Expr::literal(Value::missing(ty), at)
 }
 
-/// The number of rows.
-pub(super) fn count(input: Relation, name: &str, at: Span) -> Relation {
-    let aggregate = Aggregate {
+fn row_count(at: Span) -> Aggregate {
+    Aggregate {
         function: AggregateFn::Count,
         args: Vec::new(),
         filter: None,
         outputs: vec![ColumnType::Long],
         span: at,
-    };
-    Relation {
-        op: Op::Summarize {
-            input: Box::new(input),
-            by: Vec::new(),
-            aggregates: vec![aggregate],
-        },
-        columns: vec![Field::new(name, ColumnType::Long)],
-        span: at,
     }
+}
+
+/// The number of rows (of each part).
+pub(super) fn count(input: Relation, name: &str, at: Span) -> Relation {
+    let by = super::carry::keys(&input.columns, at);
+    let mut collector = Collector::new(&input.columns, by.len());
+    collector.add_count(at);
+    let carried = collector.carry(at);
+    let mut exprs = vec![column(by.len(), ColumnType::Long, at)];
+    let mut columns = vec![Field::new(name, ColumnType::Long)];
+    let keys = input.columns.clone();
+    for (position, key) in by.iter().enumerate() {
+        if let ExprKind::Column(from) = key.kind
+            && let Some(field) = keys.get(from)
+        {
+            exprs.push(column(position, key.ty, at));
+            columns.push(field.clone());
+        }
+    }
+    for (field, expr) in carried {
+        exprs.push(expr);
+        columns.push(field);
+    }
+    let is_plain = exprs.len() == 1;
+    let summary = collector.summary(input, by, at);
+    if is_plain {
+        return Relation { columns, ..summary };
+    }
+    super::columns::projected(summary, exprs, columns, at)
 }

@@ -37,6 +37,7 @@ impl Resolver<'_> {
         match function.meaning {
             Meaning::Special(special) => self.special(special, function, &args, at, row),
             Meaning::Call(ScalarFn::Case) => self.case(&args, at, row),
+            Meaning::Window(window) => self.window_call(window, function, &args, at, row),
             _ => {
                 let exprs = self.exprs(&args, function, row)?;
                 self.built_in(function, exprs, &args, at)
@@ -44,7 +45,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn unknown_function(&mut self, node: &Node, name: &str) -> Broken {
+    pub(super) fn unknown_function(&mut self, node: &Node, name: &str) -> Broken {
         let at = node
             .children()
             .next()
@@ -90,7 +91,12 @@ impl Resolver<'_> {
     }
 
     /// The arguments, each judged though another is wrong. `typeof(…)` becomes a null of the type.
-    fn exprs(&mut self, args: &[Node], function: &Function, row: Row<'_>) -> Fallible<Vec<Expr>> {
+    pub(super) fn exprs(
+        &mut self,
+        args: &[Node],
+        function: &Function,
+        row: Row<'_>,
+    ) -> Fallible<Vec<Expr>> {
         let mut out = Vec::with_capacity(args.len());
         let mut broken = false;
         let takes_star = function.name == "pack_array";
@@ -170,6 +176,15 @@ impl Resolver<'_> {
             Some(Value::String(text)) => Some(text.clone()),
             _ => None,
         };
+        if let Meaning::Call(scalar) = function.meaning {
+            if let Some(known) = functions::WITHOUT_DATA.iter().find(|f| **f == scalar) {
+                self.without_data.insert(known.as_str());
+            }
+            if let Some([(_, ty), ..]) = functions::tuple(scalar) {
+                let tuple = made(function, args, gives, at);
+                return Ok(element(tuple, 0, *ty, at));
+            }
+        }
         match (function.meaning, first_text) {
             (Meaning::Call(ScalarFn::ExtractAll), Some(pattern)) => {
                 let groups = regex::Regex::new(&pattern).map_or(2, |r| r.captures_len());
@@ -184,6 +199,9 @@ impl Resolver<'_> {
                 let help = "parts are year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond";
                 return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
             }
+            (Meaning::Call(ScalarFn::FormatTimespan | ScalarFn::FormatDatetime), _) => {
+                self.check_format(function, args.get(1), at)?;
+            }
             // Of the parts of the calendar only weeks come out as a real: so does the engine.
             (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
                 if part.eq_ignore_ascii_case("week") =>
@@ -193,6 +211,32 @@ impl Resolver<'_> {
             _ => {}
         }
         Ok(made(function, args, gives, at))
+    }
+
+    /// A literal format has only the letters and marks of formats.
+    fn check_format(
+        &mut self,
+        function: &Function,
+        format: Option<&Expr>,
+        at: Span,
+    ) -> Fallible<()> {
+        let Some(Value::String(format)) = format.and_then(Expr::as_literal) else {
+            return Ok(());
+        };
+        let letters = if function.name == "format_timespan" {
+            "dhHmsfF"
+        } else {
+            "dhHmsfFMyt"
+        };
+        let is_known = |c: char| letters.contains(c) || " /-:,._[]".contains(c);
+        match format.chars().find(|c| !is_known(*c)) {
+            None => Ok(()),
+            Some(c) => {
+                let message = format!("`{c}` cannot stand in a format of `{}`", function.name);
+                let help = format!("letters are {letters}, marks are blanks and / - : , . _ [ ]");
+                Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help))
+            }
+        }
     }
 
     pub(super) fn bad_arguments(
@@ -314,7 +358,10 @@ impl Resolver<'_> {
             Special::Now | Special::Ago => self.instant(special, function, args, at, row),
             Special::IngestionTime => {
                 // Once the row has been projected nobody knows when it came.
-                let hidden = row.columns.iter().position(|f| f.hidden);
+                let hidden = row
+                    .columns
+                    .iter()
+                    .position(|f| f.hidden && &*f.name == super::sources::INGESTED_AT);
                 Ok(match hidden {
                     Some(position) => super::column(position, ColumnType::DateTime, at),
                     None => Expr::literal(Value::Null(ColumnType::DateTime), at),
@@ -324,8 +371,21 @@ impl Resolver<'_> {
             Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
                 let pairs = visible(row, at).collect();
-                Ok(self.bag(pairs, at)?)
+                let bag = self.bag(pairs, at)?;
+                let ignores_empty = match args.first() {
+                    Some(arg) => self.expr(arg, row)?.as_literal() == Some(&Value::Bool(true)),
+                    None => false,
+                };
+                match bag.kind {
+                    ExprKind::Call { args, .. } if ignores_empty => {
+                        Ok(call(ScalarFn::PackPresent, args, ColumnType::Dynamic, at))
+                    }
+                    kind => Ok(Expr { kind, ..bag }),
+                }
             }
+            Special::Random => self.random(function, args, at, row),
+            Special::ColumnNamesOf => self.column_names_of(function, args, at),
+            Special::Assert => self.assertion(function, args, at, row),
             Special::BagPackColumns => {
                 let mut pairs = Vec::new();
                 for arg in args {
@@ -334,6 +394,77 @@ impl Resolver<'_> {
                 }
                 self.bag(pairs, at)
             }
+        }
+    }
+
+    /// What nobody can foretell follows from the query's instant and the row's values, so that the
+    /// same query over the same rows gives the same.
+    fn random(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        self.applied += 1;
+        let seed = self
+            .now
+            .0
+            .wrapping_add(i64::try_from(self.applied).unwrap_or(0));
+        let mut values = vec![Expr::literal(Value::Long(seed), at)];
+        values.extend(visible(row, at).map(|(_, expr)| expr));
+        if function.name == "new_guid" {
+            return Ok(call(ScalarFn::RandomGuid, values, ColumnType::Guid, at));
+        }
+        let real = call(ScalarFn::RandomReal, values, ColumnType::Real, at);
+        let Some(below) = args.first() else {
+            return Ok(real);
+        };
+        let below = cast(self.expr(below, row)?, ColumnType::Real);
+        let product = call(ScalarFn::Multiply, vec![real, below], ColumnType::Real, at);
+        Ok(cast(product, ColumnType::Long))
+    }
+
+    fn column_names_of(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+    ) -> Fallible<Expr> {
+        let [arg] = args else {
+            return Err(self.bad_arguments(function, &[], at));
+        };
+        let relation = self.subquery(arg)?;
+        let mut json = String::from("[");
+        for field in &relation.columns {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            super::literals::json_value(&Value::String(field.name.clone()), &mut json);
+        }
+        json.push(']');
+        Ok(Expr::literal(Value::Dynamic(json.into()), at))
+    }
+
+    fn assertion(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let exprs = self.exprs(args, function, row)?;
+        match exprs.as_slice() {
+            [condition, message] if condition.ty == ColumnType::Bool => {
+                match (condition.as_literal(), message.as_literal()) {
+                    (Some(Value::Bool(false)), Some(Value::String(text))) => {
+                        let text = format!("the assertion does not hold: {text}");
+                        Err(self.error(codes::BAD_ARGUMENTS, at, text))
+                    }
+                    _ => Ok(condition.clone()),
+                }
+            }
+            _ => Err(self.bad_arguments(function, &exprs, at)),
         }
     }
 
@@ -458,12 +589,29 @@ impl Resolver<'_> {
         at: Span,
         row: Row<'_>,
     ) -> Fallible<Expr> {
-        let bound = self.bind_params(name, lambda, args, at, row)?;
+        let bound = self.bind_params(name, lambda, None, args, at, row)?;
         let body = self.within(env_len, bound, at, |resolver| {
             let last = resolver.body(lambda)?;
             resolver.expr(&last, Row::NONE)
         })?;
         Ok(Expr { span: at, ..body })
+    }
+
+    /// `invoke`: a function of the query with the input as its first argument.
+    pub(super) fn applied_function(
+        &mut self,
+        name: &str,
+        lambda: &Node,
+        env_len: usize,
+        input: Relation,
+        args: &[Node],
+        at: Span,
+    ) -> Fallible<Relation> {
+        let bound = self.bind_params(name, lambda, Some(input), args, at, Row::NONE)?;
+        self.within(env_len, bound, at, |resolver| {
+            let last = resolver.body(lambda)?;
+            resolver.table(&last)
+        })
     }
 
     pub(super) fn table_function(
@@ -474,7 +622,7 @@ impl Resolver<'_> {
         args: &[Node],
         at: Span,
     ) -> Fallible<Relation> {
-        let bound = self.bind_params(name, lambda, args, at, Row::NONE)?;
+        let bound = self.bind_params(name, lambda, None, args, at, Row::NONE)?;
         self.within(env_len, bound, at, |resolver| {
             let last = resolver.body(lambda)?;
             resolver.table(&last)
@@ -527,6 +675,7 @@ impl Resolver<'_> {
         &mut self,
         name: &str,
         lambda: &Node,
+        mut first: Option<Relation>,
         args: &[Node],
         at: Span,
         row: Row<'_>,
@@ -534,7 +683,7 @@ impl Resolver<'_> {
         let params: Vec<Node> = child(lambda, Kind::Params)
             .map(|p| p.children().collect())
             .unwrap_or_default();
-        if args.len() > params.len() {
+        if args.len() + usize::from(first.is_some()) > params.len() {
             let message = format!(
                 "`{name}` takes {} arguments, not {}",
                 params.len(),
@@ -548,6 +697,16 @@ impl Resolver<'_> {
             let Some(param_name) = param.children().next().map(|n| plain_name(&n)) else {
                 return Err(Broken);
             };
+            if let Some(relation) = first.take() {
+                let Some(columns) = child(param, Kind::ColumnDecls) else {
+                    let message = format!("the first parameter of `{name}` is no table");
+                    return Err(self.error(codes::BAD_ARGUMENTS, at, message));
+                };
+                let relation = self.as_declared(relation, &columns, at)?;
+                let binding = super::table_binding(relation);
+                bound.push((param_name.as_str().into(), Rc::new(binding)));
+                continue;
+            }
             let named = args
                 .iter()
                 .filter(|a| a.kind() == Kind::Named)
@@ -627,6 +786,30 @@ impl Resolver<'_> {
             }
         }
         Ok(relation)
+    }
+}
+
+/// One value of a function that gives several.
+pub(super) fn element(tuple: Expr, position: i64, ty: ColumnType, at: Span) -> Expr {
+    let path = Expr {
+        kind: ExprKind::Path {
+            base: Box::new(tuple),
+            key: crate::resolved::PathKey::Index(position),
+        },
+        ty: ColumnType::Dynamic,
+        span: at,
+    };
+    cast(path, ty)
+}
+
+/// The function of several columns that `node` calls.
+pub(super) fn tuple_call(node: &Node) -> Option<&'static [(&'static str, ColumnType)]> {
+    if node.kind() != Kind::Call {
+        return None;
+    }
+    match functions::scalar(&call_name(node))?.meaning {
+        Meaning::Call(function) => functions::tuple(function),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Operators that choose, make and name columns.
 
+use super::carry;
 use super::names::{Suggested, Taken, suggested};
 use super::{Broken, Fallible, Resolver, Row, column, items, plain_name, words};
 use crate::codes;
@@ -62,16 +63,22 @@ impl Resolver<'_> {
             return Err(self.error(codes::FORM_NOT_YET, span(&name), message));
         }
         let declared = self.declared(&name)?;
-        let is_word = name.kind() == Kind::Name && name.text() == declared.as_str();
-        if is_word && RESERVED.contains(&declared.as_str()) {
+        self.refuse_reserved(&declared, &name)?;
+        Ok((Some(declared), value))
+    }
+
+    /// Words of the language name no column unless they are in brackets.
+    pub(super) fn refuse_reserved(&mut self, declared: &str, node: &Node) -> Fallible<()> {
+        let is_word = node.kind() == Kind::Name && node.text() == declared;
+        if is_word && RESERVED.contains(&declared) {
             return Err(self.error_help(
                 codes::EXPECTED,
-                span(&name),
+                span(node),
                 format!("`{declared}` is a word of the language and cannot name a column"),
                 format!("write it as `['{declared}']`"),
             ));
         }
-        Ok((Some(declared), value))
+        Ok(())
     }
 
     /// Remembers that the column an item would make is not there.
@@ -96,6 +103,18 @@ impl Resolver<'_> {
     }
 
     pub(super) fn project(&mut self, input: Relation, node: &Node) -> Relation {
+        let at = span(node);
+        let (input, (mut exprs, mut columns)) = self.with_windows(input, at, |resolver, input| {
+            resolver.projected_items(input, node)
+        });
+        for (position, field) in carry::carried(&input.columns) {
+            exprs.push(column(position, field.ty, at));
+            columns.push(field);
+        }
+        projected(input, exprs, columns, at)
+    }
+
+    fn projected_items(&mut self, input: &Relation, node: &Node) -> (Vec<Expr>, Vec<Field>) {
         let row = Row {
             columns: &input.columns,
         };
@@ -104,6 +123,13 @@ impl Resolver<'_> {
         let mut taken = Taken::default();
         let mut unnamed = 0;
         for item in items(node) {
+            if let Some(made) = self.tuple_item(&item, row) {
+                for (name, expr) in made.unwrap_or_default() {
+                    columns.push(Field::new(taken.unique(&name), expr.ty));
+                    exprs.push(expr);
+                }
+                continue;
+            }
             let Ok((given, value)) = self.named(&item) else {
                 self.poison(&item);
                 continue;
@@ -135,10 +161,18 @@ impl Resolver<'_> {
                 }
             }
         }
-        projected(input, exprs, columns, span(node))
+        (exprs, columns)
     }
 
     pub(super) fn extend(&mut self, input: Relation, node: &Node) -> Relation {
+        let at = span(node);
+        let (input, (exprs, columns)) = self.with_windows(input, at, |resolver, input| {
+            resolver.extended_items(input, node)
+        });
+        projected(input, exprs, columns, at)
+    }
+
+    fn extended_items(&mut self, input: &Relation, node: &Node) -> (Vec<Expr>, Vec<Field>) {
         let at = span(node);
         let row = Row {
             columns: &input.columns,
@@ -153,6 +187,23 @@ impl Resolver<'_> {
         let mut known = Taken::new(input.columns.iter().map(|f| &*f.name));
         let mut given_here = Taken::default();
         for item in items(node) {
+            if let Some(made) = self.tuple_item(&item, row) {
+                for (name, expr) in made.unwrap_or_default() {
+                    let field = Field::new(name.as_str(), expr.ty);
+                    match columns.iter().position(|f| !f.hidden && *f.name == *name) {
+                        Some(at) => {
+                            columns.splice(at..=at, [field]);
+                            exprs.splice(at..=at, [expr]);
+                        }
+                        None => {
+                            known.take(&name);
+                            columns.push(field);
+                            exprs.push(expr);
+                        }
+                    }
+                }
+                continue;
+            }
             let Ok((given, value)) = self.named(&item) else {
                 self.poison(&item);
                 continue;
@@ -195,7 +246,64 @@ impl Resolver<'_> {
                 exprs.push(expr);
             }
         }
-        projected(input, exprs, columns, at)
+        (exprs, columns)
+    }
+
+    /// `(a, b) = f(…)` and a plain `f(…)` where the function gives several columns.
+    fn tuple_item(&mut self, item: &Node, row: Row<'_>) -> Option<Fallible<Vec<(String, Expr)>>> {
+        let list = super::child(item, Kind::NameList);
+        let value = match &list {
+            Some(_) => item.children().nth(1)?,
+            None => item.clone(),
+        };
+        let parts = super::calls::tuple_call(&value);
+        if parts.is_none() && list.is_none() {
+            return None;
+        }
+        Some(self.tuple_columns(list.as_ref(), &value, parts, row))
+    }
+
+    fn tuple_columns(
+        &mut self,
+        list: Option<&Node>,
+        value: &Node,
+        parts: Option<&[(&str, model::ColumnType)]>,
+        row: Row<'_>,
+    ) -> Fallible<Vec<(String, Expr)>> {
+        let at = span(value);
+        let Some(parts) = parts else {
+            let message = "several names want a function that gives several columns";
+            return Err(self.error(codes::FORM_NOT_YET, at, message));
+        };
+        let first = self.expr(value, row)?;
+        let Some(tuple) = tuple_of(&first) else {
+            return Err(Broken);
+        };
+        let names: Vec<String> = match list {
+            Some(list) => list.children().map(|n| plain_name(&n)).collect(),
+            None => {
+                let arg = super::calls::arguments(value)
+                    .first()
+                    .and_then(|a| suggested(a, false).text().map(str::to_owned))
+                    .unwrap_or_default();
+                let function = super::call_name(value);
+                parts
+                    .iter()
+                    .map(|(part, _)| format!("{function}_{arg}_{part}"))
+                    .collect()
+            }
+        };
+        Ok(names
+            .into_iter()
+            .zip(parts)
+            .zip(0_i64..)
+            .map(|((name, (_, ty)), position)| {
+                (
+                    name,
+                    super::calls::element(tuple.clone(), position, *ty, at),
+                )
+            })
+            .collect())
     }
 
     /// The positions that a name or pattern means.
@@ -215,7 +323,7 @@ impl Resolver<'_> {
                 .filter(|(_, f)| !f.hidden && matches_pattern(pattern, &f.name))
                 .map(|(position, _)| position)
                 .collect();
-            if found.is_empty() {
+            if found.is_empty() && !carry::is_open(row.columns) {
                 let message = format!("no column matches `{pattern}`");
                 return Err(self.error(codes::UNKNOWN_COLUMN, at, message));
             }
@@ -227,6 +335,8 @@ impl Resolver<'_> {
         let name = plain_name(&node);
         match super::scalar::find_column(row, &name) {
             Some(position) => Ok(vec![position]),
+            // A property that no row has is no column to choose.
+            None if carry::is_open(row.columns) => Ok(Vec::new()),
             None => Err(self.unknown_name(&name, at, row)),
         }
     }
@@ -253,7 +363,8 @@ impl Resolver<'_> {
         for item in items(node) {
             kept.extend(self.pattern(&item, row).unwrap_or_default());
         }
-        kept.extend(input.columns.iter().position(|f| f.hidden));
+        let hidden = input.columns.iter().enumerate().filter(|(_, f)| f.hidden);
+        kept.extend(hidden.map(|(position, _)| position));
         chosen(input, kept.into_iter().collect(), span(node))
     }
 
@@ -306,6 +417,19 @@ impl Resolver<'_> {
         let at = span(node);
         let exprs = identity(&input, at);
         Ok(projected(input, exprs, columns, at))
+    }
+}
+
+/// The call of which `first` is the first value.
+fn tuple_of(first: &Expr) -> Option<Expr> {
+    use crate::resolved::ExprKind;
+    let path = match &first.kind {
+        ExprKind::Cast(inner) => inner,
+        _ => first,
+    };
+    match &path.kind {
+        ExprKind::Path { base, .. } => Some(base.as_ref().clone()),
+        _ => None,
     }
 }
 

@@ -11,6 +11,11 @@ use crate::syntax::{Kind, Node, span};
 
 impl Resolver<'_> {
     pub(super) fn mv_expand(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+        self.expand_rows(input, node)
+    }
+
+    /// `mv-expand`, and the first half of `mv-apply`.
+    pub(super) fn expand_rows(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);
         let mut bags = BagExpansion::Bag;
         let mut index_name = None;
@@ -29,7 +34,9 @@ impl Resolver<'_> {
         }
         // The old spelling stops at 128 rows.
         let mut rows_max = (first_word(node) == "mvexpand").then_some(128);
-        if words(node).iter().any(|w| w == "limit") {
+        if let Some(clause) = child(node, Kind::Clause) {
+            rows_max = Some(self.rows(clause.children().next())?);
+        } else if words(node).iter().any(|w| w == "limit") {
             let limit = items(node).filter(|c| c.kind() != Kind::ExpandItem).last();
             rows_max = Some(self.rows(limit)?);
         }

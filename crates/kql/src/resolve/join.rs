@@ -265,12 +265,44 @@ impl Resolver<'_> {
         Ok(united(inputs, &columns, source.as_deref(), at))
     }
 
+    /// All rows of the inputs, with a column that says which one.
+    pub(super) fn union_of(
+        &mut self,
+        inputs: Vec<(String, Relation)>,
+        source: Option<&str>,
+        at: Span,
+    ) -> Fallible<Relation> {
+        if inputs.is_empty() {
+            return Err(self.error(codes::UNKNOWN_TABLE, at, "there is no table"));
+        }
+        self.count_relations(inputs.len() + 1, at)?;
+        let columns = all_columns(&inputs);
+        self.count_expressions(columns.len() * inputs.len(), at)?;
+        Ok(united(inputs, &columns, source, at))
+    }
+
+    /// Whether `node` names a function that was declared as a view.
+    fn is_view(&self, node: &Node) -> bool {
+        let name = match node.kind() {
+            Kind::Call => super::call_name(node),
+            _ => plain_name(node),
+        };
+        match self.lookup(&name).as_deref() {
+            Some(super::Binding::Function { lambda, .. }) => super::first_word(lambda) == "view",
+            _ => false,
+        }
+    }
+
     fn only_unknown_tables_since(&self, reported: usize) -> bool {
         let mut since = self.diagnostics.iter().skip(reported).peekable();
         since.peek().is_some() && since.all(|d| d.code == codes::UNKNOWN_TABLE)
     }
 
-    fn union_item(&mut self, item: &Node, position: usize) -> Fallible<Vec<(String, Relation)>> {
+    pub(super) fn union_item(
+        &mut self,
+        item: &Node,
+        position: usize,
+    ) -> Fallible<Vec<(String, Relation)>> {
         let at = span(item);
         if matches!(item.kind(), Kind::Wildcard | Kind::All) {
             let pattern = item.text().to_string();
@@ -292,10 +324,13 @@ impl Resolver<'_> {
                 .collect());
         }
         let is_name = matches!(item.kind(), Kind::Name | Kind::BracketName);
-        let name = plain_name(item);
+        let name = match item.kind() {
+            Kind::Call => super::call_name(item),
+            _ => plain_name(item),
+        };
         let relation = self.table(item)?;
         let is_table = is_name && self.lookup(&name).is_none();
-        let origin = if is_table {
+        let origin = if is_table || self.is_view(item) {
             name
         } else {
             format!("union_arg{position}")
@@ -329,7 +364,7 @@ fn side_of(node: &Node) -> Option<(bool, String)> {
     is_name.then(|| (is_left, plain_name(&name)))
 }
 
-fn joined(
+pub(super) fn joined(
     left: Relation,
     right: Relation,
     kind: JoinKind,
@@ -497,6 +532,11 @@ fn common_columns(inputs: &[(String, Relation)]) -> Vec<United> {
         .collect()
 }
 
+/// The hidden column that `ingestion_time()` reads.
+fn is_ingestion_time(field: &Field) -> bool {
+    field.hidden && &*field.name == super::sources::INGESTED_AT
+}
+
 fn united(
     inputs: Vec<(String, Relation)>,
     columns: &[United],
@@ -506,7 +546,7 @@ fn united(
     // The hidden column stays if every input has it.
     let keeps_hidden = inputs
         .iter()
-        .all(|(_, r)| r.columns.iter().any(|f| f.hidden));
+        .all(|(_, r)| r.columns.iter().any(is_ingestion_time));
     let mut fields: Vec<Field> = Vec::new();
     if let Some(name) = source {
         fields.push(Field::new(name, ColumnType::String));
@@ -514,7 +554,7 @@ fn united(
     fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
     let hidden = inputs
         .iter()
-        .find_map(|(_, r)| r.columns.iter().find(|f| f.hidden).cloned())
+        .find_map(|(_, r)| r.columns.iter().find(|f| is_ingestion_time(f)).cloned())
         .filter(|_| keeps_hidden);
     fields.extend(hidden.clone());
     let aligned = inputs
@@ -538,7 +578,7 @@ fn united(
                 });
             }
             if hidden.is_some()
-                && let Some(position) = relation.columns.iter().position(|f| f.hidden)
+                && let Some(position) = relation.columns.iter().position(is_ingestion_time)
             {
                 exprs.push(column(position, ColumnType::DateTime, at));
             }

@@ -460,6 +460,24 @@ pub(super) fn elements(json: &Arc<str>) -> Option<Vec<Value>> {
     Some(out)
 }
 
+/// The texts in an array of texts.
+pub(super) fn strings_of_array(json: &Arc<str>) -> Vec<String> {
+    let values = elements(json).unwrap_or_default();
+    let texts = values.into_iter().filter_map(|value| match value {
+        Value::String(text) => Some(text.to_string()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// A literal as the text that it is searched for by.
+pub(super) fn plain_text(node: &Node, literal: &crate::resolved::Expr) -> String {
+    match literal.as_literal() {
+        Some(Value::String(text)) => text.to_string(),
+        _ => node.text().to_string().trim().to_owned(),
+    }
+}
+
 /// One scalar at the start of compact JSON that [`json`] wrote.
 fn element(text: &str) -> Option<(Value, &str)> {
     if let Some(body) = text.strip_prefix('"') {

@@ -9,19 +9,32 @@
 //! - What a query spells out to is bounded (`limits::QUERY_…_MAX`), whatever its `let`s multiply.
 
 mod aggregate;
+mod apply;
 mod calls;
+mod carry;
 mod columns;
 mod expand;
+mod extract;
+mod invoke;
 mod join;
 mod literals;
 mod membership;
 mod names;
+mod nested;
 mod operations;
+mod plugins;
 mod rows;
+mod sampling;
 mod scalar;
+mod scan;
+mod search;
+mod series;
 mod sources;
 mod tabular;
 mod types;
+mod windows;
+
+pub use plugins::PLUGINS;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -30,7 +43,9 @@ use std::sync::Arc;
 use model::{ColumnType, Diagnostic, Span, Ticks, limits};
 
 use crate::codes;
-use crate::resolved::{Expr, ExprKind, Field, PathKey, Relation, Render, Resolved, Set, SharedId};
+use crate::resolved::{
+    Expr, ExprKind, Field, Found, PathKey, Probe, Relation, Render, Resolved, Set, SharedId,
+};
 use crate::schema::SchemaSource;
 use crate::syntax::{Kind, Node, Syntax, span};
 
@@ -41,6 +56,17 @@ pub fn resolve(
     syntax: &Syntax,
     schema: &dyn SchemaSource,
     now: Ticks,
+) -> (Option<Resolved>, Vec<Diagnostic>) {
+    resolve_with(syntax, schema, now, &[])
+}
+
+/// As [`resolve`], with what the data told about the columns of the first probes
+/// ([`Resolved::probes`]).
+pub fn resolve_with(
+    syntax: &Syntax,
+    schema: &dyn SchemaSource,
+    now: Ticks,
+    found: &[Found],
 ) -> (Option<Resolved>, Vec<Diagnostic>) {
     let mut resolver = Resolver {
         schema,
@@ -56,6 +82,12 @@ pub fn resolve(
         calls: 0,
         row_depth: 0,
         wants_ingestion_time: wants_ingestion_time(&syntax.root()),
+        windows: None,
+        applied: 0,
+        found,
+        probes: Vec::new(),
+        open_spans: BTreeSet::new(),
+        without_data: BTreeSet::new(),
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
     let root = if syntax.diagnostics.is_empty() {
@@ -66,6 +98,8 @@ pub fn resolve(
     let Resolver {
         shared,
         render,
+        probes,
+        without_data,
         mut diagnostics,
         ..
     } = resolver;
@@ -76,6 +110,8 @@ pub fn resolve(
             root,
             shared,
             render,
+            probes,
+            without_data,
         });
     (resolved, diagnostics)
 }
@@ -144,6 +180,16 @@ struct Resolver<'a> {
     calls: usize,
     row_depth: usize,
     wants_ingestion_time: bool,
+    /// Inside an operator whose rows have an order.
+    windows: Option<windows::Windows>,
+    /// Queries in queries so far, and other things that need a number.
+    applied: usize,
+    /// What earlier runs found for the first probes.
+    found: &'a [Found],
+    probes: Vec<Probe>,
+    /// Places where a name stands for a property of a hidden bag.
+    open_spans: BTreeSet<Span>,
+    without_data: BTreeSet<&'static str>,
 }
 
 impl Resolver<'_> {
@@ -367,7 +413,10 @@ impl Resolver<'_> {
                 let name = call_name(node);
                 match self.lookup(&name).as_deref() {
                     Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
-                    _ => matches!(name.as_str(), "materialize" | "table" | "view"),
+                    _ => {
+                        matches!(name.as_str(), "materialize" | "table" | "view")
+                            || invoke::is_service_function(&name)
+                    }
                 }
             }
             _ => false,
@@ -452,6 +501,7 @@ fn weigh(expr: &Expr) -> Weight {
             ExprKind::Literal(_) | ExprKind::ToScalar(SharedId(_)) => {}
             ExprKind::Call { args, .. } => inner.extend(args),
             ExprKind::Cast(base) => inner.push(base),
+            ExprKind::Networks { address, .. } => inner.push(address),
             ExprKind::Path { base, key } => {
                 inner.push(base);
                 if let PathKey::Computed(key) = key {

@@ -10,9 +10,9 @@ use crate::resolved::{Expr, ExprKind, Value};
 use crate::syntax::{Kind, Node, Token, span, span_of};
 
 /// An operator of a chain, between two operands.
-struct Infix {
-    text: String,
-    at: Span,
+pub(super) struct Infix {
+    pub(super) text: String,
+    pub(super) at: Span,
 }
 
 impl Resolver<'_> {
@@ -385,7 +385,7 @@ impl Resolver<'_> {
     }
 }
 
-fn parts(node: &Node) -> (Option<Node>, Vec<(Infix, Node)>) {
+pub(super) fn parts(node: &Node) -> (Option<Node>, Vec<(Infix, Node)>) {
     let mut first = None;
     let mut rest = Vec::new();
     let mut open: Option<Infix> = None;

@@ -2,6 +2,7 @@
 
 use model::ColumnType;
 
+use super::carry;
 use super::{Broken, Fallible, Resolver, Row, items, words};
 use crate::codes;
 use crate::resolved::{Op, Relation, SortKey, Value};
@@ -12,11 +13,16 @@ impl Resolver<'_> {
         let Some(condition) = items(node).next() else {
             return Err(Broken);
         };
-        let row = Row {
-            columns: &input.columns,
-        };
+        let at = span(node);
+        let width = input.columns.len();
+        let (input, predicate) = self.with_windows(input, at, |resolver, input| {
+            let row = Row {
+                columns: &input.columns,
+            };
+            resolver.expr(&condition, row)
+        });
         // A condition that is wrong leaves the columns as they are: the rest can be judged.
-        let Ok(predicate) = self.expr(&condition, row) else {
+        let Ok(predicate) = predicate else {
             return Ok(input);
         };
         if predicate.ty != ColumnType::Bool {
@@ -36,26 +42,33 @@ impl Resolver<'_> {
             };
             return Ok(input);
         }
-        Ok(Relation {
+        let filtered = Relation {
             columns: input.columns.clone(),
             op: Op::Filter {
                 input: Box::new(input),
                 predicate,
             },
-            span: span(node),
-        })
+            span: at,
+        };
+        if filtered.columns.len() == width {
+            return Ok(filtered);
+        }
+        Ok(carry::first_columns(filtered, width, at))
     }
 
     pub(super) fn distinct(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);
         let is_all = items(node).any(|item| item.kind() == Kind::All);
         let projected = if is_all {
-            super::without_hidden(input)
+            without_uncarried(input)
         } else {
-            let relation = self.project(input, node);
-            if let Op::Project { exprs, .. } = &relation.op {
-                for expr in exprs {
-                    self.refuse_dynamic(expr, "take distinct values of")?;
+            let mut relation = self.project(input, node);
+            if let Op::Project { exprs, .. } = &mut relation.op {
+                for (expr, field) in exprs.iter_mut().zip(&mut relation.columns) {
+                    if !field.hidden {
+                        *expr = self.as_key(expr.clone(), "take distinct values of")?;
+                        field.ty = expr.ty;
+                    }
                 }
             }
             relation
@@ -90,6 +103,9 @@ impl Resolver<'_> {
         let Ok(rows) = self.rows(items(node).next()) else {
             return input;
         };
+        if carry::has_keys(&input.columns) {
+            return carry::take_each(input, rows, span(node));
+        }
         Relation {
             columns: input.columns.clone(),
             op: Op::Take {
@@ -106,6 +122,9 @@ impl Resolver<'_> {
         let Ok(rows) = rows else {
             return sorted;
         };
+        if carry::has_keys(&sorted.columns) {
+            return carry::take_each(sorted, rows, span(node));
+        }
         Relation {
             columns: sorted.columns.clone(),
             op: Op::Take {
@@ -120,7 +139,15 @@ impl Resolver<'_> {
         let row = Row {
             columns: &input.columns,
         };
-        let mut keys = Vec::new();
+        // Inside of a query in a query, each part has an order of its own.
+        let mut keys: Vec<SortKey> = carry::keys(&input.columns, span(node))
+            .into_iter()
+            .map(|expr| SortKey {
+                expr,
+                descending: false,
+                nulls_first: true,
+            })
+            .collect();
         for item in items(node).filter(|c| c.kind() == Kind::SortKey) {
             let Some(value) = item.children().next() else {
                 continue;
@@ -131,9 +158,9 @@ impl Resolver<'_> {
             let Ok(expr) = self.expr(&value, row) else {
                 continue;
             };
-            if self.refuse_dynamic(&expr, "order by").is_err() {
+            let Ok(expr) = self.as_key(expr, "order by") else {
                 continue;
-            }
+            };
             let said = words(&item);
             let descending = !said.iter().any(|w| w == "asc");
             let nulls_first = match said.last().map(String::as_str) {
@@ -156,4 +183,25 @@ impl Resolver<'_> {
             span: span(node),
         }
     }
+}
+
+/// Drops the hidden columns that do not travel.
+fn without_uncarried(input: Relation) -> Relation {
+    let at = input.span;
+    let kept: Vec<_> = input
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| !f.hidden || carry::is_carried(f))
+        .map(|(position, f)| (position, f.clone()))
+        .collect();
+    if kept.len() == input.columns.len() {
+        return input;
+    }
+    let exprs = kept
+        .iter()
+        .map(|(position, f)| super::column(*position, f.ty, at))
+        .collect();
+    let columns = kept.into_iter().map(|(_, f)| f).collect();
+    super::columns::projected(input, exprs, columns, at)
 }

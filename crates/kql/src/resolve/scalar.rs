@@ -2,6 +2,7 @@
 
 use model::{ColumnType, limits};
 
+use super::carry;
 use super::{Binding, Broken, Fallible, Resolver, Row, call_name, column, plain_name};
 use crate::codes;
 use crate::resolved::{Expr, ExprKind, PathKey, Value};
@@ -88,6 +89,10 @@ impl Resolver<'_> {
         }
         if let Some(binding) = self.lookup(&name) {
             return self.bound(&name, &binding, at);
+        }
+        if let Some((position, key)) = carry::open_property(row.columns, &name) {
+            self.open_spans.insert(at);
+            return Ok(carry::property(position, &key, at));
         }
         if let Some(collector) = &self.aggregates
             && collector.has_column(&name)
@@ -225,7 +230,17 @@ impl Resolver<'_> {
             let message = format!("the path has more than {} parts", limits::QUERY_DEPTH_MAX);
             return Err(self.error(codes::TOO_DEEP, span(node), message));
         }
-        let mut base = self.expr(&base_node, row)?;
+        let mut parts = parts.into_iter().peekable();
+        let qualified = parts
+            .peek()
+            .and_then(|part| super::scan::qualified(row, &base_node, part, span(node)));
+        let mut base = match qualified {
+            Some(column) => {
+                parts.next();
+                column
+            }
+            None => self.expr(&base_node, row)?,
+        };
         for part in parts {
             let at = span(&part).cover(base.span);
             base = self.as_parts(base)?;
@@ -270,7 +285,12 @@ impl Resolver<'_> {
         let Some(key) = part.children().next() else {
             return Err(Broken);
         };
-        if part.kind() == Kind::Member && matches!(key.kind(), Kind::Name | Kind::BracketName) {
+        // `.[name]` is an expression in brackets, `.name` and `.['name']` are properties.
+        let is_computed = super::words(part).iter().any(|w| w == "[");
+        if part.kind() == Kind::Member
+            && !is_computed
+            && matches!(key.kind(), Kind::Name | Kind::BracketName)
+        {
             return Ok(PathKey::Property(plain_name(&key).into()));
         }
         if part.kind() == Kind::Member && key.kind() == Kind::Call {

@@ -11,15 +11,20 @@ use crate::resolved::{Expr, Field, Op, Relation, SharedId, Value};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
 
+/// The stored column that says when a row came.
+pub(super) const INGESTED_AT: &str = "_ingested_at";
+
 impl Resolver<'_> {
     /// A table: name, call, literal or pipeline.
     pub(super) fn table(&mut self, node: &Node) -> Fallible<Relation> {
         // What is collected or named around a table does not reach into it.
         let aggregates = self.aggregates.take();
+        let windows = self.windows.take();
         self.row_depth += 1;
         let result = self.table_here(node);
         self.row_depth -= 1;
         self.aggregates = aggregates;
+        self.windows = windows;
         result
     }
 
@@ -34,12 +39,7 @@ impl Resolver<'_> {
             Kind::Name | Kind::BracketName => self.named_table(&plain_name(node), at),
             Kind::Call => self.table_call(node),
             Kind::DataTable => self.datatable(node),
-            Kind::ExternalData => Err(self.error_help(
-                codes::FORM_NOT_YET,
-                Span::new(at.start, at.start + 12),
-                "`externaldata` is not supported yet",
-                "write the values into a `datatable`, or send them as a table of the tenant",
-            )),
+            Kind::ExternalData => self.external(node),
             Kind::Path => Err(self.error(
                 codes::FORBIDDEN,
                 at,
@@ -98,7 +98,7 @@ impl Resolver<'_> {
             .collect();
         if self.wants_ingestion_time {
             columns.push(Field {
-                name: "_ingested_at".into(),
+                name: INGESTED_AT.into(),
                 ty: ColumnType::DateTime,
                 hidden: true,
             });
@@ -161,6 +161,9 @@ impl Resolver<'_> {
                     Err(self.error(codes::NOT_CONSTANT, span(inner), message))
                 }
             }
+            (known, _) if super::invoke::is_service_function(known) => {
+                self.service_table(known, at).ok_or(Broken)
+            }
             (known, _) if not_yet::FUNCTIONS.contains(&known) => {
                 let message = format!("the function `{known}` is not supported yet");
                 Err(self.error(codes::FUNCTION_NOT_YET, at, message))
@@ -221,6 +224,49 @@ impl Resolver<'_> {
         self.count_relations(1, at)?;
         Ok(Relation {
             op: Op::Values { rows },
+            columns: declared
+                .into_iter()
+                .map(|(name, ty)| Field::new(name, ty))
+                .collect(),
+            span: at,
+        })
+    }
+
+    /// Rows from an address that the operator allows.
+    fn external(&mut self, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let Some(decls) = child(node, Kind::ColumnDecls) else {
+            return Err(Broken);
+        };
+        let declared = self.declared_columns(&decls)?;
+        let mut addresses = Vec::new();
+        for value in node.children().filter(|c| c.kind() != Kind::ColumnDecls) {
+            if value.kind() == Kind::Skipped || value.kind() == Kind::OperatorOption {
+                continue;
+            }
+            let expr = self.expr(&value, Row::NONE)?;
+            let Some(Value::String(address)) = expr.as_literal() else {
+                let message = "an address must be a string literal";
+                return Err(self.error(codes::NOT_CONSTANT, expr.span, message));
+            };
+            // What stands after a semicolon is a key or a token of the service's own storage.
+            let address = address.split(';').next().unwrap_or_default();
+            if !self.schema.external(address) {
+                return Err(self.error_help(
+                    codes::EXTERNAL_ADDRESS,
+                    expr.span,
+                    "`externaldata` reads no address that is not on the operator's list",
+                    "ask the operator to allow and pin it, or write the values into a `datatable`",
+                ));
+            }
+            addresses.push(address.into());
+        }
+        self.count_relations(1, at)?;
+        Ok(Relation {
+            op: Op::External {
+                addresses,
+                properties: super::tabular::properties(&words(node)),
+            },
             columns: declared
                 .into_iter()
                 .map(|(name, ty)| Field::new(name, ty))

@@ -52,6 +52,8 @@ impl Resolver<'_> {
             Some(Operator::Print) => self.print(node),
             Some(Operator::Range) => self.range(node),
             Some(Operator::Union) => self.union(None, node),
+            Some(Operator::Search) => self.search(None, node),
+            Some(Operator::Find) => self.find(None, node),
             _ => Err(self.operator_not_yet(&name, at)),
         }
     }
@@ -77,8 +79,14 @@ impl Resolver<'_> {
         match operator {
             Operator::Where => self.filter(input, node),
             Operator::Project => Ok(self.project(input, node)),
-            Operator::Serialize if items(node).next().is_none() => Ok(input),
-            Operator::Extend | Operator::Serialize => Ok(self.extend(input, node)),
+            Operator::Serialize => {
+                let input = serialized(input, at);
+                if items(node).next().is_none() {
+                    return Ok(input);
+                }
+                Ok(self.extend(input, node))
+            }
+            Operator::Extend => Ok(self.extend(input, node)),
             Operator::ProjectAway => Ok(self.project_away(input, node)),
             Operator::ProjectKeep => Ok(self.project_keep(input, node)),
             Operator::ProjectRename => self.project_rename(input, node),
@@ -97,6 +105,22 @@ impl Resolver<'_> {
             Operator::Lookup => self.join(input, node, true),
             Operator::Union => self.union(Some(input), node),
             Operator::MvExpand => self.mv_expand(input, node),
+            Operator::MvApply => self.mv_apply(input, node),
+            Operator::Partition => self.partition(input, node),
+            Operator::Parse | Operator::ParseWhere => self.parse_pattern(input, node),
+            Operator::ParseKv => self.parse_pairs(input, node),
+            Operator::MakeSeries => self.make_series(input, node),
+            Operator::TopNested => self.top_nested(input, node),
+            Operator::Search => self.search(Some(input), node),
+            Operator::Find => self.find(Some(input), node),
+            Operator::Evaluate => self.evaluate(input, node),
+            Operator::Invoke => self.invoke(input, node),
+            Operator::Scan => self.scan(input, node),
+            Operator::Sample => Ok(self.take(input, node)),
+            Operator::SampleDistinct => self.rows_of(input, node, false),
+            Operator::TopHitters => self.rows_of(input, node, true),
+            Operator::Reduce => self.reduce(input, node),
+            Operator::Consume => Ok(super::sampling::consumed(input, at)),
             Operator::GetSchema => Ok(get_schema(&input, at)),
             Operator::As => self.name_input(input, node),
             Operator::Render => {
@@ -206,6 +230,17 @@ impl Resolver<'_> {
     }
 }
 
+/// The rows in the order they have.
+fn serialized(input: Relation, at: Span) -> Relation {
+    Relation {
+        columns: input.columns.clone(),
+        op: Op::Serialize {
+            input: Box::new(input),
+        },
+        span: at,
+    }
+}
+
 fn get_schema(input: &Relation, at: Span) -> Relation {
     let rows = input
         .columns
@@ -252,6 +287,14 @@ fn engine_type(ty: ColumnType) -> &'static str {
 /// `render kind with (name = value, …)`.
 fn render(node: &Node) -> Render {
     let said = words(node);
+    Render {
+        properties: properties(&said),
+        kind: said.into_iter().nth(1).unwrap_or_default(),
+    }
+}
+
+/// The pairs around each `=`.
+pub(super) fn properties(said: &[String]) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     for (position, word) in said.iter().enumerate() {
         if word == "=" {
@@ -265,8 +308,5 @@ fn render(node: &Node) -> Render {
             }
         }
     }
-    Render {
-        kind: said.get(1).cloned().unwrap_or_default(),
-        properties,
-    }
+    properties
 }

@@ -65,7 +65,7 @@ fn published_queries() {
     println!("{tally:?}");
     assert_eq!(tally.parsed, tally.well_formed);
     // The floors reached so far; what is not supported yet says so by its code.
-    assert!(tally.resolved >= 1_545);
+    assert!(tally.resolved >= 1_725);
     assert!(tally.resolved + tally.not_yet >= tally.accepted - 8);
 }
 
@@ -91,6 +91,10 @@ fn columns_agree(file: &str, least: usize, differ: &[&str]) {
     for row in rows.iter().filter(|row| row["expect_error"] != true) {
         let Some(query) = answer(row).1 else { continue };
         resolved += 1;
+        // Columns that stand in the data are not known here.
+        if !query.probes.is_empty() {
+            continue;
+        }
         let (names, types) = columns_of(&query);
         let same =
             names == texts(&row["expected_columns"]) && types == texts(&row["expected_types"]);
@@ -109,15 +113,30 @@ fn columns_of_documented_answers() {
     let differ = [
         "query/getyear-function.md#L39",
         "query/hour-of-day-function.md#L37",
+        // The columns come in another order.
+        "query/ipv6-lookup-plugin.md#L47",
         "query/monthofyear-function.md#L39",
     ];
-    columns_agree("kql/cases.jsonl", 211, &differ);
+    columns_agree("kql/cases.jsonl", 300, &differ);
 }
 
 #[test]
 fn columns_of_recorded_answers() {
-    // The engine shows an internal name for `d[k]`.
-    columns_agree("kql/engine_cases.jsonl", 821, &["fuzz-0616"]);
+    // The engine shows an internal name for `d[k]`; after `scan` these answers say `int` where those
+    // of the documentation, by the same engine, say `long`.
+    let differ = [
+        "fuzz-0448",
+        "fuzz-0449",
+        "fuzz-0450",
+        "fuzz-0616",
+        "fuzz-0891",
+        "fuzz-0894",
+        "fuzz-0895",
+        "fuzz-0930",
+        "fuzz-1360",
+        "fuzz-1365",
+    ];
+    columns_agree("kql/engine_cases.jsonl", 990, &differ);
 }
 
 #[test]

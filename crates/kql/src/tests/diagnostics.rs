@@ -561,40 +561,42 @@ fn keys_of_two_types() {
 #[test]
 fn known_and_not_supported() {
     check(
-        "Logon | make-series count() on Timestamp step 1h",
+        "Logon | fork (count) (take 1)",
         expect![[r#"
-            error[KQL0401]: the operator `make-series` is not supported yet
+            error[KQL0401]: the operator `fork` is not supported yet
               --> query:1:9
-              1 | Logon | make-series count() on Timestamp step 1h
-                |         ^^^^^^^^^^^
+              1 | Logon | fork (count) (take 1)
+                |         ^^^^
         "#]],
     );
     check(
         "Logon | extend r = row_number()",
         expect![[r#"
-        error[KQL0402]: the function `row_number` is not supported yet
-          --> query:1:20
-          1 | Logon | extend r = row_number()
-            |                    ^^^^^^^^^^
-    "#]],
+            error[KQL0312]: `row_number` wants rows in an order
+              --> query:1:20
+              1 | Logon | extend r = row_number()
+                |                    ^^^^^^^^^^^^
+              help: put `sort by …` or `serialize` before it
+        "#]],
     );
     check(
-        "Logon | evaluate bag_unpack(Extra)",
+        "Logon | evaluate autocluster()",
         expect![[r#"
-        error[KQL0401]: the operator `evaluate` is not supported yet
-          --> query:1:9
-          1 | Logon | evaluate bag_unpack(Extra)
-            |         ^^^^^^^^
-    "#]],
+            error[KQL0402]: the plugin `autocluster` is not supported
+              --> query:1:18
+              1 | Logon | evaluate autocluster()
+                |                  ^^^^^^^^^^^^^
+              help: plugins are bag_unpack, ipv4_lookup, ipv6_lookup, narrow, pivot, preview
+        "#]],
     );
     check(
         "let x = externaldata(a: string)['https://example.org/a.csv']; x",
         expect![[r#"
-            error[KQL0403]: `externaldata` is not supported yet
-              --> query:1:9
+            error[KQL0405]: `externaldata` reads no address that is not on the operator's list
+              --> query:1:33
               1 | let x = externaldata(a: string)['https://example.org/a.csv']; x
-                |         ^^^^^^^^^^^^
-              help: write the values into a `datatable`, or send them as a table of the tenant
+                |                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              help: ask the operator to allow and pin it, or write the values into a `datatable`
         "#]],
     );
     check(

@@ -326,7 +326,7 @@ fn recovery() {
 #[test]
 fn unsupported_operators_keep_their_tokens() {
     check(
-        "T | mv-apply x = y on (where x > 1 | take 1) | count",
+        "T | fork (where x > 1 | take 1) (count) | count",
         expect![[r#"
             Root
               Query
@@ -335,11 +335,7 @@ fn unsupported_operators_keep_their_tokens() {
                     Word T
                   Pipe |
                   OpaqueOperator
-                    Word mv-apply
-                    Word x
-                    Assign =
-                    Word y
-                    Word on
+                    Word fork
                     OpenParen (
                     Word where
                     Word x
@@ -348,6 +344,9 @@ fn unsupported_operators_keep_their_tokens() {
                     Pipe |
                     Word take
                     Integer 1
+                    CloseParen )
+                    OpenParen (
+                    Word count
                     CloseParen )
                   Pipe |
                   Operator

@@ -92,9 +92,9 @@ impl Aggregator {
         if Self::is_struct(&self.gather) {
             return DataType::Struct(struct_fields(&self.outputs));
         }
-        self.outputs
-            .first()
-            .map_or(DataType::Null, |ty| rows::types::data_type(*ty))
+        self.outputs.first().map_or(DataType::Null, |ty| {
+            crate::kernels::decimals::data_type(*ty)
+        })
     }
 
     fn state_type(&self) -> DataType {
@@ -115,7 +115,13 @@ pub(crate) fn struct_fields(types: &[ColumnType]) -> Fields {
     types
         .iter()
         .enumerate()
-        .map(|(i, ty)| Field::new(format!("f{i}"), rows::types::data_type(*ty), true))
+        .map(|(i, ty)| {
+            Field::new(
+                format!("f{i}"),
+                crate::kernels::decimals::data_type(*ty),
+                true,
+            )
+        })
         .collect()
 }
 

@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int32Array,
-    Int32Builder, Int64Array, Int64Builder, StringArray, StringBuilder,
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal256Array, Float64Array, Float64Builder,
+    Int32Array, Int32Builder, Int64Array, Int64Builder, StringArray, StringBuilder,
 };
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::i256;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::ColumnarValue;
 use model::ColumnType;
 use tokio::sync::Notify;
 
+use super::decimals;
 use crate::json::{self, Json};
 
 /// The switch that stops a query. Clones are the same switch.
@@ -88,6 +91,7 @@ enum Values {
     Long(Int64Array),
     Real(Float64Array),
     Text(StringArray),
+    Decimal(Decimal256Array),
 }
 
 /// One value of any type.
@@ -99,7 +103,7 @@ pub enum Cell<'a> {
     Bool(bool),
     /// An int or a long.
     Long(i64),
-    /// A real.
+    /// A real, or a decimal as the nearest real.
     Real(f64),
     /// A string.
     Text(&'a str),
@@ -136,7 +140,10 @@ impl Arg {
             ColumnType::String | ColumnType::Dynamic | ColumnType::Guid => {
                 typed(array).map(Values::Text)
             }
-            ColumnType::Decimal => None,
+            ColumnType::Decimal => {
+                let wide = cast(array, &decimals::data_type(ty))?;
+                typed(&wide).map(Values::Decimal)
+            }
         };
         let Some(values) = values else {
             return exec_err!("a {ty} argument came as {}", array.data_type());
@@ -168,6 +175,7 @@ impl Arg {
             Values::Long(a) => a.is_valid(row),
             Values::Real(a) => a.is_valid(row),
             Values::Text(a) => a.is_valid(row),
+            Values::Decimal(a) => a.is_valid(row),
         }
     }
 
@@ -188,7 +196,17 @@ impl Arg {
                 let at = self.at(row);
                 a.is_valid(at).then(|| a.value(at))
             }
+            Values::Decimal(_) => self.decimal(row).map(decimals::to_real),
             _ => self.long(row).map(super::convert::real_of_long),
+        }
+    }
+
+    /// A decimal.
+    pub(crate) fn decimal(&self, row: usize) -> Option<i256> {
+        let at = self.at(row);
+        match &self.values {
+            Values::Decimal(a) if a.is_valid(at) => Some(a.value(at)),
+            _ => None,
         }
     }
 
@@ -233,6 +251,7 @@ impl Arg {
             (Values::Long(a), ColumnType::TimeSpan) => Cell::TimeSpan(a.value(at)),
             (Values::Long(a), _) => Cell::Long(a.value(at)),
             (Values::Real(a), _) => Cell::Real(a.value(at)),
+            (Values::Decimal(a), _) => Cell::Real(decimals::to_real(a.value(at))),
             (Values::Text(a), ColumnType::Guid) => Cell::Guid(a.value(at)),
             (Values::Text(a), _) => Cell::Dynamic(a.value(at)),
         }
@@ -308,6 +327,18 @@ impl Call<'_> {
         Ok(Arc::new(out.finish()))
     }
 
+    /// Decimals.
+    pub(crate) fn decimals(&self, mut f: impl FnMut(usize) -> Option<i256>) -> Result<ArrayRef> {
+        let mut values = Vec::with_capacity(self.rows);
+        for row in 0..self.rows {
+            self.look(row)?;
+            values.push(f(row));
+        }
+        let array = Decimal256Array::from(values)
+            .with_precision_and_scale(decimals::PRECISION, decimals::SCALE)?;
+        Ok(Arc::new(array))
+    }
+
     /// Strings: never null. `f` appends to an empty buffer.
     pub(crate) fn texts(&self, mut f: impl FnMut(usize, &mut String)) -> Result<ArrayRef> {
         let mut out = StringBuilder::new();
@@ -369,7 +400,8 @@ impl Call<'_> {
                 _ => None,
             }),
             ColumnType::Dynamic => self.dynamics(f),
-            ColumnType::String | ColumnType::Decimal => self.texts(|row, out| {
+            ColumnType::Decimal => self.decimals(|row| decimals::of_json(&f(row)?)),
+            ColumnType::String => self.texts(|row, out| {
                 if let Some(value) = f(row) {
                     value.display(out);
                 }

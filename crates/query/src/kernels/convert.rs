@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use model::{ColumnType, Span100ns, Ticks};
 
 use super::args::{Arg, Call, Cell};
-use super::time;
+use super::{decimals, time};
 use crate::json::{self, Json};
 
 #[expect(
@@ -68,7 +68,8 @@ pub(crate) fn parse_real(text: &str) -> Option<f64> {
     let text = text.trim();
     match text.to_ascii_lowercase().as_str() {
         "nan" => Some(f64::NAN),
-        "inf" | "+inf" | "infinity" | "∞" => Some(f64::INFINITY),
+        "inf" if text == "INF" => None,
+        "inf" | "+inf" | "infinity" | "+infinity" | "∞" => Some(f64::INFINITY),
         "-inf" | "-infinity" | "-∞" => Some(f64::NEG_INFINITY),
         lower
             if lower
@@ -132,7 +133,9 @@ pub(crate) fn display_real(x: f64, out: &mut String) {
         };
         let _ = write!(out, "{digits}E{sign}{exponent:0>2}");
     } else {
-        let _ = write!(out, "{x}");
+        // A whole number shows that it is a real.
+        let point = if x.fract() == 0.0 { ".0" } else { "" };
+        let _ = write!(out, "{x}{point}");
     }
 }
 
@@ -231,6 +234,9 @@ pub(crate) fn cast(call: &Call<'_>) -> Result<ArrayRef> {
             Cell::Dynamic(text) => json_to_int(&Json::of_column(text)),
             other => to_long(other).map(int_of_long),
         }),
+        ColumnType::Long if arg.ty() == ColumnType::Decimal => {
+            call.longs(|row| decimals::to_long(arg.decimal(row)?))
+        }
         ColumnType::Long => call.longs(|row| to_long(arg.cell(row))),
         ColumnType::Real => call.reals(|row| to_real(arg.cell(row))),
         ColumnType::DateTime => call.longs(|row| match arg.cell(row) {
@@ -261,9 +267,11 @@ pub(crate) fn cast(call: &Call<'_>) -> Result<ArrayRef> {
             Some(())
         }),
         ColumnType::Dynamic => to_dynamic(call, arg),
-        ColumnType::String | ColumnType::Decimal => {
-            call.texts(|row, out| display(arg.cell(row), out))
-        }
+        ColumnType::Decimal => call.decimals(|row| decimals::of_arg(arg, row)),
+        ColumnType::String => call.texts(|row, out| match arg.decimal(row) {
+            Some(value) => out.push_str(&decimals::display(value)),
+            None => display(arg.cell(row), out),
+        }),
     }
 }
 

@@ -155,6 +155,32 @@ fn bag_pack(args: &[Arg], row: usize) -> Json {
     Json::Bag(entries)
 }
 
+/// Sets what a path says, making the bags on the way.
+fn set_at(entries: &mut Vec<(String, Json)>, steps: &[Step], value: Json) {
+    match steps {
+        [Step::Property(name)] => {
+            // A key that is set anew goes to the end.
+            entries.retain(|(k, _)| k != name);
+            entries.push((name.clone(), value));
+        }
+        [Step::Property(name), rest @ ..] => {
+            let at = entries
+                .iter()
+                .position(|(k, v)| k == name && v.as_bag().is_some());
+            let mut inner = match at {
+                Some(at) => match entries.get(at) {
+                    Some((_, Json::Bag(inner))) => inner.clone(),
+                    _ => Vec::new(),
+                },
+                None => Vec::new(),
+            };
+            set_at(&mut inner, rest, value);
+            set_key(entries, name.clone(), Json::Bag(inner));
+        }
+        _ => {}
+    }
+}
+
 fn set_key(entries: &mut Vec<(String, Json)>, key: String, value: Json) {
     match entries.iter_mut().find(|(k, _)| *k == key) {
         Some(entry) => entry.1 = value,
@@ -224,11 +250,10 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                     return None;
                 };
                 let value = value.json(row).unwrap_or(Json::Null);
-                set_key(
-                    &mut entries,
-                    key.text(row).trim_start_matches("$.").to_owned(),
-                    value,
-                );
+                match json_path(key.text(row)) {
+                    Some(steps) => set_at(&mut entries, &steps, value),
+                    None => set_key(&mut entries, key.text(row).to_owned(), value),
+                }
                 Some(Json::Bag(entries))
             })
         }
@@ -279,6 +304,7 @@ fn arrays(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::ArraySum => call.reals(|row| {
             items(row)?
                 .iter()
+                .filter(|item| **item != Json::Null)
                 .map(|item| match item {
                     Json::Long(_) | Json::Real(_) | Json::Bool(_) => convert::json_to_real(item),
                     _ => None,
@@ -295,8 +321,8 @@ fn arrays(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 )))
             })
         }
-        F::ArraySortAsc => call.dynamics(|row| Some(Json::Array(sorted(items(row)?, false)))),
-        F::ArraySortDesc => call.dynamics(|row| Some(Json::Array(sorted(items(row)?, true)))),
+        F::ArraySortAsc => sorted_arrays(call, false),
+        F::ArraySortDesc => sorted_arrays(call, true),
         F::SetHasElement => {
             let value = call.arg(1)?;
             call.bools(|row| {
@@ -353,8 +379,45 @@ fn slice(items: Vec<Json>, start: i64, end: i64) -> Vec<Json> {
         .collect()
 }
 
-fn sorted(mut items: Vec<Json>, descending: bool) -> Vec<Json> {
-    items.sort_by(|a, b| match (a, b) {
+/// The first array in order; the others, if any, in the order of the first.
+fn sorted_arrays(call: &Call<'_>, descending: bool) -> Result<ArrayRef> {
+    let first = call.arg(0)?;
+    call.dynamics(|row| {
+        let Json::Array(items) = first.json(row)? else {
+            return None;
+        };
+        let mut nulls_last = true;
+        let mut others: Vec<Vec<Json>> = Vec::new();
+        for arg in call.args.iter().skip(1) {
+            match arg.json(row) {
+                Some(Json::Bool(last)) => nulls_last = last,
+                Some(Json::Array(more)) if more.len() == items.len() => others.push(more),
+                _ => return None,
+            }
+        }
+        if others.is_empty() {
+            let mut items = sorted(items, descending);
+            if !nulls_last {
+                let nulls = items.iter().filter(|i| **i == Json::Null).count();
+                items.rotate_right(nulls);
+            }
+            return Some(Json::Array(items));
+        }
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        order.sort_by(|a, b| match (items.get(*a), items.get(*b)) {
+            (Some(a), Some(b)) => in_order(a, b, descending),
+            _ => std::cmp::Ordering::Equal,
+        });
+        let all = std::iter::once(&items).chain(&others).map(|array| {
+            let moved = order.iter().filter_map(|at| array.get(*at).cloned());
+            Json::Array(moved.collect())
+        });
+        Some(Json::Array(all.collect()))
+    })
+}
+
+fn in_order(a: &Json, b: &Json, descending: bool) -> std::cmp::Ordering {
+    match (a, b) {
         // Nulls are last either way.
         (Json::Null, Json::Null) => std::cmp::Ordering::Equal,
         (Json::Null, _) => std::cmp::Ordering::Greater,
@@ -363,7 +426,11 @@ fn sorted(mut items: Vec<Json>, descending: bool) -> Vec<Json> {
             let order = operators::order_json(a, b).unwrap_or(std::cmp::Ordering::Equal);
             if descending { order.reverse() } else { order }
         }
-    });
+    }
+}
+
+fn sorted(mut items: Vec<Json>, descending: bool) -> Vec<Json> {
+    items.sort_by(|a, b| in_order(a, b, descending));
     items
 }
 

@@ -85,7 +85,7 @@ fn percent_decode(text: &str, plus: bool) -> String {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn base64_encode(bytes: &[u8], out: &mut String) {
+pub(super) fn base64_encode(bytes: &[u8], out: &mut String) {
     for chunk in bytes.chunks(3) {
         let at = |i: usize| chunk.get(i).copied().map_or(0, u32::from);
         let bits = at(0) << 16 | at(1) << 8 | at(2);
@@ -101,7 +101,7 @@ fn base64_encode(bytes: &[u8], out: &mut String) {
     }
 }
 
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64_decode(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.trim().trim_end_matches('=').bytes().collect();
     let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
     for chunk in digits.chunks(4) {

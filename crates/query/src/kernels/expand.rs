@@ -40,7 +40,13 @@ impl Expansion {
     fn fields(&self) -> Fields {
         let columns = self.to.iter().enumerate();
         let mut fields: Vec<Field> = columns
-            .map(|(i, ty)| Field::new(format!("f{i}"), rows::types::data_type(*ty), true))
+            .map(|(i, ty)| {
+                Field::new(
+                    format!("f{i}"),
+                    crate::kernels::decimals::data_type(*ty),
+                    true,
+                )
+            })
             .collect();
         if self.item_index {
             fields.push(Field::new(

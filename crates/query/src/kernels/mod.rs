@@ -9,16 +9,24 @@
 //! - Every function of `kql`'s table is matched here by name: a new one does not compile unnoticed.
 
 pub(crate) mod args;
+mod arrays;
 pub(crate) mod convert;
+pub(crate) mod decimals;
+mod decompose;
 mod dynamics;
 mod encode;
 pub(crate) mod expand;
+pub(crate) mod extract;
+mod hashes;
 pub(crate) mod member;
-mod net;
+pub(crate) mod net;
 mod numbers;
 mod operators;
+mod packed;
 pub(crate) use operators::order;
 pub(crate) mod regexes;
+mod series;
+mod special;
 mod strings;
 mod text;
 pub(crate) mod time;
@@ -40,7 +48,9 @@ use model::ColumnType;
 use crate::json::Step;
 use args::{Arg, Call, Guard};
 use expand::Expansion;
+use extract::Extraction;
 use member::Known;
+use net::Networks;
 use regexes::Patterns;
 
 /// Which computation a kernel does.
@@ -60,6 +70,10 @@ pub(crate) enum Work {
     KnownMember(MemberOp, Known, u64),
     /// `mv-expand`.
     Expand(Expansion),
+    /// `parse` and `parse-kv`.
+    Extract(Arc<Extraction>),
+    /// Numbers of the networks that have an address; the number tells sets apart.
+    Networks(Networks, u64),
     /// Field `usize` of a struct.
     Field(usize),
     /// NaN as null, so that both sort together.
@@ -76,6 +90,8 @@ enum Identity<'a> {
     Member(u8, bool),
     KnownMember(u8, u64),
     Expand(&'a Expansion),
+    Extract(&'a Extraction),
+    Networks(u64),
     Field(usize),
     NanToNull,
 }
@@ -102,7 +118,8 @@ impl Kernel {
     ) -> Self {
         let data_type = match &work {
             Work::Expand(expansion) => expansion.data_type(),
-            _ => rows::types::data_type(result),
+            Work::Extract(extraction) => extraction.data_type(),
+            _ => decimals::data_type(result),
         };
         Self {
             work,
@@ -128,6 +145,8 @@ impl Kernel {
             Work::Member(op, array) => Identity::Member(*op as u8, *array),
             Work::KnownMember(op, _, set) => Identity::KnownMember(*op as u8, *set),
             Work::Expand(expansion) => Identity::Expand(expansion),
+            Work::Extract(extraction) => Identity::Extract(extraction),
+            Work::Networks(_, set) => Identity::Networks(*set),
             Work::Field(at) => Identity::Field(*at),
             Work::NanToNull => Identity::NanToNull,
         }
@@ -148,6 +167,8 @@ impl Kernel {
             Work::Member(op, array) => member::computed(*op, *array, &call),
             Work::KnownMember(op, set, _) => member::known(*op, set, &call),
             Work::Expand(expansion) => expansion.run(args, rows, &self.guard),
+            Work::Extract(extraction) => extraction.run(&call),
+            Work::Networks(networks, _) => networks.run(&call),
             Work::NanToNull => {
                 let value = call.arg(0)?;
                 call.reals(|row| value.real(row).filter(|x| !x.is_nan()))
@@ -183,6 +204,8 @@ impl ScalarUDFImpl for Kernel {
             Work::Path(_) | Work::ComputedPath => "path",
             Work::Member(..) | Work::KnownMember(..) => "member",
             Work::Expand(_) => "expand",
+            Work::Extract(_) => "extract",
+            Work::Networks(..) => "networks",
             Work::Field(_) => "field",
             Work::NanToNull => "nan_to_null",
         }
@@ -250,10 +273,8 @@ fn field(call: &ScalarFunctionArgs, at: usize) -> Result<ColumnarValue> {
 /// Why a function does not run yet; `None` if it does.
 pub(crate) fn refusal(function: F) -> Option<&'static str> {
     Some(match function {
-        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 => "hashes are not supported yet",
-        F::ParseVersion => "decimals are not supported yet",
         F::ParseXml => "XML is not supported yet",
-        F::DatetimeLocalToUtc | F::DatetimeUtcToLocal => "time zones are not supported yet",
+        F::DatetimeListTimezones => "the list of time zones is not supported yet",
         _ => return None,
     })
 }
@@ -281,7 +302,8 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
         | F::Ipv4IsPrivate | F::Ipv4IsInRange | F::Ipv4IsInAnyRange | F::Ipv4IsMatch
         | F::Ipv4Compare | F::Ipv4NetmaskSuffix | F::Ipv6IsMatch | F::Ipv6Compare
         | F::Ipv6IsInRange | F::HasIpv4 | F::HasAnyIpv4 | F::HasIpv4Prefix
-        | F::HasAnyIpv4Prefix => net::run(function, call),
+        | F::HasAnyIpv4Prefix | F::Ipv4RangeToCidrList | F::Ipv6IsInAnyRange
+        | F::ParseIpv6Mask => net::run(function, call),
         F::Startofday | F::Startofweek | F::Startofmonth | F::Startofyear | F::Endofday
         | F::Endofweek | F::Endofmonth | F::Endofyear | F::Dayofweek | F::Dayofmonth
         | F::Dayofyear | F::Hourofday | F::WeekOfYear | F::Monthofyear | F::Getyear
@@ -319,8 +341,38 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
         | F::Isempty | F::Isnotempty | F::Pi => {
             exec_err!("`{}` is spelled out by lowering", function.as_str())
         }
-        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 | F::ParseVersion | F::ParseXml
-        | F::DatetimeLocalToUtc | F::DatetimeUtcToLocal => {
+        F::Hash | F::HashSha256 | F::HashSha1 | F::HashMd5 | F::HashCombine | F::HashMany
+        | F::RandomGuid | F::RandomReal => hashes::run(function, call),
+        F::ParseVersion => decimals::parse_version(call),
+        F::DatetimeLocalToUtc | F::DatetimeUtcToLocal | F::Isascii | F::Isutf8
+        | F::Base64DecodeToguid | F::Base64EncodeFromguid | F::Base64EncodeFromarray
+        | F::GzipCompressToBase64String | F::GzipDecompressFromBase64String
+        | F::ZlibCompressToBase64String | F::ZlibDecompressFromBase64String
+        | F::PunycodeFromString | F::PunycodeToString | F::PunycodeDomainFromString
+        | F::PunycodeDomainToString => packed::run(function, call),
+        F::ArrayIff | F::ArrayRotateLeft | F::ArrayRotateRight | F::ArrayShiftLeft
+        | F::ArrayShiftRight | F::ArraySplit | F::JaccardIndex | F::SetEquals | F::Treepath
+        | F::DynamicToJson | F::EstimateDataSize | F::PackPresent => arrays::run(function, call),
+        F::Cot | F::Degrees | F::Radians | F::Erf | F::Erfc | F::Gamma | F::Loggamma
+        | F::BetaCdf | F::BetaInv | F::BetaPdf | F::WelchTest | F::BitsetCountOnes | F::Around
+        | F::ConvertAngle | F::ConvertEnergy | F::ConvertForce | F::ConvertLength
+        | F::ConvertMass | F::ConvertSpeed | F::ConvertTemperature | F::ConvertVolume => {
+            special::run(function, call)
+        }
+        F::SeriesAbs | F::SeriesAcos | F::SeriesAsin | F::SeriesAtan | F::SeriesCeiling
+        | F::SeriesFloor | F::SeriesCos | F::SeriesSin | F::SeriesTan | F::SeriesExp
+        | F::SeriesLog | F::SeriesSign | F::SeriesAdd | F::SeriesSubtract | F::SeriesMultiply
+        | F::SeriesDivide | F::SeriesPow | F::SeriesEquals | F::SeriesNotEquals | F::SeriesLess
+        | F::SeriesLessEquals | F::SeriesGreater | F::SeriesGreaterEquals | F::SeriesDotProduct
+        | F::SeriesCosineSimilarity | F::SeriesPearsonCorrelation | F::SeriesMagnitude
+        | F::SeriesProduct | F::SeriesSum | F::SeriesFillConst | F::SeriesFillForward
+        | F::SeriesFillBackward | F::SeriesFillLinear | F::SeriesFir | F::SeriesIir
+        | F::SeriesStats | F::SeriesStatsDynamic | F::SeriesFitLine | F::SeriesFitLineDynamic
+        | F::SeriesOutliers | F::SeriesSeasonal | F::SeriesDecompose
+        | F::SeriesDecomposeAnomalies | F::SeriesDecomposeForecast => series::run(function, call),
+        // Nobody supplied the data to answer from.
+        F::GeoInfoFromIpAddress | F::ParseUserAgent => call.dynamics(|_| None),
+        F::ParseXml | F::DatetimeListTimezones => {
             exec_err!("`{}` is refused by lowering", function.as_str())
         }
     }

@@ -1,5 +1,6 @@
 //! Functions over IP addresses. A text that is not an address gives null.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use datafusion::arrow::array::ArrayRef;
@@ -102,6 +103,73 @@ fn starts_so(text: &str, prefix: &str) -> bool {
         .any(|found| found == prefix || (prefix.ends_with('.') && found.starts_with(prefix)))
 }
 
+/// All eight groups of an address.
+fn push_v6(address: u128, out: &mut String) {
+    use std::fmt::Write as _;
+    for (at, group) in Ipv6Addr::from(address).segments().iter().enumerate() {
+        if at > 0 {
+            out.push(':');
+        }
+        let _ = write!(out, "{group:04x}");
+    }
+}
+
+/// The fewest networks that cover the addresses from `first` to `last`.
+fn cidr_list(first: u32, last: u32) -> Json {
+    let mut networks = Vec::new();
+    let mut at = u64::from(first);
+    let end = u64::from(last) + 1;
+    while at < end {
+        let mut bits = at.trailing_zeros().min(32);
+        while 1_u64 << bits > end - at {
+            bits -= 1;
+        }
+        let address = u32::try_from(at).map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from);
+        networks.push(Json::Text(format!("{address}/{}", 32 - bits)));
+        at += 1_u64 << bits;
+    }
+    Json::Array(networks)
+}
+
+/// Networks by prefix length and address, with the numbers of their rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Networks {
+    /// Longest prefix first.
+    by_prefix: Vec<(u32, HashMap<u128, Vec<i64>>)>,
+}
+
+impl Networks {
+    pub(crate) fn new(texts: &[String]) -> Self {
+        let mut found: BTreeMap<u32, HashMap<u128, Vec<i64>>> = BTreeMap::new();
+        for (number, text) in (0_i64..).zip(texts) {
+            if let Some((address, prefix)) = parse_v6(text) {
+                let networks = found.entry(prefix).or_default();
+                networks
+                    .entry(address & mask_v6(prefix))
+                    .or_default()
+                    .push(number);
+            }
+        }
+        Self {
+            by_prefix: found.into_iter().rev().collect(),
+        }
+    }
+
+    pub(crate) fn run(&self, call: &Call<'_>) -> Result<ArrayRef> {
+        let address = call.arg(0)?;
+        call.dynamics(|row| {
+            let (address, _) = parse_v6(address.text(row))?;
+            let numbers = self
+                .by_prefix
+                .iter()
+                .find_map(|(prefix, networks)| networks.get(&(address & mask_v6(*prefix))))?;
+            Some(Json::Array(
+                numbers.iter().map(|n| Json::Long(*n)).collect(),
+            ))
+        })
+    }
+}
+
 pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let a = call.arg(0)?;
     let rest = call.args.get(1..).unwrap_or_default();
@@ -110,6 +178,31 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         Some(arg) => u32::try_from(arg.long(row)?).ok().filter(|p| *p <= most),
     };
     match function {
+        F::Ipv4RangeToCidrList => {
+            let b = call.arg(1)?;
+            call.dynamics(|row| {
+                let (first, last) = (parse_v4(a.text(row))?.0, parse_v4(b.text(row))?.0);
+                Some(cidr_list(first, last))
+            })
+        }
+        F::Ipv6IsInAnyRange => call.bools(|row| {
+            let address = parse_v6(a.text(row))?.0;
+            let ranges = listed(rest, row);
+            let mut all = ranges.iter().filter_map(|range| parse_v6(range));
+            Some(
+                all.any(|(network, prefix)| address & mask_v6(prefix) == network & mask_v6(prefix)),
+            )
+        }),
+        F::ParseIpv6Mask => {
+            let b = call.arg(1)?;
+            call.texts(|row, out| {
+                let prefix = b.long(row).and_then(|p| u32::try_from(p).ok());
+                if let (Some((address, own)), Some(prefix)) = (parse_v6(a.text(row)), prefix) {
+                    let masked = address & mask_v6(prefix.min(own));
+                    push_v6(masked, out);
+                }
+            })
+        }
         F::ParseIpv4 => call.longs(|row| {
             let (address, prefix) = parse_v4(a.text(row))?;
             Some(i64::from(address & mask_v4(prefix)))

@@ -9,6 +9,9 @@ use super::args::{Call, Cell};
 use super::convert;
 
 pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
+    if call.result == ColumnType::Decimal {
+        return super::decimals::arithmetic(function, call);
+    }
     let a = call.arg(0)?;
     let of_real = |f: fn(f64) -> f64| call.reals(|row| a.real(row).map(f));
     let finite = |f: fn(f64) -> f64| call.reals(|row| a.real(row).map(f));
@@ -17,16 +20,22 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Exp => of_real(f64::exp),
         F::Exp2 => of_real(f64::exp2),
         F::Exp10 => of_real(|x| 10_f64.powf(x)),
-        F::Log => of_real(f64::ln),
-        F::Log2 => of_real(f64::log2),
-        F::Log10 => of_real(f64::log10),
+        F::Log => logarithm(call, f64::ln),
+        F::Log2 => logarithm(call, f64::log2),
+        F::Log10 => logarithm(call, f64::log10),
         F::Sin => of_real(f64::sin),
         F::Cos => of_real(f64::cos),
         F::Tan => of_real(f64::tan),
         F::Asin => of_real(f64::asin),
         F::Acos => of_real(f64::acos),
         F::Atan => of_real(f64::atan),
-        F::Sign => of_real(|x| if x == 0.0 { 0.0 } else { x.signum() }),
+        F::Sign => of_real(|x| {
+            if x == 0.0 || x.is_nan() {
+                0.0
+            } else {
+                x.signum()
+            }
+        }),
         F::Pow => with_second(call, f64::powf),
         F::Atan2 => with_second(call, f64::atan2),
         F::Isnan => call.bools(|row| Some(a.real(row)?.is_nan())),
@@ -55,6 +64,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::FormatBytes => format_bytes(call),
         other => exec_err!("`{}` is not a function over numbers", other.as_str()),
     }
+}
+
+/// Of a negative number there is none.
+fn logarithm(call: &Call<'_>, f: fn(f64) -> f64) -> Result<ArrayRef> {
+    let value = call.arg(0)?;
+    call.reals(|row| value.real(row).filter(|x| *x >= 0.0 || x.is_nan()).map(f))
 }
 
 fn with_second(call: &Call<'_>, f: fn(f64, f64) -> f64) -> Result<ArrayRef> {

@@ -11,8 +11,8 @@ use kql::functions::ScalarFn as F;
 use model::ColumnType;
 
 use super::args::{Arg, Call, Cell};
-use super::convert;
 use super::time::in_range;
+use super::{convert, decimals};
 use crate::json::Json;
 
 /// How two values of one type stand to each other; `None` with a null or a NaN.
@@ -71,6 +71,9 @@ fn ordered(a: Cell<'_>, b: Cell<'_>, holds: fn(Ordering) -> bool) -> Option<bool
 
 /// The comparison operators.
 pub(crate) fn compare(function: F, call: &Call<'_>) -> Result<ArrayRef> {
+    if call.args.len() == 2 && call.arg(0)?.ty() == ColumnType::Decimal {
+        return decimals::compare(function, call);
+    }
     let (a, b) = (call.arg(0)?, call.arg(1)?);
     let by =
         |holds: fn(Ordering) -> bool| call.bools(|row| ordered(a.cell(row), b.cell(row), holds));
@@ -137,6 +140,9 @@ pub(crate) fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<ArrayRef> {
 
 /// `+ - * / %` and the sign.
 pub(crate) fn arithmetic(function: F, call: &Call<'_>) -> Result<ArrayRef> {
+    if call.result == ColumnType::Decimal {
+        return decimals::arithmetic(function, call);
+    }
     let a = call.arg(0)?;
     if function == F::Negate {
         return match call.result {

@@ -137,7 +137,11 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         A::TakeAny => Recipe::gathered(Gather::Any, aggregate, aggregate.args.len()),
         A::MakeList => gathered(Gather::List {
             limit: limit(aggregate),
-            nulls: false,
+            // A dynamic null is a value like another.
+            nulls: aggregate
+                .args
+                .first()
+                .is_some_and(|arg| arg.ty == ColumnType::Dynamic),
         }),
         A::MakeListWithNulls => gathered(Gather::List {
             limit: ELEMENTS_MAX,
@@ -228,7 +232,7 @@ impl Lowering<'_> {
             if recipe.as_real && arg.ty != ColumnType::Real {
                 value = Plan::Cast(Cast::new(
                     Box::new(value),
-                    rows::types::data_type(ColumnType::Real),
+                    crate::kernels::decimals::data_type(ColumnType::Real),
                 ));
             } else if aggregate.function == A::Sum
                 && wanted == Some(ColumnType::Long)
@@ -236,7 +240,7 @@ impl Lowering<'_> {
             {
                 value = Plan::Cast(Cast::new(
                     Box::new(value),
-                    rows::types::data_type(ColumnType::Long),
+                    crate::kernels::decimals::data_type(ColumnType::Long),
                 ));
             }
             let name = self.next_name();

@@ -15,7 +15,9 @@ use super::{Lowering, Scope};
 use crate::error::Error;
 use crate::json::Step;
 use crate::kernels::args::Arg;
+use crate::kernels::decimals;
 use crate::kernels::member::{self, Known};
+use crate::kernels::net::Networks;
 use crate::kernels::{Kernel, Work, regexes};
 
 /// Elements of an `in` list that is handed to the planner as it is, and so can prune.
@@ -38,12 +40,16 @@ pub(crate) fn literal_pattern(function: F, args: &[Expr]) -> Option<Result<(), r
 pub(crate) fn scalar(value: &Value) -> Result<ScalarValue, Error> {
     Ok(match value {
         Value::Null(ColumnType::String) => ScalarValue::Utf8(Some(String::new())),
-        Value::Null(ty) => ScalarValue::try_new_null(&rows::types::data_type(*ty))?,
+        Value::Null(ty) => ScalarValue::try_new_null(&decimals::data_type(*ty))?,
         Value::Bool(b) => ScalarValue::Boolean(Some(*b)),
         Value::Int(n) => ScalarValue::Int32(Some(*n)),
         Value::Long(n) => ScalarValue::Int64(Some(*n)),
         Value::Real(x) => ScalarValue::Float64(Some(*x)),
-        Value::Decimal(_) => return Err(Error::internal("a decimal reached lowering")),
+        Value::Decimal(digits) => ScalarValue::Decimal256(
+            decimals::parse(digits),
+            decimals::PRECISION,
+            decimals::SCALE,
+        ),
         Value::String(text) | Value::Dynamic(text) => ScalarValue::Utf8(Some(text.to_string())),
         Value::DateTime(t) => ScalarValue::Int64(Some(t.0)),
         Value::TimeSpan(t) => ScalarValue::Int64(Some(t.0)),
@@ -118,6 +124,12 @@ impl Lowering<'_> {
             ExprKind::Cast(inner) => self.cast(expr, inner, scope),
             ExprKind::Path { .. } => self.path(expr, scope),
             ExprKind::Member { op, value, set } => self.member(*op, value, set, scope),
+            ExprKind::Networks { address, networks } => {
+                let texts = self.shared_texts(*networks)?;
+                let work = Work::Networks(Networks::new(&texts), self.next_set());
+                let args = vec![(self.expr(address, scope)?, address.ty)];
+                Ok(self.kernel(work, args, ColumnType::Dynamic))
+            }
             ExprKind::ToScalar(id) => {
                 let value = self.to_scalar(*id)?;
                 Ok(Plan::Literal(value, None))
@@ -323,7 +335,7 @@ impl Lowering<'_> {
             (from, to) if from == to => value,
             (ColumnType::Int, ColumnType::Long | ColumnType::Real)
             | (ColumnType::Long, ColumnType::Real) => {
-                Plan::Cast(Cast::new(Box::new(value), rows::types::data_type(expr.ty)))
+                Plan::Cast(Cast::new(Box::new(value), decimals::data_type(expr.ty)))
             }
             (ColumnType::DateTime | ColumnType::TimeSpan, ColumnType::Long)
             | (ColumnType::Long, ColumnType::TimeSpan) => value,
@@ -451,6 +463,19 @@ impl Lowering<'_> {
             }
         }
         scalar(&Value::missing(ty))
+    }
+
+    /// The first column of a shared relation, a string, row by row.
+    fn shared_texts(&self, id: SharedId) -> Result<Vec<String>, Error> {
+        let shared = self.shared_rows(id)?;
+        let mut texts = Vec::new();
+        for batch in &shared.batches {
+            if let Some(column) = batch.columns().first() {
+                let values = Arg::of_array(column, ColumnType::String, false)?;
+                texts.extend((0..batch.num_rows()).map(|row| values.text(row).to_owned()));
+            }
+        }
+        Ok(texts)
     }
 
     /// The first column of a shared relation, each value as its canonical text.

@@ -68,7 +68,7 @@ impl Walk<'_> {
         let width = relation.columns.len();
         let mut marks = match &relation.op {
             Op::Source { table, columns } => self.source(table, columns),
-            Op::Values { .. } | Op::Range { .. } => Vec::new(),
+            Op::Values { .. } | Op::Range { .. } | Op::External { .. } => Vec::new(),
             Op::Shared(id) => self.shared.get(id.0).cloned().unwrap_or_default(),
             Op::Filter { input, predicate } => {
                 let marks = self.relation(input);
@@ -86,7 +86,16 @@ impl Walk<'_> {
             Op::Distinct { input }
             | Op::Take { input, .. }
             | Op::Sort { input, .. }
+            | Op::Serialize { input }
+            | Op::Window { input, .. }
+            | Op::Extract { input, .. }
+            | Op::Scan { input, .. }
             | Op::MvExpand { input, .. } => self.relation(input),
+            Op::Series { input, keys, .. } => {
+                let mut marks = self.relation(input);
+                marks.truncate(*keys);
+                marks
+            }
             Op::Join {
                 left, right, kind, ..
             } => {
@@ -141,6 +150,7 @@ fn read(expr: &Expr, marks: &Marks) -> BTreeSet<SourceId> {
         match &expr.kind {
             ExprKind::Column(at) => found.extend(marks.get(*at).into_iter().flatten()),
             ExprKind::Literal(_) | ExprKind::ToScalar(_) => {}
+            ExprKind::Networks { address, .. } => open.push(address),
             ExprKind::Call { args, .. } => open.extend(args),
             ExprKind::Cast(inner) => open.push(inner),
             ExprKind::Path { base, key } => {

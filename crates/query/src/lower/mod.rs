@@ -8,6 +8,7 @@ mod exprs;
 mod join;
 pub(crate) mod lookback;
 pub(crate) mod support;
+mod wide;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks};
 
 use crate::error::Error;
+use crate::external::External;
 use crate::kernels::args::Guard;
 use crate::kernels::expand::Expansion;
 use crate::kernels::regexes::Patterns;
@@ -64,12 +66,12 @@ pub(crate) struct Lowered {
     pub(crate) plan: LogicalPlan,
     pub(crate) columns: Vec<String>,
     /// The rows are sorted and later operators kept their order.
-    ordered: bool,
+    pub(crate) ordered: bool,
 }
 
 /// The columns that an expression may read.
 #[derive(Clone, Copy)]
-pub(crate) struct Scope<'a>(&'a [String]);
+pub(crate) struct Scope<'a>(pub(crate) &'a [String]);
 
 impl Scope<'_> {
     pub(crate) fn column(&self, at: usize) -> Result<Plan, Error> {
@@ -87,6 +89,7 @@ pub(crate) struct Lowering<'a> {
     pub(crate) shared: Vec<SharedRows>,
     pub(crate) guard: Guard,
     pub(crate) patterns: Patterns,
+    pub(crate) external: Option<Arc<dyn External>>,
     ids: SourceIds,
     names: usize,
     sets: u64,
@@ -104,6 +107,7 @@ impl<'a> Lowering<'a> {
             shared: Vec::new(),
             guard,
             patterns: Patterns::default(),
+            external: None,
             ids: SourceIds::default(),
             names: 0,
             sets: 0,
@@ -202,6 +206,7 @@ impl<'a> Lowering<'a> {
                 let expansion = Expansion::new(to, *bags, *item_index, *rows_max);
                 self.mv_expand(relation, input, columns, expansion)
             }
+            _ => self.wide(relation),
         }
     }
 
@@ -318,9 +323,9 @@ impl<'a> Lowering<'a> {
         }
         let mut exprs = Vec::with_capacity(columns.len());
         for (name, field) in columns.iter().zip(&relation.columns) {
-            let known = schema
-                .column_with_name(name)
-                .is_some_and(|(_, stored)| *stored.data_type() == rows::types::data_type(field.ty));
+            let known = schema.column_with_name(name).is_some_and(|(_, stored)| {
+                *stored.data_type() == crate::kernels::decimals::data_type(field.ty)
+            });
             exprs.push(if known {
                 stored(name)
             } else {
@@ -349,7 +354,9 @@ impl<'a> Lowering<'a> {
                 })
                 .collect::<Result<Vec<ScalarValue>, Error>>()?;
             arrays.push(if values.is_empty() {
-                datafusion::arrow::array::new_empty_array(&rows::types::data_type(field.ty))
+                datafusion::arrow::array::new_empty_array(&crate::kernels::decimals::data_type(
+                    field.ty,
+                ))
             } else {
                 ScalarValue::iter_to_array(values)?
             });
@@ -364,13 +371,23 @@ impl<'a> Lowering<'a> {
         let fields: Vec<Field> = relation
             .columns
             .iter()
-            .map(|field| Field::new(self.next_name(), rows::types::data_type(field.ty), true))
+            .map(|field| {
+                Field::new(
+                    self.next_name(),
+                    crate::kernels::decimals::data_type(field.ty),
+                    true,
+                )
+            })
             .collect();
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
     }
 
     /// A scan of rows in memory, whose column names are unique in the query.
-    fn memory(&mut self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Lowered, Error> {
+    pub(crate) fn memory(
+        &mut self,
+        schema: &SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<Lowered, Error> {
         let table = MemTable::try_new(schema.clone(), vec![batches])?;
         let name = TableReference::bare(self.next_name());
         let columns: Vec<String> = schema
@@ -443,7 +460,7 @@ impl<'a> Lowering<'a> {
         } else {
             let longs: Vec<i64> = values.iter().filter_map(long_of).collect();
             let longs = datafusion::arrow::array::Int64Array::from(range_longs(&longs));
-            datafusion::arrow::compute::cast(&longs, &rows::types::data_type(ty))?
+            datafusion::arrow::compute::cast(&longs, &crate::kernels::decimals::data_type(ty))?
         };
         if array.len() >= RANGE_ROWS_MAX {
             return Err(Error::Resources { bytes: 0 });
@@ -554,7 +571,7 @@ impl<'a> Lowering<'a> {
 }
 
 /// Makes the order of the rows one that the planner must keep.
-fn in_order(input: Lowered) -> Lowered {
+pub(crate) fn in_order(input: Lowered) -> Lowered {
     let node = Arc::new(InOrder { input: input.plan });
     Lowered {
         plan: LogicalPlan::Extension(Extension { node }),
@@ -563,7 +580,7 @@ fn in_order(input: Lowered) -> Lowered {
 }
 
 /// The value of an expression that reads no column.
-fn constant(plan: &Plan) -> Result<ScalarValue, Error> {
+pub(crate) fn constant(plan: &Plan) -> Result<ScalarValue, Error> {
     let schema = DFSchema::empty();
     let expr = create_physical_expr(
         plan,

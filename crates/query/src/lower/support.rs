@@ -3,14 +3,12 @@
 
 use kql::functions::AggregateFn;
 use kql::resolved::{Expr, ExprKind, Op, PathKey, Relation, Resolved, Set};
-use model::{ColumnType, Diagnostic, Span};
+use model::{Diagnostic, Span};
 
 use crate::kernels;
 
 /// A function that does not run yet.
 const FUNCTION_NOT_YET: &str = "KQL0402";
-/// A form that does not run yet.
-const FORM_NOT_YET: &str = "KQL0403";
 /// A pattern that does not compile.
 const BAD_REGEX: &str = "KQL0307";
 
@@ -59,21 +57,7 @@ fn refuse(found: &mut Vec<Diagnostic>, code: &str, span: Span, message: String) 
     }
 }
 
-fn check_type(ty: ColumnType, span: Span, found: &mut Vec<Diagnostic>) {
-    if ty == ColumnType::Decimal {
-        refuse(
-            found,
-            FORM_NOT_YET,
-            span,
-            "values of type `decimal` are not supported yet".to_owned(),
-        );
-    }
-}
-
 fn check_relation(relation: &Relation, found: &mut Vec<Diagnostic>) {
-    for field in &relation.columns {
-        check_type(field.ty, relation.span, found);
-    }
     let mut exprs: Vec<&Expr> = Vec::new();
     match &relation.op {
         Op::Filter { predicate, .. } => exprs.push(predicate),
@@ -89,6 +73,21 @@ fn check_relation(relation: &Relation, found: &mut Vec<Diagnostic>) {
                 exprs.extend(aggregate.args.iter().chain(&aggregate.filter));
             }
         }
+        Op::Window { args, keys, .. } => exprs.extend(args.iter().chain(keys)),
+        Op::Extract { source, .. } => exprs.push(source),
+        Op::Series { axis, defaults, .. } => {
+            exprs.extend(defaults);
+            exprs.extend(axis.from.iter().chain(&axis.to).chain([&axis.step]));
+        }
+        Op::Scan {
+            declared, steps, ..
+        } => {
+            exprs.extend(declared.iter().map(|(_, initial)| initial));
+            for step in steps {
+                exprs.push(&step.condition);
+                exprs.extend(step.assignments.iter().map(|(_, value)| value));
+            }
+        }
         Op::Sort { keys, .. } => exprs.extend(keys.iter().map(|key| &key.expr)),
         Op::Join { on, .. } => exprs.extend(on.iter().flat_map(|(l, r)| [l, r])),
         _ => {}
@@ -102,7 +101,6 @@ fn check_relation(relation: &Relation, found: &mut Vec<Diagnostic>) {
 }
 
 fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
-    check_type(expr.ty, expr.span, found);
     match &expr.kind {
         ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::ToScalar(_) => {}
         ExprKind::Call { function, args } => {
@@ -119,6 +117,7 @@ fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
             }
         }
         ExprKind::Cast(inner) => check_expr(inner, found),
+        ExprKind::Networks { address, .. } => check_expr(address, found),
         ExprKind::Path { base, key } => {
             check_expr(base, found);
             if let PathKey::Computed(key) = key {

@@ -1,7 +1,6 @@
 //! The tests of this crate.
 
-mod conformance;
-mod hunting;
+mod encode;
 mod limits;
 mod scan;
 mod spec;

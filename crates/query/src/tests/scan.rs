@@ -22,8 +22,9 @@ use kql::{SchemaSource, TableShape};
 use model::{ColumnType, TableName, Ticks};
 use rows::types;
 
+use super::encode;
 use super::support::{describe, now, run};
-use crate::{HuntResult, Notice, Segment, TableRows, encode};
+use crate::{HuntResult, Notice, Segment, TableRows};
 
 const MINUTE: i64 = 60 * model::ticks::PER_SECOND;
 

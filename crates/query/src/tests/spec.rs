@@ -18,8 +18,8 @@ use kql::{SchemaSource, TableShape};
 use model::{ColumnType, TableName, Ticks};
 use rows::types;
 
+use super::encode::text_value;
 use super::support::{describe, now, run_prepared};
-use crate::encode::text_value;
 use crate::json::Json;
 use crate::kernels::convert::{json_to_bool, json_to_datetime, json_to_long, json_to_real};
 use crate::{Error, HuntResult, Limits, TableRows, prepare};

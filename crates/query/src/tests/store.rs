@@ -19,9 +19,10 @@ use store::{PlacedRows, Store, View};
 use testkit::{FakeClock, SeededRandom, SimDisk};
 use vault::{SigningKey, Vault};
 
+use super::encode;
 use super::support::{describe, now};
 use crate::over_store::{SealedSpill, table_rows};
-use crate::{Cancel, Engine, Error, HuntResult, Limits, Settings, encode, prepare};
+use crate::{Cancel, Engine, Error, HuntResult, Limits, Settings, prepare};
 
 struct World {
     store: Store,

@@ -42,6 +42,8 @@ fn call(function: ScalarFn, args: &[Value], ty: ColumnType) -> Prepared {
         root,
         shared: Vec::new(),
         render: None,
+        probes: Vec::new(),
+        without_data: std::collections::BTreeSet::new(),
     };
     let diagnostics = refusals(&resolved);
     Prepared {
@@ -49,6 +51,7 @@ fn call(function: ScalarFn, args: &[Value], ty: ColumnType) -> Prepared {
         tables: resolved.tables(),
         resolved: diagnostics.is_empty().then(|| resolved.into()),
         diagnostics,
+        again: None,
     }
 }
 
@@ -60,7 +63,7 @@ fn attempts() -> Vec<Vec<Value>> {
     let dynamic = Value::Dynamic("[1,2]".into());
     let mut lists = vec![Vec::new()];
     for value in [text, long, real, dynamic, Value::Bool(true)] {
-        for n in 1..=4 {
+        for n in 1..=6 {
             lists.push(vec![value.clone(); n]);
         }
     }
@@ -75,6 +78,8 @@ fn every_scalar_function_runs_or_is_refused() {
         ColumnType::Long,
         ColumnType::Real,
         ColumnType::Dynamic,
+        ColumnType::Decimal,
+        ColumnType::Guid,
     ];
     let mut missing = Vec::new();
     for function in ScalarFn::ALL {

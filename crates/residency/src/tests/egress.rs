@@ -732,3 +732,17 @@ fn what_is_too_long_is_refused_before_it_is_read() {
         Code::BadDocument
     );
 }
+
+#[test]
+fn buckets_begin_at_ten_fifty_and_two_hundred_and_fifty() {
+    let of = |groups| PrevalenceBucket::of(groups).map(PrevalenceBucket::at_least);
+    for (groups, least) in [(0, None), (9, None), (10, Some(10)), (49, Some(10))] {
+        assert_eq!(of(groups), least, "{groups}");
+    }
+    for (groups, least) in [(50, 50), (249, 50), (250, 250), (u32::MAX, 250)] {
+        assert_eq!(of(groups), Some(least), "{groups}");
+    }
+    for bucket in PrevalenceBucket::ALL {
+        assert_eq!(PrevalenceBucket::from_code(bucket.code()), Some(bucket));
+    }
+}

@@ -66,7 +66,9 @@ async fn what_waits_is_not_merged_and_what_left_is_on_record(world: World) {
         .await
         .unwrap();
     let mut found = std::collections::BTreeMap::new();
-    rows.iter().for_each(|batch| count(batch, &mut found));
+    for batch in &rows {
+        count(batch, &mut found);
+    }
     assert_eq!(found, once([4]));
     store
         .commit_export(&world.grant(1), sent(first.segment))

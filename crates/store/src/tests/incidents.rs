@@ -43,9 +43,9 @@ fn alert(n: u64) -> AlertRecord {
         id: alert_id(n),
         created_at: at(i64::try_from(n / 2).unwrap()),
         severity: AlertSeverity::ALL[usize::try_from(n % 4).unwrap()],
-        incident: (n % 3 > 0).then_some(IncidentId(n % 3)),
-        origin: region(if n % 5 == 0 { "uk" } else { "eu" }),
-        linked: n % 5 == 0,
+        incident: (!n.is_multiple_of(3)).then_some(IncidentId(n % 3)),
+        origin: region(if n.is_multiple_of(5) { "uk" } else { "eu" }),
+        linked: n.is_multiple_of(5),
         body: format!("planted-body-of-alert-{n}").into_bytes(),
     }
 }
@@ -241,6 +241,9 @@ async fn half_a_commit_is_none(world: World) {
     assert_eq!((found.cursor, found.rules_version), (Some(1), 9));
 }
 
+/// Whether an alert is to be listed.
+type Lets = fn(&AlertRecord) -> bool;
+
 async fn alerts_are_listed_newest_first_in_pages(world: World) {
     let store = world.start().await;
     commit(&world, &store, filled()).await.unwrap();
@@ -264,7 +267,7 @@ async fn alerts_are_listed_newest_first_in_pages(world: World) {
     for limit in [1, 3, 100] {
         assert_eq!(pages(AlertFilter::default(), limit).await, expected);
     }
-    let filters: [(AlertFilter, fn(&AlertRecord) -> bool); 5] = [
+    let filters: [(AlertFilter, Lets); 5] = [
         (
             AlertFilter {
                 from: Some(at(3)),

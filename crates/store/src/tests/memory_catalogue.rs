@@ -4,6 +4,7 @@
 //! one that was made to fail may come back at a crash until a later one has worked, as the trait says.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -242,11 +243,9 @@ impl State {
         head.rules_version = tx.rules_version.unwrap_or(head.rules_version);
         let mut repeated = Vec::new();
         for row in &tx.alerts {
-            let key = (tenant, row.alert);
-            if self.alerts.contains_key(&key) {
-                repeated.push(row.alert);
-            } else {
-                self.alerts.insert(key, row.clone());
+            match self.alerts.entry((tenant, row.alert)) {
+                Entry::Occupied(_) => repeated.push(row.alert),
+                Entry::Vacant(place) => drop(place.insert(row.clone())),
             }
         }
         for (alert, incident) in &tx.moves {

@@ -151,9 +151,8 @@ async fn reopen(world: &World, seed: u64) -> Store {
 async fn step(world: &World, store: Store, model: &mut Model, random: &SeededRandom) -> Store {
     let n = u8::try_from(1 + random.below(3)).unwrap();
     match random.below(100) {
-        0..38 => model.append(world, &store, random).await,
-        38..50 if model.detects => drop(detect(world, &store, n, random).await),
-        38..50 => model.append(world, &store, random).await,
+        0..12 if model.detects => drop(detect(world, &store, n, random).await),
+        0..50 => model.append(world, &store, random).await,
         50..62 => drop(world.flush(&store, n).await),
         62..68 => {
             let now = world.clock_now();

@@ -275,13 +275,13 @@ async fn put_state(
     tenant: TenantId,
     row: &StateRow,
 ) -> Result<()> {
+    const WHAT: &str = "a state's version must be the former plus one";
     let sql = if row.version == 1 {
         "INSERT INTO detection_state (tenant, kind, version, sealed) VALUES (?1, ?2, ?3, ?4)"
     } else {
         "UPDATE detection_state SET version = ?3, sealed = ?4
          WHERE tenant = ?1 AND kind = ?2 AND version = ?3 - 1"
     };
-    const WHAT: &str = "a state's version must be the former plus one";
     let put = sqlx::query(sql)
         .bind(tenant.as_bytes().as_slice())
         .bind(kind_number(row.kind))

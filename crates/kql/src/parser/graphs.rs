@@ -1,0 +1,100 @@
+//! The grammar of graphs: `make-graph`, `graph-match`, `graph-to-table`.
+
+use super::Parser;
+use crate::syntax::Kind;
+
+impl Parser<'_> {
+    /// `source --> target with nodes on key, nodes on key`, or `with_node_id=name`.
+    pub(super) fn make_graph(&mut self) {
+        self.declared_name();
+        for (kind, what) in [
+            (Kind::Minus, "`-->`"),
+            (Kind::Minus, "`-->`"),
+            (Kind::Greater, "`-->`"),
+        ] {
+            self.expect(kind, what);
+        }
+        self.declared_name();
+        self.options(&["with_node_id"]);
+        if self.eat_word("with") {
+            self.list_of(|p| {
+                p.start(Kind::Clause);
+                p.table_operand();
+                if p.eat_word("on") {
+                    p.declared_name();
+                } else {
+                    p.expected("`on`");
+                }
+                p.finish();
+            });
+        }
+        if self.eat_word("partitioned-by") {
+            self.skip_balanced();
+        }
+    }
+
+    /// `cycles=none (a)-[e]->(b), … where condition project columns`.
+    pub(super) fn graph_match(&mut self) {
+        self.options(&["cycles"]);
+        self.list_of(Self::graph_pattern);
+        if self.is_word("where") {
+            self.start(Kind::Clause);
+            self.bump();
+            self.expression();
+            self.finish();
+        }
+        if self.is_word("project") {
+            self.start(Kind::Clause);
+            self.bump();
+            self.list_of(Self::named);
+            self.finish();
+        }
+    }
+
+    fn graph_pattern(&mut self) {
+        self.start(Kind::GraphPattern);
+        self.graph_node();
+        while matches!(self.kind(0), Some(Kind::Minus | Kind::Less)) {
+            let before = self.at;
+            self.graph_edge();
+            self.graph_node();
+            if self.at == before {
+                break;
+            }
+        }
+        self.finish();
+    }
+
+    fn graph_node(&mut self) {
+        self.start(Kind::GraphNode);
+        self.expect(Kind::OpenParen, "a node in brackets");
+        self.declared_name();
+        self.expect(Kind::CloseParen, "`)`");
+        self.finish();
+    }
+
+    /// `-[name*1..3]->`, `<-[name]-`, `--`, `-->`, `<--`.
+    fn graph_edge(&mut self) {
+        self.start(Kind::GraphEdge);
+        self.eat(Kind::Less);
+        self.expect(Kind::Minus, "`-`");
+        if self.eat(Kind::OpenBracket) {
+            self.declared_name();
+            if self.eat(Kind::Star) {
+                self.eat(Kind::Integer);
+                if self.eat(Kind::DotDot) {
+                    self.eat(Kind::Integer);
+                }
+            }
+            self.expect(Kind::CloseBracket, "`]`");
+        }
+        self.expect(Kind::Minus, "`-`");
+        self.eat(Kind::Greater);
+        self.finish();
+    }
+
+    /// `nodes as name with_node_id=id, edges …`.
+    pub(super) fn graph_to_table(&mut self) {
+        self.skip_balanced();
+    }
+}

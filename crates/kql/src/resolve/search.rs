@@ -1,0 +1,320 @@
+//! `search` and `find`: rows of several tables that have something somewhere.
+
+use model::{ColumnType, Span};
+
+use super::columns::{identity, projected};
+use super::operations::{call, parts};
+use super::types::cast;
+use super::{Broken, Fallible, Resolver, Row, call_name, child, column, items, words};
+use crate::codes;
+use crate::functions::ScalarFn;
+use crate::resolved::{Expr, Field, Op, Relation, Value};
+use crate::syntax::{Kind, Node, span};
+
+/// The column that says which table a row of `search` came from.
+const TABLE: &str = "$table";
+
+impl Resolver<'_> {
+    pub(super) fn search(&mut self, input: Option<Relation>, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let is_cs = node
+            .children()
+            .filter(|c| c.kind() == Kind::OperatorOption)
+            .any(|o| words(&o).last().is_some_and(|w| w == "case_sensitive"));
+        let inputs = match input {
+            Some(input) => vec![("search_arg0".to_owned(), input)],
+            None => self.searched_tables(node)?,
+        };
+        let Some(condition) = items(node).find(|c| c.kind() != Kind::TableList) else {
+            return Err(Broken);
+        };
+        let all = self.union_of(inputs, Some(TABLE), at)?;
+        let row = Row {
+            columns: &all.columns,
+        };
+        let predicate = self.search_condition(&condition, row, is_cs)?;
+        Ok(filtered(all, predicate, at))
+    }
+
+    /// The tables after `in`, or all.
+    fn searched_tables(&mut self, node: &Node) -> Fallible<Vec<(String, Relation)>> {
+        let at = span(node);
+        if let Some(list) = child(node, Kind::TableList) {
+            let mut inputs = Vec::new();
+            for item in list.children() {
+                let found = self.union_item(&item, inputs.len())?;
+                inputs.extend(found);
+            }
+            return Ok(inputs);
+        }
+        let mut names = self.schema.tables();
+        names.sort();
+        self.count_relations(names.len(), at)?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| {
+                let relation = self.source(&name, at)?;
+                Some((name, relation))
+            })
+            .collect())
+    }
+
+    /// A condition in which a text alone means: some column has it.
+    fn search_condition(&mut self, node: &Node, row: Row<'_>, is_cs: bool) -> Fallible<Expr> {
+        let at = span(node);
+        match node.kind() {
+            Kind::Paren => match node.children().next() {
+                Some(inner) => self.search_condition(&inner, row, is_cs),
+                None => Err(Broken),
+            },
+            Kind::Literal => {
+                let literal = self.literal(node)?;
+                let term = super::literals::plain_text(node, &literal);
+                Ok(any_column(row, &term, is_cs, at))
+            }
+            Kind::Call if call_name(node) == "not" => {
+                let args = super::calls::arguments(node);
+                let [inner] = args.as_slice() else {
+                    return Err(Broken);
+                };
+                let inner = self.search_condition(inner, row, is_cs)?;
+                Ok(call(ScalarFn::Not, vec![inner], ColumnType::Bool, at))
+            }
+            Kind::Chain => self.search_chain(node, row, is_cs),
+            _ => self.search_predicate(node, row),
+        }
+    }
+
+    fn search_chain(&mut self, node: &Node, row: Row<'_>, is_cs: bool) -> Fallible<Expr> {
+        let at = span(node);
+        let (Some(first), rest) = parts(node) else {
+            return Err(Broken);
+        };
+        let operator = rest.first().map(|(op, _)| op.text.clone());
+        let logic = match operator.as_deref() {
+            Some("and") => Some(ScalarFn::And),
+            Some("or") => Some(ScalarFn::Or),
+            _ => None,
+        };
+        if let Some(function) = logic {
+            let mut args = vec![self.search_condition(&first, row, is_cs)?];
+            for (_, operand) in &rest {
+                args.push(self.search_condition(operand, row, is_cs)?);
+            }
+            return Ok(call(function, args, ColumnType::Bool, at));
+        }
+        if let (Some(":"), [(_, term)]) = (operator.as_deref(), rest.as_slice())
+            && term.kind() == Kind::Literal
+        {
+            let literal = self.literal(term)?;
+            let text = super::literals::plain_text(term, &literal);
+            if first.kind() == Kind::All {
+                return Ok(any_column(row, &text, is_cs, at));
+            }
+            let value = self.expr(&first, row)?;
+            return Ok(has_term(value, &text, is_cs, at));
+        }
+        self.search_predicate(node, row)
+    }
+
+    fn search_predicate(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+        let expr = self.expr(node, row)?;
+        if expr.ty != ColumnType::Bool {
+            let message = format!(
+                "a condition is of type `bool`, and this is of type `{}`",
+                expr.ty
+            );
+            return Err(self.error(codes::NOT_BOOL, expr.span, message));
+        }
+        Ok(expr)
+    }
+
+    pub(super) fn find(&mut self, input: Option<Relation>, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let mut source = "source_".to_owned();
+        for option in node.children().filter(|c| c.kind() == Kind::OperatorOption) {
+            let said = words(&option);
+            if said.first().is_some_and(|w| w.starts_with("with")) {
+                source = said.last().cloned().unwrap_or_default();
+            }
+        }
+        let inputs = match input {
+            Some(input) => vec![("union_arg0".to_owned(), input)],
+            None => self.searched_tables(node)?,
+        };
+        let Some(condition) =
+            items(node).find(|c| !matches!(c.kind(), Kind::TableList | Kind::Clause))
+        else {
+            return Err(Broken);
+        };
+        let everywhere = self.common_names(&inputs);
+        let all = self.union_of(inputs, Some(&source), at)?;
+        let row = Row {
+            columns: &all.columns,
+        };
+        let predicate = self.search_condition(&condition, row, false)?;
+        let used = named_columns(&condition);
+        let found = filtered(all, predicate, at);
+        let projected_list =
+            child(node, Kind::Clause).filter(|c| words(c).first().is_some_and(|w| w == "project"));
+        match projected_list {
+            Some(list) => self.find_project(found, &list, at),
+            None => Ok(packed(
+                found,
+                &source,
+                |name| everywhere.contains(name) || used.contains(name),
+                at,
+            )),
+        }
+    }
+
+    fn find_project(&mut self, found: Relation, list: &Node, at: Span) -> Fallible<Relation> {
+        let mut exprs = vec![column(0, ColumnType::String, at)];
+        let mut columns: Vec<Field> = found.columns.iter().take(1).cloned().collect();
+        for item in list.children() {
+            let row = Row {
+                columns: &found.columns,
+            };
+            if call_name(&item) == "pack" || item.text() == "pack(*)" {
+                continue;
+            }
+            let (given, value) = self.named(&item)?;
+            let expr = self.expr(&value, row)?;
+            let name = given
+                .or_else(|| {
+                    super::names::suggested(&value, false)
+                        .text()
+                        .map(str::to_owned)
+                })
+                .unwrap_or_else(|| format!("Column{}", exprs.len()));
+            columns.push(Field::new(name, expr.ty));
+            exprs.push(expr);
+        }
+        Ok(projected(found, exprs, columns, at))
+    }
+
+    /// Names of columns that all the tables have.
+    fn common_names(&self, inputs: &[(String, Relation)]) -> std::collections::BTreeSet<String> {
+        let mut names: Option<std::collections::BTreeSet<String>> = None;
+        for (_, relation) in inputs {
+            let here = relation
+                .columns
+                .iter()
+                .filter(|f| !f.hidden)
+                .map(|f| f.name.to_string())
+                .collect();
+            names = Some(match names {
+                None => here,
+                Some(before) => before.intersection(&here).cloned().collect(),
+            });
+        }
+        names.unwrap_or_default()
+    }
+}
+
+/// Names in a condition.
+fn named_columns(node: &Node) -> std::collections::BTreeSet<String> {
+    node.descendants()
+        .filter(|n| matches!(n.kind(), Kind::Name | Kind::BracketName))
+        .map(|n| super::plain_name(&n))
+        .collect()
+}
+
+fn filtered(input: Relation, predicate: Expr, at: Span) -> Relation {
+    Relation {
+        columns: input.columns.clone(),
+        op: Op::Filter {
+            input: Box::new(input),
+            predicate,
+        },
+        span: at,
+    }
+}
+
+/// The source, the columns that `stays` names, and the others in a bag.
+fn packed(found: Relation, source: &str, stays: impl Fn(&str) -> bool, at: Span) -> Relation {
+    let mut exprs = Vec::new();
+    let mut columns = Vec::new();
+    let mut bag = Vec::new();
+    for (expr, field) in identity(&found, at).into_iter().zip(&found.columns) {
+        if field.hidden {
+            continue;
+        }
+        if *field.name == *source || stays(&field.name) {
+            exprs.push(expr);
+            columns.push(field.clone());
+        } else {
+            bag.push(Expr::literal(Value::String(field.name.clone()), at));
+            bag.push(expr);
+        }
+    }
+    if !bag.is_empty() {
+        exprs.push(call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at));
+        columns.push(Field::new("pack_", ColumnType::Dynamic));
+    }
+    projected(found, exprs, columns, at)
+}
+
+/// Whether some column of text or whole numbers has the term.
+fn any_column(row: Row<'_>, term: &str, is_cs: bool, at: Span) -> Expr {
+    let searched = row.columns.iter().enumerate().filter(|(_, f)| {
+        !f.hidden
+            && *f.name != *TABLE
+            && matches!(
+                f.ty,
+                ColumnType::String
+                    | ColumnType::Dynamic
+                    | ColumnType::Guid
+                    | ColumnType::Int
+                    | ColumnType::Long
+            )
+    });
+    let mut args: Vec<Expr> = searched
+        .map(|(position, f)| has_term(column(position, f.ty, at), term, is_cs, at))
+        .collect();
+    match args.len() {
+        0 => Expr::literal(Value::Bool(false), at),
+        1 => args.remove(0),
+        _ => call(ScalarFn::Or, args, ColumnType::Bool, at),
+    }
+}
+
+/// `value has term`; stars at its ends stand for anything.
+fn has_term(value: Expr, term: &str, is_cs: bool, at: Span) -> Expr {
+    let value = cast(value, ColumnType::String);
+    let (before, after) = (term.starts_with('*'), term.len() > 1 && term.ends_with('*'));
+    let inner = term.strip_prefix('*').map_or(term, |t| t);
+    let inner = if after {
+        inner.strip_suffix('*').unwrap_or(inner)
+    } else {
+        inner
+    };
+    let (function, text) = if inner.contains('*') {
+        (
+            ScalarFn::MatchesRegex,
+            wildcard_regex(inner, before, after, is_cs),
+        )
+    } else {
+        let function = match (before, after, is_cs) {
+            (false, false, false) => ScalarFn::Has,
+            (false, false, true) => ScalarFn::HasCs,
+            (false, true, false) => ScalarFn::HasPrefix,
+            (false, true, true) => ScalarFn::HasPrefixCs,
+            (true, false, false) => ScalarFn::HasSuffix,
+            (true, false, true) => ScalarFn::HasSuffixCs,
+            (true, true, false) => ScalarFn::Contains,
+            (true, true, true) => ScalarFn::ContainsCs,
+        };
+        (function, inner.to_owned())
+    };
+    let needle = Expr::literal(Value::String(text.into()), at);
+    call(function, vec![value, needle], ColumnType::Bool, at)
+}
+
+fn wildcard_regex(term: &str, before: bool, after: bool, is_cs: bool) -> String {
+    let parts: Vec<String> = term.split('*').map(regex::escape).collect();
+    let flags = if is_cs { "" } else { "(?i)" };
+    let start = if before { "" } else { r"\b" };
+    let end = if after { "" } else { r"\b" };
+    format!("{flags}{start}{}{end}", parts.join(".*"))
+}

@@ -1,0 +1,266 @@
+//! Operators that see all rows of their inputs at once, in order: functions of neighbouring rows,
+//! `make-series`, `scan`.
+//!
+//! [`Whole`] is one logical node for all of them; its physical form collects each input into one
+//! batch, in sight of the memory pool, and hands them to the [`Task`].
+
+mod scan;
+mod series;
+mod window;
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchemaRef, Result, plan_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+pub(crate) use scan::{ScanTask, StepPlan};
+pub(crate) use series::SeriesTask;
+pub(crate) use window::WindowTask;
+
+use crate::kernels::args::Guard;
+
+/// What is done with the rows.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Task {
+    Window(WindowTask),
+    Series(SeriesTask),
+    Scan(ScanTask),
+}
+
+/// All rows of all inputs, then a task over them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Whole {
+    pub(crate) inputs: Vec<LogicalPlan>,
+    pub(crate) task: Task,
+    pub(crate) schema: DFSchemaRef,
+}
+
+impl PartialOrd for Whole {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        (self == other).then_some(std::cmp::Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Whole {
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
+    fn name(&self) -> &str {
+        "Whole"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        self.inputs.iter().collect()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        // Those of `scan` read more than the input and are planned with the node.
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Whole")
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        if inputs.len() != self.inputs.len() {
+            return plan_err!("Whole keeps its inputs");
+        }
+        Ok(Self {
+            inputs,
+            ..self.clone()
+        })
+    }
+
+    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let all = self.inputs.iter();
+        Some(
+            all.map(|input| (0..input.schema().fields().len()).collect())
+                .collect(),
+        )
+    }
+}
+
+/// The physical form of [`Whole`].
+#[derive(Debug)]
+pub(crate) struct WholeExec {
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+    task: Task,
+    /// The task's expressions, planned: those of `scan`.
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    guard: Guard,
+    properties: Arc<PlanProperties>,
+    schema: SchemaRef,
+}
+
+impl WholeExec {
+    pub(crate) fn new(
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        task: Task,
+        exprs: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+        guard: Guard,
+    ) -> Self {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(schema.clone()),
+            datafusion::physical_expr::Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        ));
+        Self {
+            inputs,
+            task,
+            exprs,
+            guard,
+            properties,
+            schema,
+        }
+    }
+}
+
+impl DisplayAs for WholeExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ExecutionPlan for WholeExec {
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
+    fn name(&self) -> &str {
+        "WholeExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.inputs.iter().collect()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition; self.inputs.len()])
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false; self.inputs.len()]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.inputs.len()]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // The task's expressions do not read the inputs alone, so no rule may look into them.
+        let _ = f;
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(
+            children,
+            self.task.clone(),
+            self.exprs.clone(),
+            self.schema.clone(),
+            self.guard.clone(),
+        )))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut inputs = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            inputs.push(input.execute(partition, context.clone())?);
+        }
+        let memory = MemoryConsumer::new("WholeExec").register(context.memory_pool());
+        let rows_max = context.session_config().batch_size();
+        let (task, exprs) = (self.task.clone(), self.exprs.clone());
+        let (guard, schema) = (self.guard.clone(), self.schema.clone());
+        let work = async move {
+            let mut memory = memory;
+            let mut batches = Vec::with_capacity(inputs.len());
+            for input in inputs {
+                batches.push(collect(input, &mut memory, &guard).await?);
+            }
+            let batch = task.run(&batches, &exprs, &schema, &guard)?;
+            memory.try_grow(batch.get_array_memory_size())?;
+            Ok::<_, datafusion::common::DataFusionError>((batch, memory))
+        };
+        let slices = stream::once(work).map_ok(move |(batch, memory)| {
+            // The reservation lives as long as the rows do.
+            let rows = batch.num_rows();
+            let starts = (0..rows).step_by(rows_max.max(1));
+            let slices: Vec<Result<RecordBatch>> = starts
+                .map(|start| Ok(batch.slice(start, rows_max.min(rows - start))))
+                .collect();
+            stream::iter(slices).map(move |slice| {
+                let _held = &memory;
+                slice
+            })
+        });
+        let schema = self.schema.clone();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            slices.try_flatten(),
+        )))
+    }
+}
+
+async fn collect(
+    mut input: SendableRecordBatchStream,
+    memory: &mut MemoryReservation,
+    guard: &Guard,
+) -> Result<RecordBatch> {
+    let schema = input.schema();
+    let mut batches = Vec::new();
+    while let Some(batch) = input.next().await {
+        guard.check()?;
+        let batch = batch?;
+        // Once for the batches, once for their concatenation.
+        memory.try_grow(batch.get_array_memory_size().saturating_mul(2))?;
+        batches.push(batch);
+    }
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+impl Task {
+    fn run(
+        &self,
+        inputs: &[RecordBatch],
+        exprs: &[Arc<dyn PhysicalExpr>],
+        schema: &SchemaRef,
+        guard: &Guard,
+    ) -> Result<RecordBatch> {
+        match (self, inputs) {
+            (Self::Window(task), [input]) => task.run(input, schema, guard),
+            (Self::Series(task), [input]) => task.run(input, schema, guard),
+            (Self::Scan(task), [input]) => task.run(input, exprs, schema, guard),
+            _ => plan_err!("a task over another number of inputs"),
+        }
+    }
+}
