@@ -13,7 +13,7 @@ use residency::{Accepted, CellProfile, Provisioning, Registry, TenantPlacement, 
 use store::{SourceCounts, SourceEntry, Store};
 
 use crate::detection::{Detection, InForce};
-use crate::export::FromCentre;
+use crate::export::Gate;
 use crate::tenants::TenantDocument;
 use crate::{CentrePort, Error, Hunting, PeerPort};
 
@@ -57,8 +57,8 @@ pub(crate) struct Inner {
     pub(crate) rules: InForce,
     /// What detection is in the middle of.
     pub(crate) detection: Detection,
-    /// What the centre said last.
-    pub(crate) from_centre: FromCentre,
+    /// What the gate to the centre keeps in memory.
+    pub(crate) gate: Gate,
 }
 
 /// What this cell knows of a tenant.
@@ -137,7 +137,7 @@ impl Cell {
                 hunts: AtomicUsize::new(0),
                 rules: InForce::default(),
                 detection: Detection::default(),
-                from_centre: FromCentre::default(),
+                gate: Gate::default(),
             }),
         };
         if let Some((_, bytes)) = cell.store().registry().await? {

@@ -14,12 +14,12 @@
 //! - What comes back is looked up here: the centre is never asked about one indicator.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use access::{Credential, Granted, Hunt, Maintain, ReadEgress, ReadIncidents};
 use model::{
-    Epoch, Indicator, IndicatorClass, IndicatorTokens as _, Purpose, RowId, SegmentId, Technique,
-    Ticks, limits,
+    Code, Epoch, Indicator, IndicatorClass, IndicatorTokens as _, Purpose, RowId, SegmentId,
+    Technique, TenantId, Ticks, limits,
 };
 use pseudonym::{Gatherer, Group, Own};
 use residency::egress::{AllowList, Prevalence, Receipt, Snapshot};
@@ -36,9 +36,17 @@ use crate::{Error, PeerError};
 /// Alerts that are looked through for the techniques of a segment's rows.
 const ALERTS_MAX: usize = 10_000;
 
-/// What the centre said last.
+/// What the gate keeps in memory.
 #[derive(Debug, Default)]
-pub(crate) struct FromCentre(RwLock<Option<Arc<Snapshot>>>);
+pub(crate) struct Gate {
+    /// What the centre said last.
+    snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// What belongs to each tenant, learnt from the rows that were looked at since the cell opened.
+    own: Mutex<BTreeMap<TenantId, Own>>,
+}
+
+/// Epochs whose secrets are kept, the running one included: as long as the centre keeps their facts.
+const EPOCHS_KEPT: u32 = limits::CENTRE_EPOCHS_KEPT;
 
 /// What left of one segment, or that nothing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +98,14 @@ impl Cell {
         if let Err(error) = self.pull_snapshot().await {
             self.inner.cx.warn("snapshot_refused", error.code(), &[]);
         }
+        let running = Epoch::at(self.inner.cx.now());
+        let oldest = Epoch(running.0.saturating_sub(EPOCHS_KEPT - 1));
+        let vault = self.store().vault();
+        if let Err(error) = vault.destroy_epochs_before(oldest) {
+            self.inner
+                .cx
+                .error("epochs_not_destroyed", error.code(), &[]);
+        }
         report
     }
 
@@ -114,7 +130,7 @@ impl Cell {
                 Ok(sent) => facts += sent,
                 // It waits, and so do those behind it.
                 Err(Error::Hunt {
-                    code: model::Code::PeerUnreachable,
+                    code: Code::PeerUnreachable,
                     ..
                 }) => break,
                 Err(error) => return Err(error),
@@ -140,12 +156,16 @@ impl Cell {
         if Gatherer::wants(list, &pending.table) {
             let batches = self.store().read_export(grant, pending.segment).await?;
             let techniques = self.techniques_since(tenant, pending.created_at).await?;
+            let own = self.own_of(tenant.id, pending, &batches);
             let parcel = self
-                .parcel(list, group, pending, &batches, &techniques)
+                .parcel(list, group, pending, &own, &batches, &techniques)
                 .await?;
             if let Some(parcel) = parcel {
-                let sent = self.inner.options.centre.submit(&parcel.bytes).await;
-                sent.map_err(PeerError::of_link)?;
+                match self.inner.options.centre.submit(&parcel.bytes).await {
+                    // The centre has had a batch of this segment: its answer was lost on the way.
+                    Ok(()) | Err(PeerError::Refused(Code::AlreadyReceived)) => {}
+                    Err(error) => return Err(error.of_link()),
+                }
                 commit.facts = parcel.receipt.facts;
                 commit.bytes = u64::try_from(parcel.bytes.len()).unwrap_or(u64::MAX);
                 commit.receipt = parcel.signed_receipt;
@@ -156,20 +176,35 @@ impl Cell {
         Ok(facts)
     }
 
+    /// What belongs to the tenant, with what these rows teach.
+    fn own_of(&self, tenant: TenantId, pending: &PendingExport, batches: &[RecordBatch]) -> Own {
+        let mut all = self
+            .inner
+            .gate
+            .own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let own = all.entry(tenant).or_default();
+        for batch in batches {
+            own.learn(&pending.table, batch);
+        }
+        own.clone()
+    }
+
     async fn parcel(
         &self,
         list: &Verified<AllowList>,
         group: Group,
         pending: &PendingExport,
+        own: &Own,
         batches: &[RecordBatch],
         techniques: &BTreeMap<RowId, BTreeSet<Technique>>,
     ) -> Result<Option<residency::egress::parcel::Parcel>, Error> {
-        let own = Own::default();
         let refused = |e: pseudonym::Error| Error::Hunt {
             code: e.code(),
             message: "the egress gate refused".to_owned(),
         };
-        let mut gatherer = Gatherer::new(list, &own);
+        let mut gatherer = Gatherer::new(list, own);
         for batch in batches {
             let batch = since(batch, pending.since)?;
             gatherer
@@ -180,9 +215,6 @@ impl Cell {
             return Ok(None);
         };
         let wanted = gatherer.wanted();
-        if wanted.is_empty() {
-            return Ok(None);
-        }
         let vault = self.store().vault();
         let tokens = vault.tokens(Purpose::Prevalence, epoch, &wanted).await;
         let tokens = tokens.map_err(|e| Error::Hunt {
@@ -253,18 +285,14 @@ impl Cell {
             code: e.code(),
             message: "the centre's snapshot was refused".to_owned(),
         })?;
-        let mut place = self
-            .inner
-            .from_centre
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let place = self.inner.gate.snapshot.write();
+        let mut place = place.unwrap_or_else(PoisonError::into_inner);
         *place = Some(Arc::new(snapshot));
         Ok(())
     }
 
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        let held = &self.inner.from_centre.0;
+        let held = &self.inner.gate.snapshot;
         held.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
