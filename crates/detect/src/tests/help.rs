@@ -30,6 +30,7 @@ pub(crate) fn decode_as(
         known_raw: &RawSchema::new(),
         domain_controllers: &BTreeSet::new(),
         raw_table,
+        time_column: None,
     };
     let decoded = ingest::decode(format, body, &context).unwrap();
     assert_eq!(decoded.rejected, [], "the test's rows are well-formed");
