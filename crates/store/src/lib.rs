@@ -4,6 +4,7 @@
 //! append(Placement, batch) ─► commit thread: drop repeats, seal, log, fsync ─► Durable ─► memtable
 //!                                             flush ─► sealed Parquet ─► catalogue ─► log trimmed
 //!                                             compact: few large segments instead of many small
+//! undetected(grant) ─► rules ─► commit_detection: cursor, alerts, incidents, outbox at once
 //! view(grant) ─► one consistent snapshot of memtable and segments, pruned by time
 //! ```
 //!
@@ -12,13 +13,18 @@
 //!   [`access::Granted`] of its tenant.
 //! - When [`Store::append`] returns, every row that it names is durable, exactly once, repeats over the
 //!   identity horizon included; after a crash it is returned exactly once.
+//! - Every row that became durable while detection was on is handed to it until a commit says that it
+//!   was examined, and the log keeps it until then; what a commit says happens as a whole.
+//! - What happened leaves a row in the tenant's record and a leaf of the same number, in the transaction
+//!   of what they report.
 //! - Nothing reaches the disk in clear: log frames, segments, key tables, catalogue blobs and
 //!   temporary files are sealed before.
 //! - A segment that is not the one that the catalogue names, byte for byte, is never parsed.
 //!
 //! Layout of a data directory: `docs/formats/directory.md`.
 //!
-//! Does not decode, detect or query, and deletes nothing before its replacement is durable.
+//! Does not decode, evaluate rules, correlate or query, and deletes nothing before its replacement is
+//! durable.
 
 mod audit;
 pub mod catalogue;

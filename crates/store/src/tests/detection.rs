@@ -219,6 +219,71 @@ async fn what_waits_long_is_copied_forward_and_handed_out_once() {
     assert_eq!(waiting(&world, &store, 2).0, once([]));
 }
 
+/// The same with crashes: frames are copied, and the files they were in removed, while power fails.
+#[tokio::test]
+async fn copying_forward_loses_and_repeats_nothing_whenever_power_fails() {
+    let first = testkit::seed(3_000);
+    for seed in first..first + 6 {
+        let random = testkit::SeededRandom::new(seed);
+        let mut world = World::detecting(seed);
+        world.log.segment_bytes_max = 1_024;
+        let mut store = world.start().await;
+        let mut acknowledged = BTreeMap::new();
+        for round in 0..60 {
+            let n = if random.chance(25) { 2 } else { 1 };
+            let done = world.append(&store, n, "Raw_CL", &[round]).await;
+            if n == 2 && done.is_ok() {
+                acknowledged.insert(round, 1);
+            }
+            if n == 1 {
+                drop(world.flush(&store, 1).await);
+                let all = store.undetected(&world.grant(1), usize::MAX).unwrap();
+                let commit = DetectionCommit {
+                    cursor: all.last().map(|u| u.sequence),
+                    ..DetectionCommit::default()
+                };
+                drop(store.commit_detection(&world.grant(1), commit).await);
+            }
+            if random.chance(15) {
+                world.disk.cut_power_after(random.below(10));
+            }
+            for n in 1..=2 {
+                drop(store.flush_step(&world.grant(n), world.clock_now()).await);
+            }
+            if random.chance(20) {
+                world.disk.crash(random.next_u64());
+                drop(store);
+                world.database.crash(random.chance(50));
+                store = world.open().await.unwrap();
+                let found = waiting(&world, &store, 2).0;
+                let rows = world.rows(&store, 2);
+                assert_eq!(found, rows, "seed {seed}, round {round}: each row once");
+                assert!(
+                    acknowledged.keys().all(|id| found.contains_key(id)),
+                    "seed {seed}"
+                );
+            }
+        }
+        world.disk.crash(seed);
+        drop(store);
+        world.database.crash(false);
+        let store = world.open().await.unwrap();
+        for _ in 0..3 {
+            world.append(&store, 3, "Raw_CL", &[1_000]).await.unwrap();
+            for n in 1..=3 {
+                let now = world.clock_now();
+                store.flush_step(&world.grant(n), now).await.unwrap();
+            }
+        }
+        // A file has one frame here; what waits is copied for detection, and for a flush.
+        let (files, frames) = (log_files(&world), store.detection_lag(None).frames);
+        assert!(
+            files <= 2 * frames + limits::LOG_SEGMENTS_MAX + 2,
+            "{files} for {frames}: nothing was copied"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_process_that_does_not_detect_keeps_what_waits() {
     let mut world = World::detecting(305);
