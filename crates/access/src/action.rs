@@ -63,6 +63,6 @@ actions! {
     ResidencyRead = "residency_read": TenantAction, CellAction;
     /// Read the record of what happened: who did what, when, to which id.
     ReadAudit = "read_audit": TenantAction, CellAction;
-    /// Move stored data on without reading it out: flush, compact, retain, erase.
+    /// Move stored data on without showing it to anybody: flush, compact, examine, export, retain, erase.
     Maintain = "maintain": TenantAction, CellAction;
 }
