@@ -25,13 +25,13 @@ mod hunting;
 mod local;
 mod page;
 mod peers;
-pub mod present;
 mod router;
 mod routes;
 mod secure;
 mod serve;
 pub mod wire;
 
+pub use cell::present;
 pub use hunting::{finding, json as hunt_json};
 pub use local::{LocalAnswer, LocalRequest, call_locally};
 pub use peers::{PeerListener, WhoIs, serve_peers};

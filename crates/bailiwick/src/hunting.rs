@@ -97,6 +97,7 @@ async fn run(
         bytes: options.bytes_max,
         seconds: options.time_max.as_secs(),
         memory_bytes: options.memory_bytes_max,
+        window: options.window,
         ..Limits::default()
     };
     let guard = Cancel::watching(options.cancel.clone());

@@ -58,6 +58,9 @@ pub struct HuntOptions {
     pub memory_bytes_max: usize,
     /// Bytes it may write to temporary files.
     pub spill_bytes_max: u64,
+    /// Every table is seen from this instant until before that one, in place of the default
+    /// look-back: a scheduled rule's window.
+    pub window: Option<(Ticks, Ticks)>,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
 }
@@ -70,6 +73,7 @@ impl Default for HuntOptions {
             time_max: Duration::from_secs(limits::HUNT_SECONDS_MAX),
             memory_bytes_max: limits::HUNT_MEMORY_BYTES_MAX,
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
+            window: None,
             cancel: Arc::default(),
         }
     }
@@ -149,7 +153,7 @@ impl Cell {
     /// Reads a query without running it: its findings, and whether it could run here.
     pub fn check_hunt(&self, grant: &Granted<Hunt>, text: &str) -> Result<Vec<Diagnostic>, Error> {
         let tenant = self.tenant_of(grant.tenant())?;
-        let prepared = self.prepare(&tenant, text);
+        let prepared = self.prepare(&tenant, text, self.inner.cx.now());
         self.check_geography(&tenant, &prepared.tables)?;
         Ok(prepared.diagnostics)
     }
@@ -162,7 +166,11 @@ impl Cell {
         options: HuntOptions,
     ) -> Result<HuntAnswer, Error> {
         let tenant = self.tenant_of(grant.tenant())?;
-        let prepared = self.prepare(&tenant, text);
+        // A window's query is asked as of its end.
+        let now = options
+            .window
+            .map_or(self.inner.cx.now(), |(_, until)| until);
+        let prepared = self.prepare(&tenant, text, now);
         if prepared.plan.is_none() || has_errors(&prepared.diagnostics) {
             return Err(Error::Query(prepared.diagnostics));
         }
@@ -187,7 +195,7 @@ impl Cell {
             .await
     }
 
-    fn prepare(&self, tenant: &Tenant, text: &str) -> Prepared {
+    fn prepare(&self, tenant: &Tenant, text: &str, now: Ticks) -> Prepared {
         let raw = tenant
             .raw
             .read()
@@ -196,7 +204,7 @@ impl Cell {
         self.inner
             .options
             .hunting
-            .prepare(text, &HuntSchema { raw }, self.inner.cx.now())
+            .prepare(text, &HuntSchema { raw }, now)
     }
 
     fn take_seat(&self, tenant: &Tenant) -> Result<Seat, Error> {

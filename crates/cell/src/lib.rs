@@ -21,6 +21,7 @@ mod incidents;
 mod ingestion;
 pub mod link;
 mod peers;
+pub mod present;
 mod residence;
 mod sources;
 mod stored;

@@ -88,6 +88,9 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Days a query looks back in tables that it does not restrict in time.
     pub look_back_days: i64,
+    /// Every table is seen from this instant until before that one, whatever the query says, and
+    /// there is no default look-back: a scheduled query's window.
+    pub window: Option<(Ticks, Ticks)>,
 }
 
 impl Default for Limits {
@@ -98,6 +101,7 @@ impl Default for Limits {
             seconds: limits::HUNT_SECONDS_MAX,
             memory_bytes: limits::HUNT_MEMORY_BYTES_MAX,
             look_back_days: limits::HUNT_LOOKBACK_DAYS,
+            window: None,
         }
     }
 }
@@ -312,9 +316,17 @@ impl Run {
     fn lookback(&self) -> LookBack {
         let days = self.limits.look_back_days;
         let time_of = |name: &TableName| self.tables.get(name)?.time_column.clone();
+        if let Some((from, until)) = self.limits.window {
+            return LookBack {
+                sources: lookback::timed(&self.resolved, &time_of),
+                from,
+                until: Some(until),
+            };
+        }
         LookBack {
             sources: lookback::unrestricted(&self.resolved, &time_of),
             from: self.now.saturating_add(Span100ns::days(-days)),
+            until: None,
         }
     }
 
@@ -338,7 +350,7 @@ impl Run {
     async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
         let mut lookback = self.lookback();
         let mut notices = Vec::new();
-        if !lookback.sources.is_empty() {
+        if !lookback.sources.is_empty() && self.limits.window.is_none() {
             let days = self.limits.look_back_days;
             notices.push(Notice::LookBack { days });
         }

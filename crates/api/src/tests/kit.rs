@@ -261,7 +261,7 @@ impl Region {
             hunting: engine.clone(),
             peers: Arc::new(NoPeers),
             centre: Arc::new(cell::NoCentre),
-                allow_list: None,
+            allow_list: None,
         };
         let cell = Cell::open(cx, cell_options).await.unwrap();
         let local = Credential::local_operator();

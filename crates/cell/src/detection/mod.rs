@@ -18,6 +18,7 @@
 mod home;
 mod link;
 mod rules;
+mod scheduled;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Credential, Granted, Maintain, ReadIncidents};
 use crypto::kdf::MacKey;
+use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
 use model::{DetectionRuleId, EntityKey, KeyToken, TenantId, Ticks};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,8 @@ pub(crate) use sweep::OWN_SOURCE;
 #[derive(Debug, Default)]
 pub(crate) struct Detection {
     tenants: Mutex<BTreeMap<TenantId, Arc<tokio::sync::Mutex<Option<Progress>>>>>,
+    /// Scheduled rules that failed, until when they rest.
+    resting: Mutex<BTreeMap<(TenantId, DetectionRuleId), Ticks>>,
 }
 
 /// One tenant's detection, as committed last.
@@ -60,6 +64,9 @@ pub(crate) struct Progress {
 pub(crate) struct Detectors {
     pub(crate) correlations: CorrelationState,
     pub(crate) vendor: VendorAlerts,
+    /// Windows that scheduled rules have looked at, by rule.
+    #[serde(default)]
+    pub(crate) schedules: BTreeMap<DetectionRuleId, ScheduleState>,
     /// Alerts that went over the link today, by rule.
     #[serde(default)]
     pub(crate) linked: LinkedToday,
@@ -174,12 +181,11 @@ impl Cell {
             self.report_step(id, "detect", self.sweep(id).await, &mut report);
         }
         for tenant in self.all_tenants() {
-            match &tenant.standing {
-                Standing::Home(_) => {}
-                Standing::Second(_) => {
-                    let done = self.send_alerts_home(&tenant).await;
-                    self.report_step(tenant.id, "link", done, &mut report);
-                }
+            let done = self.scheduled_step(&tenant).await;
+            self.report_step(tenant.id, "scheduled_rules", done, &mut report);
+            if matches!(tenant.standing, Standing::Second(_)) {
+                let done = self.send_alerts_home(&tenant).await;
+                self.report_step(tenant.id, "link", done, &mut report);
             }
         }
         report

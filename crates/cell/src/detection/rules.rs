@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{Credential, Granted, GrantedCell, Maintain, ManageRules, Operate};
+use detect::schedule::{ScheduledRule, compile_scheduled};
 use detect::{Engine, Problem, RuleText, Weight};
 use model::{AlertSeverity, DetectionRuleId, RuleKind, RuleRef, TenantId};
 use store::RuleEntry;
@@ -75,6 +76,7 @@ pub(crate) struct InForce {
 #[derive(Debug, Default)]
 struct Set {
     engine: Option<Arc<dyn Engine>>,
+    scheduled: Vec<Arc<ScheduledRule>>,
     views: BTreeMap<DetectionRuleId, RuleView>,
 }
 
@@ -109,6 +111,17 @@ impl Rules {
         let is_own = own.is_some_and(|own| std::ptr::eq(own, set));
         let replaced = !is_own && own.is_some_and(|own| own.views.contains_key(&rule.id));
         !replaced && set.views.get(&rule.id).is_some_and(|view| view.enabled)
+    }
+
+    /// The scheduled rules that run for the tenant.
+    pub(crate) fn scheduled(&self) -> Vec<Arc<ScheduledRule>> {
+        let own = self.own.as_deref();
+        let sets = std::iter::once(&*self.shared).chain(own);
+        sets.flat_map(|set| {
+            let on = set.scheduled.iter();
+            on.filter(|rule| self.is_on(set, &rule.reference)).cloned()
+        })
+        .collect()
     }
 
     /// The rules as a list, by id.
@@ -277,14 +290,23 @@ struct Text {
     enabled: bool,
 }
 
+impl Text {
+    fn as_rule(&self) -> RuleText<'_> {
+        RuleText {
+            name: &self.name,
+            text: &self.text,
+        }
+    }
+}
+
 /// The starter pack with the cell's rules, which stand in place of those with their ids.
 fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
     let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
+    let pack = detect::starter_pack();
     let mut texts: Vec<Text> = Vec::new();
-    for starter in detect::starter_pack().sigma {
-        let alone = detect::compile(&[*starter]);
-        let rules = alone.engine.rules().rules();
-        if !rules.iter().any(|r| replaced.contains(&r.reference.id)) {
+    for starter in pack.sigma.iter().chain(pack.scheduled) {
+        let ids = ids_of(starter);
+        if !ids.iter().any(|id| replaced.contains(id)) {
             texts.push(Text {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
@@ -306,63 +328,106 @@ fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Text {
     }
 }
 
+/// A document with a query is a scheduled rule; the others are Sigma's.
+fn is_scheduled(text: &str) -> bool {
+    text.trim_start().starts_with('{') || text.lines().any(|line| line.starts_with("query:"))
+}
+
+fn ids_of(text: &RuleText<'_>) -> Vec<DetectionRuleId> {
+    if is_scheduled(text.text) {
+        let compiled = compile_scheduled(&[*text]);
+        return compiled.rules.into_iter().map(|r| r.reference.id).collect();
+    }
+    let compiled = detect::compile(&[*text]);
+    let rules = compiled.engine.rules().rules();
+    rules.iter().map(|r| r.reference.id.clone()).collect()
+}
+
 /// Compiles texts; every rule of a text is of its origin.
 fn set_of(texts: &[Text]) -> (Set, Vec<Problem>) {
-    let rule_texts: Vec<RuleText<'_>> = texts
-        .iter()
-        .map(|t| RuleText {
-            name: &t.name,
-            text: &t.text,
-        })
-        .collect();
-    let compiled = detect::compile(&rule_texts);
+    let (scheduled, sigma): (Vec<&Text>, Vec<&Text>) =
+        texts.iter().partition(|t| is_scheduled(&t.text));
+    let sigma: Vec<RuleText<'_>> = sigma.into_iter().map(Text::as_rule).collect();
+    let scheduled: Vec<RuleText<'_>> = scheduled.into_iter().map(Text::as_rule).collect();
+    let compiled = detect::compile(&sigma);
+    let schedules = compile_scheduled(&scheduled);
     let by_name: BTreeMap<&str, &Text> = texts.iter().map(|t| (t.name.as_str(), t)).collect();
+    let of_sigma = compiled.engine.rules().rules().iter();
+    let of_sigma = of_sigma.map(|rule| (rule.text.as_str(), sigma_view(rule)));
+    let of_schedules = schedules.rules.iter();
+    let of_schedules = of_schedules.map(|rule| (rule.text.as_str(), scheduled_view(rule)));
     let mut views = BTreeMap::new();
-    for rule in compiled.engine.rules().rules() {
-        let Some(text) = by_name.get(rule.text.as_str()) else {
-            continue;
-        };
-        let id = rule.reference.id.clone();
-        let view = RuleView {
-            id: id.clone(),
-            title: rule.title.clone(),
-            kind: rule.reference.kind,
-            severity: rule.severity,
-            category: rule.category.clone(),
-            techniques: rule.techniques.clone(),
-            origin: text.origin,
-            enabled: text.enabled,
-            text: text.text.clone(),
-        };
-        views.insert(id, view);
+    for (name, mut view) in of_sigma.chain(of_schedules) {
+        if let Some(text) = by_name.get(name) {
+            view.origin = text.origin;
+            view.enabled = text.enabled;
+            view.text.clone_from(&text.text);
+            views.insert(view.id.clone(), view);
+        }
     }
+    let mut problems = compiled.problems;
+    problems.extend(schedules.problems);
     let set = Set {
         engine: Some(Arc::new(compiled.engine)),
+        scheduled: schedules.rules.into_iter().map(Arc::new).collect(),
         views,
     };
-    (set, compiled.problems)
+    (set, problems)
+}
+
+/// A rule's view, but for what its text says.
+fn sigma_view(rule: &detect::Rule) -> RuleView {
+    RuleView {
+        id: rule.reference.id.clone(),
+        title: rule.title.clone(),
+        kind: rule.reference.kind,
+        severity: rule.severity,
+        category: rule.category.clone(),
+        techniques: rule.techniques.clone(),
+        origin: RuleOrigin::Starter,
+        enabled: true,
+        text: String::new(),
+    }
+}
+
+fn scheduled_view(rule: &ScheduledRule) -> RuleView {
+    RuleView {
+        id: rule.reference.id.clone(),
+        title: rule.title.clone(),
+        kind: rule.reference.kind,
+        severity: rule.severity,
+        category: rule.category.clone(),
+        techniques: rule.techniques.clone(),
+        origin: RuleOrigin::Starter,
+        enabled: true,
+        text: String::new(),
+    }
 }
 
 /// The id and kind of the rule that a text is for: the one of its rules that makes alerts.
 fn only_rule(text: &str) -> Result<(DetectionRuleId, RuleKind), Error> {
-    let compiled = detect::compile(&[RuleText { name: "rule", text }]);
-    let errors: Vec<String> = compiled
-        .problems
-        .iter()
-        .filter(|p| p.weight == Weight::Error)
-        .map(ToString::to_string)
-        .collect();
+    let texts = [RuleText { name: "rule", text }];
+    let (rules, problems): (Vec<RuleRef>, Vec<Problem>) = if is_scheduled(text) {
+        let compiled = compile_scheduled(&texts);
+        let rules = compiled.rules.into_iter().map(|r| r.reference).collect();
+        (rules, compiled.problems)
+    } else {
+        let compiled = detect::compile(&texts);
+        let rules = compiled.engine.rules().rules().iter();
+        let rules = rules.filter(|r| r.alerts).map(|r| r.reference.clone());
+        (rules.collect(), compiled.problems)
+    };
+    let errors = problems.iter().filter(|p| p.weight == Weight::Error);
+    let errors: Vec<String> = errors.map(ToString::to_string).collect();
     if !errors.is_empty() {
         return Err(Error::BadRule(errors));
     }
-    let rules = compiled.engine.rules().rules();
-    let mut alerting = rules.iter().filter(|r| r.alerts);
-    match (alerting.next(), alerting.next()) {
-        (Some(rule), None) => Ok((rule.reference.id.clone(), rule.reference.kind)),
-        (None, _) => Err(Error::BadRule(vec![
+    match rules.as_slice() {
+        [rule] => Ok((rule.id.clone(), rule.kind)),
+        [] => Err(Error::BadRule(vec![
             "the text has no rule that makes alerts".to_owned(),
         ])),
-        (Some(_), Some(_)) => Err(Error::BadRule(vec![
+        _ => Err(Error::BadRule(vec![
             "the text has several rules that make alerts: add them one by one".to_owned(),
         ])),
     }

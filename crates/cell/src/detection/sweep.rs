@@ -19,9 +19,9 @@ use crate::stored::StoredAlert;
 pub(crate) const OWN_SOURCE: SourceId = SourceId::from_bytes([0; 16]);
 
 /// What a sweep found, before it is kept.
-struct Found {
-    alerts: Vec<Alert>,
-    detectors: Detectors,
+pub(super) struct Found {
+    pub(super) alerts: Vec<Alert>,
+    pub(super) detectors: Detectors,
 }
 
 impl Cell {
@@ -118,7 +118,7 @@ impl Cell {
     }
 
     /// Fills the commit with alerts and what follows from them; the progress after it.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         tenant: &Arc<Tenant>,
         mut progress: Progress,

@@ -282,3 +282,82 @@ async fn people_work_on_an_incident_and_every_change_is_written_down() {
         .unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
 }
+
+const EVERY_HOUR: &str = "
+id: 5a1f6d52-4a0c-4a3e-9a0a-6a1b2c3d4e5f
+title: Somebody did something
+description: For a test.
+severity: Low
+category: Discovery
+techniques: [T1087]
+service: endpoint
+frequency: 1h
+look_back: 6h
+query: |
+  DeviceEvents
+entities:
+  - type: User
+    columns: {AccountUpn: AccountUpn}
+";
+
+#[tokio::test]
+async fn a_scheduled_rule_runs_each_window_once_and_catches_up_after_a_pause() {
+    let world = World::new().await;
+    let (tenant, _) = world.tenant("uk", "GB").await;
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let rules = cell
+        .cx()
+        .decide::<access::ManageRules>(&me, tenant)
+        .unwrap();
+    // The shipped ones ask of tables that this engine knows nothing of.
+    let shipped = cell.rules(&rules);
+    for rule in shipped
+        .iter()
+        .filter(|r| r.kind == model::RuleKind::Scheduled)
+    {
+        let switched = cell.switch_rule(&rules, &rule.id, false).await.unwrap();
+        assert!(!switched.enabled);
+    }
+    cell.put_rule(&rules, EVERY_HOUR.to_owned(), true)
+        .await
+        .unwrap();
+    let windows = || world.hunting.windows.lock().unwrap().len();
+    cell.detect_step().await;
+    cell.detect_step().await;
+    let seen = world.hunting.windows.lock().unwrap().clone();
+    assert_eq!(windows(), 1, "the first window, once: {seen:?}");
+    assert_eq!(world.alerts("uk", tenant).await.len(), 1);
+
+    // Three hours later: three windows; the same person with the same row is no news.
+    world.clock.advance(model::Span100ns::seconds(3 * 3_600));
+    for _ in 0..3 {
+        cell.detect_step().await;
+    }
+    assert_eq!(windows(), 4);
+    let seen = world.hunting.windows.lock().unwrap().clone();
+    assert!(seen.windows(2).all(|w| w[0].1 < w[1].1), "{seen:?}");
+    assert_eq!(world.alerts("uk", tenant).await.len(), 1);
+    assert_eq!(world.incidents(tenant).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rule_with_errors_changes_nothing_and_says_where() {
+    let world = World::new().await;
+    let (tenant, _) = world.tenant("uk", "GB").await;
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let rules = cell
+        .cx()
+        .decide::<access::ManageRules>(&me, tenant)
+        .unwrap();
+    let before = cell.rules(&rules);
+    for text in ["title: x", "nonsense: [", "query: T\nfrequency: 1s"] {
+        let refused = cell
+            .put_rule(&rules, text.to_owned(), true)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), Code::BadRule, "{text}");
+    }
+    assert_eq!(cell.rules(&rules), before);
+}

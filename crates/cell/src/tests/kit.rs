@@ -9,6 +9,9 @@ use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Diagnostic, RegionCode, RequestId, ServiceName, SourceId, TableName, TenantId};
 use residency::{DEFAULT_REGISTRY, Draft, Settings, Sharing, TenantFacts};
+use rows::RecordBatch;
+use rows::arrow::array::{ArrayRef, StringArray};
+use rows::arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use serde_json::{Value, json};
 use store::catalogue::SqliteCatalogue;
 use store::{LocalDir, Store, TemporaryFiles, View};
@@ -17,19 +20,41 @@ use vault::{SigningKey, Vault};
 
 use crate::link::{LinkAlerts, LinkRead};
 use crate::{
-    AllowList, Cell, CellOptions, CentrePort, Error, HuntAnswer, HuntOptions, HuntSchema, Hunting,
-    IngestOutcome, IngestRequest, PeerError, PeerPort, Prepared, ProvisionRequest, SourceRequest,
+    AllowList, Cell, CellOptions, CentrePort, Error, HuntAnswer, HuntColumn, HuntOptions,
+    HuntSchema, Hunting, IngestOutcome, IngestRequest, PeerError, PeerPort, Prepared,
+    ProvisionRequest, SourceRequest,
 };
 
-/// Reads table names separated by blanks, and answers with nothing.
-#[derive(Debug)]
-pub(super) struct Names;
+/// Reads table names separated by blanks, and answers with nothing; over a window, with one row.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) windows: Mutex<Vec<(model::Ticks, model::Ticks)>>,
+}
+
+/// What every window of a scheduled rule finds.
+fn found() -> HuntAnswer {
+    let columns = ["Timestamp", "AccountUpn"].map(|name| HuntColumn {
+        name: name.to_owned(),
+        column_type: model::ColumnType::String,
+    });
+    let cells = ["2026-01-01T11:59:00Z", "ada.example@alder.example"];
+    let arrays = cells.map(|cell| Arc::new(StringArray::from(vec![cell])) as ArrayRef);
+    let fields = columns
+        .iter()
+        .map(|c| Field::new(&c.name, DataType::Utf8, true));
+    let schema = Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()));
+    HuntAnswer {
+        columns: columns.to_vec(),
+        batches: vec![RecordBatch::try_new(schema, arrays.to_vec()).unwrap()],
+        ..HuntAnswer::default()
+    }
+}
 
 impl Hunting for Names {
     fn prepare(&self, text: &str, _schema: &HuntSchema, _now: model::Ticks) -> Prepared {
         let tables = text
             .split_whitespace()
-            .map(|name| TableName::new(name).unwrap());
+            .filter_map(|name| TableName::new(name).ok());
         Prepared {
             tables: tables.collect::<BTreeSet<_>>(),
             diagnostics: Vec::<Diagnostic>::new(),
@@ -42,9 +67,16 @@ impl Hunting for Names {
         _prepared: Prepared,
         _view: View,
         _temporary: TemporaryFiles,
-        _options: HuntOptions,
+        options: HuntOptions,
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>> {
-        Box::pin(std::future::ready(Ok(HuntAnswer::default())))
+        if let Some(window) = options.window {
+            self.windows.lock().unwrap().push(window);
+        }
+        let answer = match options.window {
+            Some(_) => found(),
+            None => HuntAnswer::default(),
+        };
+        Box::pin(std::future::ready(Ok(answer)))
     }
 }
 
@@ -146,6 +178,8 @@ pub(super) struct World {
     cells: BTreeMap<RegionCode, Cell>,
     pub(super) link: Arc<Link>,
     pub(super) centre: Arc<Kept>,
+    /// Shared by all cells.
+    pub(super) hunting: Arc<Names>,
     /// The time of all cells.
     pub(super) clock: Arc<FakeClock>,
     _dirs: Vec<tempfile::TempDir>,
@@ -162,6 +196,7 @@ impl World {
             .unwrap()
             .sign(&operator);
         let clock = Arc::new(FakeClock::default());
+        let hunting = Arc::new(Names::default());
         let facts = AllowList::facts(1).unwrap().sign(&operator).unwrap();
         let allowed = AllowList::open(&facts, &operator.public_key(), None).unwrap();
         let (allowed, centre) = (Arc::new(allowed), Arc::new(Kept::default()));
@@ -202,7 +237,7 @@ impl World {
                     .unwrap(),
                 registry_key: operator.public_key(),
                 registry_least_version: 1,
-                hunting: Arc::new(Names),
+                hunting: hunting.clone(),
                 peers: link.clone(),
                 centre: centre.clone(),
                 allow_list: Some(allowed.clone()),
@@ -222,6 +257,7 @@ impl World {
             link,
             centre,
             clock,
+            hunting,
             _dirs: dirs,
         }
     }

@@ -34,6 +34,22 @@ pub(crate) fn unrestricted(
     resolved: &Resolved,
     time_column: &dyn Fn(&TableName) -> Option<String>,
 ) -> BTreeSet<SourceId> {
+    let walk = walked(resolved, time_column);
+    walk.timed.difference(&walk.restricted).copied().collect()
+}
+
+/// The sources of the query that have a time column, shared relations first.
+pub(crate) fn timed(
+    resolved: &Resolved,
+    time_column: &dyn Fn(&TableName) -> Option<String>,
+) -> BTreeSet<SourceId> {
+    walked(resolved, time_column).timed
+}
+
+fn walked<'a>(
+    resolved: &Resolved,
+    time_column: &'a dyn Fn(&TableName) -> Option<String>,
+) -> Walk<'a> {
     let mut walk = Walk {
         time_column,
         ids: SourceIds::default(),
@@ -46,7 +62,7 @@ pub(crate) fn unrestricted(
         walk.shared.push(marks);
     }
     walk.relation(&resolved.root);
-    walk.timed.difference(&walk.restricted).copied().collect()
+    walk
 }
 
 /// How many sources a relation has.

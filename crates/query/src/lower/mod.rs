@@ -53,11 +53,14 @@ pub(crate) struct SharedRows {
     pub(crate) batches: Vec<RecordBatch>,
 }
 
-/// The default look-back: which sources it applies to, and from when.
+/// The default look-back, or a scheduled query's window: which sources it applies to, from when, and
+/// until when.
 #[derive(Clone, Debug)]
 pub(crate) struct LookBack {
     pub(crate) sources: BTreeSet<SourceId>,
     pub(crate) from: Ticks,
+    /// First instant that is left out.
+    pub(crate) until: Option<Ticks>,
 }
 
 /// A plan and the generated names of its columns, in the relation's order.
@@ -314,12 +317,18 @@ impl<'a> Lowering<'a> {
         let stored = |name: &str| Plan::Column(Column::new(Some(reference.clone()), name));
         let mut plan =
             LogicalPlanBuilder::scan(reference.clone(), provider_as_source(found.provider), None)?;
+        // A window goes by arrival: what comes late is in the window in which it came.
+        let by_arrival = self.lookback.until.map(|_| rows::hidden::INGESTED_AT.to_owned());
         if let Some(time) = found
             .time_column
             .filter(|_| self.lookback.sources.contains(&id))
+            .map(|time| by_arrival.unwrap_or(time))
             && schema.column_with_name(&time).is_some()
         {
             plan = plan.filter(stored(&time).gt_eq(lit(self.lookback.from.0)))?;
+            if let Some(until) = self.lookback.until {
+                plan = plan.filter(stored(&time).lt(lit(until.0)))?;
+            }
         }
         let mut exprs = Vec::with_capacity(columns.len());
         for (name, field) in columns.iter().zip(&relation.columns) {

@@ -18,13 +18,14 @@
 
 use std::fmt::Write as _;
 
-use cell::{HuntAnswer, HuntColumn};
 use model::{ColumnType, Span100ns, Ticks};
 use rows::RecordBatch;
 use rows::arrow::array::{
     Array, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
 };
 use serde_json::value::RawValue;
+
+use crate::{HuntAnswer, HuntColumn};
 
 /// Rows that are encoded at a time when an answer is streamed.
 pub const ROWS_PER_CHUNK: usize = 4096;
