@@ -72,9 +72,7 @@ fn outcome(bench: &Bench, line: &Value) -> Option<String> {
     let query = text(line, "query");
     let prepared = bench.prepare(query, Schema::hunting());
     if is(line, "expect_error") {
-        if prepared.resolved.is_none() {
-            return None;
-        }
+        prepared.resolved.as_ref()?;
         return match bench.run(&prepared) {
             Err(why) if why.contains("unexpectedly") => Some(why),
             Err(_) => None,
@@ -96,7 +94,8 @@ fn outcome(bench: &Bench, line: &Value) -> Option<String> {
         .columns
         .iter()
         .map(|(_, ty)| Value::from(ty.as_str()));
-    if let Some(why) = differs("types", types.collect(), line.get("expected_types")) {
+    let expected_types = as_recorded(line, query);
+    if let Some(why) = differs("types", types.collect(), expected_types.as_ref()) {
         return Some(why);
     }
     let none = Vec::new();

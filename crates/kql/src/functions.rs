@@ -313,7 +313,7 @@ scalar_functions! {
     JaccardIndex "jaccard_index" [] Plain, ["(a: array, b: array) -> real"] "elements of both sets by elements of either";
     SetEquals "set_equals" [] Plain, ["(a: array, b: array) -> bool"] "whether two arrays have the same elements";
     Treepath "treepath" [] Plain, ["(value: dynamic) -> dynamic"] "array of the paths in a value";
-    DynamicToJson "dynamic_to_json" [] Plain, ["(value: dynamic) -> string"] "a value as JSON text, keys sorted";
+    DynamicToJson "dynamic_to_json" [] Plain, ["(value: any) -> string"] "a value as JSON text, keys sorted";
     EstimateDataSize "estimate_data_size" [] Plain, ["(column: any+) -> long"] "bytes of values, estimated";
 
     // Series.

@@ -83,10 +83,10 @@ pub fn prepare(text: &str, schema: &dyn SchemaSource, now: Ticks) -> Prepared {
         });
     Prepared {
         now,
-        again,
         resolved,
         diagnostics,
         tables,
+        again,
     }
 }
 

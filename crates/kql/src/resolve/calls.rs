@@ -99,7 +99,7 @@ impl Resolver<'_> {
     ) -> Fallible<Vec<Expr>> {
         let mut out = Vec::with_capacity(args.len());
         let mut broken = false;
-        let takes_star = function.name == "pack_array";
+        let takes_star = matches!(function.name, "pack_array" | "estimate_data_size");
         for arg in args {
             let expr = match arg.kind() {
                 Kind::TypeOf => self

@@ -190,16 +190,14 @@ impl Resolver<'_> {
             if let Some(made) = self.tuple_item(&item, row) {
                 for (name, expr) in made.unwrap_or_default() {
                     let field = Field::new(name.as_str(), expr.ty);
-                    match columns.iter().position(|f| !f.hidden && *f.name == *name) {
-                        Some(at) => {
-                            columns.splice(at..=at, [field]);
-                            exprs.splice(at..=at, [expr]);
-                        }
-                        None => {
-                            known.take(&name);
-                            columns.push(field);
-                            exprs.push(expr);
-                        }
+                    let same = |f: &Field| !f.hidden && *f.name == *name;
+                    if let Some(at) = columns.iter().position(same) {
+                        columns.splice(at..=at, [field]);
+                        exprs.splice(at..=at, [expr]);
+                    } else {
+                        known.take(&name);
+                        columns.push(field);
+                        exprs.push(expr);
                     }
                 }
                 continue;
@@ -279,19 +277,18 @@ impl Resolver<'_> {
         let Some(tuple) = tuple_of(&first) else {
             return Err(Broken);
         };
-        let names: Vec<String> = match list {
-            Some(list) => list.children().map(|n| plain_name(&n)).collect(),
-            None => {
-                let arg = super::calls::arguments(value)
-                    .first()
-                    .and_then(|a| suggested(a, false).text().map(str::to_owned))
-                    .unwrap_or_default();
-                let function = super::call_name(value);
-                parts
-                    .iter()
-                    .map(|(part, _)| format!("{function}_{arg}_{part}"))
-                    .collect()
-            }
+        let names: Vec<String> = if let Some(list) = list {
+            list.children().map(|n| plain_name(&n)).collect()
+        } else {
+            let arg = super::calls::arguments(value)
+                .first()
+                .and_then(|a| suggested(a, false).text().map(str::to_owned))
+                .unwrap_or_default();
+            let function = super::call_name(value);
+            parts
+                .iter()
+                .map(|(part, _)| format!("{function}_{arg}_{part}"))
+                .collect()
         };
         Ok(names
             .into_iter()

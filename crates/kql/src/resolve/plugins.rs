@@ -149,29 +149,20 @@ impl Resolver<'_> {
             keep_source: false,
         };
         for (position, arg) in args.iter().enumerate().skip(1) {
-            let (name, value) = match arg.kind() {
-                Kind::Named => {
-                    let mut parts = arg.children();
-                    let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
-                        return Err(Broken);
-                    };
-                    (plain_name(&name), value)
-                }
-                _ => {
-                    let by_position = [
-                        "",
-                        "OutputColumnPrefix",
-                        "columnsConflict",
-                        "ignoredProperties",
-                    ];
-                    let name = by_position.get(position).copied().unwrap_or_default();
-                    (name.to_owned(), arg.clone())
-                }
+            let (name, value) = if arg.kind() == Kind::Named {
+                let mut parts = arg.children();
+                let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+                    return Err(Broken);
+                };
+                (plain_name(&name), value)
+            } else {
+                let name = UNPACK_OPTIONS.get(position).copied().unwrap_or_default();
+                (name.to_owned(), arg.clone())
             };
             let expr = self.expr(&value, Row::NONE)?;
             match (name.as_str(), expr.as_literal()) {
                 ("OutputColumnPrefix", Some(Value::String(text))) => {
-                    options.prefix = text.to_string()
+                    options.prefix = text.to_string();
                 }
                 ("columnsConflict", Some(Value::String(text))) => {
                     options.keep_source = &**text == "keep_source";
@@ -393,6 +384,14 @@ impl Resolver<'_> {
     }
 }
 
+/// The arguments of `bag_unpack` by position.
+const UNPACK_OPTIONS: &[&str] = &[
+    "",
+    "OutputColumnPrefix",
+    "columnsConflict",
+    "ignoredProperties",
+];
+
 /// What `bag_unpack` was told.
 struct UnpackOptions {
     prefix: String,
@@ -424,17 +423,15 @@ fn unpacked(
         let name = format!("{}{key}", options.prefix);
         let expr = cast(carry::property(bag, key, at), *ty);
         let existing = columns.iter().position(|f| !f.hidden && *f.name == *name);
-        match existing.and_then(|p| Some((p, exprs.get_mut(p)?, columns.get_mut(p)?))) {
-            Some((position, slot, field)) => {
-                if position == bag || !options.keep_source {
-                    *slot = Some(expr);
-                    field.ty = *ty;
-                }
+        let slot = existing.and_then(|p| Some((p, exprs.get_mut(p)?, columns.get_mut(p)?)));
+        if let Some((position, slot, field)) = slot {
+            if position == bag || !options.keep_source {
+                *slot = Some(expr);
+                field.ty = *ty;
             }
-            None => {
-                exprs.push(Some(expr));
-                columns.push(Field::new(name, *ty));
-            }
+        } else {
+            exprs.push(Some(expr));
+            columns.push(Field::new(name, *ty));
         }
     }
     let (mut kept, mut fields): (Vec<Expr>, Vec<Field>) = exprs

@@ -147,7 +147,7 @@ impl Resolver<'_> {
         else {
             return Err(Broken);
         };
-        let everywhere = self.common_names(&inputs);
+        let everywhere = common_names(&inputs);
         let all = self.union_of(inputs, Some(&source), at)?;
         let row = Row {
             columns: &all.columns,
@@ -192,24 +192,24 @@ impl Resolver<'_> {
         }
         Ok(projected(found, exprs, columns, at))
     }
+}
 
-    /// Names of columns that all the tables have.
-    fn common_names(&self, inputs: &[(String, Relation)]) -> std::collections::BTreeSet<String> {
-        let mut names: Option<std::collections::BTreeSet<String>> = None;
-        for (_, relation) in inputs {
-            let here = relation
-                .columns
-                .iter()
-                .filter(|f| !f.hidden)
-                .map(|f| f.name.to_string())
-                .collect();
-            names = Some(match names {
-                None => here,
-                Some(before) => before.intersection(&here).cloned().collect(),
-            });
-        }
-        names.unwrap_or_default()
+/// Names of columns that all the tables have.
+fn common_names(inputs: &[(String, Relation)]) -> std::collections::BTreeSet<String> {
+    let mut names: Option<std::collections::BTreeSet<String>> = None;
+    for (_, relation) in inputs {
+        let here = relation
+            .columns
+            .iter()
+            .filter(|f| !f.hidden)
+            .map(|f| f.name.to_string())
+            .collect();
+        names = Some(match names {
+            None => here,
+            Some(before) => before.intersection(&here).cloned().collect(),
+        });
     }
+    names.unwrap_or_default()
 }
 
 /// Names in a condition.

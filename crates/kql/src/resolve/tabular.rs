@@ -93,7 +93,7 @@ impl Resolver<'_> {
             Operator::ProjectReorder => Ok(self.project_reorder(input, node)),
             Operator::Summarize => self.summarize(input, node),
             Operator::Distinct => self.distinct(input, node),
-            Operator::Take => Ok(self.take(input, node)),
+            Operator::Take | Operator::Sample => Ok(self.take(input, node)),
             Operator::Top => Ok(self.top(input, node)),
             Operator::Sort => Ok(self.sort(input, node)),
             Operator::Count => {
@@ -116,7 +116,6 @@ impl Resolver<'_> {
             Operator::Evaluate => self.evaluate(input, node),
             Operator::Invoke => self.invoke(input, node),
             Operator::Scan => self.scan(input, node),
-            Operator::Sample => Ok(self.take(input, node)),
             Operator::SampleDistinct => self.rows_of(input, node, false),
             Operator::TopHitters => self.rows_of(input, node, true),
             Operator::Reduce => self.reduce(input, node),

@@ -51,7 +51,7 @@ pub(crate) fn parse(text: &str) -> Option<i256> {
     let length = i64::try_from(all.len()).ok()?;
     let mut round_up = false;
     if wanted < 0 {
-        all = "0".to_owned();
+        "0".clone_into(&mut all);
     } else if wanted < length {
         let cut = usize::try_from(wanted).ok()?;
         round_up = all.as_bytes().get(cut).is_some_and(|d| *d >= b'5');
@@ -223,6 +223,7 @@ pub(crate) fn compare(function: F, call: &Call<'_>) -> Result<ArrayRef> {
 
 /// Up to four parts of a version, eight digits each.
 pub(crate) fn parse_version(call: &Call<'_>) -> Result<ArrayRef> {
+    use std::fmt::Write as _;
     let version = call.arg(0)?;
     call.decimals(|row| {
         let parts: Vec<&str> = version.text(row).split('.').collect();
@@ -232,7 +233,7 @@ pub(crate) fn parse_version(call: &Call<'_>) -> Result<ArrayRef> {
         let mut digits = String::new();
         for at in 0..4 {
             let part: u64 = parts.get(at).map_or(Some(0), |p| p.parse().ok())?;
-            digits.push_str(&format!("{part:08}"));
+            let _ = write!(digits, "{part:08}");
         }
         parse(&digits)
     })

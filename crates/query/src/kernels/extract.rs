@@ -178,6 +178,7 @@ fn typed(text: &str, ty: ColumnType) -> Option<Json> {
 
 /// The regular expression of a pattern.
 fn pattern(parts: &[TextPart], mode: &PatternMode, captures: &[ColumnType]) -> String {
+    use std::fmt::Write as _;
     let is_regex = matches!(mode, PatternMode::Regex(_));
     let mut out = match mode {
         PatternMode::Regex(flags) if !flags.is_empty() => format!("(?{flags})"),
@@ -195,7 +196,7 @@ fn pattern(parts: &[TextPart], mode: &PatternMode, captures: &[ColumnType]) -> S
                 let ty = captures.get(capture).copied().unwrap_or(ColumnType::String);
                 let is_last = at + 1 == parts.len();
                 let form = value_form(ty, mode, is_last);
-                out.push_str(&format!("(?P<{}>{form})", group(capture)));
+                let _ = write!(out, "(?P<{}>{form})", group(capture));
                 capture += 1;
             }
         }

@@ -128,12 +128,8 @@ fn guid_bytes(text: &str) -> Option<[u8; 16]> {
 
 /// The first three groups of a guid are numbers, stored with the low byte first.
 fn swapped(bytes: [u8; 16]) -> [u8; 16] {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-    let mut out = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
-    for (slot, byte) in out.iter_mut().skip(8).zip(rest) {
-        *slot = byte;
-    }
-    out
+    const FROM: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+    FROM.map(|from| bytes.get(from).copied().unwrap_or_default())
 }
 
 fn inflated(reader: impl std::io::Read, out: &mut String) {

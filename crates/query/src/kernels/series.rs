@@ -2,6 +2,8 @@
 //!
 //! An element that is no number is missing; what is computed of it is missing too.
 
+use std::cmp::Ordering;
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
@@ -38,8 +40,8 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         }),
         F::SeriesDivide => pairs(call, |a, b| Some(Json::Real(real(a)? / real(b)?))),
         F::SeriesPow => pairs(call, |a, b| Some(Json::Real(real(a)?.powf(real(b)?)))),
-        F::SeriesEquals => compared(call, |a, b| a == b),
-        F::SeriesNotEquals => compared(call, |a, b| a != b),
+        F::SeriesEquals => compared(call, |a, b| a.partial_cmp(&b).is_some_and(Ordering::is_eq)),
+        F::SeriesNotEquals => compared(call, |a, b| a.partial_cmp(&b).is_none_or(Ordering::is_ne)),
         F::SeriesLess => compared(call, |a, b| a < b),
         F::SeriesLessEquals => compared(call, |a, b| a <= b),
         F::SeriesGreater => compared(call, |a, b| a > b),

@@ -91,7 +91,6 @@ impl ScanTask {
         let scope: SchemaRef = Arc::new(self.scope.as_arrow().clone());
         let mut used = vec![false; scope.fields().len()];
         for expr in exprs {
-            #[expect(clippy::iter_over_hash_type, reason = "only marks positions")]
             for column in collect_columns(expr) {
                 if let Some(slot) = used.get_mut(column.index()) {
                     *slot = true;

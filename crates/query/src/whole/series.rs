@@ -119,13 +119,12 @@ impl SeriesTask {
         let mut numbers: HashMap<Box<[u8]>, usize> = HashMap::new();
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for (at, row) in rows.iter().enumerate() {
-            let number = match numbers.get(row.as_ref()) {
-                Some(number) => *number,
-                None => {
-                    numbers.insert(row.as_ref().into(), groups.len());
-                    groups.push(Vec::new());
-                    groups.len() - 1
-                }
+            let number = if let Some(number) = numbers.get(row.as_ref()) {
+                *number
+            } else {
+                numbers.insert(row.as_ref().into(), groups.len());
+                groups.push(Vec::new());
+                groups.len() - 1
             };
             if let Some(group) = groups.get_mut(number) {
                 group.push(at);

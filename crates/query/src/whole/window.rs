@@ -38,8 +38,8 @@ impl WindowTask {
         schema: &SchemaRef,
         guard: &Guard,
     ) -> Result<RecordBatch> {
-        let args = self.typed(input, self.width, &self.args)?;
-        let keys = self.typed(input, self.width + self.args.len(), &self.keys)?;
+        let args = typed(input, self.width, &self.args)?;
+        let keys = typed(input, self.width + self.args.len(), &self.keys)?;
         let rows = Rows {
             args,
             keys,
@@ -58,14 +58,6 @@ impl WindowTask {
         let mut columns: Vec<ArrayRef> = input.columns().iter().take(self.width).cloned().collect();
         columns.push(made);
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
-    }
-
-    fn typed(&self, input: &RecordBatch, from: usize, types: &[ColumnType]) -> Result<Vec<Arg>> {
-        let columns = input.columns().iter().skip(from);
-        columns
-            .zip(types)
-            .map(|(array, ty)| Arg::of_array(array, *ty, false))
-            .collect()
     }
 
     /// Values of rows so far away; the default where there is no such row.
@@ -95,6 +87,14 @@ impl WindowTask {
     }
 }
 
+fn typed(input: &RecordBatch, from: usize, types: &[ColumnType]) -> Result<Vec<Arg>> {
+    let columns = input.columns().iter().skip(from);
+    columns
+        .zip(types)
+        .map(|(array, ty)| Arg::of_array(array, *ty, false))
+        .collect()
+}
+
 struct Rows<'a> {
     args: Vec<Arg>,
     keys: Vec<Arg>,
@@ -104,10 +104,10 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn arg(&self, at: usize) -> Result<&Arg> {
-        match self.args.get(at) {
-            Some(arg) => Ok(arg),
-            None => exec_err!("a window without argument {at}"),
-        }
+        let Some(arg) = self.args.get(at) else {
+            return exec_err!("a window without argument {at}");
+        };
+        Ok(arg)
     }
 
     fn look(&self, row: usize) -> Result<()> {
