@@ -43,6 +43,13 @@ pub enum Error {
     /// A write or sync failed before: nothing can be written until the log is recovered anew.
     #[error("log is closed after a failed write or sync")]
     Poisoned,
+    /// A file of the log is gone, or shorter than what was written: somebody else changed the folder.
+    /// Nothing of this commit may be acknowledged; the log is closed.
+    #[error("log file `{path}` is gone, or is not the one that was written")]
+    Gone {
+        /// The segment file.
+        path: PathBuf,
+    },
     /// Recovery met an error before the end of the log.
     #[error("log was not read to its end")]
     Unread,

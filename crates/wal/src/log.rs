@@ -247,6 +247,8 @@ impl Log {
 
     /// Makes everything appended so far durable: one append, one sync. Without frames it does nothing.
     ///
+    /// A file of the log that is gone by then fails the commit ([`Error::Gone`]).
+    ///
     /// After [`Error::DiskFull`] none of it counts, and the log goes on in a new segment once there is
     /// room. After any other error the log is closed.
     pub fn commit(&mut self) -> Result<(), Error> {
@@ -275,7 +277,44 @@ impl Log {
         self.waiting.frames = 0;
         self.waiting.buffer.clear();
         self.waiting.buffer.shrink_to(BUFFER_KEPT_BYTES);
-        Ok(())
+        self.check_present()
+    }
+
+    /// Whether every file is still there under its name: what a process writes into a file without a
+    /// name ends with it. Closes the log if not, and begins no further segment, whose header would
+    /// vouch for the rest.
+    pub fn check_present(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        match self.first_gone() {
+            Ok(None) => Ok(()),
+            Ok(Some(path)) => Err(self.close(Error::Gone { path })),
+            Err(error) => Err(self.close(error)),
+        }
+    }
+
+    fn first_gone(&self) -> Result<Option<PathBuf>, Error> {
+        let names = self.disk.list(&self.dir);
+        let names: BTreeSet<String> = match names {
+            Ok(names) => names.into_iter().collect(),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(source) => return Err(Error::io("list", &self.dir, source)),
+        };
+        let used = self.segments.iter().filter(|s| s.frames > 0);
+        let mut names_of = used.map(|s| format::file_name(s.number, s.segment));
+        if let Some(gone) = names_of.find(|name| !names.contains(name)) {
+            return Ok(Some(self.dir.join(gone)));
+        }
+        let (Some(active), Some(end)) = (&self.file, &self.end) else {
+            return Ok(None);
+        };
+        let measured = self.disk.open(&active.path).and_then(|file| file.len());
+        let len = measured.map_err(|source| Error::io("measure", &active.path, source))?;
+        Ok((len < end.bytes).then(|| active.path.clone()))
+    }
+
+    /// The segment that this run wrote last: its number and id.
+    pub fn newest(&self) -> Option<(u64, LogSegmentId)> {
+        self.end.map(|end| (end.number, end.id))
     }
 
     /// Makes the stream's next number greater than `last`, which the caller has seen elsewhere: without

@@ -1,0 +1,79 @@
+//! What the caller knows of the log from elsewhere: which files must be there.
+//!
+//! Each segment's header says which segments are before it, and nothing in the folder says that the
+//! newest one, or the oldest, is still there. The caller keeps that outside the folder (written before
+//! the first frame of a segment is acknowledged) and hands it to [`crate::Recovery::open_vouched`].
+
+use model::Disk;
+
+use crate::chain::{self, File};
+use crate::error::{Damage, Error};
+use crate::format::LogSegmentId;
+
+/// Which files the log must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vouch {
+    /// Nothing is known: what is in the folder is taken for the log.
+    #[default]
+    Nothing,
+    /// Frames were acknowledged, and it is not known in which files: without a file that has a good
+    /// header some of them are lost.
+    Frames,
+    /// This was the newest segment when frames of it were acknowledged first.
+    Newest {
+        /// Its number.
+        number: u64,
+        /// Its id.
+        segment: LogSegmentId,
+        /// Number of the oldest segment that was still needed: those before it may be gone.
+        oldest: u64,
+    },
+}
+
+impl Vouch {
+    /// Numbers below it belong to segments that may be gone.
+    pub(crate) fn oldest(self) -> u64 {
+        match self {
+            Self::Newest { oldest, .. } => oldest,
+            Self::Nothing | Self::Frames => u64::MAX,
+        }
+    }
+
+    /// Leaves out of `files` what another writer began under a vouched number, marks the vouched file
+    /// as one that was whole, and says what is lost if it, or its content, is not there.
+    pub(crate) fn check(
+        self,
+        disk: &dyn Disk,
+        files: &mut Vec<File>,
+    ) -> Result<Option<Lost>, Error> {
+        let Self::Newest {
+            number, segment, ..
+        } = self
+        else {
+            let headless = !files.iter().any(File::has_table);
+            return Ok((self == Self::Frames && headless).then_some(Lost { file: None }));
+        };
+        let is_there = files.iter().any(|f| f.id == segment);
+        if is_there {
+            files.retain(|f| f.number != number || f.id == segment);
+        }
+        // A header of that segment or a younger one tells the rest.
+        if files.iter().any(|f| f.number >= number && f.has_table()) {
+            return Ok(None);
+        }
+        let Some(found) = files.iter_mut().find(|f| f.id == segment) else {
+            let file = Some(Damage::Missing { segment });
+            return Ok(Some(Lost { file }));
+        };
+        found.was_whole();
+        let has_frames = chain::has_frames(disk, found)?;
+        Ok((!has_frames).then_some(Lost { file: None }))
+    }
+}
+
+/// Frames of unknown streams are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The file that is gone, if its name is known.
+    pub(crate) file: Option<Damage>,
+}
