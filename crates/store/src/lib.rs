@@ -48,6 +48,7 @@ mod segment;
 mod snapshot;
 mod status;
 mod temporary;
+mod witness;
 
 pub use audit::{AuditDraft, AuditEntry};
 pub use catalogue::{AlertFilter, AuditRange, EgressOutcome, SourceCounts};

@@ -50,6 +50,17 @@ pub enum Error {
         /// The segment file.
         path: PathBuf,
     },
+    /// Another process has taken the log over: nothing is acknowledged here any more.
+    #[error("another process has taken over this log")]
+    Replaced,
+    /// The commit is written, and who vouches for the log could not note it: nothing of it may be
+    /// acknowledged.
+    #[error("the commit could not be confirmed")]
+    Unconfirmed {
+        /// What the witness said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Recovery met an error before the end of the log.
     #[error("log was not read to its end")]
     Unread,

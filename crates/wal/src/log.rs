@@ -20,6 +20,7 @@ use model::{Disk, DiskFile, Random, StreamId, limits};
 
 use crate::error::Error;
 use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, Table, to_u64};
+use crate::vouch::{Unconfirmed, Witness};
 
 /// Bytes of buffer kept between commits.
 const BUFFER_KEPT_BYTES: usize = 4 << 20;
@@ -160,6 +161,7 @@ pub struct Log {
     /// The file of `end`, while it takes commits.
     file: Option<Active>,
     waiting: Waiting,
+    witness: Option<Arc<dyn Witness>>,
     outstanding: bool,
     poisoned: bool,
 }
@@ -199,9 +201,17 @@ impl Log {
             end: None,
             file: None,
             waiting: Waiting::default(),
+            witness: None,
             outstanding: false,
             poisoned: false,
         }
+    }
+
+    /// From now on every commit is confirmed by `witness` before it returns.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     /// The numbers of the next frame of `stream`. Begins a segment file if there is none with room.
@@ -277,7 +287,28 @@ impl Log {
         self.waiting.frames = 0;
         self.waiting.buffer.clear();
         self.waiting.buffer.shrink_to(BUFFER_KEPT_BYTES);
-        self.check_present()
+        self.check_present()?;
+        let oldest = self.segments.first().map_or(0, |s| s.number);
+        self.confirm(oldest)
+    }
+
+    /// Asks the witness, if a segment of this run or an earlier one is there to be vouched for.
+    fn confirm(&mut self, oldest: u64) -> Result<(), Error> {
+        let recovered = || {
+            let number = self.recovered?;
+            let found = self.segments.iter().find(|s| s.number == number);
+            Some((number, found?.segment))
+        };
+        let (Some(witness), Some(newest)) = (&self.witness, self.newest().or_else(recovered))
+        else {
+            return Ok(());
+        };
+        match witness.confirm(newest.0, newest.1, oldest) {
+            Ok(()) => Ok(()),
+            Err(Unconfirmed::Failed(source)) => Err(Error::Unconfirmed { source }),
+            // Without a last segment: the folder is the other process's.
+            Err(Unconfirmed::Replaced) => Err(self.close(Error::Replaced)),
+        }
     }
 
     /// Whether every file is still there under its name: what a process writes into a file without a
@@ -367,6 +398,7 @@ impl Log {
             }
             self.begin_segment()?;
         }
+        self.confirm(number.saturating_add(1))?;
         while self.segments.first().is_some_and(|s| s.number <= number) {
             self.remove_oldest()?;
         }

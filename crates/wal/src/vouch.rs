@@ -1,8 +1,10 @@
-//! What the caller knows of the log from elsewhere: which files must be there.
+//! What the caller knows of the log from elsewhere: which files must be there, and who writes them.
 //!
 //! Each segment's header says which segments are before it, and nothing in the folder says that the
 //! newest one, or the oldest, is still there. The caller keeps that outside the folder (written before
 //! the first frame of a segment is acknowledged) and hands it to [`crate::Recovery::open_vouched`].
+
+use std::fmt;
 
 use model::Disk;
 
@@ -28,6 +30,23 @@ pub enum Vouch {
         /// Number of the oldest segment that was still needed: those before it may be gone.
         oldest: u64,
     },
+}
+
+/// Who keeps what is vouched for, and knows whether this process may still write.
+pub trait Witness: Send + Sync + fmt::Debug {
+    /// Called after the sync of every commit, before it returns, and before segments are removed:
+    /// `newest` and `segment` are of the newest segment, and those before `oldest` may go. What it notes
+    /// of that must be durable on return.
+    fn confirm(&self, newest: u64, segment: LogSegmentId, oldest: u64) -> Result<(), Unconfirmed>;
+}
+
+/// Why a commit is not acknowledged although it was written.
+#[derive(Debug)]
+pub enum Unconfirmed {
+    /// Another process has taken the folder over. The log is closed.
+    Replaced,
+    /// It could not be noted. The log goes on, and the next commit asks again.
+    Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Vouch {

@@ -508,6 +508,10 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
     /// What became of one segment.
     fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>>;
 
+    /// Whether this process is still the writer, at an instant after the call; [`Error::Fenced`] if not.
+    /// Waits for no transaction.
+    fn check_writer(&self) -> Answer<'_, ()>;
+
     /// Writes everything back into the main file and closes; the last call.
     fn close(&self) -> Answer<'_, ()>;
 }

@@ -16,3 +16,4 @@ mod memory_catalogue;
 mod merge;
 mod model;
 mod temporary;
+mod witness;

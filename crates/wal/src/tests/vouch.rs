@@ -1,13 +1,15 @@
 //! Files that somebody knows of and that are gone.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ::model::Disk as _;
 use testkit::{SeededRandom, SimDisk, check_matches};
 
 use super::{DIR, append, complaints, damage, frames, open, small, stream, write};
-use crate::{Damage, Error, FrameRef, Log, Recovered, Recovery, Vouch};
+use crate::{
+    Damage, Error, FrameRef, Log, LogSegmentId, Recovered, Recovery, Unconfirmed, Vouch, Witness,
+};
 
 /// A log of three segments, what would be vouched for, and its frames.
 fn sample() -> (SimDisk, SeededRandom, Vouch, Vec<FrameRef>) {
@@ -142,4 +144,60 @@ fn a_file_that_vanishes_closes_the_log_at_the_next_commit() {
         check_matches!(log.commit(), Err(Error::Gone { .. }));
         check_matches!(append(&mut log, stream(1), b"x"), Err(Error::Poisoned));
     }
+}
+
+/// Notes what it is asked, and answers as told.
+#[derive(Debug, Default)]
+struct Notes {
+    asked: Mutex<Vec<(u64, u64)>>,
+    answer: Mutex<Option<Unconfirmed>>,
+}
+
+impl Witness for Notes {
+    fn confirm(&self, newest: u64, _: LogSegmentId, oldest: u64) -> Result<(), Unconfirmed> {
+        self.asked.lock().unwrap().push((newest, oldest));
+        self.answer.lock().unwrap().take().map_or(Ok(()), Err)
+    }
+}
+
+#[test]
+fn a_commit_is_not_acknowledged_before_it_is_confirmed() {
+    let (disk, random, _, _) = sample();
+    let notes = Arc::new(Notes::default());
+    let mut log = open(&disk, &random, small()).with_witness(notes.clone());
+    write(&mut log, 1, b"confirmed");
+    let newest = log.newest().unwrap().0;
+    assert_eq!(*notes.asked.lock().unwrap(), [(newest, 1)]);
+    *notes.answer.lock().unwrap() = Some(Unconfirmed::Failed("the disk is full".into()));
+    append(&mut log, stream(1), b"not confirmed").unwrap();
+    check_matches!(log.commit(), Err(Error::Unconfirmed { .. }));
+    // The next one asks again, before files go as well.
+    write(&mut log, 1, b"confirmed");
+    let first = log.segments()[0].clone();
+    log.remove_through(first.segment).unwrap();
+    let newest = log.newest().unwrap().0;
+    let last = *notes.asked.lock().unwrap().last().unwrap();
+    assert_eq!(last, (newest, first.number + 1));
+    *notes.answer.lock().unwrap() = Some(Unconfirmed::Replaced);
+    append(&mut log, stream(1), b"of a process that was replaced").unwrap();
+    let before = files(&disk);
+    check_matches!(log.commit(), Err(Error::Replaced));
+    check_matches!(append(&mut log, stream(1), b"x"), Err(Error::Poisoned));
+    assert_eq!(
+        files(&disk),
+        before,
+        "no file is begun in a folder of another process"
+    );
+}
+
+#[test]
+fn files_that_a_witness_does_not_let_go_stay() {
+    let (disk, random, _, _) = sample();
+    let notes = Arc::new(Notes::default());
+    let mut log = open(&disk, &random, small()).with_witness(notes.clone());
+    let before = files(&disk);
+    *notes.answer.lock().unwrap() = Some(Unconfirmed::Replaced);
+    let first = log.segments()[0].segment;
+    check_matches!(log.remove_through(first), Err(Error::Replaced));
+    assert_eq!(files(&disk), before);
 }
