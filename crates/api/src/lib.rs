@@ -30,6 +30,7 @@ mod router;
 mod routes;
 mod secure;
 mod serve;
+mod serving;
 pub mod wire;
 
 pub use hunting::{finding, json as hunt_json};
