@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Code, Disk};
 use tokio::runtime::Handle;
-use wal::{LogSegmentId, Unconfirmed, Vouch};
+use wal::{LogSegmentId, Standing, Unconfirmed, Vouch};
 
 use crate::Error;
 use crate::catalogue::{self, Catalogue};
@@ -28,14 +28,9 @@ const NEW_MARK: &str = "log-mark.new";
 const MAGIC: &[u8; 8] = b"BWLOGMRK";
 const VERSION: u16 = 1;
 
-/// What the file says.
+/// What the file says; number 0: nothing was ever acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Number of the newest segment that had an acknowledged frame; 0: none had.
-    newest: u64,
-    segment: LogSegmentId,
-    oldest: u64,
-}
+pub(crate) struct Mark(Standing);
 
 /// What is read of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,18 +44,20 @@ pub(crate) enum Found {
 
 impl Mark {
     /// Of a log in which nothing was acknowledged.
-    const FRESH: Self = Self {
-        newest: 0,
+    const FRESH: Self = Self(Standing {
+        number: 0,
         segment: LogSegmentId::from_bytes([0; 16]),
         oldest: 0,
-    };
+        lost: 0,
+    });
 
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
-        bytes.extend(self.newest.to_le_bytes());
-        bytes.extend(self.segment.as_bytes());
-        bytes.extend(self.oldest.to_le_bytes());
+        bytes.extend(self.0.number.to_le_bytes());
+        bytes.extend(self.0.segment.as_bytes());
+        bytes.extend(self.0.oldest.to_le_bytes());
+        bytes.extend(self.0.lost.to_le_bytes());
         bytes.extend(crypto::sha256(&bytes));
         bytes
     }
@@ -70,15 +67,17 @@ impl Mark {
             let (fields, digest) = bytes.split_last_chunk::<32>()?;
             let rest = fields.strip_prefix(MAGIC)?;
             let (version, rest) = rest.split_first_chunk::<2>()?;
-            let (newest, rest) = rest.split_first_chunk::<8>()?;
+            let (number, rest) = rest.split_first_chunk::<8>()?;
             let (segment, rest) = rest.split_first_chunk::<16>()?;
-            let oldest = rest.first_chunk::<8>()?;
+            let (oldest, rest) = rest.split_first_chunk::<8>()?;
+            let lost = rest.first_chunk::<8>()?;
             let whole = crypto::sha256(fields) == *digest;
-            let mark = Self {
-                newest: u64::from_le_bytes(*newest),
+            let mark = Self(Standing {
+                number: u64::from_le_bytes(*number),
                 segment: LogSegmentId::from_bytes(*segment),
                 oldest: u64::from_le_bytes(*oldest),
-            };
+                lost: u64::from_le_bytes(*lost),
+            });
             whole.then_some((u16::from_le_bytes(*version), mark))
         })();
         match parsed {
@@ -106,12 +105,8 @@ impl Found {
     /// What it vouches for; `had_records`: some tenant's first record has arrived.
     pub(crate) fn vouch(self, had_records: bool) -> Vouch {
         match self {
-            Self::Mark(Mark { newest: 0, .. }) => Vouch::Nothing,
-            Self::Mark(mark) => Vouch::Newest {
-                number: mark.newest,
-                segment: mark.segment,
-                oldest: mark.oldest,
-            },
+            Self::Mark(Mark(Standing { number: 0, .. })) => Vouch::Nothing,
+            Self::Mark(Mark(standing)) => Vouch::Standing(standing),
             Self::Nothing | Self::Damaged if had_records => Vouch::Frames,
             Self::Nothing | Self::Damaged => Vouch::Nothing,
         }
@@ -125,7 +120,15 @@ pub(crate) struct LogWitness {
     catalogue: Arc<dyn Catalogue>,
     /// The catalogue answers asynchronously, the log asks on its own thread.
     runtime: Handle,
-    written: Mutex<Option<Mark>>,
+    written: Mutex<Written>,
+}
+
+/// The last mark that was surely there.
+#[derive(Debug)]
+struct Written {
+    mark: Option<Mark>,
+    /// None was begun since.
+    is_durable: bool,
 }
 
 impl LogWitness {
@@ -141,9 +144,12 @@ impl LogWitness {
             disk,
             catalogue,
             runtime: Handle::current(),
-            written: Mutex::new(match found {
-                Found::Mark(mark) => Some(mark),
-                Found::Nothing | Found::Damaged => None,
+            written: Mutex::new(Written {
+                mark: match found {
+                    Found::Mark(mark) => Some(mark),
+                    Found::Nothing | Found::Damaged => None,
+                },
+                is_durable: true,
             }),
         };
         if found == Found::Nothing && !had_records {
@@ -153,15 +159,23 @@ impl LogWitness {
     }
 
     /// Writes the mark if it says something else by now.
-    fn note(&self, mark: Mark) -> Result<(), Error> {
+    fn note(&self, mut mark: Mark) -> Result<(), Error> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if *written == Some(mark) {
+        if let Some(Mark(former)) = written.mark {
+            // The log forgets losses with the segments that they were in; what is lost next must not
+            // look like something that was accepted.
+            mark.0.lost = mark.0.lost.max(former.lost);
+        }
+        if written.mark == Some(mark) && written.is_durable {
             return Ok(());
         }
         // Until it is known to be durable, the next commit writes it again.
-        *written = None;
+        written.is_durable = false;
         self.replace(&mark.to_bytes()).map_err(mark_error)?;
-        *written = Some(mark);
+        *written = Written {
+            mark: Some(mark),
+            is_durable: true,
+        };
         Ok(())
     }
 
@@ -180,19 +194,14 @@ impl LogWitness {
 }
 
 impl wal::Witness for LogWitness {
-    fn confirm(&self, newest: u64, segment: LogSegmentId, oldest: u64) -> Result<(), Unconfirmed> {
+    fn confirm(&self, standing: Standing) -> Result<(), Unconfirmed> {
         let failed = |error: Error| Unconfirmed::Failed(Box::new(error));
         match self.runtime.block_on(self.catalogue.check_writer()) {
             Ok(()) => {}
             Err(catalogue::Error::Fenced) => return Err(Unconfirmed::Replaced),
             Err(error) => return Err(failed(error.into())),
         }
-        let mark = Mark {
-            newest,
-            segment,
-            oldest,
-        };
-        self.note(mark).map_err(failed)
+        self.note(Mark(standing)).map_err(failed)
     }
 }
 

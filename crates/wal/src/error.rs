@@ -53,8 +53,8 @@ pub enum Error {
     /// Another process has taken the log over: nothing is acknowledged here any more.
     #[error("another process has taken over this log")]
     Replaced,
-    /// The commit is written, and who vouches for the log could not note it: nothing of it may be
-    /// acknowledged.
+    /// The commit was written, and who vouches for the log could not note it: none of it counts, and the
+    /// log goes on in a new segment.
     #[error("the commit could not be confirmed")]
     Unconfirmed {
         /// What the witness said.

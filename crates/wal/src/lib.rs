@@ -36,7 +36,7 @@ pub use error::{Damage, Error};
 pub use format::LogSegmentId;
 pub use log::{FrameRef, Log, Options, Reservation, SegmentInfo};
 pub use recovery::{Recovered, Recovery};
-pub use vouch::{Unconfirmed, Vouch, Witness};
+pub use vouch::{Standing, Unconfirmed, Vouch, Witness};
 
 #[cfg(test)]
 mod tests;

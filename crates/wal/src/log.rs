@@ -20,7 +20,7 @@ use model::{Disk, DiskFile, Random, StreamId, limits};
 
 use crate::error::Error;
 use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, Table, to_u64};
-use crate::vouch::{Unconfirmed, Witness};
+use crate::vouch::{Standing, Unconfirmed, Witness};
 
 /// Bytes of buffer kept between commits.
 const BUFFER_KEPT_BYTES: usize = 4 << 20;
@@ -259,11 +259,11 @@ impl Log {
     ///
     /// A file of the log that is gone by then fails the commit ([`Error::Gone`]).
     ///
-    /// After [`Error::DiskFull`] none of it counts, and the log goes on in a new segment once there is
+    /// After [`Error::DiskFull`] and [`Error::Unconfirmed`] none of it counts, and the log goes on in a new segment once there is
     /// room. After any other error the log is closed.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.check_idle()?;
-        let (Some(active), Some(end)) = (&mut self.file, &mut self.end) else {
+        let Some(active) = &mut self.file else {
             return Ok(());
         };
         if self.waiting.buffer.is_empty() {
@@ -277,6 +277,12 @@ impl Log {
             let error = sync_error(&active.path, source);
             return Err(self.poison(error));
         }
+        self.check_present()?;
+        let oldest = self.segments.first().map_or(0, |s| s.number);
+        self.confirm(oldest)?;
+        let Some(end) = &mut self.end else {
+            return Ok(());
+        };
         end.bytes += to_u64(self.waiting.buffer.len());
         end.frames += self.waiting.frames;
         if let Some(info) = self.segments.last_mut() {
@@ -287,12 +293,11 @@ impl Log {
         self.waiting.frames = 0;
         self.waiting.buffer.clear();
         self.waiting.buffer.shrink_to(BUFFER_KEPT_BYTES);
-        self.check_present()?;
-        let oldest = self.segments.first().map_or(0, |s| s.number);
-        self.confirm(oldest)
+        Ok(())
     }
 
-    /// Asks the witness, if a segment of this run or an earlier one is there to be vouched for.
+    /// Asks the witness, if a segment of this run or an earlier one is there to be vouched for. What
+    /// waits and was written is void if that fails: the next segment's header ends this one before it.
     fn confirm(&mut self, oldest: u64) -> Result<(), Error> {
         let recovered = || {
             let number = self.recovered?;
@@ -303,9 +308,18 @@ impl Log {
         else {
             return Ok(());
         };
-        match witness.confirm(newest.0, newest.1, oldest) {
+        let standing = Standing {
+            number: newest.0,
+            segment: newest.1,
+            oldest,
+            lost: self.unnamed,
+        };
+        match witness.confirm(standing) {
             Ok(()) => Ok(()),
-            Err(Unconfirmed::Failed(source)) => Err(Error::Unconfirmed { source }),
+            Err(Unconfirmed::Failed(source)) => {
+                self.drop_waiting();
+                Err(Error::Unconfirmed { source })
+            }
             // Without a last segment: the folder is the other process's.
             Err(Unconfirmed::Replaced) => Err(self.close(Error::Replaced)),
         }
@@ -338,8 +352,10 @@ impl Log {
         let (Some(active), Some(end)) = (&self.file, &self.end) else {
             return Ok(None);
         };
-        let measured = self.disk.open(&active.path).and_then(|file| file.len());
-        let len = measured.map_err(|source| Error::io("measure", &active.path, source))?;
+        let len = match self.disk.open(&active.path).and_then(|file| file.len()) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => 0,
+            len => len.map_err(|source| Error::io("measure", &active.path, source))?,
+        };
         Ok((len < end.bytes).then(|| active.path.clone()))
     }
 

@@ -144,7 +144,7 @@ impl Recovery {
             complete: true,
             losses: Losses::default(),
             // How many nobody knows; the tables of later segments keep that some were.
-            unnamed: u64::from(lost.is_some()),
+            unnamed: lost.map_or(0, |lost| lost.frames),
             reported: false,
             segments: Vec::new(),
             newest: None,

@@ -21,23 +21,28 @@ pub enum Vouch {
     /// Frames were acknowledged, and it is not known in which files: without a file that has a good
     /// header some of them are lost.
     Frames,
-    /// This was the newest segment when frames of it were acknowledged first.
-    Newest {
-        /// Its number.
-        number: u64,
-        /// Its id.
-        segment: LogSegmentId,
-        /// Number of the oldest segment that was still needed: those before it may be gone.
-        oldest: u64,
-    },
+    /// As it stood at some commit.
+    Standing(Standing),
+}
+
+/// What is to be kept of a log outside its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Number of the newest segment that has an acknowledged frame.
+    pub number: u64,
+    /// Its id.
+    pub segment: LogSegmentId,
+    /// Number of the oldest segment that is still needed: those before it may be gone.
+    pub oldest: u64,
+    /// Frames that were known to be lost without a name: if more are lost, that is told apart.
+    pub lost: u64,
 }
 
 /// Who keeps what is vouched for, and knows whether this process may still write.
 pub trait Witness: Send + Sync + fmt::Debug {
-    /// Called after the sync of every commit, before it returns, and before segments are removed:
-    /// `newest` and `segment` are of the newest segment, and those before `oldest` may go. What it notes
-    /// of that must be durable on return.
-    fn confirm(&self, newest: u64, segment: LogSegmentId, oldest: u64) -> Result<(), Unconfirmed>;
+    /// Called after the sync of every commit, before it returns, and before segments are removed. What
+    /// it notes must be durable on return.
+    fn confirm(&self, standing: Standing) -> Result<(), Unconfirmed>;
 }
 
 /// Why a commit is not acknowledged although it was written.
@@ -45,7 +50,7 @@ pub trait Witness: Send + Sync + fmt::Debug {
 pub enum Unconfirmed {
     /// Another process has taken the folder over. The log is closed.
     Replaced,
-    /// It could not be noted. The log goes on, and the next commit asks again.
+    /// It could not be noted. The log goes on in a new segment, and the next commit asks again.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -53,7 +58,7 @@ impl Vouch {
     /// Numbers below it belong to segments that may be gone.
     pub(crate) fn oldest(self) -> u64 {
         match self {
-            Self::Newest { oldest, .. } => oldest,
+            Self::Standing(standing) => standing.oldest,
             Self::Nothing | Self::Frames => u64::MAX,
         }
     }
@@ -65,13 +70,16 @@ impl Vouch {
         disk: &dyn Disk,
         files: &mut Vec<File>,
     ) -> Result<Option<Lost>, Error> {
-        let Self::Newest {
-            number, segment, ..
-        } = self
-        else {
+        let Self::Standing(standing) = self else {
             let headless = !files.iter().any(File::has_table);
-            return Ok((self == Self::Frames && headless).then_some(Lost { file: None }));
+            let lost = Lost {
+                file: None,
+                frames: 1,
+            };
+            return Ok((self == Self::Frames && headless).then_some(lost));
         };
+        let (number, segment) = (standing.number, standing.segment);
+        let frames = standing.lost.saturating_add(1);
         let is_there = files.iter().any(|f| f.id == segment);
         if is_there {
             files.retain(|f| f.number != number || f.id == segment);
@@ -82,11 +90,12 @@ impl Vouch {
         }
         let Some(found) = files.iter_mut().find(|f| f.id == segment) else {
             let file = Some(Damage::Missing { segment });
-            return Ok(Some(Lost { file }));
+            return Ok(Some(Lost { file, frames }));
         };
         found.was_whole();
         let has_frames = chain::has_frames(disk, found)?;
-        Ok((!has_frames).then_some(Lost { file: None }))
+        let file = None;
+        Ok((!has_frames).then_some(Lost { file, frames }))
     }
 }
 
@@ -95,4 +104,6 @@ impl Vouch {
 pub(crate) struct Lost {
     /// The file that is gone, if its name is known.
     pub(crate) file: Option<Damage>,
+    /// At least so many, with those that were lost before.
+    pub(crate) frames: u64,
 }

@@ -8,7 +8,7 @@ pub(crate) const LOCK_MAGIC: &[u8; 8] = b"BWDLOCK\n";
 pub(crate) const LOG_MARK_MAGIC: &[u8; 8] = b"BWLOGMRK";
 
 /// Bytes of that mark.
-pub(crate) const LOG_MARK_LEN: u64 = 74;
+pub(crate) const LOG_MARK_LEN: u64 = 82;
 
 /// Whether these are all the bytes of a log mark: two numbers and a random id, with their digest.
 pub(crate) fn is_log_mark(bytes: &[u8]) -> bool {
@@ -16,7 +16,7 @@ pub(crate) fn is_log_mark(bytes: &[u8]) -> bool {
         return false;
     };
     let version = fields.strip_prefix(LOG_MARK_MAGIC).map(<[u8]>::first_chunk);
-    fields.len() == 42
+    fields.len() == 50
         && version == Some(Some(&1_u16.to_le_bytes()))
         && crypto::sha256(fields) == *digest
 }

@@ -173,3 +173,27 @@ async fn log_files_unlinked_under_a_running_store_are_noticed() {
     world.flush(&store, 1).await.unwrap();
     assert_eq!(world.rows(&store, 1), once([1]));
 }
+
+#[tokio::test]
+async fn a_loss_that_was_accepted_does_not_hide_the_next_one() {
+    let world = World::new(79);
+    let mut store = world.start().await;
+    for loss in 0..3 {
+        world.append(&store, 1, "Raw_CL", &[loss]).await.unwrap();
+        drop(store);
+        for file in log_files(&world) {
+            world.disk.remove(&file).unwrap();
+        }
+        store = world.open().await.unwrap();
+        assert!(is_refused(&world, &store, 1), "{loss}");
+        store.accept_log_damage(&world.operate()).await.unwrap();
+        assert!(!is_refused(&world, &store, 1), "{loss}");
+        world
+            .append(&store, 1, "Raw_CL", &[100 + loss])
+            .await
+            .unwrap();
+        drop(store);
+        store = world.open().await.unwrap();
+        assert_eq!(world.rows(&store, 1), once([100 + loss]), "{loss}");
+    }
+}

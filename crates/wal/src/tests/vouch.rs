@@ -8,7 +8,7 @@ use testkit::{SeededRandom, SimDisk, check_matches};
 
 use super::{DIR, append, complaints, damage, frames, open, small, stream, write};
 use crate::{
-    Damage, Error, FrameRef, Log, LogSegmentId, Recovered, Recovery, Unconfirmed, Vouch, Witness,
+    Damage, Error, FrameRef, Log, Recovered, Recovery, Standing, Unconfirmed, Vouch, Witness,
 };
 
 /// A log of three segments, what would be vouched for, and its frames.
@@ -26,12 +26,12 @@ fn sample() -> (SimDisk, SeededRandom, Vouch, Vec<FrameRef>) {
 
 fn vouch(log: &Log) -> Vouch {
     let (number, segment) = log.newest().unwrap();
-    let oldest = log.segments()[0].number;
-    Vouch::Newest {
+    Vouch::Standing(Standing {
         number,
         segment,
-        oldest,
-    }
+        oldest: log.segments()[0].number,
+        lost: 0,
+    })
 }
 
 fn files(disk: &SimDisk) -> Vec<PathBuf> {
@@ -78,6 +78,16 @@ fn a_newest_file_that_is_gone_or_empty_is_damage_until_its_number_is_forgotten()
         assert!(!unnamed(&read(&disk, Vouch::Nothing)), "the test's reason");
         let found = read(&disk, newest);
         assert!(unnamed(&found), "{empty}: {found:?}");
+        // Another loss than one that was known before.
+        let Vouch::Standing(standing) = newest else {
+            panic!("{newest:?}")
+        };
+        let again = Vouch::Standing(Standing {
+            lost: 4,
+            ..standing
+        });
+        let more = |d: &Damage| matches!(d, Damage::Unnamed { frames: 5.. });
+        assert!(damage(&read(&disk, again)).iter().any(more));
         // A later segment vouches for itself, and keeps what is known of the loss.
         let mut log = recovery(&disk, &random, newest).finish().unwrap();
         write(&mut log, 1, b"goes on");
@@ -110,7 +120,7 @@ fn an_oldest_file_that_is_still_needed_is_missed() {
 #[test]
 fn a_file_of_another_writer_under_the_vouched_number_is_void() {
     let (disk, random, vouch, written) = sample();
-    let Vouch::Newest { number, .. } = vouch else {
+    let Vouch::Standing(Standing { number, .. }) = vouch else {
         panic!("{vouch:?}")
     };
     // A writer that read the log before the newest segment was begun goes on from there.
@@ -154,8 +164,9 @@ struct Notes {
 }
 
 impl Witness for Notes {
-    fn confirm(&self, newest: u64, _: LogSegmentId, oldest: u64) -> Result<(), Unconfirmed> {
-        self.asked.lock().unwrap().push((newest, oldest));
+    fn confirm(&self, standing: Standing) -> Result<(), Unconfirmed> {
+        let Standing { number, oldest, .. } = standing;
+        self.asked.lock().unwrap().push((number, oldest));
         self.answer.lock().unwrap().take().map_or(Ok(()), Err)
     }
 }
@@ -171,8 +182,10 @@ fn a_commit_is_not_acknowledged_before_it_is_confirmed() {
     *notes.answer.lock().unwrap() = Some(Unconfirmed::Failed("the disk is full".into()));
     append(&mut log, stream(1), b"not confirmed").unwrap();
     check_matches!(log.commit(), Err(Error::Unconfirmed { .. }));
-    // The next one asks again, before files go as well.
+    // The next one asks again, before files go as well; what was not confirmed is void.
     write(&mut log, 1, b"confirmed");
+    let found = frames(&read(&disk, Vouch::Nothing));
+    assert!(found.iter().all(|(_, bytes)| bytes != b"not confirmed"));
     let first = log.segments()[0].clone();
     log.remove_through(first.segment).unwrap();
     let newest = log.newest().unwrap().0;
