@@ -334,7 +334,10 @@ impl Call {
             .path("tenant")
             .parse()
             .map_err(|_| Failure::of(Code::NotFound))?;
-        Ok(self.cell().cx().decide::<A>(&credential, tenant)?)
+        let grant = self.cell().cx().decide::<A>(&credential, tenant)?;
+        // After the policy: who may not know of the tenant is not told of its trouble.
+        self.cell().check_served(tenant)?;
+        Ok(grant)
     }
 
     /// Whether the asker may do `A` to the cell.

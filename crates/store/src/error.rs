@@ -129,7 +129,7 @@ impl Error {
             Self::LogDamaged { .. } | Self::Encoding(_) => Code::LogDamaged,
             Self::SegmentDamaged { .. } | Self::Segment { .. } => Code::SegmentDamaged,
             Self::Form { .. } => Code::CatalogueFailed,
-            Self::TenantRefused { code, .. } => *code,
+            Self::TenantRefused { .. } => Code::TenantDamaged,
             Self::Busy => Code::Busy,
             Self::DetectionBehind => Code::DetectionBehind,
             Self::NotGranted => Code::Denied,

@@ -431,6 +431,12 @@ impl Store {
         Ok(View::new(grant, self.inner.memory.of(state.tenant)))
     }
 
+    /// Why a tenant of this region is not served at all: its keys or documents do not open.
+    pub fn refusal(&self, tenant: TenantId) -> Option<Error> {
+        let code = *self.inner.refused.get(&tenant)?;
+        Some(Error::TenantRefused { tenant, code })
+    }
+
     /// The region's sealed temporary files, for a query that spills.
     pub fn temporary_files(&self) -> &TemporaryFiles {
         &self.inner.temporary
