@@ -99,7 +99,10 @@ async fn run(
         memory_bytes: options.memory_bytes_max,
         ..Limits::default()
     };
-    let guard = Cancel::watching(options.cancel.clone());
+    let guard = Cancel::holding(
+        options.cancel.clone(),
+        options.place.map(|place| Box::new(place) as _),
+    );
     let started = tokio::time::Instant::now();
     let settings = Settings {
         temporary: Some(Arc::new(SealedSpill::new(

@@ -46,7 +46,7 @@ impl fmt::Debug for Prepared {
 }
 
 /// Limits and knobs of one hunt.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct HuntOptions {
     /// Rows of the answer.
     pub rows_max: usize,
@@ -60,7 +60,13 @@ pub struct HuntOptions {
     pub spill_bytes_max: u64,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
+    /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
+    pub place: Option<Place>,
 }
+
+/// A place among the hunts that run at once; given back when dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "dropped")] Seat);
 
 impl Default for HuntOptions {
     fn default() -> Self {
@@ -71,6 +77,7 @@ impl Default for HuntOptions {
             memory_bytes_max: limits::HUNT_MEMORY_BYTES_MAX,
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
             cancel: Arc::default(),
+            place: None,
         }
     }
 }
@@ -132,7 +139,7 @@ pub trait Hunting: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>>;
 }
 
-/// A place among the hunts that run at once; given back when dropped.
+#[derive(Debug)]
 struct Seat {
     cell: Arc<crate::cell::Inner>,
     tenant: Arc<AtomicUsize>,
@@ -177,7 +184,10 @@ impl Cell {
             });
         }
         self.check_geography(&tenant, &prepared.tables)?;
-        let _seat = self.take_seat(&tenant)?;
+        let options = HuntOptions {
+            place: Some(Place(self.take_seat(&tenant)?)),
+            ..options
+        };
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
         self.inner

@@ -77,6 +77,10 @@ pub const HUNT_BYTES_MAX: usize = 64 << 20;
 pub const HUNT_SECONDS_MAX: u64 = 600;
 /// Bytes of memory one hunt may hold.
 pub const HUNT_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Bytes of one value that a hunt makes.
+pub const HUNT_VALUE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one column that a hunt makes of one batch of rows.
+pub const HUNT_COLUMN_BYTES_MAX: usize = 256 << 20;
 /// Bytes of sealed temporary files one hunt may write.
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.
