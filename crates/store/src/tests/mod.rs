@@ -10,6 +10,7 @@ mod egress;
 mod guards;
 mod incidents;
 mod kit;
+mod landmark;
 mod local;
 mod log;
 mod memory_catalogue;
