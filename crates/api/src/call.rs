@@ -7,12 +7,16 @@
 //! - The credential is looked at before the first byte of the body is read, so that a request for
 //!   another region is turned away without its body.
 //! - A body is read up to its limit, whatever the `content-length` says, and all bodies being held
-//!   together are bounded too.
+//!   together are bounded too, each tenant's share of them as well; a body that arrives too slowly is
+//!   not waited for.
+//! - A credential is looked at again when the body has arrived: one that was taken back meanwhile opens
+//!   nothing.
 //! - The handler runs as a task of its own: a panic is one request's failure, and a write that was
 //!   begun is ended although the client went away. Hunts notice that and stop.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use access::{
@@ -55,7 +59,7 @@ pub(crate) struct Api {
     /// Somebody at the machine asks, not the network.
     local: Option<Local>,
     /// Bytes of request bodies that are held now.
-    held: Arc<AtomicUsize>,
+    held: Arc<Holding>,
 }
 
 /// Requests of the local operator, who opened the key ring and has no token.
@@ -74,41 +78,62 @@ pub(crate) struct Call {
     path: Vec<(String, String)>,
     /// In a lock only so that a call may be shared between threads.
     body: Mutex<Body>,
+    /// Whose credential it is, once that was asked.
+    known: OnceLock<Option<TenantId>>,
     /// Set when the client has gone away.
     pub(crate) cancel: Arc<AtomicBool>,
 }
+
+/// Bytes of bodies that are held now: in all, and of whom. Those who hold none are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Holding(Mutex<BTreeMap<Option<TenantId>, usize>>);
 
 /// Bytes of a body, counted among those that are held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) bytes: Vec<u8>,
     counted: usize,
-    all: Arc<AtomicUsize>,
+    /// Whose they are; nobody's if it is no tenant's credential, and that is a share as well.
+    of: Option<TenantId>,
+    all: Arc<Holding>,
 }
 
 impl Held {
-    pub(crate) fn new(all: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(all: Arc<Holding>, of: Option<TenantId>) -> Self {
         Self {
             bytes: Vec::new(),
             counted: 0,
+            of,
             all,
         }
     }
 
-    /// LIMIT: `REQUESTS_HELD_BYTES_MAX` of all bodies together.
+    /// LIMIT: `REQUESTS_HELD_BYTES_MAX` of all bodies together, `REQUESTS_HELD_TENANT_BYTES_MAX` of one
+    /// tenant's.
     pub(crate) fn count(&mut self, n: usize) -> Result<(), Failure> {
-        let before = self.all.fetch_add(n, Ordering::AcqRel);
-        self.counted += n;
-        if before + n > limits::REQUESTS_HELD_BYTES_MAX {
+        let mut shares = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = shares.values().sum();
+        let own = shares.get(&self.of).copied().unwrap_or_default();
+        if all + n > limits::REQUESTS_HELD_BYTES_MAX
+            || own + n > limits::REQUESTS_HELD_TENANT_BYTES_MAX
+        {
             return Err(Failure::of(Code::Busy));
         }
+        shares.insert(self.of, own + n);
+        self.counted += n;
         Ok(())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.counted, Ordering::AcqRel);
+        let mut shares = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = shares.get_mut(&self.of) {
+            *own -= self.counted;
+            if *own == 0 {
+                shares.remove(&self.of);
+            }
+        }
     }
 }
 
@@ -226,6 +251,7 @@ impl Call {
             parts,
             path,
             body: Mutex::new(body),
+            known: OnceLock::new(),
             cancel,
         })
     }
@@ -239,6 +265,17 @@ impl Call {
         if self.api.local.is_some() {
             return Ok(Credential::local_operator());
         }
+        let credential = self.authenticated().await?;
+        let tenant = match credential.actor {
+            Actor::Token { tenant, .. } => tenant,
+            _ => None,
+        };
+        // The first answer stays; asking again gives the same or fails.
+        let _ = self.known.set(tenant);
+        Ok(credential)
+    }
+
+    async fn authenticated(&self) -> Result<Credential, Failure> {
         let presented = self
             .bearer()
             .ok_or_else(|| Failure::of(Code::Unauthenticated))?;
@@ -297,7 +334,10 @@ impl Call {
             .path("tenant")
             .parse()
             .map_err(|_| Failure::of(Code::NotFound))?;
-        Ok(self.cell().cx().decide::<A>(&credential, tenant)?)
+        let grant = self.cell().cx().decide::<A>(&credential, tenant)?;
+        // After the policy: who may not know of the tenant is not told of its trouble.
+        self.cell().check_served(tenant)?;
+        Ok(grant)
     }
 
     /// Whether the asker may do `A` to the cell.
@@ -351,7 +391,14 @@ impl Call {
         }
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let body = std::mem::replace(body, Body::empty());
-        read(body, Held::new(self.api.held.clone()), max).await
+        let known = self.known.get().copied();
+        let held = Held::new(self.api.held.clone(), known.flatten());
+        let read = read(body, held, max).await?;
+        // It may have taken minutes, and the grant that follows from it is good for longer.
+        if known.is_some() {
+            self.authenticated().await?;
+        }
+        Ok(read)
     }
 
     /// The body as JSON of that shape.
@@ -374,7 +421,8 @@ impl Call {
 pub(crate) async fn read(body: Body, mut held: Held, max: usize) -> Result<Held, Failure> {
     let mut chunks = body.into_data_stream();
     let whole = async {
-        while let Some(chunk) = next_chunk(&mut chunks).await? {
+        let mut pace = Pace::new();
+        while let Some(chunk) = pace.next_chunk(&mut chunks).await? {
             // What arrived counts, not what was announced: announcing costs a client nothing.
             if held.bytes.len() + chunk.len() > max {
                 return Err(too_large(max));
@@ -399,14 +447,44 @@ fn too_large(max: usize) -> Failure {
     )
 }
 
-/// The next bytes of a body that does not stand still.
-async fn next_chunk(chunks: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Failure> {
-    let patience = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
-    match tokio::time::timeout(patience, chunks.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(_))) => Err(Failure::bad("the body broke off")),
-        Err(_) => Err(Failure::bad("the body stopped arriving")),
+/// How fast a body arrives.
+struct Pace {
+    /// When the next `BODY_BYTES_MIN` must have arrived.
+    until: tokio::time::Instant,
+    /// Bytes since then.
+    arrived: usize,
+}
+
+impl Pace {
+    const PATIENCE: Duration = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
+
+    fn new() -> Self {
+        Self {
+            until: tokio::time::Instant::now() + Self::PATIENCE,
+            arrived: 0,
+        }
+    }
+
+    /// The next bytes. LIMIT: `BODY_BYTES_MIN` in each `BODY_IDLE_SECONDS_MAX`, or the end.
+    async fn next_chunk(
+        &mut self,
+        chunks: &mut axum::body::BodyDataStream,
+    ) -> Result<Option<Bytes>, Failure> {
+        let chunk = match tokio::time::timeout_at(self.until, chunks.next()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => return Err(Failure::bad("the body broke off")),
+            Err(_) => {
+                return Err(Failure::bad(
+                    "the body stopped arriving, or arrives too slowly",
+                ));
+            }
+        };
+        self.arrived += chunk.len();
+        if self.arrived >= limits::BODY_BYTES_MIN {
+            *self = Self::new();
+        }
+        Ok(Some(chunk))
     }
 }
 

@@ -3,13 +3,16 @@
 //! Promises
 //! - LIMIT: at most `limits::CONNECTIONS_MAX` at a time; the next waits in the system's queue until one
 //!   ends.
+//! - LIMIT: at most `limits::CONNECTIONS_PER_ADDRESS_MAX` of them from one address; the next is closed at
+//!   once, so that one address cannot take all seats.
 //! - LIMIT: a connection on which no byte moved for `limits::CONNECTION_IDLE_SECONDS_MAX` fails, at the
 //!   latest after twice that. It is longer than the longest hunt, during which nothing moves.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +30,57 @@ const IDLE: Duration = Duration::from_secs(limits::CONNECTION_IDLE_SECONDS_MAX);
 pub(crate) struct Seats {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+}
+
+/// Connections by address; those that have none are not in it.
+#[derive(Debug)]
+struct Addresses {
+    max: usize,
+    taken: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// A place of its address, and one among all.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    _one_of_all: Option<OwnedSemaphorePermit>,
+    address: IpAddr,
+    addresses: Arc<Addresses>,
+}
+
+impl Addresses {
+    /// What counts as one address: a client of IPv6 has a network of 64 bits for itself.
+    fn of(address: IpAddr) -> IpAddr {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+            v4 => v4,
+        }
+    }
+
+    /// Whether there was a place; then it is taken.
+    fn take(&self, address: IpAddr) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(address).or_default();
+        let is_free = *count < self.max;
+        *count += usize::from(is_free);
+        is_free
+    }
+
+    fn give_back(&self, address: IpAddr) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.addresses.give_back(self.address);
+    }
 }
 
 /// A connection that has a seat.
@@ -36,14 +90,24 @@ pub(crate) struct Seated<S> {
     /// Whether a byte moved since `patience` began.
     moved: bool,
     patience: Pin<Box<Sleep>>,
-    _seat: Option<OwnedSemaphorePermit>,
+    _seat: Option<Seat>,
 }
 
 impl Seats {
-    pub(crate) fn new(listener: TcpListener, seats: usize) -> Self {
+    /// With the limits of a listener.
+    pub(crate) fn of(listener: TcpListener) -> Self {
+        let (all, one) = (limits::CONNECTIONS_MAX, limits::CONNECTIONS_PER_ADDRESS_MAX);
+        Self::new(listener, all, one)
+    }
+
+    pub(crate) fn new(listener: TcpListener, seats: usize, of_one_address: usize) -> Self {
         Self {
             listener,
             free: Arc::new(Semaphore::new(seats)),
+            addresses: Arc::new(Addresses {
+                max: of_one_address,
+                taken: Mutex::default(),
+            }),
         }
     }
 }
@@ -55,10 +119,21 @@ impl Listener for Seats {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         // The semaphore is never closed.
         let seat = self.free.clone().acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        // Small answers go out at once; a socket that refuses this still works.
-        let _ = stream.set_nodelay(true);
-        (Seated::new(stream, seat), address)
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let of = Addresses::of(address.ip());
+            if !self.addresses.take(of) {
+                continue;
+            }
+            // Small answers go out at once; a socket that refuses this still works.
+            let _ = stream.set_nodelay(true);
+            let seat = Seat {
+                _one_of_all: seat,
+                address: of,
+                addresses: self.addresses.clone(),
+            };
+            return (Seated::new(stream, Some(seat)), address);
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -67,7 +142,7 @@ impl Listener for Seats {
 }
 
 impl<S> Seated<S> {
-    pub(crate) fn new(stream: S, seat: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) fn new(stream: S, seat: Option<Seat>) -> Self {
         Self {
             stream,
             moved: false,

@@ -29,6 +29,7 @@ mod router;
 mod routes;
 mod secure;
 mod serve;
+mod serving;
 pub mod wire;
 
 pub use cell::present;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::post;
 use cell::Cell;
@@ -30,7 +30,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::secure::{Peer, Secure};
-use crate::serve::ending;
+use crate::serving::serve_streams;
 
 /// Says which region's cell a verified certificate is of; nothing if it is of none.
 pub type WhoIs = Arc<dyn Fn(&CertificateDer<'_>) -> Option<RegionCode> + Send + Sync>;
@@ -81,14 +81,11 @@ pub async fn serve_peers(
         .route("/peer/v1/alerts", post(alerts))
         .route("/peer/v1/read", post(read))
         .layer(DefaultBodyLimit::max(limits::LINK_REQUEST_BYTES_MAX))
-        .with_state(shared)
-        .into_make_service_with_connect_info::<Peer>();
-    let (graceful, patience) = ending(until);
-    let serving = axum::serve(secure, router).with_graceful_shutdown(graceful);
-    tokio::select! {
-        ended = async { serving.await } => ended,
-        () = patience => Ok(()),
-    }
+        .with_state(shared);
+    let note = |peer: &Peer, request: &mut Request| {
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+    };
+    serve_streams(secure, router, note, until).await
 }
 
 impl Shared {

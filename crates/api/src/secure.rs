@@ -12,8 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use model::limits;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -45,7 +44,7 @@ impl Secure {
     pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (send, ready) = mpsc::channel(1);
-        let seats = Seats::new(listener, limits::CONNECTIONS_MAX);
+        let seats = Seats::of(listener);
         tokio::spawn(shake_hands(seats, TlsAcceptor::from(config), send));
         Ok(Self { address, ready })
     }
@@ -97,11 +96,5 @@ impl Listener for Secure {
             address: self.address,
             certificate: None,
         })
-    }
-}
-
-impl Connected<IncomingStream<'_, Secure>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Secure>) -> Self {
-        stream.remote_addr().clone()
     }
 }

@@ -16,7 +16,7 @@ use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Code, Disk, GeographyCode, RegionCode};
 use store::catalogue::SqliteCatalogue;
-use store::{DirectoryLock, LocalDir, LockError, Store};
+use store::{DirectoryLock, Landmark, LocalDir, LockError, Store};
 use vault::{Protection, Vault};
 use zeroize::Zeroizing;
 
@@ -354,6 +354,15 @@ pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> anyhow::Resu
     Ok(Protection::Passphrase(passphrase.clone()))
 }
 
+/// The mark that says that the region has a catalogue; none where keys end with the process.
+fn landmark(spec: &CellSpec) -> anyhow::Result<Option<Landmark>> {
+    let Ring::File(path) = &spec.ring else {
+        return Ok(None);
+    };
+    let (disk, name) = key_disk(path)?;
+    Ok(Some(Landmark::beside(disk, &name)))
+}
+
 async fn open_cell(
     spec: &CellSpec,
     vault: &Arc<Vault>,
@@ -387,9 +396,28 @@ async fn open_cell(
         };
         refused(code, format!("`{}`: {what}", path.display()))
     };
+    let landmark = landmark(spec)?;
+    if let Some(landmark) = &landmark {
+        landmark.check(&path).map_err(|e| {
+            let mark = landmark.path().display();
+            let how = "mount its volume or restore it; to begin anew, remove";
+            damaged(
+                e.code(),
+                format!("{} ({how} `{mark}` beside the key ring)", chain(&e)),
+            )
+        })?;
+    }
     let catalogue = SqliteCatalogue::open(&path, &spec.region, vault.geography(), cx.now())
         .await
         .map_err(|e| damaged(e.code(), chain(&e)))?;
+    // Where the folder of the ring cannot be written, the region is served without a mark.
+    if landmark.is_some_and(|landmark| landmark.set().is_err()) {
+        cx.warn(
+            "landmark_not_set",
+            Code::Internal,
+            &[("region", (&spec.region).into())],
+        );
+    }
     let options = store::Options {
         disk,
         catalogue: Arc::new(catalogue),
@@ -406,7 +434,7 @@ async fn open_cell(
         hunting: Arc::new(KqlHunting),
         peers: peers.clone(),
         centre: Arc::new(NoCentre),
-                allow_list: None,
+        allow_list: None,
     };
     let cell = Cell::open(cx.clone(), options)
         .await

@@ -100,7 +100,10 @@ async fn run(
         window: options.window,
         ..Limits::default()
     };
-    let guard = Cancel::watching(options.cancel.clone());
+    let guard = Cancel::holding(
+        options.cancel.clone(),
+        options.place.map(|place| Box::new(place) as _),
+    );
     let started = tokio::time::Instant::now();
     let settings = Settings {
         temporary: Some(Arc::new(SealedSpill::new(

@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) registries: RwLock<BTreeMap<u64, Arc<Registry>>>,
     pub(crate) tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     pub(crate) sources: RwLock<BTreeMap<SourceId, Arc<Source>>>,
+    /// Tenants whose documents did not verify at the start, and why.
+    refused: RwLock<BTreeMap<TenantId, model::Code>>,
     /// One change of tenants or sources at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) hunts: AtomicUsize,
@@ -133,6 +135,7 @@ impl Cell {
                 registries: RwLock::default(),
                 tenants: RwLock::default(),
                 sources: RwLock::default(),
+                refused: RwLock::default(),
                 changing: tokio::sync::Mutex::new(()),
                 hunts: AtomicUsize::new(0),
                 rules: InForce::default(),
@@ -276,7 +279,26 @@ impl Cell {
             .tenants
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        tenants.get(&id).cloned().ok_or(Error::NotFound("tenant"))
+        match tenants.get(&id) {
+            Some(tenant) => Ok(tenant.clone()),
+            None => Err(self.refusal(id).unwrap_or(Error::NotFound("tenant"))),
+        }
+    }
+
+    /// Fails if the tenant is of this cell and its keys or documents do not open: alike on every way to
+    /// it, and never as if there were no such tenant.
+    pub fn check_served(&self, id: TenantId) -> Result<(), Error> {
+        self.refusal(id).map_or(Ok(()), Err)
+    }
+
+    fn refusal(&self, tenant: TenantId) -> Option<Error> {
+        if let Some(refused) = self.store().refusal(tenant) {
+            return Some(refused.into());
+        }
+        let refused = &self.inner.refused;
+        let refused = refused.read().unwrap_or_else(PoisonError::into_inner);
+        let code = *refused.get(&tenant)?;
+        Some(store::Error::TenantRefused { tenant, code }.into())
     }
 
     pub(crate) fn all_tenants(&self) -> Vec<Arc<Tenant>> {
@@ -354,6 +376,9 @@ impl Cell {
                     self.inner
                         .cx
                         .error("tenant_document_refused", error.code(), &fields);
+                    let refused = self.inner.refused.write();
+                    let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
+                    refused.insert(entry.tenant, error.code());
                 }
             }
         }

@@ -46,7 +46,7 @@ impl fmt::Debug for Prepared {
 }
 
 /// Limits and knobs of one hunt.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct HuntOptions {
     /// Rows of the answer.
     pub rows_max: usize,
@@ -63,7 +63,13 @@ pub struct HuntOptions {
     pub window: Option<(Ticks, Ticks)>,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
+    /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
+    pub place: Option<Place>,
 }
+
+/// A place among the hunts that run at once; given back when dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "dropped")] Seat);
 
 impl Default for HuntOptions {
     fn default() -> Self {
@@ -75,6 +81,7 @@ impl Default for HuntOptions {
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
             window: None,
             cancel: Arc::default(),
+            place: None,
         }
     }
 }
@@ -136,7 +143,7 @@ pub trait Hunting: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>>;
 }
 
-/// A place among the hunts that run at once; given back when dropped.
+#[derive(Debug)]
 struct Seat {
     cell: Arc<crate::cell::Inner>,
     tenant: Arc<AtomicUsize>,
@@ -185,7 +192,10 @@ impl Cell {
             });
         }
         self.check_geography(&tenant, &prepared.tables)?;
-        let _seat = self.take_seat(&tenant)?;
+        let options = HuntOptions {
+            place: Some(Place(self.take_seat(&tenant)?)),
+            ..options
+        };
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
         self.inner

@@ -33,7 +33,9 @@ pub use cell::{Cell, CellOptions};
 pub use detection::{RuleOrigin, RuleView};
 pub use error::Error;
 pub use export::{EgressView, FileProfile};
-pub use hunt::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared};
+pub use hunt::{
+    HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Place, Prepared,
+};
 pub use incidents::{
     ActivityView, AlertDetail, AlertView, IncidentDetail, IncidentView, ReadyHunt,
 };

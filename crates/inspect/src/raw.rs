@@ -40,6 +40,8 @@ pub enum FileKind {
     CatalogueIndex,
     /// The directory's lock.
     Lock,
+    /// Which files of the log must be there.
+    LogMark,
     /// A key ring.
     KeyRing,
     /// One of the above that was made and not yet written to.
@@ -268,6 +270,12 @@ impl Search<'_> {
             FileKind::Lock if !small::is_lock(head) || bytes.len > 64 => {
                 vec![Fault::malformed(0, "not what a lock file says")]
             }
+            FileKind::LogMark => {
+                let all = bytes.head(small::LOG_MARK_LEN + 1).map_err(io)?;
+                let is_begun = unfinished && bytes.len < small::LOG_MARK_LEN;
+                let fault = Fault::malformed(0, "not what a log mark says");
+                one((!is_begun && !small::is_log_mark(&all)).then_some(fault))
+            }
             FileKind::KeyRing => {
                 let detail = "a key ring must not be where its data is";
                 self.finding(Finding::new(path, What::KeyRing, detail));
@@ -348,6 +356,7 @@ fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
         (temporary::MAGIC, FileKind::Temporary),
         (catalogue::MAGIC, FileKind::Catalogue),
         (small::LOCK_MAGIC, FileKind::Lock),
+        (small::LOG_MARK_MAGIC, FileKind::LogMark),
         (small::KEY_RING_MAGIC, FileKind::KeyRing),
     ];
     if let Some((_, kind)) = magic.iter().find(|(magic, _)| head.starts_with(magic)) {

@@ -161,6 +161,8 @@ codes! {
     SegmentDamaged = "segment_damaged", 503;
     /// The key ring does not open with this passphrase, or lacks the key.
     WrongKey = "wrong_key", 503;
+    /// The tenant's keys or documents do not open; other tenants are served.
+    TenantDamaged = "tenant_damaged", 503;
     /// Another process owns the data directory.
     DirectoryLocked = "directory_locked", 503;
     /// A file is of a newer format than this program reads.

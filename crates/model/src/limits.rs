@@ -77,6 +77,10 @@ pub const HUNT_BYTES_MAX: usize = 64 << 20;
 pub const HUNT_SECONDS_MAX: u64 = 600;
 /// Bytes of memory one hunt may hold.
 pub const HUNT_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Bytes of one value that a hunt makes.
+pub const HUNT_VALUE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one column that a hunt makes of one batch of rows.
+pub const HUNT_COLUMN_BYTES_MAX: usize = 256 << 20;
 /// Bytes of sealed temporary files one hunt may write.
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.
@@ -139,6 +143,10 @@ pub const DOCUMENT_SEALED_BYTES_MAX: usize = 16 << 10;
 pub const JSON_REQUEST_BYTES_MAX: usize = 4 << 20;
 /// Bytes of request bodies that one cell holds at a time; beyond, 429.
 pub const REQUESTS_HELD_BYTES_MAX: usize = 256 << 20;
+/// Bytes of request bodies that one cell holds of one tenant at a time; beyond, 429.
+pub const REQUESTS_HELD_TENANT_BYTES_MAX: usize = 96 << 20;
+/// Bytes of a request's body that must arrive within each `BODY_IDLE_SECONDS_MAX`, unless it ends.
+pub const BODY_BYTES_MIN: usize = 64 << 10;
 /// Seconds for which a request's body may stand still.
 pub const BODY_IDLE_SECONDS_MAX: u64 = 30;
 /// Seconds that a request's body may take to arrive.
@@ -147,6 +155,11 @@ pub const BODY_SECONDS_MAX: u64 = 600;
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 /// Connections of one listener.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// Connections of one listener that come from one address: of IPv6, from one network of 64 bits.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// Seconds for which a connection may have no request in hand: until its first one has said its head,
+/// and between two.
+pub const REQUEST_HEAD_SECONDS_MAX: u64 = 30;
 /// Seconds after which a connection on which no byte moved fails: more than a hunt may run.
 pub const CONNECTION_IDLE_SECONDS_MAX: u64 = HUNT_SECONDS_MAX + 60;
 

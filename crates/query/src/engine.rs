@@ -38,7 +38,7 @@ use crate::found;
 use crate::kernels::args::Guard;
 use crate::kernels::decimals;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
-use crate::planner::HuntPlanner;
+use crate::planner::{HuntPlanner, logical_rules, physical_rules};
 use crate::prepare::{Again, Prepared};
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
@@ -186,6 +186,8 @@ impl Engine {
         Ok(SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_optimizer_rules(logical_rules(guard))
+            .with_physical_optimizer_rules(physical_rules(guard))
             .with_query_planner(Arc::new(HuntPlanner {
                 guard: guard.clone(),
             }))

@@ -4,16 +4,89 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::whole::{Task, Whole, WholeExec};
+
+/// A rule of the library's, for as long as the query is wanted: planning is one long computation, and
+/// each rule asks before it starts, those that go node by node at each node.
+#[derive(Debug)]
+struct Watched<T: ?Sized> {
+    guard: Guard,
+    rule: Arc<T>,
+}
+
+impl OptimizerRule for Watched<dyn OptimizerRule + Send + Sync> {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        self.guard.check()?;
+        self.rule.rewrite(plan, config)
+    }
+}
+
+impl PhysicalOptimizerRule for Watched<dyn PhysicalOptimizerRule + Send + Sync> {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.guard.check()?;
+        self.rule.optimize(plan, config)
+    }
+
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.rule.schema_check()
+    }
+}
+
+/// The library's logical rules, watched.
+pub(crate) fn logical_rules(guard: &Guard) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let watched = |rule| {
+        let guard = guard.clone();
+        Arc::new(Watched { guard, rule }) as _
+    };
+    Optimizer::new().rules.into_iter().map(watched).collect()
+}
+
+/// The library's physical rules, watched.
+pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let watched = |rule| {
+        let guard = guard.clone();
+        Arc::new(Watched { guard, rule }) as _
+    };
+    PhysicalOptimizer::new()
+        .rules
+        .into_iter()
+        .map(watched)
+        .collect()
+}
 
 #[derive(Debug)]
 pub(crate) struct HuntPlanner {

@@ -137,6 +137,8 @@ pub(crate) enum Message {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LogStatus {
     pub(crate) files: usize,
+    /// A file was found to be gone just now; appends are refused from now on.
+    pub(crate) is_gone: bool,
     /// Number of the oldest file.
     pub(crate) oldest: u64,
 }
@@ -522,6 +524,9 @@ impl Writer {
     }
 
     fn trim(&mut self) -> Result<LogStatus, Arc<Error>> {
+        // Nobody may append for hours. The log closes; what is in memory can still be flushed.
+        let is_gone = self.log.check_present();
+        let is_gone = is_gone.is_err_and(|e| matches!(e, wal::Error::Gone { .. }));
         if !self.hold.load(Ordering::Acquire) {
             let newest = self.log.segments().last().map(|s| s.number);
             let wanted = [self.memory.oldest_file(), self.lag.oldest_file()];
@@ -535,6 +540,7 @@ impl Writer {
         let segments = self.log.segments();
         Ok(LogStatus {
             files: segments.len(),
+            is_gone,
             oldest: segments.first().map_or(0, |s| s.number),
         })
     }

@@ -114,12 +114,11 @@ impl Error {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Log(wal::Error::DiskFull { .. }) => Code::DiskFull,
-            Self::Log(wal::Error::Format { .. })
-            | Self::Encoding(rows::encoding::Error::Format { .. })
-            | Self::Format { .. } => Code::NewerFormat,
-            Self::Log(wal::Error::FrameTooLarge { .. }) | Self::TooLarge { .. } => Code::TooLarge,
-            Self::Log(_) => Code::LogPoisoned,
+            Self::Log(error) => crate::witness::log_code(error),
+            Self::Encoding(rows::encoding::Error::Format { .. }) | Self::Format { .. } => {
+                Code::NewerFormat
+            }
+            Self::TooLarge { .. } => Code::TooLarge,
             Self::Catalogue(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
@@ -130,7 +129,7 @@ impl Error {
             Self::LogDamaged { .. } | Self::Encoding(_) => Code::LogDamaged,
             Self::SegmentDamaged { .. } | Self::Segment { .. } => Code::SegmentDamaged,
             Self::Form { .. } => Code::CatalogueFailed,
-            Self::TenantRefused { code, .. } => *code,
+            Self::TenantRefused { .. } => Code::TenantDamaged,
             Self::Busy => Code::Busy,
             Self::DetectionBehind => Code::DetectionBehind,
             Self::NotGranted => Code::Denied,

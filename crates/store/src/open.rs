@@ -37,6 +37,7 @@ use crate::payload::{Origin, Payload};
 use crate::segment::SegmentFile;
 use crate::snapshot::View;
 use crate::status::TenantHealth;
+use crate::witness::LogWitness;
 use crate::{Error, TemporaryFiles};
 
 /// Folder of the log.
@@ -292,14 +293,13 @@ impl Store {
         opening.segments(&loaded)?;
         opening.orphans(&loaded)?;
         opening.identities();
-        let recovery = Recovery::open(
-            options.disk.clone(),
-            Path::new(LOG),
-            cx.random.clone(),
-            options.log,
-        )
-        .map_err(Error::Log)?;
-        let log = opening.replay(recovery)?;
+        let had_records = loaded.tenants.iter().any(|t| t.first_record_at.is_some());
+        let (disk, catalogue) = (options.disk.clone(), options.catalogue.clone());
+        let (witness, vouch) = LogWitness::open(disk.clone(), catalogue, had_records)?;
+        let (dir, random) = (Path::new(LOG), cx.random.clone());
+        let recovery = Recovery::open_vouched(disk, dir, random, options.log, vouch);
+        let log = opening.replay(recovery.map_err(Error::Log)?)?;
+        let log = log.with_witness(Arc::new(witness));
         let new = opening.begin_detection(&log);
         let Opening {
             tenants,
@@ -429,6 +429,12 @@ impl Store {
         let state = self.inner.tenant(grant.tenant())?;
         state.check()?;
         Ok(View::new(grant, self.inner.memory.of(state.tenant)))
+    }
+
+    /// Why a tenant of this region is not served at all: its keys or documents do not open.
+    pub fn refusal(&self, tenant: TenantId) -> Option<Error> {
+        let code = *self.inner.refused.get(&tenant)?;
+        Some(Error::TenantRefused { tenant, code })
     }
 
     /// The region's sealed temporary files, for a query that spills.
@@ -922,7 +928,9 @@ impl<'a> Opening<'a> {
     }
 
     fn lost_unnamed(&mut self, state: &TenantState, frames: u64) {
-        if self.damage.note_unnamed(state.tenant, frames) {
+        let is_new = self.damage.note_unnamed(state.tenant, frames);
+        // Who never had a record has lost none.
+        if is_new && state.first_record_at().is_some() {
             self.mark_damaged(state, 0);
         }
     }
@@ -972,7 +980,11 @@ impl Inner {
     pub(crate) async fn trim(&self) -> Result<crate::commit::LogStatus, Arc<Error>> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Message::Trim(reply))?;
-        answer.await.map_err(|_| Error::Closed)?
+        let status = answer.await.map_err(|_| Error::Closed)??;
+        if status.is_gone {
+            self.cx.error("log_file_gone", Code::LogPoisoned, &[]);
+        }
+        Ok(status)
     }
 }
 

@@ -27,6 +27,18 @@ pub(crate) struct File {
     stub: bool,
 }
 
+impl File {
+    /// Whether its header can be read and lists the segments before it.
+    pub(crate) fn has_table(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// Somebody knows that frames were in it: what is left is not the beginning of a header.
+    pub(crate) fn was_whole(&mut self) {
+        self.stub = false;
+    }
+}
+
 /// What is known of a segment's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -78,8 +90,8 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<File>, Error> {
     Ok(files)
 }
 
-/// The log that `files` hold, oldest segment first.
-pub(crate) fn link(disk: &dyn Disk, files: Vec<File>) -> Result<Vec<Link>, Error> {
+/// The log that `files` hold, oldest segment first. Segments with numbers below `oldest` may be gone.
+pub(crate) fn link(disk: &dyn Disk, files: Vec<File>, oldest: u64) -> Result<Vec<Link>, Error> {
     // The newest header that can be read lists what is before it; what is after it has no header.
     let authority = files.iter().rposition(|file| file.ends.is_some());
     let ends = authority.and_then(|index| files.get(index)?.ends.clone());
@@ -93,8 +105,8 @@ pub(crate) fn link(disk: &dyn Disk, files: Vec<File>) -> Result<Vec<Link>, Error
                 ending: Ending::Closed(end),
                 missing: std::mem::take(&mut missing),
             }),
-            // Removal takes the oldest first, so only what has an older one before it was lost.
-            None if chain.is_empty() => {}
+            // Removal takes the oldest first, so what has an older one before it was lost.
+            None if chain.is_empty() && missing.is_empty() && end.number < oldest => {}
             None => missing.push(end),
         }
     }
@@ -114,7 +126,7 @@ pub(crate) fn link(disk: &dyn Disk, files: Vec<File>) -> Result<Vec<Link>, Error
     Ok(chain)
 }
 
-fn has_frames(disk: &dyn Disk, file: &File) -> Result<bool, Error> {
+pub(crate) fn has_frames(disk: &dyn Disk, file: &File) -> Result<bool, Error> {
     let mut reader = Reader::open(disk, &file.path, file.id)?;
     Ok(reader.scan(0, file.len, 0)?.is_some())
 }

@@ -43,6 +43,24 @@ pub enum Error {
     /// A write or sync failed before: nothing can be written until the log is recovered anew.
     #[error("log is closed after a failed write or sync")]
     Poisoned,
+    /// A file of the log is gone, or shorter than what was written: somebody else changed the folder.
+    /// Nothing of this commit may be acknowledged; the log is closed.
+    #[error("log file `{path}` is gone, or is not the one that was written")]
+    Gone {
+        /// The segment file.
+        path: PathBuf,
+    },
+    /// Another process has taken the log over: nothing is acknowledged here any more.
+    #[error("another process has taken over this log")]
+    Replaced,
+    /// The commit was written, and who vouches for the log could not note it: none of it counts, and the
+    /// log goes on in a new segment.
+    #[error("the commit could not be confirmed")]
+    Unconfirmed {
+        /// What the witness said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Recovery met an error before the end of the log.
     #[error("log was not read to its end")]
     Unread,

@@ -13,6 +13,8 @@
 //!   Sequence numbers of a stream have no hole and never start over, even when all its frames are gone.
 //! - Damage is reported with its place and, where that can be known, its stream; a torn tail is not
 //!   damage; an I/O error is never called damage. What is handed out passed its checksum.
+//! - A file that the caller vouches for ([`Vouch`]) and that is gone, or emptied, is damage, too: also
+//!   the newest and the oldest. A file that vanishes while the log is open closes it at the next commit.
 //! - A failed write or sync closes the log for good. A full disk does not: the segment is given up at
 //!   its last commit and the next one begins when there is room.
 //!
@@ -28,11 +30,13 @@ mod format;
 mod log;
 mod reader;
 mod recovery;
+mod vouch;
 
 pub use error::{Damage, Error};
 pub use format::LogSegmentId;
 pub use log::{FrameRef, Log, Options, Reservation, SegmentInfo};
 pub use recovery::{Recovered, Recovery};
+pub use vouch::{Standing, Unconfirmed, Vouch, Witness};
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use model::{Disk, DiskFile, Random, StreamId, limits};
 
 use crate::error::Error;
 use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, Table, to_u64};
+use crate::vouch::{Standing, Unconfirmed, Witness};
 
 /// Bytes of buffer kept between commits.
 const BUFFER_KEPT_BYTES: usize = 4 << 20;
@@ -160,6 +161,7 @@ pub struct Log {
     /// The file of `end`, while it takes commits.
     file: Option<Active>,
     waiting: Waiting,
+    witness: Option<Arc<dyn Witness>>,
     outstanding: bool,
     poisoned: bool,
 }
@@ -199,9 +201,17 @@ impl Log {
             end: None,
             file: None,
             waiting: Waiting::default(),
+            witness: None,
             outstanding: false,
             poisoned: false,
         }
+    }
+
+    /// From now on every commit is confirmed by `witness` before it returns.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     /// The numbers of the next frame of `stream`. Begins a segment file if there is none with room.
@@ -247,11 +257,13 @@ impl Log {
 
     /// Makes everything appended so far durable: one append, one sync. Without frames it does nothing.
     ///
-    /// After [`Error::DiskFull`] none of it counts, and the log goes on in a new segment once there is
+    /// A file of the log that is gone by then fails the commit ([`Error::Gone`]).
+    ///
+    /// After [`Error::DiskFull`] and [`Error::Unconfirmed`] none of it counts, and the log goes on in a new segment once there is
     /// room. After any other error the log is closed.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.check_idle()?;
-        let (Some(active), Some(end)) = (&mut self.file, &mut self.end) else {
+        let Some(active) = &mut self.file else {
             return Ok(());
         };
         if self.waiting.buffer.is_empty() {
@@ -265,6 +277,12 @@ impl Log {
             let error = sync_error(&active.path, source);
             return Err(self.poison(error));
         }
+        self.check_present()?;
+        let oldest = self.segments.first().map_or(0, |s| s.number);
+        self.confirm(oldest)?;
+        let Some(end) = &mut self.end else {
+            return Ok(());
+        };
         end.bytes += to_u64(self.waiting.buffer.len());
         end.frames += self.waiting.frames;
         if let Some(info) = self.segments.last_mut() {
@@ -276,6 +294,74 @@ impl Log {
         self.waiting.buffer.clear();
         self.waiting.buffer.shrink_to(BUFFER_KEPT_BYTES);
         Ok(())
+    }
+
+    /// Asks the witness, if a segment of this run or an earlier one is there to be vouched for. What
+    /// waits and was written is void if that fails: the next segment's header ends this one before it.
+    fn confirm(&mut self, oldest: u64) -> Result<(), Error> {
+        let recovered = || {
+            let number = self.recovered?;
+            let found = self.segments.iter().find(|s| s.number == number);
+            Some((number, found?.segment))
+        };
+        let (Some(witness), Some(newest)) = (&self.witness, self.newest().or_else(recovered))
+        else {
+            return Ok(());
+        };
+        let standing = Standing {
+            number: newest.0,
+            segment: newest.1,
+            oldest,
+            lost: self.unnamed,
+        };
+        match witness.confirm(standing) {
+            Ok(()) => Ok(()),
+            Err(Unconfirmed::Failed(source)) => {
+                self.drop_waiting();
+                Err(Error::Unconfirmed { source })
+            }
+            // Without a last segment: the folder is the other process's.
+            Err(Unconfirmed::Replaced) => Err(self.close(Error::Replaced)),
+        }
+    }
+
+    /// Whether every file is still there under its name: what a process writes into a file without a
+    /// name ends with it. Closes the log if not, and begins no further segment, whose header would
+    /// vouch for the rest.
+    pub fn check_present(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        match self.first_gone() {
+            Ok(None) => Ok(()),
+            Ok(Some(path)) => Err(self.close(Error::Gone { path })),
+            Err(error) => Err(self.close(error)),
+        }
+    }
+
+    fn first_gone(&self) -> Result<Option<PathBuf>, Error> {
+        let names = self.disk.list(&self.dir);
+        let names: BTreeSet<String> = match names {
+            Ok(names) => names.into_iter().collect(),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(source) => return Err(Error::io("list", &self.dir, source)),
+        };
+        let used = self.segments.iter().filter(|s| s.frames > 0);
+        let mut names_of = used.map(|s| format::file_name(s.number, s.segment));
+        if let Some(gone) = names_of.find(|name| !names.contains(name)) {
+            return Ok(Some(self.dir.join(gone)));
+        }
+        let (Some(active), Some(end)) = (&self.file, &self.end) else {
+            return Ok(None);
+        };
+        let len = match self.disk.open(&active.path).and_then(|file| file.len()) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => 0,
+            len => len.map_err(|source| Error::io("measure", &active.path, source))?,
+        };
+        Ok((len < end.bytes).then(|| active.path.clone()))
+    }
+
+    /// The segment that this run wrote last: its number and id.
+    pub fn newest(&self) -> Option<(u64, LogSegmentId)> {
+        self.end.map(|end| (end.number, end.id))
     }
 
     /// Makes the stream's next number greater than `last`, which the caller has seen elsewhere: without
@@ -328,6 +414,7 @@ impl Log {
             }
             self.begin_segment()?;
         }
+        self.confirm(number.saturating_add(1))?;
         while self.segments.first().is_some_and(|s| s.number <= number) {
             self.remove_oldest()?;
         }

@@ -18,6 +18,7 @@ use crate::error::{Damage, Error};
 use crate::format::{End, FrameHeader, Kind, LogSegmentId, Table};
 use crate::log::{FrameRef, Log, Options, SegmentInfo, Start};
 use crate::reader::Reader;
+use crate::vouch::Vouch;
 
 /// What recovery found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,9 +106,22 @@ impl Recovery {
         random: Arc<dyn Random>,
         options: Options,
     ) -> Result<Self, Error> {
+        Self::open_vouched(disk, dir, random, options, Vouch::Nothing)
+    }
+
+    /// Opens the log as [`Recovery::open`] does; what `vouch` says must be there and is not, is damage.
+    pub fn open_vouched(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        random: Arc<dyn Random>,
+        options: Options,
+        vouch: Vouch,
+    ) -> Result<Self, Error> {
         make_durable_dir(disk.as_ref(), dir)?;
-        let files = chain::list(disk.as_ref(), dir)?;
-        let chain = chain::link(disk.as_ref(), files.clone())?;
+        let all = chain::list(disk.as_ref(), dir)?;
+        let mut files = all.clone();
+        let lost = vouch.check(disk.as_ref(), &mut files)?;
+        let chain = chain::link(disk.as_ref(), files, vouch.oldest())?;
         // A process that was killed may have left bytes that only the cache holds; who is handed a
         // frame takes it for durable. Older segments were synced before the next was begun.
         if let Some(newest) = chain.last() {
@@ -118,14 +132,19 @@ impl Recovery {
             dir: dir.to_owned(),
             random,
             options,
-            files,
+            files: all,
             chain: chain.into(),
             current: None,
-            found: VecDeque::new(),
+            found: lost
+                .and_then(|lost| lost.file)
+                .map(Recovered::Damage)
+                .into_iter()
+                .collect(),
             streams: BTreeMap::new(),
             complete: true,
             losses: Losses::default(),
-            unnamed: 0,
+            // How many nobody knows; the tables of later segments keep that some were.
+            unnamed: lost.map_or(0, |lost| lost.frames),
             reported: false,
             segments: Vec::new(),
             newest: None,
@@ -142,11 +161,11 @@ impl Recovery {
         if self.failed {
             return Err(Error::Unread);
         }
-        let used: BTreeMap<u64, SegmentInfo> =
-            self.segments.into_iter().map(|s| (s.number, s)).collect();
+        let used: BTreeMap<LogSegmentId, SegmentInfo> =
+            self.segments.into_iter().map(|s| (s.segment, s)).collect();
         let files = self.files.iter().map(|file| {
             let unused = SegmentInfo::new(file.id, file.number);
-            used.get(&file.number).cloned().unwrap_or(unused)
+            used.get(&file.id).cloned().unwrap_or(unused)
         });
         Ok(Log::start(Start {
             segments: files.collect(),
@@ -232,7 +251,7 @@ impl Recovery {
         }
         // All that was lost so far has a name now, unless the streams' beginnings are not known.
         let losses = std::mem::take(&mut self.losses);
-        if !self.complete {
+        if !self.complete || self.segments.is_empty() {
             self.unnamed += losses.unnamed();
         }
         self.unnamed = self.unnamed.max(table.unnamed);

@@ -138,7 +138,7 @@ async fn a_body_that_breaks_off_stores_nothing() {
 async fn a_listener_has_a_number_of_seats() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut seats = Seats::new(listener, 1);
+    let mut seats = Seats::new(listener, 1, 9);
     let _clients = (
         TcpStream::connect(address).await.unwrap(),
         TcpStream::connect(address).await.unwrap(),
@@ -169,4 +169,197 @@ async fn a_connection_that_stands_still_fails() {
         .unwrap()
         .unwrap_err();
     assert_eq!(failed.kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_seats() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut seats = Seats::new(listener, 100, 2);
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(TcpStream::connect(address).await.unwrap());
+    }
+    let accept = async |seats: &mut Seats| {
+        let soon = Duration::from_millis(100);
+        tokio::time::timeout(soon, axum::serve::Listener::accept(seats)).await
+    };
+    let first = accept(&mut seats).await.unwrap();
+    let _second = accept(&mut seats).await.unwrap();
+    accept(&mut seats)
+        .await
+        .expect_err("a third seat was given");
+    // It was told so, and did not take the place of another address.
+    assert_eq!(clients[2].read(&mut [0]).await.unwrap_or(0), 0);
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let _other = other.connect(address).await.unwrap();
+    accept(&mut seats).await.expect("another address has seats");
+    drop(first);
+    clients.push(TcpStream::connect(address).await.unwrap());
+    accept(&mut seats).await.expect("the place was given back");
+}
+
+/// Connections as they are handed in.
+struct Handed(tokio::sync::mpsc::Receiver<tokio::io::DuplexStream>);
+
+impl axum::serve::Listener for Handed {
+    type Io = tokio::io::DuplexStream;
+    type Addr = &'static str;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.0.recv().await {
+            Some(stream) => (stream, "there"),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        Ok("here")
+    }
+}
+
+/// A server of `/slow`, which takes a minute, and `/large`; the end by which connections are handed in.
+fn serve_handed() -> (
+    tokio::sync::mpsc::Sender<tokio::io::DuplexStream>,
+    oneshot::Sender<()>,
+    tokio::task::JoinHandle<()>,
+) {
+    let slow = async || {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        "slow"
+    };
+    let router = axum::Router::new()
+        .route("/slow", axum::routing::get(slow))
+        .route("/large", axum::routing::get(async || vec![b'x'; 1 << 20]));
+    let (hand, handed) = tokio::sync::mpsc::channel(1);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let until = async {
+        let _ = stopped.await;
+    };
+    let server = tokio::spawn(async move {
+        crate::serving::serve_streams(Handed(handed), router, |_, _| {}, until)
+            .await
+            .unwrap();
+    });
+    (hand, stop, server)
+}
+
+async fn connect(
+    hand: &tokio::sync::mpsc::Sender<tokio::io::DuplexStream>,
+) -> tokio::io::DuplexStream {
+    let (here, there) = tokio::io::duplex(4 << 10);
+    hand.send(there).await.unwrap();
+    here
+}
+
+/// Seconds until the other end closes; what it sends until then.
+async fn until_closed(stream: &mut tokio::io::DuplexStream) -> (u64, String) {
+    let began = tokio::time::Instant::now();
+    let mut said = Vec::new();
+    // However it closes, if it does.
+    let day = Duration::from_secs(86_400);
+    let _ = tokio::time::timeout(day, stream.read_to_end(&mut said)).await;
+    (
+        began.elapsed().as_secs(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let (hand, _stop, _server) = serve_handed();
+    let patience = limits::REQUEST_HEAD_SECONDS_MAX;
+    // HTTP/2 as well: its preface and an empty frame of settings.
+    let http2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for begun in [
+        &b""[..],
+        b"PRI",
+        b"GET /slow HTTP/1.1\r\nhost: x\r\nx-",
+        http2,
+    ] {
+        let mut stream = connect(&hand).await;
+        stream.write_all(begun).await.unwrap();
+        let (seconds, _) = until_closed(&mut stream).await;
+        assert!(seconds.abs_diff(patience) <= 1, "{begun:?}: {seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_do_not_renew_the_patience_with_a_head() {
+    let (hand, _stop, _server) = serve_handed();
+    let (mut reading, mut writing) = tokio::io::split(connect(&hand).await);
+    let head = b"GET /slow HTTP/1.1\r\nhost: x\r\n";
+    writing.write_all(head).await.unwrap();
+    let drip = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            if writing.write_all(b"x").await.is_err() {
+                return;
+            }
+        }
+    });
+    let began = tokio::time::Instant::now();
+    let _ = reading.read_to_end(&mut Vec::new()).await;
+    let seconds = began.elapsed().as_secs();
+    assert!(seconds <= limits::REQUEST_HEAD_SECONDS_MAX + 1, "{seconds}");
+    drip.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_hand_is_waited_for_and_then_the_connection_kept_for_a_while() {
+    let (hand, _stop, _server) = serve_handed();
+    let mut stream = connect(&hand).await;
+    stream
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let (seconds, said) = until_closed(&mut stream).await;
+    assert!(said.ends_with("slow"), "{said}");
+    let wanted = 60 + limits::REQUEST_HEAD_SECONDS_MAX;
+    assert!(seconds.abs_diff(wanted) <= 1, "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_all_of_its_answer() {
+    let (hand, _stop, _server) = serve_handed();
+    let mut stream = connect(&hand).await;
+    stream
+        .write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let (mut said, mut piece) = (Vec::new(), vec![0; 16 << 10]);
+    while said.len() < 1 << 20 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let n = stream.read(&mut piece).await.unwrap();
+        assert!(n > 0, "cut off after {} bytes", said.len());
+        said.extend_from_slice(&piece[..n]);
+    }
+    let head = String::from_utf8_lossy(&said[..200]).to_lowercase();
+    assert!(head.contains("content-length: 1048576"), "{head}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_lets_answers_end_for_a_while() {
+    for (wait, answered) in [(55, true), (10, false)] {
+        let (hand, stop, server) = serve_handed();
+        let mut busy = connect(&hand).await;
+        busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut idle = connect(&hand).await;
+        tokio::time::sleep(Duration::from_secs(wait.min(20))).await;
+        let mut later = wait - wait.min(20);
+        while later > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            later -= 1;
+        }
+        stop.send(()).unwrap();
+        let began = tokio::time::Instant::now();
+        let (_, said) = until_closed(&mut busy).await;
+        assert_eq!(said.ends_with("slow"), answered, "{wait}: {said}");
+        server.await.unwrap();
+        assert!(began.elapsed().as_secs() <= limits::SHUTDOWN_SECONDS_MAX);
+        let _ = until_closed(&mut idle).await;
+    }
 }

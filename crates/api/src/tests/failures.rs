@@ -1,10 +1,9 @@
 //! Refusals as clients see them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::to_bytes;
-use model::{Code, RequestId, limits};
+use model::{Code, RequestId, TenantId, limits};
 use serde_json::{Value, json};
 
 use crate::call::Held;
@@ -39,18 +38,43 @@ async fn each_code_has_its_status_and_a_sentence() {
 
 #[test]
 fn bodies_are_held_up_to_the_limit_of_all_together() {
-    let others = limits::REQUESTS_HELD_BYTES_MAX - 10;
-    let all = Arc::new(AtomicUsize::new(others));
-    let mut held = Held::new(all.clone());
-    assert_eq!(held.count(10), Ok(()));
-    assert_eq!(held.count(1).unwrap_err().code, Code::Busy);
-    drop(held);
-    assert_eq!(all.load(Ordering::Acquire), others);
+    let all = Arc::default();
+    let of = |n: u8| Held::new(Arc::clone(&all), Some(TenantId::from_bytes([n; 16])));
+    let (share, max) = (
+        limits::REQUESTS_HELD_TENANT_BYTES_MAX,
+        limits::REQUESTS_HELD_BYTES_MAX,
+    );
+    let mut others: Vec<Held> = (1..).map(of).take(max / share).collect();
+    for held in &mut others {
+        assert_eq!(held.count(share), Ok(()));
+    }
+    let mut last = of(200);
+    let rest = max - share * others.len();
+    assert_eq!(last.count(rest), Ok(()));
+    assert_eq!(last.count(1).unwrap_err().code, Code::Busy);
+    drop(last);
+    assert_eq!(of(201).count(rest), Ok(()));
+}
+
+#[test]
+fn one_tenants_bodies_leave_room_for_others() {
+    let all = Arc::default();
+    let of = |n: u8| Held::new(Arc::clone(&all), Some(TenantId::from_bytes([n; 16])));
+    let mut first = of(1);
+    let share = limits::REQUESTS_HELD_TENANT_BYTES_MAX;
+    assert_eq!(first.count(share), Ok(()));
+    let mut second = of(1);
+    assert_eq!(second.count(1).unwrap_err().code, Code::Busy);
+    let of_nobody = Held::new(Arc::clone(&all), None).count(limits::REQUEST_BYTES_MAX);
+    assert_eq!(of_nobody, Ok(()));
+    assert_eq!(of(2).count(limits::REQUEST_BYTES_MAX), Ok(()));
+    drop(first);
+    assert_eq!(second.count(share), Ok(()));
 }
 
 #[test]
 fn damage_is_named_by_ids_and_offsets() {
-    let tenant = model::TenantId::from_bytes([1; 16]);
+    let tenant = TenantId::from_bytes([1; 16]);
     let damaged = cell::Error::from(store::Error::LogDamaged { tenant, offset: 77 });
     let failure = Failure::from(damaged);
     assert_eq!(failure.code, Code::LogDamaged);

@@ -206,21 +206,79 @@ async fn a_body_is_read_up_to_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stands_still_or_drips_is_given_up() {
-    let held = || Held::new(Arc::default());
+    let held = || Held::new(Arc::default(), None);
     let still = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
     let given_up = read(still, held(), 10).await.unwrap_err();
-    assert_eq!(given_up.message, "the body stopped arriving");
-    let drip = futures::stream::unfold((), async |()| {
-        tokio::time::sleep(Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX - 1)).await;
-        Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
-    });
-    let drip = read(Body::from_stream(drip), held(), 1000);
-    let patience = Duration::from_secs(limits::BODY_SECONDS_MAX + 1);
-    let given_up = tokio::time::timeout(patience, drip)
-        .await
-        .unwrap()
-        .unwrap_err();
-    assert_eq!(given_up.message, "the body took too long to arrive");
+    let too_slow = "the body stopped arriving, or arrives too slowly";
+    assert_eq!(given_up.message, too_slow);
+    let drip = async |bytes: usize, seconds: u64, pieces: usize| {
+        let drip = futures::stream::unfold(0, move |n| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            let piece = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
+            (n < pieces).then(|| (piece(), n + 1))
+        });
+        let began = tokio::time::Instant::now();
+        let drip = read(Body::from_stream(drip), held(), usize::MAX);
+        let patience = Duration::from_secs(limits::BODY_SECONDS_MAX + 1);
+        let outcome = tokio::time::timeout(patience, drip).await.unwrap();
+        (
+            outcome.map(|h| h.bytes.len()).map_err(|f| f.message),
+            began.elapsed().as_secs(),
+        )
+    };
+    let (idle, least) = (limits::BODY_IDLE_SECONDS_MAX, limits::BODY_BYTES_MIN);
+    // A byte now and then, and a little less than the least.
+    assert_eq!(
+        drip(1, 6, usize::MAX).await,
+        (Err(too_slow.to_owned()), idle)
+    );
+    assert_eq!(
+        drip(least / 10 - 1, idle / 10, usize::MAX).await.0,
+        Err(too_slow.to_owned())
+    );
+    // A small one may take its time, and so may one at the least pace.
+    assert_eq!(drip(10, idle / 10, 8).await.0, Ok(80));
+    assert_eq!(drip(least, idle - 1, 9).await.0, Ok(9 * least));
+    let (outcome, seconds) = drip(least, 20, usize::MAX).await;
+    assert_eq!(outcome, Err("the body took too long to arrive".to_owned()));
+    assert_eq!(seconds, limits::BODY_SECONDS_MAX);
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_its_body_arrives_stores_nothing() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let scope = access::Scope::of(access::Permissions::only(Permission::Ingest));
+    let (id, sender) = region.token(customer.tenant, scope, 366).await;
+    let path = format!("/api/v1/ingest?source={}", customer.source);
+    let whole = Bytes::from(export(&["DeviceInfo"], 1).to_string());
+    let (more, body) = futures::channel::mpsc::unbounded::<Result<Bytes, std::io::Error>>();
+    more.unbounded_send(Ok(whole.slice(..10))).unwrap();
+    let sending = region.send(request(
+        "POST",
+        &path,
+        Some(&sender),
+        Body::from_stream(body),
+    ));
+    let revoking = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let revoke = format!("/api/v1/tenants/{}/tokens/{id}", customer.tenant);
+        let gone = request("DELETE", &revoke, Some(&customer.token), Body::empty());
+        assert_eq!(region.send(gone).await.status, 204);
+        more.unbounded_send(Ok(whole.slice(10..))).unwrap();
+        drop(more);
+    };
+    let (reply, ()) = tokio::join!(sending, revoking);
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (401, "unauthenticated")
+    );
+    let source = format!(
+        "/api/v1/tenants/{}/sources/{}",
+        customer.tenant, customer.source
+    );
+    let source = region.get(&source, &customer.token).await.json();
+    assert_eq!(source["counts"]["stored"], 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,23 @@
 pub(crate) const KEY_RING_MAGIC: &[u8; 4] = b"BWKR";
 pub(crate) const LOCK_MAGIC: &[u8; 8] = b"BWDLOCK\n";
 
+/// Magic of the mark that says which files of the log must be there.
+pub(crate) const LOG_MARK_MAGIC: &[u8; 8] = b"BWLOGMRK";
+
+/// Bytes of that mark.
+pub(crate) const LOG_MARK_LEN: u64 = 82;
+
+/// Whether these are all the bytes of a log mark: two numbers and a random id, with their digest.
+pub(crate) fn is_log_mark(bytes: &[u8]) -> bool {
+    let Some((fields, digest)) = bytes.split_last_chunk::<32>() else {
+        return false;
+    };
+    let version = fields.strip_prefix(LOG_MARK_MAGIC).map(<[u8]>::first_chunk);
+    fields.len() == 50
+        && version == Some(Some(&1_u16.to_le_bytes()))
+        && crypto::sha256(fields) == *digest
+}
+
 /// Whether these are all the bytes of a lock file: magic, version, the owner's process number. An
 /// empty one was taken and not yet written.
 pub(crate) fn is_lock(bytes: &[u8]) -> bool {

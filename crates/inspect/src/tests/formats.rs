@@ -167,6 +167,23 @@ fn key_tables() {
 }
 
 #[test]
+fn a_log_mark_says_nothing_but_numbers() {
+    let mut world = World::new();
+    world.close();
+    let path: PathBuf = world.places.data[0].path.join("log-mark");
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(raw(&world.places, &world.needles).unwrap().findings, vec![]);
+    for more in [&b" of Anna Lindqvist"[..], b""] {
+        let mut changed = whole.clone();
+        changed.extend(more);
+        changed[20] ^= 1;
+        replace(&path, &changed);
+        let report = raw(&world.places, &world.needles).unwrap();
+        assert_eq!(report.findings[0].what, What::Malformed);
+    }
+}
+
+#[test]
 fn a_lock_file_says_nothing_but_its_owner() {
     let mut world = World::new();
     world.close();

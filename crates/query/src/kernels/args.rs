@@ -3,6 +3,8 @@
 //! A constant argument is one value read at every row. Output builders look at the query's
 //! [`Guard`] as they go, so that a cancelled query stops inside a batch.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::i256;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::ColumnarValue;
-use model::ColumnType;
+use model::{ColumnType, limits};
 use tokio::sync::Notify;
 
 use super::decimals;
@@ -25,10 +27,20 @@ use crate::json::{self, Json};
 #[derive(Clone, Debug, Default)]
 pub struct Guard(Arc<Switch>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Switch {
     stopped: Arc<AtomicBool>,
     waiting: Notify,
+    /// Given back when nothing of the query is left that could still run.
+    _held: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switch")
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How often a flag that somebody else may set is looked at.
@@ -37,9 +49,16 @@ const FLAG_LOOK: Duration = Duration::from_millis(20);
 impl Guard {
     /// A switch that is thrown, too, when somebody sets `flag`.
     pub fn watching(flag: Arc<AtomicBool>) -> Self {
+        Self::holding(flag, None)
+    }
+
+    /// The same; `held` is dropped with the last clone of the switch. The query's thread and its plan
+    /// have clones, so that is not before they have ended, whether or not somebody waits for them.
+    pub fn holding(flag: Arc<AtomicBool>, held: Option<Box<dyn Any + Send + Sync>>) -> Self {
         let switch = Switch {
             stopped: flag,
             waiting: Notify::new(),
+            _held: held,
         };
         Self(Arc::new(switch))
     }
@@ -270,6 +289,22 @@ pub(crate) struct Call<'a> {
 /// Rows between two looks at the guard: a power of two.
 const ROWS_PER_LOOK: usize = 256;
 
+/// LIMIT: what kernels make is counted by no memory pool. One value has at most
+/// `HUNT_VALUE_BYTES_MAX` bytes, a column of a batch `HUNT_COLUMN_BYTES_MAX`.
+fn check_made(value: &str, column: &StringBuilder) -> Result<()> {
+    let made = column.values_slice().len() + value.len();
+    if value.len() > limits::HUNT_VALUE_BYTES_MAX || made > limits::HUNT_COLUMN_BYTES_MAX {
+        let what = "a value or a column is too large".to_owned();
+        return Err(DataFusionError::ResourcesExhausted(what));
+    }
+    Ok(())
+}
+
+/// Whether a kernel should stop making more of a value: it is refused anyway.
+pub(crate) fn is_too_large(value: &str) -> bool {
+    value.len() > limits::HUNT_VALUE_BYTES_MAX
+}
+
 impl Call<'_> {
     /// Argument `at`; asking for one that is not there is a mistake of the kernel.
     pub(crate) fn arg(&self, at: usize) -> Result<&Arg> {
@@ -347,6 +382,7 @@ impl Call<'_> {
             self.look(row)?;
             buffer.clear();
             f(row, &mut buffer);
+            check_made(&buffer, &out)?;
             out.append_value(&buffer);
         }
         Ok(Arc::new(out.finish()))
@@ -363,7 +399,10 @@ impl Call<'_> {
             self.look(row)?;
             buffer.clear();
             match f(row, &mut buffer) {
-                Some(()) => out.append_value(&buffer),
+                Some(()) => {
+                    check_made(&buffer, &out)?;
+                    out.append_value(&buffer);
+                }
                 None => out.append_null(),
             }
         }

@@ -185,7 +185,17 @@ fn replace(call: &Call<'_>, text: &Arg, pattern: &Pattern<'_>, with: &Arg) -> Re
         match pattern.at(row) {
             Some(regex) => {
                 let with = rewrite_replacement(with.text(row));
-                out.push_str(&regex.replace_all(text, with.as_str()));
+                let mut rest = 0;
+                for found in regex.captures_iter(text) {
+                    let Some(whole) = found.get(0) else { continue };
+                    out.push_str(text.get(rest..whole.start()).unwrap_or_default());
+                    found.expand(&with, out);
+                    rest = whole.end();
+                    if super::args::is_too_large(out) {
+                        return;
+                    }
+                }
+                out.push_str(text.get(rest..).unwrap_or_default());
             }
             None => out.push_str(text),
         }

@@ -8,7 +8,7 @@ use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 use rows::terms::{Needle, fold, is_term_char};
 
-use super::args::{Arg, Call};
+use super::args::{self, Arg, Call};
 use super::{convert, strings};
 use crate::json::Json;
 
@@ -105,6 +105,9 @@ fn strcat_array(call: &Call<'_>) -> Result<ArrayRef> {
         let value = array.json(row);
         let items = value.as_ref().and_then(Json::as_array).unwrap_or_default();
         for (i, item) in items.iter().enumerate() {
+            if args::is_too_large(out) {
+                return;
+            }
             if i > 0 {
                 out.push_str(&shown(delimiter, row));
             }
@@ -118,6 +121,9 @@ fn strrep(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row, out| {
         let text = shown(value, row);
         for i in 0..times.long(row).unwrap_or(0).clamp(0, REPEAT_MAX) {
+            if args::is_too_large(out) {
+                return;
+            }
             if i > 0
                 && let Some(delimiter) = delimiter
             {
@@ -238,6 +244,9 @@ fn replace_strings(call: &Call<'_>) -> Result<ArrayRef> {
         let mut rest = text.text(row);
         // One pass: what was put in is not searched again; the first needle that fits counts.
         while let Some(c) = rest.chars().next() {
+            if args::is_too_large(out) {
+                return;
+            }
             let found = needles
                 .iter()
                 .zip(with)

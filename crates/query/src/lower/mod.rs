@@ -162,6 +162,8 @@ impl<'a> Lowering<'a> {
 
     /// A relation and everything below it.
     pub(crate) fn relation(&mut self, relation: &Relation) -> Result<Lowered, Error> {
+        // A query may say the same thing many times over.
+        self.guard.check()?;
         match &relation.op {
             Op::Source { table, columns } => self.source(relation, table, columns),
             Op::Values { rows } => self.values(relation, rows),

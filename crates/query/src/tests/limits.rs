@@ -178,3 +178,92 @@ fn deep_and_wide_queries_do_not_overflow_the_stack() {
         );
     }
 }
+
+#[test]
+fn a_value_that_grows_without_end_is_refused() {
+    let doubling = format!(
+        "range n from 1 to 2 step 1 | extend a = strcat('x', n) {} | project strlen(a)",
+        "| extend a = strcat(a, a) ".repeat(27)
+    );
+    let constant = doubling.replace("range n from 1 to 2 step 1", "print n = 1");
+    let replaced = "range n from 1 to 2 step 1 | extend a = strrep(strcat('x', n), 1000) \
+        | extend a = replace_string(a, 'x', a) | extend a = replace_string(a, 'x', a) \
+        | extend a = replace_string(a, 'x', a) | project strlen(a)";
+    let by_regex = replaced.replace("replace_string(a, 'x', a)", "replace_regex(a, 'x', a)");
+    for query in [&doubling, &constant, replaced, &by_regex] {
+        let error = limited(query, Limits::default()).expect_err("an error");
+        assert_eq!(error.code(), Code::HuntResources, "{query}: {error:?}");
+    }
+    // Many that are fine each are not together.
+    let wide = "range n from 1 to 3000 step 1 | extend a = strrep(strcat('0123456789', n), 1000) \
+        | extend a = strrep(a, 20) | summarize max(strlen(a))";
+    let error = limited(wide, Limits::default()).expect_err("an error");
+    assert_eq!(error.code(), Code::HuntResources, "{error:?}");
+    // Large ones are.
+    let large = "print a = strrep(strrep('0123456789', 1000), 800) | project strlen(a)";
+    limited(large, Limits::default()).expect("8 MB are fine");
+}
+
+#[test]
+fn a_regex_replacement_is_that_of_the_library() {
+    for (text, pattern, with) in [
+        ("a1b22", "[0-9]+", "<\\0>"),
+        ("aaa", "", "-"),
+        ("x=1;y=2", "([a-z])=([0-9])", "\\2=\\1"),
+        ("none", "z", "y"),
+    ] {
+        let query = format!("print replace_regex('{text}', @'{pattern}', @'{with}')");
+        let result = limited(&query, Limits::default()).expect("a result");
+        let with = with.replace('\\', "$");
+        let wanted = regex::Regex::new(pattern)
+            .unwrap()
+            .replace_all(text, with.as_str())
+            .into_owned();
+        let batch = &result.batches[0];
+        let found = batch
+            .column(0)
+            .as_any()
+            .downcast_ref::<datafusion::arrow::array::StringArray>();
+        assert_eq!(found.unwrap().value(0), wanted, "{query}");
+    }
+}
+
+/// Tells when it is dropped.
+struct Held(Option<std::sync::mpsc::Sender<()>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(|gone| gone.send(()));
+    }
+}
+
+/// Seconds of planning, and a caller that goes away: the place is kept until the thread has ended, and
+/// that is soon.
+#[test]
+fn planning_ends_when_nobody_waits_and_the_place_is_kept_until_then() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let long = format!(
+        "range g from 1 to 3 step 1 {}",
+        "| extend g = g + 1, h = g * 2 | where h > 1 and g != 3 ".repeat(200)
+    );
+    let prepared = prepare(&long, Schema::hunting(), now());
+    assert!(prepared.resolved.is_some(), "{:?}", prepared.diagnostics);
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    let held = Box::new(Held(Some(gone)));
+    let cancel = Cancel::holding(std::sync::Arc::default(), Some(held));
+    let engine = Engine::default();
+    let outcome = runtime.block_on(async {
+        let hunt = engine.run(&prepared, |_| None, Limits::default(), &cancel);
+        tokio::time::timeout(Duration::from_millis(300), hunt).await
+    });
+    let was_planning = outcome.is_err();
+    assert!(was_planning, "planning this takes longer: {outcome:?}");
+    drop(cancel);
+    let at_once = is_gone.recv_timeout(Duration::from_millis(1));
+    let soon = is_gone.recv_timeout(Duration::from_secs(20));
+    assert!(at_once.is_ok() || soon.is_ok(), "the thread goes on");
+}

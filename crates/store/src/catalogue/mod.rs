@@ -63,6 +63,9 @@ pub enum Error {
         /// What it is, in fixed words.
         what: &'static str,
     },
+    /// The region has had a catalogue, and there is none: a volume that is not mounted, a lost file.
+    #[error("the catalogue is missing or empty, although this region has had one")]
+    Gone,
     /// The database belongs to another region or geography.
     #[error("the catalogue is of another region or geography")]
     OtherRegion,
@@ -79,9 +82,11 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Database(source) if is_full(source) => Code::DiskFull,
-            Self::Database(_) | Self::Migration(_) | Self::Damaged { .. } | Self::OtherRegion => {
-                Code::CatalogueFailed
-            }
+            Self::Database(_)
+            | Self::Migration(_)
+            | Self::Damaged { .. }
+            | Self::Gone
+            | Self::OtherRegion => Code::CatalogueFailed,
             Self::Format { .. } => Code::NewerFormat,
             Self::Fenced => Code::DirectoryLocked,
             Self::Conflict { .. } => Code::Conflict,
@@ -507,6 +512,10 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
     ) -> Answer<'_, Vec<EgressRow>>;
     /// What became of one segment.
     fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>>;
+
+    /// Whether this process is still the writer, at an instant after the call; [`Error::Fenced`] if not.
+    /// Waits for no transaction.
+    fn check_writer(&self) -> Answer<'_, ()>;
 
     /// Writes everything back into the main file and closes; the last call.
     fn close(&self) -> Answer<'_, ()>;

@@ -253,6 +253,18 @@ impl SqliteCatalogue {
         }
     }
 
+    async fn check_epoch(&self) -> Result<()> {
+        let epoch: i64 = sqlx::query_scalar("SELECT writer_epoch FROM meta WHERE id = 1")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(Error::Database)?;
+        if epoch == self.epoch {
+            Ok(())
+        } else {
+            Err(Error::Fenced)
+        }
+    }
+
     async fn close_all(&self) -> Result<()> {
         let Some(mut writer) = self.writer.lock().await.take() else {
             return Ok(());
@@ -1757,6 +1769,10 @@ impl Catalogue for SqliteCatalogue {
 
     fn egress_of(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<EgressRow>> {
         Box::pin(record::egress_of(&self.readers, tenant, segment))
+    }
+
+    fn check_writer(&self) -> Answer<'_, ()> {
+        Box::pin(self.check_epoch())
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -342,6 +342,7 @@ async fn after_the_log_is_lost_new_rows_wait() {
         }
     }
     let store = world.open().await.unwrap();
+    store.accept_log_damage(&world.operate()).await.unwrap();
     world.append(&store, 1, "Raw_CL", &[10]).await.unwrap();
     assert_eq!(waiting(&world, &store, 1).0, once([10]));
 }

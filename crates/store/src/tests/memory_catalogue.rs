@@ -898,6 +898,15 @@ impl Catalogue for MemoryCatalogue {
         ready(self.read(|state| state.egress.get(&(tenant, segment)).cloned()))
     }
 
+    fn check_writer(&self) -> Answer<'_, ()> {
+        let epoch = self.database.0.lock().unwrap().epoch;
+        ready(if epoch == self.epoch {
+            Ok(())
+        } else {
+            Err(Error::Fenced)
+        })
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         *self.closed.lock().unwrap() = true;
         ready(Ok(()))

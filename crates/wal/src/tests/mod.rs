@@ -5,6 +5,7 @@ mod bytes;
 mod damage;
 mod full;
 mod model;
+mod vouch;
 
 use std::path::Path;
 use std::sync::Arc;
