@@ -290,20 +290,13 @@ impl<'c> Sink<'c> {
             let outcome = match open.slot(shape, n, member, quota) {
                 Slot::Typed(at, _) if Some(at) == open.time && is_time => Outcome::Done,
                 // Another column was named as the time: this one's value has no cell left.
-                Slot::Typed(at, _) if Some(at) == open.time && time.is_some() => {
-                    if member.value.is_missing() {
-                        Outcome::Done
-                    } else {
-                        Outcome::Kept
-                    }
-                }
+                Slot::Typed(at, _) if Some(at) == open.time && time.is_some() => homeless(member),
                 Slot::TimeAlias if is_time => Outcome::Done,
                 Slot::Typed(at, ty) => {
                     convert::set(&mut open.builder, at, ty, member.value, scratch)
                 }
                 Slot::Raw(at) => convert::set_raw(&mut open.builder, at, member.value),
-                Slot::TimeAlias if member.value.is_missing() => Outcome::Done,
-                Slot::TimeAlias => Outcome::Kept,
+                Slot::TimeAlias => homeless(member),
                 Slot::Bag | Slot::Unasked => {
                     bag.push(member);
                     Outcome::Done
@@ -419,6 +412,15 @@ impl Open {
             };
         }
         *slot
+    }
+}
+
+/// What becomes of a value that no cell takes.
+fn homeless(member: &Member<'_>) -> Outcome {
+    if member.value.is_missing() {
+        Outcome::Done
+    } else {
+        Outcome::Kept
     }
 }
 

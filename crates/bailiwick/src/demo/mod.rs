@@ -150,8 +150,9 @@ async fn open(
         fresh: true,
     });
     let log_sink = Arc::new(JsonLines::new(Level::Info, sink));
-    let embedded = Embedded::open(specs.collect(), &registry, None, log_sink).await?;
-    let embedded = embedded.whole()?;
+    let embedded = Embedded::open(specs.collect(), &registry, None, log_sink)
+        .await?
+        .whole()?;
     let (mut addresses, mut operators) = (BTreeMap::new(), BTreeMap::new());
     for (at, region) in (0_u16..).zip(&regions) {
         let port = if options.ports == 0 {
