@@ -18,7 +18,7 @@ use model::{Clock as _, RequestId, ServiceName, SourceId, Span100ns, TenantId};
 use vault::SigningKey;
 
 use crate::cli::Bench;
-use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
+use crate::embedded::{CellSpec, Deployment, Embedded, RegistrySpec, Ring};
 use crate::machine::{MachineClock, MachineRandom};
 use crate::print;
 
@@ -141,7 +141,10 @@ async fn open(root: &std::path::Path) -> anyhow::Result<Embedded> {
         ring: Ring::Ephemeral,
         fresh: true,
     };
-    Embedded::open(vec![spec], &registry, None, Arc::new(Discard))
+    let mut plan = Deployment::of_cells(vec![spec], registry);
+    // Nobody looks at the rows here: ingestion must not be held up for it.
+    plan.detects = false;
+    Embedded::start(plan, None, Arc::new(Discard))
         .await?
         .whole()
 }

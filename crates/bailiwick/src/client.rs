@@ -18,7 +18,9 @@ use zeroize::Zeroizing;
 use crate::cli::Global;
 use crate::commands::file_error;
 use crate::config::Config;
-use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
+use crate::embedded::{
+    AllowListSpec, CellSpec, CentreSpec, Deployment, Embedded, RegistrySpec, Ring,
+};
 use crate::environment;
 use crate::failure::Failure;
 
@@ -212,6 +214,7 @@ impl Local {
         let embedded = runtime.block_on(async {
             let embedded = open_configured(&config, passphrase, Arc::new(Discard), false).await?;
             embedded.name_the_sick();
+            embedded.start_detection();
             for cell in embedded.cells.values() {
                 let grant = cell
                     .cx()
@@ -265,14 +268,29 @@ pub(crate) async fn open_configured(
     log: Arc<dyn access::LogSink>,
     fresh: bool,
 ) -> anyhow::Result<Embedded> {
-    let registry = registry_spec(config)?;
     let specs = config.cells.iter().map(|c| CellSpec {
         region: c.region.clone(),
         data: c.data.clone(),
         ring: Ring::File(c.key_ring.clone()),
         fresh,
     });
-    Embedded::open(specs.collect(), &registry, passphrase, log).await
+    let mut plan = Deployment::of_cells(specs.collect(), registry_spec(config)?);
+    plan.allow_list = match &config.egress {
+        None => None,
+        Some(egress) => Some(AllowListSpec {
+            signed: std::fs::read(&egress.allow_list)
+                .map_err(|e| file_error("read", &egress.allow_list, e))?,
+            least_version: egress.least_version,
+        }),
+    };
+    plan.centre = config.centre.as_ref().map(|c| CentreSpec {
+        data: c.data.clone(),
+        ring: Ring::File(c.key_ring.clone()),
+        geography: c.geography.clone(),
+        cells: c.cells.iter().map(|s| (s.region.clone(), s.key)).collect(),
+        fresh,
+    });
+    Embedded::start(plan, passphrase, log).await
 }
 
 /// The registry that a configuration names.

@@ -1,22 +1,31 @@
-//! All cells of a configuration (or of the demo) in one process, each with its own directory,
-//! catalogue, key ring and listener.
+//! All that a configuration (or the demo) has in one process: cells, and the centre, each with its own
+//! directory, database, key ring and listener.
 //!
-//! Cells reach each other only through [`InProcess`], the in-process form of the tenant link.
+//! They reach each other only through [`crate::ports`]; what is in another process is reached through
+//! the same ports, over mutual TLS.
+//!
+//! Promises
+//! - A cell that does not open, or a centre that does not, keeps nobody else from being served.
+//! - What moves stored data on ([`Embedded::start_upkeep`]) has ended before anything is closed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::{Credential, Cx, LogSink, Operate, Policy};
 use anyhow::Context as _;
-use cell::link::{LinkAlerts, LinkRead};
-use cell::{Cell, CellOptions, NoCentre, PeerError, PeerPort, Registry};
+use cell::{Cell, CellOptions, Registry};
+use centre::Centre;
+use connect::{HttpCentre, HttpPeers};
 use crypto::{PublicKey, Signer as _};
-use futures::future::BoxFuture;
-use model::{Code, Disk, GeographyCode, RegionCode};
+use model::{Code, Disk, GeographyCode, RegionCode, limits};
+use residency::Verified;
+use residency::egress::AllowList;
 use store::catalogue::SqliteCatalogue;
 use store::{DirectoryLock, Landmark, LocalDir, LockError, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use vault::{Protection, Vault};
 use zeroize::Zeroizing;
 
@@ -24,10 +33,22 @@ use crate::commands::file_error;
 use crate::failure::Failure;
 use crate::hunting::KqlHunting;
 use crate::machine::{MachineClock, MachineRandom};
+use crate::ports::{Inside, InsideCentre, Peers, Recorder, centre_port};
 use crate::print;
 
 /// Pause between rounds of upkeep.
 const STEP_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause between rounds of detection, which begins at once when rows come.
+const DETECT_PAUSE: Duration = Duration::from_secs(1);
+/// Pause between rounds of export.
+const EXPORT_PAUSE: Duration = Duration::from_secs(5);
+/// Pause between looks at whether the centre's day or an epoch has ended.
+const CENTRE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What the centre's key ring says instead of a region.
+pub(crate) const CENTRE: &str = "centre";
+/// Name of the centre's database in its directory.
+pub(crate) const CENTRE_DATABASE: &str = "centre.db";
 
 /// Name of a catalogue in its data directory.
 pub(crate) const CATALOGUE: &str = "catalogue.db";
@@ -60,87 +81,105 @@ pub(crate) struct RegistrySpec {
     pub(crate) least_version: u64,
 }
 
-/// The opened cells.
+/// What may leave for the centre.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowListSpec {
+    pub(crate) signed: Vec<u8>,
+    pub(crate) least_version: u64,
+}
+
+/// The centre, if it is in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct CentreSpec {
+    pub(crate) data: PathBuf,
+    pub(crate) ring: Ring,
+    /// Where it stands, as its ring says.
+    pub(crate) geography: GeographyCode,
+    /// Cells of other processes that may send, beside those of this one.
+    pub(crate) cells: BTreeMap<RegionCode, PublicKey>,
+    /// Whether its directory is to be made.
+    pub(crate) fresh: bool,
+}
+
+/// Everything that is to be opened, and what stands around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployment {
+    pub(crate) cells: Vec<CellSpec>,
+    pub(crate) registry: RegistrySpec,
+    /// Without one nothing leaves, and there is no centre.
+    pub(crate) allow_list: Option<AllowListSpec>,
+    pub(crate) centre: Option<CentreSpec>,
+    /// Cells of other processes.
+    pub(crate) peers: HttpPeers,
+    /// The centre, if it is another process.
+    pub(crate) central: Option<HttpCentre>,
+    /// Keeps what crosses inside this process.
+    pub(crate) recorder: Option<Arc<Recorder>>,
+    /// Whether rows are examined. Where nobody does, they must not wait for it.
+    pub(crate) detects: bool,
+}
+
+impl Deployment {
+    /// Cells alone.
+    pub(crate) fn of_cells(cells: Vec<CellSpec>, registry: RegistrySpec) -> Self {
+        Self {
+            cells,
+            registry,
+            allow_list: None,
+            centre: None,
+            peers: HttpPeers::default(),
+            central: None,
+            recorder: None,
+            detects: true,
+        }
+    }
+}
+
+/// The opened centre.
+#[derive(Debug, Clone)]
+pub(crate) struct CentreRole {
+    pub(crate) centre: Arc<Centre>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) cx: Cx,
+}
+
+/// The opened cells, and the centre.
 pub(crate) struct Embedded {
     pub(crate) cells: BTreeMap<RegionCode, Cell>,
     pub(crate) vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    pub(crate) centre: Option<CentreRole>,
     /// Regions that did not open, and why. The others are served.
     pub(crate) sick: BTreeMap<RegionCode, anyhow::Error>,
+    upkeep: Upkeep,
     _locks: Vec<DirectoryLock>,
 }
 
-/// The tenant link between cells of one process.
-#[derive(Debug, Default)]
-struct InProcess {
-    keys: BTreeMap<RegionCode, PublicKey>,
-    cells: OnceLock<BTreeMap<RegionCode, Cell>>,
-}
-
-impl PeerPort for InProcess {
-    fn key_of(&self, region: &RegionCode) -> Option<PublicKey> {
-        self.keys.get(region).copied()
-    }
-
-    fn deliver_profile<'a>(
-        &'a self,
-        region: &'a RegionCode,
-        home: &'a RegionCode,
-        profile: &'a [u8],
-    ) -> BoxFuture<'a, Result<(), PeerError>> {
-        Box::pin(async move {
-            self.cell(region)?
-                .accept_profile(home, profile)
-                .await
-                .map_err(|e| PeerError::Refused(e.code()))
-        })
-    }
-
-    fn deliver_alerts<'a>(
-        &'a self,
-        home: &'a RegionCode,
-        message: &'a [u8],
-    ) -> BoxFuture<'a, Result<(), PeerError>> {
-        Box::pin(async move {
-            let refused = |e: cell::Error| PeerError::Refused(e.code());
-            let origin = LinkAlerts::sender(message).map_err(refused)?;
-            self.cell(home)?
-                .accept_alerts(&origin, message)
-                .await
-                .map_err(refused)
-        })
-    }
-
-    fn read_alert<'a>(
-        &'a self,
-        origin: &'a RegionCode,
-        request: &'a [u8],
-    ) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
-        Box::pin(async move {
-            let refused = |e: cell::Error| PeerError::Refused(e.code());
-            let home = LinkRead::sender(request).map_err(refused)?;
-            self.cell(origin)?
-                .answer_read(&home, request)
-                .await
-                .map_err(refused)
-        })
-    }
-}
-
-impl InProcess {
-    fn cell(&self, region: &RegionCode) -> Result<&Cell, PeerError> {
-        let cells = self.cells.get().ok_or(PeerError::Unreachable)?;
-        cells.get(region).ok_or(PeerError::Unreachable)
-    }
+/// Tasks that move stored data on, and the word that they are to end.
+struct Upkeep {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Embedded {
-    /// Opens every cell: lock, keys, catalogue, store, registry. An error if none opens.
+    /// Opens cells without a centre.
     pub(crate) async fn open(
         specs: Vec<CellSpec>,
         registry: &RegistrySpec,
         passphrase: Option<&Zeroizing<String>>,
         log: Arc<dyn LogSink>,
     ) -> anyhow::Result<Self> {
+        let deployment = Deployment::of_cells(specs, registry.clone());
+        Self::start(deployment, passphrase, log).await
+    }
+
+    /// Opens everything: locks, keys, the centre, then each cell's catalogue, store and registry. An
+    /// error if nothing opens.
+    pub(crate) async fn start(
+        plan: Deployment,
+        passphrase: Option<&Zeroizing<String>>,
+        log: Arc<dyn LogSink>,
+    ) -> anyhow::Result<Self> {
+        let registry = &plan.registry;
         let known = Registry::accept(
             &registry.signed,
             &registry.key,
@@ -148,9 +187,13 @@ impl Embedded {
             None,
         )
         .map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        let list = plan.allow_list.as_ref();
+        let list = list
+            .map(|list| open_list(list, &registry.key))
+            .transpose()?;
         let (mut vaults, mut locks) = (BTreeMap::new(), Vec::new());
         let mut sick = BTreeMap::new();
-        for spec in &specs {
+        for spec in &plan.cells {
             let own = known.region(&spec.region).ok_or_else(|| {
                 Failure::new(
                     Code::BadConfig,
@@ -165,34 +208,53 @@ impl Embedded {
                 Err(error) => drop(sick.insert(spec.region.clone(), error)),
             }
         }
-        let keys = vaults
-            .iter()
-            .map(|(region, vault)| (region.clone(), vault.public_key()));
-        let peers = Arc::new(InProcess {
-            keys: keys.collect(),
-            cells: OnceLock::new(),
-        });
+        let key =
+            |(region, vault): (&RegionCode, &Arc<Vault>)| (region.clone(), vault.public_key());
+        let keys: BTreeMap<RegionCode, PublicKey> = vaults.iter().map(key).collect();
+        let centre = match &plan.centre {
+            None => None,
+            Some(spec) => match open_centre(spec, &plan, &keys, passphrase, &log).await {
+                Ok(centre) => Some(centre),
+                Err(error) => {
+                    sick.insert(centre_code()?, error);
+                    None
+                }
+            },
+        };
+        let inside = Arc::new(Inside::new(keys, plan.recorder.clone()));
+        let around = Around {
+            plan: &plan,
+            inside: inside.clone(),
+            centre: centre.clone(),
+            list,
+            log,
+        };
         let mut cells = BTreeMap::new();
-        for spec in &specs {
+        for spec in &plan.cells {
             let Some(vault) = vaults.get(&spec.region) else {
                 continue;
             };
-            match open_cell(spec, vault, registry, &peers, &log).await {
+            match open_cell(spec, vault, &around).await {
                 Ok(cell) => drop(cells.insert(spec.region.clone(), cell)),
                 Err(error) => drop(sick.insert(spec.region.clone(), error)),
             }
         }
         if cells.is_empty()
+            && centre.is_none()
             && let Some((_, error)) = sick.pop_first()
         {
             return Err(error);
         }
-        // Set once, here.
-        let _ = peers.cells.set(cells.clone());
+        inside.set_cells(cells.clone());
         Ok(Self {
             cells,
             vaults,
+            centre,
             sick,
+            upkeep: Upkeep {
+                stop: watch::Sender::new(false),
+                tasks: Mutex::default(),
+            },
             _locks: locks,
         })
     }
@@ -205,7 +267,7 @@ impl Embedded {
         }
     }
 
-    /// Says which regions did not open.
+    /// Says what did not open.
     pub(crate) fn name_the_sick(&self) {
         for (region, error) in &self.sick {
             print::note(&format!("region `{region}` is not open; the others are"));
@@ -213,28 +275,189 @@ impl Embedded {
         }
     }
 
-    /// Starts a task for each cell that moves stored data on until the process ends.
+    /// Starts the tasks that move stored data on until [`Embedded::close`]: each cell's upkeep, its
+    /// detection and its export, and the centre's day.
     pub(crate) fn start_upkeep(&self) {
+        self.start_detection();
         for cell in self.cells.values() {
-            let cell = cell.clone();
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(STEP_PAUSE).await;
+            let own = cell.clone();
+            self.repeat(STEP_PAUSE, move || {
+                let cell = own.clone();
+                async move {
                     cell.step().await;
                 }
+            });
+            let own = cell.clone();
+            self.repeat(EXPORT_PAUSE, move || {
+                let cell = own.clone();
+                async move {
+                    cell.export_step().await;
+                }
+            });
+        }
+        if let Some(role) = &self.centre {
+            let own = role.clone();
+            self.repeat(CENTRE_PAUSE, move || {
+                let role = own.clone();
+                async move { role.step().await }
             });
         }
     }
 
-    /// Ends the cells in order.
+    /// Starts the detection of each cell alone, for a process that does not stay.
+    pub(crate) fn start_detection(&self) {
+        for cell in self.cells.values() {
+            let (cell, mut stopped) = (cell.clone(), self.upkeep.stop.subscribe());
+            self.keep(tokio::spawn(async move {
+                while !*stopped.borrow() {
+                    cell.detect_step().await;
+                    tokio::select! {
+                        () = cell.store().rows_came() => {}
+                        () = tokio::time::sleep(DETECT_PAUSE) => {}
+                        _ = stopped.wait_for(|stop| *stop) => {}
+                    }
+                }
+            }));
+        }
+    }
+
+    /// Runs a step again and again, the first time at once, until the cells are closed.
+    fn repeat<F>(&self, pause: Duration, step: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut stopped = self.upkeep.stop.subscribe();
+        self.keep(tokio::spawn(async move {
+            while !*stopped.borrow() {
+                step().await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stopped.wait_for(|stop| *stop) => {}
+                }
+            }
+        }));
+    }
+
+    fn keep(&self, task: JoinHandle<()>) {
+        let tasks = &self.upkeep.tasks;
+        tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+    }
+
+    /// Ends upkeep, then the cells and the centre, in order.
     pub(crate) async fn close(&self) -> anyhow::Result<()> {
+        self.upkeep.stop.send_replace(true);
+        let tasks = &self.upkeep.tasks;
+        let tasks = std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let patience = Duration::from_secs(limits::SHUTDOWN_SECONDS_MAX);
+        // A round that takes longer meets a closed store, and is done again when it opens.
+        let ended = tokio::time::timeout(patience, futures::future::join_all(tasks)).await;
+        drop(ended);
         for cell in self.cells.values() {
             cell.close()
                 .await
                 .map_err(|e| Failure::new(e.code(), e.to_string()))?;
         }
+        if let Some(role) = &self.centre {
+            let closed = role.centre.close().await;
+            closed.map_err(|e| Failure::new(e.code(), e.to_string()))?;
+        }
         Ok(())
     }
+}
+
+impl CentreRole {
+    /// One round: a snapshot if none was made today, and the end of what is not kept any more.
+    async fn step(&self) {
+        let now = self.cx.now();
+        match self.centre.publish_if_due(now).await {
+            Ok(None) => {}
+            Ok(Some(made)) => {
+                let fields = [("number", made.number.into())];
+                self.cx.info("snapshot_published", &fields);
+            }
+            Err(error) => self.cx.error("snapshot_not_published", error.code(), &[]),
+        }
+        if let Err(error) = self.centre.expire(now).await {
+            self.cx.error("expiry_failed", error.code(), &[]);
+        }
+    }
+}
+
+fn centre_code() -> anyhow::Result<RegionCode> {
+    Ok(RegionCode::new(CENTRE)?)
+}
+
+/// The allow-list, if the operator signed it and it is not older than the configuration wants.
+pub(crate) fn open_list(
+    spec: &AllowListSpec,
+    operator: &PublicKey,
+) -> Result<Arc<Verified<AllowList>>, Failure> {
+    let list = AllowList::open(&spec.signed, operator, None)
+        .map_err(|e| Failure::new(e.code(), format!("the allow-list is not accepted: {e}")))?;
+    let version = list.accepted().version;
+    if version < spec.least_version {
+        let message = format!(
+            "the allow-list has version {version}, the configuration wants {} or newer",
+            spec.least_version
+        );
+        return Err(Failure::new(Code::BadConfig, message));
+    }
+    Ok(Arc::new(list))
+}
+
+/// The centre's directory and keys.
+async fn open_centre(
+    spec: &CentreSpec,
+    plan: &Deployment,
+    keys: &BTreeMap<RegionCode, PublicKey>,
+    passphrase: Option<&Zeroizing<String>>,
+    log: &Arc<dyn LogSink>,
+) -> anyhow::Result<CentreRole> {
+    let list = plan.allow_list.as_ref().ok_or_else(|| {
+        Failure::new(Code::BadConfig, "a centre needs an allow-list")
+            .with_help("name one: `[egress]`, `allow_list = \"FILE\"`")
+    })?;
+    if !spec.fresh {
+        has_file(CENTRE, &spec.data, CENTRE_DATABASE)?;
+    }
+    let region = centre_code()?;
+    let vault = Arc::new(open_ring(&region, &spec.geography, &spec.ring, passphrase)?);
+    let policy = Policy::shipped().map_err(|e| Failure::new(Code::Internal, e.to_string()))?;
+    let cx = Cx::new(
+        Arc::new(MachineClock),
+        Arc::new(MachineRandom),
+        log.clone(),
+        Arc::new(policy),
+    );
+    let mut cells = spec.cells.clone();
+    cells.extend(keys.clone());
+    let options = centre::Options {
+        cells,
+        operator: plan.registry.key,
+        allow_list: list.signed.clone(),
+    };
+    let opened = Centre::open(&spec.data, vault.clone(), options, cx.now()).await;
+    let centre = opened.map_err(|e| {
+        let what = format!("the centre at `{}`: {}", spec.data.display(), chain(&e));
+        Failure::new(e.code(), what)
+    })?;
+    Ok(CentreRole {
+        centre: Arc::new(centre),
+        vault,
+        cx,
+    })
+}
+
+/// What stands around a cell that is to be opened.
+struct Around<'a> {
+    plan: &'a Deployment,
+    inside: Arc<Inside>,
+    centre: Option<CentreRole>,
+    list: Option<Arc<Verified<AllowList>>>,
+    log: Arc<dyn LogSink>,
 }
 
 pub(crate) fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
@@ -268,22 +491,18 @@ fn open_keys(
         has_catalogue(&spec.region, &spec.data)?;
     }
     let lock = take_lock(&spec.data)?;
-    let vault = open_vault(spec, geography, passphrase)?;
-    if vault.geography() != geography {
-        let message = format!(
-            "the key ring of region `{}` is bound to geography {}, the registry says {geography}",
-            spec.region,
-            vault.geography(),
-        );
-        return Err(Failure::new(Code::BadConfig, message).into());
-    }
+    let vault = open_ring(&spec.region, geography, &spec.ring, passphrase)?;
     Ok((lock, vault))
 }
 
 /// Refuses a directory that a cell was never made in, or whose catalogue is gone: served as it is it
 /// would look like a new cell, and everybody would be turned away.
 pub(crate) fn has_catalogue(region: &RegionCode, data: &Path) -> Result<(), Failure> {
-    let file = data.join(CATALOGUE);
+    has_file(region.as_str(), data, CATALOGUE)
+}
+
+fn has_file(region: &str, data: &Path, name: &str) -> Result<(), Failure> {
+    let file = data.join(name);
     let what = match std::fs::metadata(&file) {
         Ok(found) if found.len() > 0 => return Ok(()),
         Ok(_) => format!("catalogue `{}` is empty", file.display()),
@@ -298,25 +517,29 @@ pub(crate) fn has_catalogue(region: &RegionCode, data: &Path) -> Result<(), Fail
     ))
 }
 
-fn open_vault(
-    spec: &CellSpec,
+fn open_ring(
+    region: &RegionCode,
     geography: &GeographyCode,
+    ring: &Ring,
     passphrase: Option<&Zeroizing<String>>,
 ) -> anyhow::Result<Vault> {
     let random = Arc::new(MachineRandom);
-    let Ring::File(path) = &spec.ring else {
-        return Ok(Vault::ephemeral(
-            spec.region.clone(),
-            geography.clone(),
-            random,
-        ));
+    let Ring::File(path) = ring else {
+        return Ok(Vault::ephemeral(region.clone(), geography.clone(), random));
     };
-    has_ring(&spec.region, path)?;
+    has_ring(region, path)?;
     let (disk, name) = key_disk(path)?;
     let protection = protection(passphrase)?;
-    Vault::open(&spec.region, random, disk, &name, protection).map_err(|e| {
-        anyhow::Error::new(Failure::new(e.code(), format!("{e}: `{}`", path.display())))
-    })
+    let vault = Vault::open(region, random, disk, &name, protection)
+        .map_err(|e| Failure::new(e.code(), format!("{e}: `{}`", path.display())))?;
+    if vault.geography() == geography {
+        return Ok(vault);
+    }
+    let message = format!(
+        "the key ring of region `{region}` is bound to geography {}, not {geography}",
+        vault.geography(),
+    );
+    Err(Failure::new(Code::BadConfig, message).into())
 }
 
 /// Refuses a key ring that is not there.
@@ -366,10 +589,9 @@ fn landmark(spec: &CellSpec) -> anyhow::Result<Option<Landmark>> {
 async fn open_cell(
     spec: &CellSpec,
     vault: &Arc<Vault>,
-    registry: &RegistrySpec,
-    peers: &Arc<InProcess>,
-    log: &Arc<dyn LogSink>,
+    around: &Around<'_>,
 ) -> anyhow::Result<Cell> {
+    let registry = &around.plan.registry;
     let refused = |code: Code, what: String| {
         anyhow::Error::new(Failure::new(
             code,
@@ -381,7 +603,7 @@ async fn open_cell(
     let cx = Cx::new(
         clock,
         Arc::new(MachineRandom),
-        log.clone(),
+        around.log.clone(),
         Arc::new(policy),
     );
     let disk = LocalDir::open(&spec.data).map_err(|e| file_error("open", &spec.data, e))?;
@@ -424,17 +646,27 @@ async fn open_cell(
         vault: vault.clone(),
         log: wal::Options::default(),
     };
-    let store = Store::open(cx.clone(), options)
-        .await
-        .map_err(|e| damaged(e.code(), chain(&e)))?;
+    let opened = if around.plan.detects {
+        Store::open_with_detection(cx.clone(), options).await
+    } else {
+        Store::open(cx.clone(), options).await
+    };
+    let store = opened.map_err(|e| damaged(e.code(), chain(&e)))?;
+    let centre = around.centre.as_ref().map(|role| InsideCentre {
+        region: spec.region.clone(),
+        centre: role.centre.clone(),
+        cx: cx.clone(),
+        recorder: around.plan.recorder.clone(),
+    });
+    let (inside, outside) = (around.inside.clone(), around.plan.peers.clone());
     let options = CellOptions {
         store,
         registry_key: registry.key,
         registry_least_version: registry.least_version,
         hunting: Arc::new(KqlHunting),
-        peers: peers.clone(),
-        centre: Arc::new(NoCentre),
-        allow_list: None,
+        peers: Arc::new(Peers::new(spec.region.clone(), inside, outside)),
+        centre: centre_port(centre, around.plan.central.as_ref()),
+        allow_list: around.list.clone(),
     };
     let cell = Cell::open(cx.clone(), options)
         .await
@@ -445,6 +677,12 @@ async fn open_cell(
     cell.accept_registry(&grant, &registry.signed)
         .await
         .map_err(|e| refused(e.code(), e.to_string()))?;
+    // So that hunts of a process that does not stay know what the centre said last.
+    if around.centre.is_some()
+        && let Err(error) = cell.pull_snapshot().await
+    {
+        cx.warn("snapshot_refused", error.code(), &[]);
+    }
     Ok(cell)
 }
 

@@ -18,6 +18,7 @@ mod failure;
 mod grid;
 mod hunting;
 mod machine;
+mod ports;
 mod print;
 mod view;
 

@@ -64,12 +64,12 @@ pub struct HuntOptions {
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
     /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
-    pub place: Option<Place>,
+    pub place: Option<HuntPlace>,
 }
 
 /// A place among the hunts that run at once; given back when dropped.
 #[derive(Debug)]
-pub struct Place(#[expect(dead_code, reason = "dropped")] Seat);
+pub struct HuntPlace(#[expect(dead_code, reason = "dropped")] Seat);
 
 impl Default for HuntOptions {
     fn default() -> Self {
@@ -193,7 +193,7 @@ impl Cell {
         }
         self.check_geography(&tenant, &prepared.tables)?;
         let options = HuntOptions {
-            place: Some(Place(self.take_seat(&tenant)?)),
+            place: Some(HuntPlace(self.take_seat(&tenant)?)),
             ..options
         };
         let view = self.store().view(grant)?;

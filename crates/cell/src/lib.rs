@@ -34,7 +34,7 @@ pub use detection::{RuleOrigin, RuleView};
 pub use error::Error;
 pub use export::{EgressView, FileProfile};
 pub use hunt::{
-    HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Place, Prepared,
+    HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
 };
 pub use incidents::{
     ActivityView, AlertDetail, AlertView, IncidentDetail, IncidentView, ReadyHunt,

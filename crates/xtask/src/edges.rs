@@ -69,7 +69,8 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["model", "access", "rows", "kql", "cell", "centre"]),
-    ("connect", &["model", "access", "rows", "cell"]),
+    // `crypto` for the public keys that are configured with each address.
+    ("connect", &["model", "crypto", "access", "rows", "cell"]),
     ("bailiwick", &["*"]),
     ("generate", &["model"]),
     ("inspect", &["model", "crypto", "vault"]),

@@ -4,9 +4,10 @@
 //! ```text
 //! DIRECTORY/bailiwick.toml      configuration
 //! DIRECTORY/registry.signed     registry, signed by the operator's key
+//! DIRECTORY/allow-list.signed   what may leave for the centre, signed by the operator's key
 //! DIRECTORY/keys/operator.key   the operator's signing key, sealed
-//! DIRECTORY/keys/REGION.ring    key ring of a region, sealed
-//! DIRECTORY/data/REGION/        data directory of a region
+//! DIRECTORY/keys/REGION.ring    key ring of a region, or of the centre, sealed
+//! DIRECTORY/data/REGION/        data directory of a region, or of the centre
 //! ```
 
 use std::path::Path;
@@ -16,18 +17,23 @@ use access::{Credential, Discard, Operate};
 use crypto::Signer as _;
 use model::{Code, GeographyCode, RegionCode};
 use residency::Draft;
+use residency::egress::AllowList;
 use vault::{SigningKey, Vault};
 use zeroize::Zeroizing;
 
 use super::file_error;
 use crate::cli::{Global, Init};
 use crate::client::{open_configured, passphrase};
-use crate::config::{CellFile, Config, File, RegistryFile};
-use crate::embedded::{key_disk, protection};
+use crate::config::{CellFile, CentreFile, Config, EgressFile, File, RegistryFile};
+use crate::embedded::{CENTRE, key_disk, protection};
 use crate::failure::Failure;
 use crate::machine::MachineRandom;
 use crate::print;
 
+/// Version of the allow-list that is shipped.
+const LIST_VERSION: u64 = 1;
+/// Where the centre stands.
+const CENTRE_STANDS_IN: &str = "US";
 /// Days the first operator credentials live.
 const OPERATOR_DAYS: i64 = 90;
 
@@ -76,13 +82,24 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
             listen: ([127, 0, 0, 1], port).into(),
         });
     }
+    let list = AllowList::facts(LIST_VERSION).and_then(|list| list.sign(&operator));
+    let list = list.map_err(|e| Failure::new(e.code(), e.to_string()))?;
+    super::write_file(&root.join("allow-list.signed"), &list)?;
     let file = File {
         registry: RegistryFile {
             file: "registry.signed".into(),
             operator_key: operator.public_key(),
             least_version: draft.document().version,
         },
+        egress: Some(EgressFile {
+            allow_list: "allow-list.signed".into(),
+            least_version: LIST_VERSION,
+        }),
+        centre: centre(root, &draft, passphrase.as_ref())?,
+        central: None,
+        link: None,
         cells,
+        peers: Vec::new(),
     };
     let path = root.join("bailiwick.toml");
     super::write_file(&path, toml::to_string_pretty(&file)?.as_bytes())?;
@@ -116,6 +133,33 @@ fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
         RegionCode::new(text).map_err(|e| Failure::new(Code::BadRequest, e.to_string()).into())
     };
     options.regions.iter().map(parse).collect()
+}
+
+/// The centre's key ring, and what the configuration says of it.
+fn centre(
+    root: &Path,
+    draft: &Draft,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<Option<CentreFile>> {
+    let declared = &draft.document().geographies;
+    let geography = declared
+        .iter()
+        .find(|g| g.code.as_str() == CENTRE_STANDS_IN);
+    let Some(geography) = geography.map(|g| g.code.clone()) else {
+        print::note(&format!(
+            "the registry has no geography {CENTRE_STANDS_IN}: no centre is made"
+        ));
+        return Ok(None);
+    };
+    let ring = "keys/centre.ring";
+    let region = RegionCode::new(CENTRE)?;
+    make_ring(&region, geography.clone(), &root.join(ring), passphrase)?;
+    Ok(Some(CentreFile {
+        data: "data/centre".into(),
+        key_ring: ring.into(),
+        geography,
+        cells: Vec::new(),
+    }))
 }
 
 /// Makes the key ring of a region.

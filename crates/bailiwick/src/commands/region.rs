@@ -56,11 +56,7 @@ pub(crate) fn run(global: &Global, command: Region) -> anyhow::Result<i32> {
         &cell.key_ring,
         passphrase.as_ref(),
     )?;
-    let alone = Config {
-        cells: vec![cell.clone()],
-        ..config.clone()
-    };
-    first_operators(&alone, passphrase.as_ref())?;
+    first_operators(&config.alone(&cell), passphrase.as_ref())?;
     if is_new {
         append(&config.path, &region, cell.listen)?;
     }
