@@ -125,6 +125,9 @@ pub(crate) struct Demo {
     /// Seed of the telemetry.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// The attack that is woven into the telemetry.
+    #[arg(long, value_enum, default_value_t = DemoAttack::Story)]
+    pub(crate) attack: DemoAttack,
     /// First of three ports; 0 lets the system choose.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=65_533))]
     pub(crate) ports: u16,
@@ -134,6 +137,27 @@ pub(crate) struct Demo {
     /// End after the report instead of serving until Ctrl-C.
     #[arg(long)]
     pub(crate) exit: bool,
+}
+
+/// What the demo weaves in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoAttack {
+    /// Nothing: background alone.
+    None,
+    /// Mail, click, sign-in, process, consent.
+    Story,
+    /// Another chain, for which no rule was written.
+    Variant,
+}
+
+impl DemoAttack {
+    pub(crate) fn of_demo(self) -> generate::AttackOptions {
+        match self {
+            Self::None => generate::AttackOptions::default(),
+            Self::Story => generate::AttackOptions::new(generate::Attack::Story),
+            Self::Variant => generate::AttackOptions::new(generate::Attack::Variant),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]
