@@ -217,13 +217,12 @@ async fn a_body_that_stands_still_or_drips_is_given_up() {
             let piece = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
             (n < pieces).then(|| (piece(), n + 1))
         });
-        let began = tokio::time::Instant::now();
         let drip = read(Body::from_stream(drip), held(), usize::MAX);
-        let patience = Duration::from_secs(limits::BODY_SECONDS_MAX + 1);
-        let outcome = tokio::time::timeout(patience, drip).await.unwrap();
+        let (seconds, outcome) = super::connections::seconds_of(drip).await;
+        let outcome = outcome.unwrap();
         (
             outcome.map(|h| h.bytes.len()).map_err(|f| f.message),
-            began.elapsed().as_secs(),
+            seconds,
         )
     };
     let (idle, least) = (limits::BODY_IDLE_SECONDS_MAX, limits::BODY_BYTES_MIN);
