@@ -32,7 +32,7 @@ use crate::embedded::{
     AllowListSpec, CENTRE, CellSpec, CentreSpec, Deployment, Embedded, RegistrySpec, Ring,
 };
 use crate::failure::Failure;
-use crate::machine::{self, MachineRandom};
+use crate::machine::{self, MachineClock, MachineRandom};
 use crate::ports::Recorder;
 use crate::print;
 
