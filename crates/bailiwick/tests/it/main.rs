@@ -14,5 +14,6 @@ mod ingesting;
 mod journey;
 mod kill;
 mod pages;
+mod processes;
 mod screen;
 mod support;
