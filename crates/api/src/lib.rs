@@ -13,11 +13,12 @@
 //!
 //! [`serve`] listens; [`call_locally`] asks the same routes as the local operator, without a network.
 //!
-//! [`serve_peers`] listens for other cells, behind mutual TLS.
+//! [`serve_peers`] listens for other cells and [`serve_centre`] for the centre's, behind mutual TLS.
 //!
 //! Does not choose certificates, and does not decide anything that the policy or the cell decides.
 
 mod call;
+mod centre;
 mod connection;
 mod convert;
 mod failure;
@@ -33,6 +34,7 @@ mod serving;
 pub mod wire;
 
 pub use cell::present;
+pub use centre::serve_centre;
 pub use hunting::{finding, json as hunt_json};
 pub use local::{LocalAnswer, LocalRequest, call_locally};
 pub use peers::{PeerListener, WhoIs, serve_peers};

@@ -17,6 +17,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use access::Cx;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State};
@@ -89,29 +90,36 @@ pub async fn serve_peers(
 }
 
 impl Shared {
-    /// The caller's region, by its certificate.
     fn caller(&self, peer: &Peer) -> Result<RegionCode, Code> {
-        let region = peer.certificate.as_ref().and_then(|c| (self.who)(c));
-        region.ok_or_else(|| {
-            let fields = [];
-            let cx = self.cell.cx();
-            cx.warn("peer_unknown", Code::Unauthenticated, &fields);
-            Code::Unauthenticated
-        })
+        caller(self.cell.cx(), &self.who, peer)
     }
 
     fn answer(&self, what: Result<Option<Vec<u8>>, Code>) -> Response<Body> {
-        match what {
-            Ok(Some(bytes)) => Response::new(bytes.into()),
-            Ok(None) => with_status(StatusCode::NO_CONTENT, Body::empty()),
-            Err(code) => {
-                self.cell.cx().warn("peer_refused", code, &[]);
-                let status = StatusCode::from_u16(code.status());
-                with_status(
-                    status.unwrap_or(StatusCode::BAD_REQUEST),
-                    code.as_str().into(),
-                )
-            }
+        answer(self.cell.cx(), what)
+    }
+}
+
+/// The caller's region, by its certificate.
+pub(crate) fn caller(cx: &Cx, who: &WhoIs, peer: &Peer) -> Result<RegionCode, Code> {
+    let region = peer.certificate.as_ref().and_then(|c| who(c));
+    region.ok_or_else(|| {
+        cx.warn("peer_unknown", Code::Unauthenticated, &[]);
+        Code::Unauthenticated
+    })
+}
+
+/// Bytes, nothing, or a refusal's code.
+pub(crate) fn answer(cx: &Cx, what: Result<Option<Vec<u8>>, Code>) -> Response<Body> {
+    match what {
+        Ok(Some(bytes)) => Response::new(bytes.into()),
+        Ok(None) => with_status(StatusCode::NO_CONTENT, Body::empty()),
+        Err(code) => {
+            cx.warn("peer_refused", code, &[]);
+            let status = StatusCode::from_u16(code.status());
+            with_status(
+                status.unwrap_or(StatusCode::BAD_REQUEST),
+                code.as_str().into(),
+            )
         }
     }
 }

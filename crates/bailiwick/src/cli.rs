@@ -84,6 +84,12 @@ pub(crate) enum Command {
     /// Look at a configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Look at the centre of a configuration, or make a snapshot of prevalence now.
+    #[command(subcommand)]
+    Centre(Centre),
+    /// Make certificates for processes that reach each other.
+    #[command(subcommand)]
+    Tls(Tls),
     /// Show, verify, sign or accept a registry.
     #[command(subcommand)]
     Registry(Registry),
@@ -206,6 +212,57 @@ pub(crate) struct Init {
     /// A registry document to sign instead of the default one.
     #[arg(long)]
     pub(crate) registry: Option<PathBuf>,
+    /// The centre: in this process, not made, or alone. By default `here`, and `none` with another
+    /// operator's registry.
+    #[arg(long, value_enum)]
+    pub(crate) centre: Option<Place>,
+    /// A registry that an operator signed already, to be used as it is; no operator's key is made.
+    #[arg(long, conflicts_with = "registry", requires = "operator_key")]
+    pub(crate) registry_signed: Option<PathBuf>,
+    /// Public half of that operator's key, in hexadecimal.
+    #[arg(long, requires = "registry_signed")]
+    pub(crate) operator_key: Option<String>,
+    /// The allow-list that the same operator signed; without one nothing leaves for a centre.
+    #[arg(long, requires = "registry_signed")]
+    pub(crate) allow_list_signed: Option<PathBuf>,
+}
+
+/// Where the centre is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// In the process of the cells.
+    Here,
+    /// In another process, or nowhere.
+    None,
+    /// In a process without cells.
+    Only,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Centre {
+    /// Epochs, batches, facts and indicators that the centre holds, and its newest snapshot.
+    Status,
+    /// Make a snapshot of prevalence now instead of tomorrow. The centre must not be served meanwhile.
+    Publish,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tls {
+    /// Make an authority, and a certificate with its key for each party. To try things with: a real
+    /// deployment has an authority of its own, and its key elsewhere.
+    Make {
+        /// The directory to make; must not exist or be empty.
+        directory: PathBuf,
+        /// Regions whose cells get a certificate.
+        #[arg(long = "region")]
+        regions: Vec<String>,
+        /// Make one for the centre.
+        #[arg(long)]
+        centre: bool,
+        /// Days that the certificates are good for.
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=825))]
+        days: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -227,6 +284,9 @@ pub(crate) enum Config {
     /// Read the configuration and say what is wrong with it, without changing anything: the file, the
     /// registry, data directories, key rings, and whether the passphrase opens them.
     Check,
+    /// The public keys of the cells and the centre of a configuration, for the configurations of other
+    /// processes.
+    Keys,
 }
 
 #[derive(Debug, Subcommand)]

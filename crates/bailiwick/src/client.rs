@@ -23,6 +23,7 @@ use crate::embedded::{
 };
 use crate::environment;
 use crate::failure::Failure;
+use crate::link;
 use crate::print;
 
 /// Seconds after which an HTTP request is given up; a hunt may take its ten minutes.
@@ -293,6 +294,9 @@ pub(crate) async fn open_configured(
         cells: c.cells.iter().map(|s| (s.region.clone(), s.key)).collect(),
         fresh,
     });
+    let ways = link::ways(config)?;
+    plan.peers = ways.peers;
+    plan.central = ways.central;
     Embedded::start(plan, passphrase, log).await
 }
 

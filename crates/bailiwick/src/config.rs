@@ -178,7 +178,8 @@ impl Config {
         Ok(config)
     }
 
-    fn resolve(path: &Path, file: File) -> Self {
+    /// The file with its paths resolved, unchecked.
+    pub(crate) fn resolve(path: &Path, file: File) -> Self {
         let base = path.parent().unwrap_or(Path::new("."));
         let at = |path: &PathBuf| base.join(path);
         Self {

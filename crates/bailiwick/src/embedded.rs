@@ -421,7 +421,7 @@ async fn open_centre(
             .with_help("name one: `[egress]`, `allow_list = \"FILE\"`")
     })?;
     if !spec.fresh {
-        has_file(CENTRE, &spec.data, CENTRE_DATABASE)?;
+        has_centre(&spec.data)?;
     }
     let region = centre_code()?;
     let vault = Arc::new(open_ring(&region, &spec.geography, &spec.ring, passphrase)?);
@@ -499,6 +499,11 @@ fn open_keys(
 /// would look like a new cell, and everybody would be turned away.
 pub(crate) fn has_catalogue(region: &RegionCode, data: &Path) -> Result<(), Failure> {
     has_file(region.as_str(), data, CATALOGUE)
+}
+
+/// Refuses a directory that no centre was made in.
+pub(crate) fn has_centre(data: &Path) -> Result<(), Failure> {
+    has_file(CENTRE, data, CENTRE_DATABASE)
 }
 
 fn has_file(region: &str, data: &Path, name: &str) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ mod environment;
 mod failure;
 mod grid;
 mod hunting;
+mod link;
 mod machine;
 mod ports;
 mod print;

@@ -9,23 +9,26 @@
 //! DIRECTORY/keys/REGION.ring    key ring of a region, or of the centre, sealed
 //! DIRECTORY/data/REGION/        data directory of a region, or of the centre
 //! ```
+//!
+//! With an operator's documents that were signed elsewhere (`--registry-signed`) no operator's key is
+//! made, so that processes that are initialised apart follow one registry.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use access::{Credential, Discard, Operate};
-use crypto::Signer as _;
+use crypto::{PublicKey, Signer as _};
 use model::{Code, GeographyCode, RegionCode};
-use residency::Draft;
 use residency::egress::AllowList;
+use residency::{Draft, Registry};
 use vault::{SigningKey, Vault};
 use zeroize::Zeroizing;
 
 use super::file_error;
-use crate::cli::{Global, Init};
+use crate::cli::{Global, Init, Place};
 use crate::client::{open_configured, passphrase};
 use crate::config::{CellFile, CentreFile, Config, EgressFile, File, RegistryFile};
-use crate::embedded::{CENTRE, key_disk, protection};
+use crate::embedded::{AllowListSpec, CENTRE, key_disk, open_list, protection};
 use crate::failure::Failure;
 use crate::machine::MachineRandom;
 use crate::print;
@@ -37,6 +40,14 @@ const CENTRE_STANDS_IN: &str = "US";
 /// Days the first operator credentials live.
 const OPERATOR_DAYS: i64 = 90;
 
+/// What the operator signed: made here, or elsewhere.
+struct Signed {
+    registry: Vec<u8>,
+    document: Registry,
+    allow_list: Option<Vec<u8>>,
+    key: PublicKey,
+}
+
 pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     let root = &options.directory;
     if root.exists() && std::fs::read_dir(root)?.next().is_some() {
@@ -45,24 +56,68 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     }
     let passphrase = passphrase(global)?;
     protection(passphrase.as_ref())?;
+    // What can be refused is refused before anything is made.
+    let signed_elsewhere = options
+        .registry_signed
+        .as_deref()
+        .map(|path| signed_elsewhere(options, path))
+        .transpose()?;
+    let draft = draft(options)?;
     let keys = root.join("keys");
     std::fs::create_dir_all(&keys).map_err(|e| file_error("make", &keys, e))?;
     restrict(root)?;
     restrict(&keys)?;
-    let draft = draft(options)?;
-    let (disk, name) = key_disk(&keys.join("operator.key"))?;
-    let operator = SigningKey::create_file(
-        &*disk,
-        &name,
-        &protection(passphrase.as_ref())?,
-        &MachineRandom,
-    )
-    .map_err(|e| Failure::new(e.code(), e.to_string()))?;
-    super::write_file(&root.join("registry.signed"), &draft.sign(&operator))?;
-    let regions = regions(options, &draft)?;
+    let place = options.centre.unwrap_or(match &signed_elsewhere {
+        Some(_) => Place::None,
+        None => Place::Here,
+    });
+    let signed = match signed_elsewhere {
+        Some(signed) => signed,
+        None => sign(&keys, &draft, passphrase.as_ref())?,
+    };
+    let made = make(root, options, &signed, place, passphrase.as_ref());
+    let config = made?;
+    first_operators(&config, passphrase.as_ref())?;
+    let path = config.path.display();
+    print::note(&format!(
+        "\nnext: {} serve --config {path}",
+        print::program()
+    ));
+    Ok(0)
+}
+
+/// Writes documents, key rings and configuration.
+fn make(
+    root: &Path,
+    options: &Init,
+    signed: &Signed,
+    place: Place,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<Config> {
+    super::write_file(&root.join("registry.signed"), &signed.registry)?;
+    let egress = match &signed.allow_list {
+        None => None,
+        Some(list) => {
+            super::write_file(&root.join("allow-list.signed"), list)?;
+            Some(EgressFile {
+                allow_list: "allow-list.signed".into(),
+                least_version: LIST_VERSION,
+            })
+        }
+    };
+    if place != Place::None && egress.is_none() {
+        let failure = Failure::new(Code::BadRequest, "a centre needs a list of what may leave");
+        return Err(failure
+            .with_help("name it: `--allow-list-signed FILE`")
+            .into());
+    }
+    let regions = match place {
+        Place::Only => Vec::new(),
+        Place::Here | Place::None => regions(options, &signed.document)?,
+    };
     let mut cells = Vec::new();
     for (at, region) in (0_u16..).zip(&regions) {
-        let declared = draft.document().regions.iter().find(|r| r.code == *region);
+        let declared = signed.document.region(region);
         let geography = declared.map(|r| r.geography.clone()).ok_or_else(|| {
             Failure::new(
                 Code::BadConfig,
@@ -70,7 +125,7 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
             )
         })?;
         let ring = format!("keys/{region}.ring");
-        make_ring(region, geography, &root.join(&ring), passphrase.as_ref())?;
+        make_ring(region, geography, &root.join(&ring), passphrase)?;
         let port = options
             .ports
             .checked_add(at)
@@ -82,20 +137,18 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
             listen: ([127, 0, 0, 1], port).into(),
         });
     }
-    let list = AllowList::facts(LIST_VERSION).and_then(|list| list.sign(&operator));
-    let list = list.map_err(|e| Failure::new(e.code(), e.to_string()))?;
-    super::write_file(&root.join("allow-list.signed"), &list)?;
+    let centre = match place {
+        Place::None => None,
+        Place::Here | Place::Only => centre(root, &signed.document, passphrase)?,
+    };
     let file = File {
         registry: RegistryFile {
             file: "registry.signed".into(),
-            operator_key: operator.public_key(),
-            least_version: draft.document().version,
+            operator_key: signed.key,
+            least_version: signed.document.version(),
         },
-        egress: Some(EgressFile {
-            allow_list: "allow-list.signed".into(),
-            least_version: LIST_VERSION,
-        }),
-        centre: centre(root, &draft, passphrase.as_ref())?,
+        egress,
+        centre,
         central: None,
         link: None,
         cells,
@@ -103,13 +156,61 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     };
     let path = root.join("bailiwick.toml");
     super::write_file(&path, toml::to_string_pretty(&file)?.as_bytes())?;
-    first_operators(&Config::read(&path)?, passphrase.as_ref())?;
-    let path = path.display();
-    print::note(&format!(
-        "\nnext: {} serve --config {path}",
-        print::program()
-    ));
-    Ok(0)
+    // Alone, the centre has no way in until `[link]` is written: it is made all the same.
+    Ok(Config::resolve(&path, file))
+}
+
+/// A new operator, who signs.
+fn sign(
+    keys: &Path,
+    draft: &Draft,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<Signed> {
+    let failed = |code: Code, what: String| Failure::new(code, what);
+    let (disk, name) = key_disk(&keys.join("operator.key"))?;
+    let protection = protection(passphrase)?;
+    let operator = SigningKey::create_file(&*disk, &name, &protection, &MachineRandom)
+        .map_err(|e| failed(e.code(), e.to_string()))?;
+    let list = AllowList::facts(LIST_VERSION).and_then(|list| list.sign(&operator));
+    let registry = draft.sign(&operator);
+    let key = operator.public_key();
+    Ok(Signed {
+        document: Registry::accept(&registry, &key, 1, None)
+            .map_err(|e| failed(e.code(), e.to_string()))?,
+        registry,
+        allow_list: Some(list.map_err(|e| failed(e.code(), e.to_string()))?),
+        key,
+    })
+}
+
+/// Documents of an operator whose key is elsewhere, each with a signature that fits.
+fn signed_elsewhere(options: &Init, registry: &Path) -> anyhow::Result<Signed> {
+    let read = |path: &Path| std::fs::read(path).map_err(|e| file_error("read", path, e));
+    let text = options.operator_key.as_deref().unwrap_or_default();
+    let key: PublicKey = toml::Value::String(text.to_owned())
+        .try_into()
+        .map_err(|_| {
+            let message = "an operator's key is 64 hexadecimal digits";
+            Failure::new(Code::BadRequest, message)
+        })?;
+    let signed = read(registry)?;
+    let document = Registry::accept(&signed, &key, 1, None)
+        .map_err(|e| Failure::new(e.code(), format!("`{}`: {e}", registry.display())))?;
+    let allow_list = options.allow_list_signed.as_deref();
+    let allow_list = allow_list.map(read).transpose()?;
+    if let Some(list) = &allow_list {
+        let spec = AllowListSpec {
+            signed: list.clone(),
+            least_version: LIST_VERSION,
+        };
+        open_list(&spec, &key)?;
+    }
+    Ok(Signed {
+        registry: signed,
+        document,
+        allow_list,
+        key,
+    })
 }
 
 fn draft(options: &Init) -> anyhow::Result<Draft> {
@@ -120,14 +221,10 @@ fn draft(options: &Init) -> anyhow::Result<Draft> {
     Ok(Draft::parse(&payload).map_err(|e| Failure::new(e.code(), e.to_string()))?)
 }
 
-fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
+fn regions(options: &Init, registry: &Registry) -> anyhow::Result<Vec<RegionCode>> {
     if options.regions.is_empty() {
-        return Ok(draft
-            .document()
-            .regions
-            .iter()
-            .map(|r| r.code.clone())
-            .collect());
+        let all = registry.document().regions.iter();
+        return Ok(all.map(|r| r.code.clone()).collect());
     }
     let parse = |text: &String| {
         RegionCode::new(text).map_err(|e| Failure::new(Code::BadRequest, e.to_string()).into())
@@ -138,10 +235,10 @@ fn regions(options: &Init, draft: &Draft) -> anyhow::Result<Vec<RegionCode>> {
 /// The centre's key ring, and what the configuration says of it.
 fn centre(
     root: &Path,
-    draft: &Draft,
+    registry: &Registry,
     passphrase: Option<&Zeroizing<String>>,
 ) -> anyhow::Result<Option<CentreFile>> {
-    let declared = &draft.document().geographies;
+    let declared = &registry.document().geographies;
     let geography = declared
         .iter()
         .find(|g| g.code.as_str() == CENTRE_STANDS_IN);

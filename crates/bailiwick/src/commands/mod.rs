@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod centre;
 mod check;
 mod evidence;
 mod generate;
@@ -15,6 +16,7 @@ mod rules;
 mod serve;
 mod source;
 mod tenant;
+mod tls;
 mod token;
 
 pub(crate) use hunt::table_text;
@@ -40,6 +42,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Serve => serve::run(&global),
         Command::Region(command) => region::run(&global, command),
         Command::Config(ConfigCommand::Check) => check::run(&global),
+        Command::Config(ConfigCommand::Keys) => check::keys(&global),
+        Command::Centre(command) => centre::run(&global, command),
+        Command::Tls(command) => tls::run(command),
         Command::Registry(command) => registry::run(&global, command),
         Command::Tenant(command) => tenant::run(&global, command),
         Command::Source(command) => source::run(&global, command),

@@ -1,5 +1,7 @@
-//! `serve`: the cells of a configuration, each on its own listener, until Ctrl-C or a termination
-//! signal. A region that does not open does not keep the others from being served.
+//! `serve`: the cells of a configuration, each on its own listener, and the centre, until Ctrl-C or a
+//! termination signal. What does not open does not keep the others from being served.
+//!
+//! A process with `[link]` has a second listener, behind mutual TLS, for the other processes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +11,11 @@ use anyhow::Context as _;
 use model::Code;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::cli::Global;
 use crate::client::{open_configured, passphrase};
-use crate::config::CellFile;
+use crate::config::{CellFile, Config, LinkFile};
 use crate::embedded::Embedded;
 use crate::failure::Failure;
 use crate::{machine, print};
@@ -37,6 +40,11 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
             print::note(&format!("{} listens on http://{address}", cell.region));
             servers.push(server);
         }
+        if let Some(link) = &config.link {
+            let (address, server) = listen_linked(&embedded, &config, link, stopped).await?;
+            print::note(&format!("link listens on https://{address}"));
+            servers.push(server);
+        }
         embedded.start_upkeep();
         machine::until_stopped().await?;
         print::note("stopping");
@@ -49,13 +57,36 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
     Ok(0)
 }
 
+/// Starts the listener for other processes: of the one cell, or of the centre.
+async fn listen_linked(
+    embedded: &Embedded,
+    config: &Config,
+    link: &LinkFile,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
+    let listener = crate::link::listener(config, link).await?;
+    let address = listener.listener.local_addr()?;
+    let until = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let serving = if let Some(role) = &embedded.centre {
+        let (centre, cx) = (role.centre.clone(), role.cx.clone());
+        tokio::spawn(api::serve_centre(listener, centre, cx, until))
+    } else {
+        let cell = embedded.cells.values().next().cloned();
+        let cell = cell.context("the cell is not open")?;
+        tokio::spawn(api::serve_peers(listener, cell, until))
+    };
+    Ok((address, serving))
+}
+
 /// Starts the listener of one cell.
 pub(crate) async fn listen(
     embedded: &Embedded,
     region: &model::RegionCode,
     address: SocketAddr,
     mut stopped: watch::Receiver<bool>,
-) -> anyhow::Result<(SocketAddr, tokio::task::JoinHandle<std::io::Result<()>>)> {
+) -> anyhow::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
     let cell = embedded
         .cells
         .get(region)

@@ -15,5 +15,6 @@ mod ingesting;
 mod journey;
 mod kill;
 mod pages;
+mod processes;
 mod screen;
 mod support;

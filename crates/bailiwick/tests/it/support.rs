@@ -181,6 +181,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn new(base: &str, token: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
     /// Sends a request; an I/O failure is the server's death.
     pub(crate) fn send(
         &self,
