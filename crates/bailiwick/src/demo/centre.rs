@@ -139,8 +139,10 @@ fn search(stage: &Stage, plants: &Plants, text: &mut String) -> anyhow::Result<b
     let recorded = stage.recorder.recorded();
     let (mut searched, mut hits) = (0_usize, 0_u64);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ways = BTreeSet::new();
     for crossing in &recorded.crossings {
         *kinds.entry(format!("{:?}", crossing.what)).or_default() += 1;
+        ways.insert((&crossing.from, &crossing.to));
         searched += crossing.bytes.len();
         hits += count(&needles, &crossing.bytes);
     }
@@ -157,7 +159,8 @@ fn search(stage: &Stage, plants: &Plants, text: &mut String) -> anyhow::Result<b
         .collect();
     writeln!(
         text,
-        "  Planted identities in what crossed ({}; {} parcels that the centre holds, opened; {}): {hits} hits",
+        "  Planted identities in what crossed on {} ways ({}; {} parcels that the centre holds, opened; {}): {hits} hits",
+        ways.len(),
         kinds.join(", "),
         held.len(),
         bytes(u64::try_from(searched)?)
