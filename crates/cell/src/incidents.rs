@@ -357,7 +357,7 @@ impl Cell {
         let sealed = peers
             .read_alert(&digest.origin, &signed)
             .await
-            .map_err(|error| error.of_link())?;
+            .map_err(crate::PeerError::of_link)?;
         let body = vault.open_envelope(&read.context(), &sealed)?;
         let alert: Alert = serde_json::from_slice(&body).map_err(|_| Error::Internal)?;
         if alert.id != digest.id {

@@ -4,7 +4,7 @@
 //! and each import is in the cell's record of what happened.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use access::{Credential, Discard, Operate};
@@ -55,7 +55,7 @@ pub(crate) fn run(global: &Global, command: Key) -> anyhow::Result<i32> {
 }
 
 /// Writes a share that nobody else can read.
-fn share(epoch: Option<u32>, output: &PathBuf) -> anyhow::Result<i32> {
+fn share(epoch: Option<u32>, output: &Path) -> anyhow::Result<i32> {
     let epoch = epoch.map_or_else(|| Epoch::at(MachineClock.now()), Epoch);
     let share = LinkageShare::random(epoch, &MachineRandom);
     let line = Zeroizing::new(format!("{}\n", share.to_line().as_str()));
