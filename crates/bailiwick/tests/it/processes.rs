@@ -304,7 +304,7 @@ fn sign_in(at: &str) -> String {
     )
 }
 
-/// A tenant of the uk cell whose identity service rests in the EU: its id, source, and a token of
+/// A tenant of the uk cell whose sign-ins rest in the EU: its id, source, and a token of
 /// each of the two cells.
 struct Customer {
     id: String,
@@ -323,7 +323,7 @@ impl World {
                 "name": "Alder", "country": "GB", "confirmed": plan["digest"],
                 "settings": {
                     "retention_days": 30,
-                    "sharing": { "pairs": [["endpoint", "identity"]] },
+                    "sharing": { "pairs": [["endpoint", "identity_protection"]] },
                 },
             }),
         );
@@ -331,7 +331,7 @@ impl World {
         let source = uk.post(
             &format!("/api/v1/tenants/{id}/sources"),
             &json!({
-                "name": "export", "services": ["endpoint", "identity"],
+                "name": "export", "services": ["endpoint", "identity_protection"],
                 "envelope_tenant": ENVELOPE,
             }),
         );
