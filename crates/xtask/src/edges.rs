@@ -111,7 +111,7 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("psl", &["pseudonym"]),
     ("rsigma*", &["detect"]),
     // TLS is spoken where bytes come in and where they go out; certificates are made by one command.
-    ("hyper*", &["connect"]),
+    ("hyper*", &["api", "connect"]),
     ("rustls*", &["api", "connect"]),
     ("tokio-rustls", &["api"]),
     ("rcgen", &["bailiwick"]),
