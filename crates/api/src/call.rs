@@ -15,6 +15,7 @@
 //!   begun is ended although the client went away. Hunts notice that and stop.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,7 @@ use futures::StreamExt as _;
 use model::{Code, RequestId, TenantId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{Sleep, sleep};
 
 use crate::ApiOptions;
 use crate::failure::Failure;
@@ -450,17 +452,16 @@ fn too_large(max: usize) -> Failure {
 /// How fast a body arrives.
 struct Pace {
     /// When the next `BODY_BYTES_MIN` must have arrived.
-    until: tokio::time::Instant,
+    patience: Pin<Box<Sleep>>,
     /// Bytes since then.
     arrived: usize,
 }
 
 impl Pace {
-    const PATIENCE: Duration = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
-
     fn new() -> Self {
+        let idle = Duration::from_secs(limits::BODY_IDLE_SECONDS_MAX);
         Self {
-            until: tokio::time::Instant::now() + Self::PATIENCE,
+            patience: Box::pin(sleep(idle)),
             arrived: 0,
         }
     }
@@ -470,15 +471,17 @@ impl Pace {
         &mut self,
         chunks: &mut axum::body::BodyDataStream,
     ) -> Result<Option<Bytes>, Failure> {
-        let chunk = match tokio::time::timeout_at(self.until, chunks.next()).await {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(_))) => return Err(Failure::bad("the body broke off")),
-            Err(_) => {
-                return Err(Failure::bad(
-                    "the body stopped arriving, or arrives too slowly",
-                ));
+        let chunk = tokio::select! {
+            biased;
+            chunk = chunks.next() => chunk,
+            () = self.patience.as_mut() => {
+                return Err(Failure::bad("the body stopped arriving, or arrives too slowly"));
             }
+        };
+        let chunk = match chunk {
+            None => return Ok(None),
+            Some(Ok(chunk)) => chunk,
+            Some(Err(_)) => return Err(Failure::bad("the body broke off")),
         };
         self.arrived += chunk.len();
         if self.arrived >= limits::BODY_BYTES_MIN {

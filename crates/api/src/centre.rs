@@ -44,7 +44,7 @@ pub async fn serve_centre(
     cx: Cx,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let secure = Secure::new(cells.listener, cells.tls)?;
+    let secure = Secure::new(cells.listener, cells.tls);
     let shared = Shared {
         centre,
         cx,

@@ -501,10 +501,6 @@ pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDet
             seconds: via.gap_ticks / model::ticks::PER_SECOND,
         }),
     };
-    let hunt = |hunt: cell::ReadyHunt| wire::ReadyHunt {
-        title: hunt.title,
-        query: hunt.query,
-    };
     let elsewhere = detail.elsewhere.into_iter();
     wire::IncidentDetail {
         incident: incident(&detail.view),
@@ -515,7 +511,7 @@ pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDet
         elsewhere: elsewhere
             .map(|(region, n)| (region.to_string(), n))
             .collect(),
-        hunts: detail.hunts.into_iter().map(hunt).collect(),
+        hunts: detail.hunts.into_iter().map(ready_hunt).collect(),
     }
 }
 
@@ -544,5 +540,105 @@ pub(crate) fn rule(view: &cell::RuleView, with_text: bool) -> wire::Rule {
         origin: view.origin.as_str().to_owned(),
         enabled: view.enabled,
         text: with_text.then(|| view.text.clone()),
+    }
+}
+
+pub(crate) fn problem(problem: cell::RuleProblem) -> wire::RuleProblem {
+    wire::RuleProblem {
+        rule: problem.rule,
+        line: problem.line,
+        column: problem.column,
+        weight: match problem.weight {
+            cell::Weight::Error => "error",
+            cell::Weight::Warning => "warning",
+            cell::Weight::Hint => "hint",
+        }
+        .to_owned(),
+        message: problem.message,
+    }
+}
+
+pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
+    let receipt = |receipt: cell::Receipt| wire::Receipt {
+        region: receipt.region,
+        epoch: receipt.epoch.0,
+        made_at: receipt.made_at,
+        allow_list_version: receipt.allow_list.version,
+        allow_list_digest: receipt.allow_list.digest.to_string(),
+        digest: receipt.digest.to_string(),
+        left: (receipt.left.into_iter())
+            .map(|left| wire::Left {
+                table: left.table,
+                column: left.column,
+                transform: left.transform.as_str().to_owned(),
+                facts: left.facts,
+            })
+            .collect(),
+    };
+    let entry = view.entry;
+    wire::Egress {
+        batch: entry.segment,
+        sequence: entry.sequence,
+        at: entry.at,
+        outcome: match entry.outcome {
+            cell::EgressOutcome::Sent => "sent",
+            cell::EgressOutcome::Dropped => "dropped",
+        }
+        .to_owned(),
+        rows: entry.rows,
+        facts: entry.facts,
+        bytes: entry.bytes,
+        receipt: view.receipt.map(receipt),
+    }
+}
+
+pub(crate) fn audit_row(entry: cell::AuditEntry) -> wire::AuditRow {
+    let leaf = leaf(entry.leaf);
+    wire::AuditRow {
+        sequence: leaf.sequence,
+        at: leaf.at,
+        actor: leaf.actor,
+        happening: leaf.happening,
+        details: leaf.details,
+        private: entry.private,
+    }
+}
+
+pub(crate) fn file_profile(sha256: String, profile: cell::FileProfile) -> wire::FileProfile {
+    let prevalence = profile.prevalence;
+    let techniques = prevalence.as_ref().map(|p| &p.techniques);
+    wire::FileProfile {
+        sha256,
+        global_prevalence: prevalence.as_ref().map(|p| p.groups.at_least()),
+        first_day: prevalence.as_ref().map(|p| p.first_day.to_string()),
+        techniques: techniques
+            .into_iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect(),
+        snapshot: profile
+            .snapshot
+            .map(|(number, published_at)| wire::SnapshotName {
+                number,
+                published_at,
+            }),
+    }
+}
+
+pub(crate) fn entity_detail(view: cell::EntityView) -> wire::EntityDetail {
+    wire::EntityDetail {
+        entities: view.entities.into_iter().map(entity).collect(),
+        alerts: view.alerts.iter().map(alert).collect(),
+        alerts_found: view.alerts_found,
+        is_cut: view.is_cut,
+        incidents: view.incidents.iter().map(incident).collect(),
+        hunts: view.hunts.into_iter().map(ready_hunt).collect(),
+    }
+}
+
+fn ready_hunt(hunt: cell::ReadyHunt) -> wire::ReadyHunt {
+    wire::ReadyHunt {
+        title: hunt.title,
+        query: hunt.query,
     }
 }

@@ -72,7 +72,7 @@ pub async fn serve_peers(
     cell: Cell,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let secure = Secure::new(peers.listener, peers.tls)?;
+    let secure = Secure::new(peers.listener, peers.tls);
     let shared = Shared {
         cell,
         who: peers.who,

@@ -2,7 +2,7 @@
 
 use access::{
     AdministerTenant, Hunt, Ingest, Maintain, ManageIncidents, ManageRules, ManageSources,
-    ManageTokens, ReadIncidents, ReadTenant, ResidencyRead, TenantAction,
+    ManageTokens, ReadAudit, ReadEgress, ReadIncidents, ReadTenant, ResidencyRead, TenantAction,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -16,7 +16,8 @@ use utoipa::openapi::{Content, OpenApi, PathItem, Ref, ResponseBuilder};
 use crate::call::{Api, Call};
 use crate::failure::Failure;
 use crate::routes::{
-    alerts, hunts, ingestion, open, registries, residence, rules, sources, tenants, tokens,
+    alerts, evidence, hunts, ingestion, open, registries, residence, rules, sources, tenants,
+    tokens,
 };
 use crate::{ApiOptions, wire};
 
@@ -124,8 +125,16 @@ routes! {
     get "/api/v1/tenants/{tenant}/incidents/{incident}/activity" tenant::<ReadIncidents>() => alerts::activity;
     get "/api/v1/tenants/{tenant}/rules" tenant::<ManageRules>() => rules::list;
     post "/api/v1/tenants/{tenant}/rules" tenant::<ManageRules>() => rules::add;
+    post "/api/v1/tenants/{tenant}/rules/check" tenant::<ManageRules>() => rules::check;
     get "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::show;
     patch "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::switch;
+    get "/api/v1/tenants/{tenant}/egress" tenant::<ReadEgress>() => evidence::egress;
+    get "/api/v1/tenants/{tenant}/egress/{batch}" tenant::<ReadEgress>() => evidence::egress_of;
+    get "/api/v1/tenants/{tenant}/audit" tenant::<ReadAudit>() => evidence::audit;
+    get "/api/v1/tenants/{tenant}/files/{sha256}" tenant::<Hunt>() => evidence::file;
+    get "/api/v1/tenants/{tenant}/devices/{device}" tenant::<ReadIncidents>() => evidence::device;
+    get "/api/v1/tenants/{tenant}/users/{user}" tenant::<ReadIncidents>() => evidence::user;
+    get "/api/v1/audit" Access::Operator => evidence::cell_audit;
     get "/api/v1/registry" Access::Operator => registries::show;
     post "/api/v1/registry" Access::Operator => registries::accept;
     get "/api/v1/region" Access::Open => open::region;

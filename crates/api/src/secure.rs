@@ -8,7 +8,6 @@
 //! Does not choose certificates or whom to believe: the TLS configuration says so.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,6 @@ use crate::connection::{Seated, Seats};
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
     /// Its own certificate, verified against the authority; nothing if none was asked for.
     pub(crate) certificate: Option<CertificateDer<'static>>,
 }
@@ -36,17 +34,15 @@ type Stream = TlsStream<Seated<TcpStream>>;
 /// Connections whose handshake is done.
 #[derive(Debug)]
 pub(crate) struct Secure {
-    address: SocketAddr,
     ready: mpsc::Receiver<(Stream, Peer)>,
 }
 
 impl Secure {
-    pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> Self {
         let (send, ready) = mpsc::channel(1);
         let seats = Seats::of(listener);
         tokio::spawn(shake_hands(seats, TlsAcceptor::from(config), send));
-        Ok(Self { address, ready })
+        Self { ready }
     }
 }
 
@@ -56,7 +52,7 @@ async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender
     loop {
         // The semaphore is never closed.
         let place = room.clone().acquire_owned().await.ok();
-        let (stream, address) = tokio::select! {
+        let (stream, _) = tokio::select! {
             accepted = seats.accept() => accepted,
             () = send.closed() => return,
         };
@@ -68,10 +64,7 @@ async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender
             if let Ok(Ok(stream)) = shaken {
                 let chain = stream.get_ref().1.peer_certificates();
                 let certificate = chain.and_then(<[_]>::first).map(|c| c.clone().into_owned());
-                let peer = Peer {
-                    address,
-                    certificate,
-                };
+                let peer = Peer { certificate };
                 // Nobody takes it once the listener has ended.
                 let _ = send.send((stream, peer)).await;
             }
@@ -92,9 +85,6 @@ impl Listener for Secure {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(Peer {
-            address: self.address,
-            certificate: None,
-        })
+        Ok(Peer { certificate: None })
     }
 }

@@ -1,10 +1,16 @@
 //! The one table of commands and flags: help, usage errors and the reference page come from here.
 
+mod detection;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::environment;
+
+pub(crate) use detection::{
+    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
+};
 
 const INIT_EXAMPLES: &str = "\
 Examples:
@@ -102,6 +108,33 @@ pub(crate) enum Command {
     /// Run a KQL query.
     #[command(after_help = HUNT_EXAMPLES)]
     Hunt(Hunt),
+    /// List or show alerts.
+    #[command(subcommand)]
+    Alert(Alert),
+    /// List, show or change incidents.
+    #[command(subcommand)]
+    Incident(Incident),
+    /// List, show, add, switch, check, test or explain detection rules.
+    #[command(subcommand)]
+    Rule(Rule),
+    /// What is known of a device.
+    #[command(subcommand)]
+    Device(Device),
+    /// What is known of a user.
+    #[command(subcommand)]
+    User(User),
+    /// What is known of a file.
+    #[command(subcommand)]
+    File(File),
+    /// What left for the centre.
+    #[command(subcommand)]
+    Egress(Egress),
+    /// The record of what happened.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Secrets that two people bring.
+    #[command(subcommand)]
+    Key(Key),
     /// Move everything of a tenant from memory into sealed segments.
     Flush {
         /// The tenant.
@@ -131,6 +164,9 @@ pub(crate) struct Demo {
     /// Seed of the telemetry.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// The attack that is woven into the telemetry.
+    #[arg(long, value_enum, default_value_t = DemoAttack::Story)]
+    pub(crate) attack: DemoAttack,
     /// First of three ports; 0 lets the system choose.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=65_533))]
     pub(crate) ports: u16,
@@ -140,6 +176,27 @@ pub(crate) struct Demo {
     /// End after the report instead of serving until Ctrl-C.
     #[arg(long)]
     pub(crate) exit: bool,
+}
+
+/// What the demo weaves in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoAttack {
+    /// Nothing: background alone.
+    None,
+    /// Mail, click, sign-in, process, consent.
+    Story,
+    /// Another chain, for which no rule was written.
+    Variant,
+}
+
+impl DemoAttack {
+    pub(crate) fn of_demo(self) -> generate::AttackOptions {
+        match self {
+            Self::None => generate::AttackOptions::default(),
+            Self::Story => generate::AttackOptions::new(generate::Attack::Story),
+            Self::Variant => generate::AttackOptions::new(generate::Attack::Variant),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -341,6 +398,21 @@ pub(crate) enum Tenant {
         #[arg(long)]
         federated_reads: Option<bool>,
     },
+    /// Choose which services may share alerts and see each other's data.
+    Consent {
+        /// Its id.
+        tenant: String,
+        /// `none`, `all`, or pairs `a+b,c+d`.
+        sharing: String,
+    },
+    /// Choose what the centre may be told.
+    Central {
+        /// Its id.
+        tenant: String,
+        /// `off` or `facts`.
+        #[arg(value_parser = ["off", "facts"])]
+        mode: String,
+    },
     /// What happened to a tenant, oldest first.
     Ledger {
         /// Its id.
@@ -530,6 +602,15 @@ pub(crate) struct Generate {
     /// Start, RFC 3339; by default so that the last day ends now.
     #[arg(long)]
     pub(crate) start: Option<String>,
+    /// What to weave in: `none`, `story`, `variant`, `many` (ten intrusions) or `many=N`.
+    #[arg(long, default_value = "none", value_parser = detection::woven)]
+    pub(crate) attack: Woven,
+    /// As many look-alikes as the hardest setting has.
+    #[arg(long)]
+    pub(crate) hardest: bool,
+    /// Write what was woven in here, one JSON object a line.
+    #[arg(long)]
+    pub(crate) truth: Option<PathBuf>,
     /// Directory for one file a tenant; by default the first tenant goes to standard output.
     #[arg(long)]
     pub(crate) output: Option<PathBuf>,

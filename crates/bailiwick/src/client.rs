@@ -24,6 +24,7 @@ use crate::embedded::{
 use crate::environment;
 use crate::failure::Failure;
 use crate::link;
+use crate::print;
 
 /// Seconds after which an HTTP request is given up; a hunt may take its ten minutes.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(11);
@@ -126,6 +127,8 @@ impl Reply {
 pub(crate) enum Reach {
     /// Every region that holds something of the tenant.
     Each(TenantId),
+    /// The tenant's home.
+    Home(TenantId),
     /// All cells.
     Cells,
 }
@@ -432,12 +435,25 @@ impl Client {
     /// Every item of a paged list, of each region that `reach` names. Items of a data directory carry
     /// their region.
     pub(crate) fn list(&self, reach: Reach, path: &str, field: &str) -> anyhow::Result<Vec<Value>> {
+        self.list_some(reach, path, field, usize::MAX)
+    }
+
+    /// The same, at most `max` items of each region; whoever reads is told that there are more.
+    pub(crate) fn list_some(
+        &self,
+        reach: Reach,
+        path: &str,
+        field: &str,
+        max: usize,
+    ) -> anyhow::Result<Vec<Value>> {
         let mut all = Vec::new();
         for region in self.reached(reach)? {
             let mut next: Option<String> = None;
+            let mut left = max;
             loop {
                 let mark = if path.contains('?') { '&' } else { '?' };
-                let mut url = format!("{path}{mark}limit=1000");
+                let limit = left.clamp(1, model::limits::PAGE_ITEMS_MAX);
+                let mut url = format!("{path}{mark}limit={limit}");
                 if let Some(token) = &next {
                     url.push_str("&page_token=");
                     url.push_str(token);
@@ -450,6 +466,7 @@ impl Client {
                 let Some(Value::Array(found)) = page.get_mut(field).map(Value::take) else {
                     break;
                 };
+                left = left.saturating_sub(found.len());
                 all.extend(
                     found
                         .into_iter()
@@ -460,6 +477,10 @@ impl Client {
                     .and_then(Value::as_str)
                     .map(str::to_owned);
                 if next.is_none() {
+                    break;
+                }
+                if left == 0 {
+                    print::note("there are more: `--limit` shows them");
                     break;
                 }
             }
@@ -474,9 +495,12 @@ impl Client {
         };
         let tenant = match reach {
             Reach::Cells => return Ok(local.embedded.cells.keys().cloned().map(Some).collect()),
-            Reach::Each(tenant) => tenant,
+            Reach::Each(tenant) | Reach::Home(tenant) => tenant,
         };
-        let regions = local.regions_of(tenant);
+        let mut regions = local.regions_of(tenant);
+        if matches!(reach, Reach::Home(_)) {
+            regions.retain(|(_, home)| *home);
+        }
         if regions.is_empty() {
             return Err(Failure::new(Code::NotFound, format!("no tenant {tenant}")).into());
         }

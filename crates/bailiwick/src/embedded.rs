@@ -139,7 +139,6 @@ impl Deployment {
 #[derive(Debug, Clone)]
 pub(crate) struct CentreRole {
     pub(crate) centre: Arc<Centre>,
-    pub(crate) vault: Arc<Vault>,
     pub(crate) cx: Cx,
 }
 
@@ -161,17 +160,6 @@ struct Upkeep {
 }
 
 impl Embedded {
-    /// Opens cells without a centre.
-    pub(crate) async fn open(
-        specs: Vec<CellSpec>,
-        registry: &RegistrySpec,
-        passphrase: Option<&Zeroizing<String>>,
-        log: Arc<dyn LogSink>,
-    ) -> anyhow::Result<Self> {
-        let deployment = Deployment::of_cells(specs, registry.clone());
-        Self::start(deployment, passphrase, log).await
-    }
-
     /// Opens everything: locks, keys, the centre, then each cell's catalogue, store and registry. An
     /// error if nothing opens.
     pub(crate) async fn start(
@@ -434,7 +422,6 @@ async fn open_centre(
     })?;
     Ok(CentreRole {
         centre: Arc::new(centre),
-        vault,
         cx,
     })
 }

@@ -1,5 +1,6 @@
 //! Binds the query engine to the cell's port.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use cell::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared, View};
@@ -100,10 +101,9 @@ async fn run(
         window: options.window,
         ..Limits::default()
     };
-    let guard = Cancel::holding(
-        options.cancel.clone(),
-        options.place.map(|place| Box::new(place) as _),
-    );
+    let place = options.place;
+    let held = place.map(|place| -> Box<dyn Any + Send + Sync> { Box::new(place) });
+    let guard = Cancel::holding(options.cancel.clone(), held);
     let started = tokio::time::Instant::now();
     let settings = Settings {
         temporary: Some(Arc::new(SealedSpill::new(

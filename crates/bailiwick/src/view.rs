@@ -40,10 +40,7 @@ pub(crate) fn list(
     let text = match format {
         Output::Json => format!("{}\n", serde_json::to_string_pretty(items)?),
         Output::Ndjson => items.iter().map(|item| item.to_string() + "\n").collect(),
-        Output::Table => {
-            let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
-            print::table(&heading, &cells(items, columns))
-        }
+        Output::Table => table(items, columns),
         Output::Csv => {
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(columns.iter().map(|(heading, _)| *heading))?;
@@ -55,6 +52,12 @@ pub(crate) fn list(
     };
     print::out(&text)?;
     Ok(0)
+}
+
+/// Items as a table with a heading.
+pub(crate) fn table(items: &[Value], columns: &[Column]) -> String {
+    let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+    print::table(&heading, &cells(items, columns))
 }
 
 /// Prints one thing.
@@ -90,7 +93,7 @@ fn cells(items: &[Value], columns: &[Column]) -> Vec<Vec<String>> {
 }
 
 /// A value in a cell: strings bare, lists with commas, nothing for null.
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.replace(['\n', '\r', '\t'], " "),

@@ -153,7 +153,10 @@ impl Cell {
         })
     }
 
-    fn alert_view(&self, record: &AlertRecord) -> Result<(AlertView, StoredAlert), Error> {
+    pub(crate) fn alert_view(
+        &self,
+        record: &AlertRecord,
+    ) -> Result<(AlertView, StoredAlert), Error> {
         let stored: StoredAlert =
             serde_json::from_slice(&record.body).map_err(|_| Error::Internal)?;
         let view = match &stored {
@@ -242,7 +245,7 @@ impl Cell {
         let path = incident::story(&view.summary, &digests);
         let entities = distinct(entities);
         Ok(IncidentDetail {
-            hunts: hunts(&view.summary, &entities),
+            hunts: hunts(view.summary.first_at, view.summary.last_at, &entities),
             view,
             alerts,
             path,
@@ -364,7 +367,7 @@ impl Cell {
     }
 }
 
-fn incident_view(entry: &IncidentEntry) -> Result<IncidentView, Error> {
+pub(crate) fn incident_view(entry: &IncidentEntry) -> Result<IncidentView, Error> {
     let stored: StoredIncident =
         serde_json::from_slice(&entry.body).map_err(|_| Error::Internal)?;
     Ok(IncidentView {
@@ -375,7 +378,7 @@ fn incident_view(entry: &IncidentEntry) -> Result<IncidentView, Error> {
 }
 
 /// Entities of several alerts, each once: two that share a key are the same.
-fn distinct(entities: Vec<Entity>) -> Vec<Entity> {
+pub(crate) fn distinct(entities: Vec<Entity>) -> Vec<Entity> {
     let mut out: Vec<Entity> = Vec::new();
     for entity in entities {
         let same = out
@@ -393,11 +396,11 @@ fn distinct(entities: Vec<Entity>) -> Vec<Entity> {
     out
 }
 
-/// Hunts around what an incident is about, over an hour before and after it.
-fn hunts(summary: &Summary, entities: &[Entity]) -> Vec<ReadyHunt> {
+/// Hunts around what an incident or somebody is about, over an hour before and after it.
+pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec<ReadyHunt> {
     let hour = model::Span100ns::seconds(3_600);
-    let from = summary.first_at.saturating_add(model::Span100ns(-hour.0));
-    let to = summary.last_at.saturating_add(hour);
+    let from = first_at.saturating_add(model::Span100ns(-hour.0));
+    let to = last_at.saturating_add(hour);
     let window = format!("Timestamp between (datetime({from}) .. datetime({to}))");
     let values = |kind: EntityKind, key: KeyKind| {
         let keys = entities
@@ -409,6 +412,26 @@ fn hunts(summary: &Summary, entities: &[Entity]) -> Vec<ReadyHunt> {
         let found: BTreeSet<String> = keys.take(limits::READY_HUNT_VALUES_MAX).collect();
         (!found.is_empty()).then(|| found.into_iter().collect::<Vec<_>>().join(", "))
     };
+    // An id is exact; a name stands in where no alert told the id.
+    let devices = values(EntityKind::Device, KeyKind::DeviceId)
+        .map(|ids| format!("DeviceId in~ ({ids})"))
+        .or_else(|| {
+            let names = values(EntityKind::Device, KeyKind::DeviceName)?;
+            Some(format!("DeviceName in~ ({names})"))
+        });
+    let ways = [
+        (KeyKind::Address, "AccountUpn"),
+        (KeyKind::AccountObjectId, "AccountObjectId"),
+        (KeyKind::AccountSid, "AccountSid"),
+    ];
+    let ways = ways.iter().filter_map(|(kind, column)| {
+        let found = values(EntityKind::Account, *kind)?;
+        Some(format!("{column} in~ ({found})"))
+    });
+    let accounts: Vec<String> = ways.collect();
+    let hashes = values(EntityKind::File, KeyKind::Sha256);
+    let people = values(EntityKind::Account, KeyKind::Address)
+        .or_else(|| values(EntityKind::Mailbox, KeyKind::Address));
     let mut out = Vec::new();
     let mut add = |title: &str, query: String| {
         out.push(ReadyHunt {
@@ -416,21 +439,30 @@ fn hunts(summary: &Summary, entities: &[Entity]) -> Vec<ReadyHunt> {
             query,
         });
     };
-    if let Some(devices) = values(EntityKind::Device, KeyKind::DeviceId) {
+    if let Some(devices) = devices {
         add(
             "What ran on its devices",
             format!(
-                "DeviceProcessEvents\n| where {window}\n| where DeviceId in~ ({devices})\n| project Timestamp, DeviceName, AccountName, FileName, ProcessCommandLine, InitiatingProcessFileName\n| order by Timestamp asc"
+                "DeviceProcessEvents\n| where {window}\n| where {devices}\n| project Timestamp, DeviceName, AccountName, FileName, ProcessCommandLine, InitiatingProcessFileName\n| order by Timestamp asc"
             ),
         );
         add(
             "Where its devices connected",
             format!(
-                "DeviceNetworkEvents\n| where {window}\n| where DeviceId in~ ({devices})\n| summarize Connections = count(), First = min(Timestamp) by RemoteUrl, RemoteIP, InitiatingProcessFileName\n| order by First asc"
+                "DeviceNetworkEvents\n| where {window}\n| where {devices}\n| summarize Connections = count(), First = min(Timestamp) by RemoteUrl, RemoteIP, InitiatingProcessFileName\n| order by First asc"
             ),
         );
     }
-    if let Some(people) = values(EntityKind::Account, KeyKind::Address) {
+    if !accounts.is_empty() {
+        let accounts = accounts.join(" or ");
+        add(
+            "Where its people signed in",
+            format!(
+                "IdentityLogonEvents\n| where {window}\n| where {accounts}\n| project Timestamp, AccountUpn, ActionType, Application, LogonType, IPAddress, Location, DeviceName\n| order by Timestamp asc"
+            ),
+        );
+    }
+    if let Some(people) = people {
         add(
             "Mail to and from its people",
             format!(
@@ -444,7 +476,7 @@ fn hunts(summary: &Summary, entities: &[Entity]) -> Vec<ReadyHunt> {
             ),
         );
     }
-    if let Some(hashes) = values(EntityKind::File, KeyKind::Sha256) {
+    if let Some(hashes) = hashes {
         add(
             "Where else its files were seen",
             format!(

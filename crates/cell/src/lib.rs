@@ -15,6 +15,7 @@
 mod cell;
 mod detection;
 mod error;
+mod evidence;
 mod export;
 mod hunt;
 mod incidents;
@@ -23,6 +24,7 @@ pub mod link;
 mod peers;
 pub mod present;
 mod residence;
+mod rule_check;
 mod sources;
 mod stored;
 mod tenants;
@@ -32,6 +34,7 @@ mod upkeep;
 pub use cell::{Cell, CellOptions};
 pub use detection::{RuleOrigin, RuleView};
 pub use error::Error;
+pub use evidence::{EntityView, Subject};
 pub use export::{EgressView, FileProfile};
 pub use hunt::{
     HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
@@ -42,11 +45,13 @@ pub use incidents::{
 pub use ingestion::{IngestOutcome, IngestRequest, Misdirected};
 pub use peers::{CentrePort, NoCentre, NoPeers, PeerError, PeerPort};
 pub use residence::{Explanation, ResidencyReport, ServiceResidence, TableResidence};
+pub use rule_check::{check_rules, is_scheduled_rule};
 pub use sources::{SourceRequest, SourceView};
 pub use tenants::{ProvisionRequest, TenantView};
 pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
 pub use upkeep::StepReport;
 
+pub use detect::{Problem as RuleProblem, RuleText, Weight};
 pub use incident::{Activity, Change, Path, Stage, Step, Summary, Tactic, Update};
 pub use ingest::{Format, Rejected, Tally};
 pub use ledger::Leaf;
@@ -56,8 +61,8 @@ pub use residency::{
     Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
 pub use store::{
-    AlertFilter, EgressOutcome, Error as StoreError, IncidentFilter, PartitionStatus, SourceCounts,
-    TokenEntry, View,
+    AlertFilter, AuditEntry, AuditRange, EgressOutcome, Error as StoreError, IncidentFilter,
+    PartitionStatus, SourceCounts, TokenEntry, View,
 };
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use crypto::{Fields, hex, unhex};
 use ingest::RawSchema;
 use model::{GeographyCode, RegionCode, TenantId, Ticks};
 use residency::{
-    Accepted, CellProfile, CountryCode, Digest, Opaque, Pin, Plan, ProfileInput, ProfileSource,
-    Provisioning, Settings, TenantFacts, TenantPlacement,
+    Accepted, CellProfile, CentreMode, CountryCode, Digest, Opaque, Pin, Plan, ProfileInput,
+    ProfileSource, Provisioning, Settings, Sharing, TenantFacts, TenantPlacement,
 };
 use serde::{Deserialize, Serialize};
-use store::SourceEntry;
+use store::{AuditDraft, SourceEntry};
 
 use crate::cell::{Cell, Standing, Tenant};
 use crate::{Error, PeerError};
@@ -191,10 +191,16 @@ impl Cell {
         grant: &Granted<AdministerTenant>,
         change: impl FnOnce(Settings) -> Settings,
     ) -> Result<TenantView, Error> {
-        self.change(grant, |record, _, now| {
-            Ok(record.with_settings(change(record.settings().clone()), now)?)
-        })
-        .await
+        let mut happened = Vec::new();
+        let view = self
+            .change(grant, |record, _, now| {
+                let (old, new) = (record.settings(), change(record.settings().clone()));
+                happened = said_of(grant, old, &new);
+                Ok(record.with_settings(new, now)?)
+            })
+            .await?;
+        self.store().append_audit(happened).await?;
+        Ok(view)
     }
 
     async fn change(
@@ -634,4 +640,45 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn text(signed: Vec<u8>) -> Result<String, Error> {
     String::from_utf8(signed).map_err(|_| Error::Bad("not a signed document".to_owned()))
+}
+
+/// What a change of settings is to people who look for who may see what: beside the leaf that a
+/// document was replaced, one for the centre and one for consent between services.
+fn said_of(grant: &Granted<AdministerTenant>, old: &Settings, new: &Settings) -> Vec<AuditDraft> {
+    let mut happened = Vec::new();
+    if old.centre != new.centre {
+        let draft = AuditDraft::of(grant, ledger::Happening::CentreChanged)
+            .with("from", mode(old.centre))
+            .with("to", mode(new.centre));
+        happened.push(draft);
+    }
+    if old.sharing != new.sharing {
+        let draft = AuditDraft::of(grant, ledger::Happening::ConsentChanged)
+            .with_private("from", consent(&old.sharing))
+            .with_private("to", consent(&new.sharing));
+        happened.push(draft);
+    }
+    happened
+}
+
+const fn mode(centre: CentreMode) -> &'static str {
+    match centre {
+        CentreMode::Off => "off",
+        CentreMode::Facts => "facts",
+        CentreMode::Rows => "rows",
+    }
+}
+
+/// As the command line writes it; cut to what a row of the record may hold.
+fn consent(sharing: &Sharing) -> String {
+    match sharing {
+        Sharing::None => "none".to_owned(),
+        Sharing::All => "all".to_owned(),
+        Sharing::Pairs(pairs) => {
+            let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{a}+{b}")).collect();
+            let text = pairs.join(",");
+            let end = text.floor_char_boundary(model::limits::AUDIT_DETAILS_BYTES_MAX / 4);
+            text.get(..end).unwrap_or_default().to_owned()
+        }
+    }
 }

@@ -66,6 +66,8 @@ pub enum Naming {
     First,
     /// `prefix_argument`.
     Prefix(&'static str),
+    /// `prefix_argument_argument`.
+    Pair(&'static str),
     /// `argument_suffix`.
     Suffix(&'static str),
     /// As the argument, if there is only one.
@@ -470,6 +472,10 @@ aggregate_functions! {
     MakeBag "make_bag" "bags merged into one";
     Percentile "percentile" "one or more percentiles of a value";
     PercentilesArray "percentiles_array" "several percentiles of a value, as an array";
+    WeightedPercentile "percentilew" "one or more percentiles of a value; the second argument is its weight";
+    WeightedPercentilesArray "percentilesw_array" "several weighted percentiles of a value, as an array";
+    Covariance "covariance" "covariance of samples of two values";
+    Covariancep "covariancep" "covariance of two values over a population";
     Stdev "stdev" "standard deviation of a sample";
     Stdevp "stdevp" "standard deviation of a population";
     Variance "variance" "variance of a sample";
@@ -980,6 +986,73 @@ const AGGREGATES: &[Function] = &[
             "(value: orderable, percentile: number+) -> dynamic",
         ],
         "several percentiles of a value, as an array",
+    ),
+    aggregate(
+        "percentilew",
+        &[],
+        (AggregateFn::WeightedPercentile, ALL_ROWS),
+        Plain,
+        &["(value: orderable, weight: integer, percentile: number) -> row"],
+        "a percentile of a weighted value",
+    ),
+    aggregate(
+        "percentilesw",
+        &[],
+        (AggregateFn::WeightedPercentile, ALL_ROWS),
+        Plain,
+        &["(value: orderable, weight: integer, percentile: number+) -> row"],
+        "several percentiles of a weighted value",
+    ),
+    aggregate(
+        "percentilesw_array",
+        &[],
+        (AggregateFn::WeightedPercentilesArray, ALL_ROWS),
+        Prefix("percentiles"),
+        &[
+            "(value: orderable, weight: integer, percentiles: array) -> dynamic",
+            "(value: orderable, weight: integer, percentile: number+) -> dynamic",
+        ],
+        "several percentiles of a weighted value, as an array",
+    ),
+    aggregate(
+        "covariance",
+        &[],
+        (AggregateFn::Covariance, ALL_ROWS),
+        Naming::Pair("covariance"),
+        &["(a: number, b: number) -> real"],
+        "covariance of samples of two values",
+    ),
+    aggregate(
+        "covarianceif",
+        &[],
+        (AggregateFn::Covariance, FILTERED),
+        Naming::Pair("covarianceif"),
+        &["(a: number, b: number, filter: bool) -> real"],
+        "covariance over the rows that meet a condition",
+    ),
+    aggregate(
+        "covariancep",
+        &[],
+        (AggregateFn::Covariancep, ALL_ROWS),
+        Naming::Pair("covariancep"),
+        &["(a: number, b: number) -> real"],
+        "covariance of two values over a population",
+    ),
+    aggregate(
+        "covariancepif",
+        &[],
+        (AggregateFn::Covariancep, FILTERED),
+        Naming::Pair("covariancepif"),
+        &["(a: number, b: number, filter: bool) -> real"],
+        "covariance over a population of the rows that meet a condition",
+    ),
+    aggregate(
+        "stdevpif",
+        &[],
+        (AggregateFn::Stdevp, FILTERED),
+        Prefix("stdevpif"),
+        &["(value: summable, filter: bool) -> real"],
+        "standard deviation of a population of the rows that meet a condition",
     ),
     aggregate(
         "stdev",

@@ -68,18 +68,20 @@ impl PhysicalOptimizerRule for Watched<dyn PhysicalOptimizerRule + Send + Sync> 
 
 /// The library's logical rules, watched.
 pub(crate) fn logical_rules(guard: &Guard) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let watched = |rule| {
+    type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+    let watched = |rule: Rule| -> Rule {
         let guard = guard.clone();
-        Arc::new(Watched { guard, rule }) as _
+        Arc::new(Watched { guard, rule })
     };
     Optimizer::new().rules.into_iter().map(watched).collect()
 }
 
 /// The library's physical rules, watched.
 pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let watched = |rule| {
+    type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+    let watched = |rule: Rule| -> Rule {
         let guard = guard.clone();
-        Arc::new(Watched { guard, rule }) as _
+        Arc::new(Watched { guard, rule })
     };
     PhysicalOptimizer::new()
         .rules

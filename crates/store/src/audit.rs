@@ -187,7 +187,8 @@ impl Store {
         range: AuditRange,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, Error> {
-        let limit = limit.min(limits::PAGE_ITEMS_MAX);
+        // One more than a page tells that there is another.
+        let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
         let rows = self.inner.catalogue.audit(tenant, range, limit).await?;
         rows.iter()
             .map(|row| leaves::open_audit(&self.inner.vault, row))

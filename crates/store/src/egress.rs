@@ -301,7 +301,8 @@ impl Store {
     ) -> Result<Vec<EgressEntry>, Error> {
         self.inner.live(grant)?;
         let tenant = grant.tenant();
-        let limit = limit.min(limits::PAGE_ITEMS_MAX);
+        // One more than a page tells that there is another.
+        let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
         let rows = self.inner.catalogue.egress(tenant, before, limit).await?;
         rows.into_iter().map(|row| self.open_egress(row)).collect()
     }

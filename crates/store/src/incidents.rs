@@ -102,7 +102,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<AlertRecord>, Error> {
         let state = self.readable(grant)?;
-        let limit = limit.min(limits::PAGE_ITEMS_MAX);
+        // One more than a page tells that there is another.
+        let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
         let rows = self.inner.catalogue.alerts(state.tenant, filter, limit);
         let rows = rows.await?.into_iter();
         rows.map(|row| open_alert(&state.vault, row)).collect()
@@ -136,7 +137,8 @@ impl Store {
             updated_since: filter.updated_since,
             before: filter.before.map(|n| n.0),
         };
-        let limit = limit.min(limits::PAGE_ITEMS_MAX);
+        // One more than a page tells that there is another.
+        let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
         let rows = self.inner.catalogue.incidents(state.tenant, &filter, limit);
         let rows = rows.await?.into_iter();
         rows.map(|row| open_incident(&state.vault, row)).collect()
@@ -151,7 +153,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<ActivityEntry>, Error> {
         let state = self.readable(grant)?;
-        let limit = limit.min(limits::PAGE_ITEMS_MAX);
+        // One more than a page tells that there is another.
+        let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
         let catalogue = &self.inner.catalogue;
         let rows = catalogue.activity(state.tenant, incident.0, after, limit);
         let open = |row: ActivityRow| {

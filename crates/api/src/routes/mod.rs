@@ -1,6 +1,7 @@
 //! The handlers: one function per route, from a call to an answer.
 
 pub(crate) mod alerts;
+pub(crate) mod evidence;
 pub(crate) mod hunts;
 pub(crate) mod ingestion;
 pub(crate) mod open;

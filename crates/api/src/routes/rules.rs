@@ -1,6 +1,6 @@
 //! Detection rules of a tenant.
 
-use access::ManageRules;
+use access::{Granted, ManageRules};
 use axum::http::StatusCode;
 use cell::RuleView;
 use model::{Code, DetectionRuleId};
@@ -84,4 +84,28 @@ pub(crate) async fn switch(mut call: Call) -> Answer {
     let switch: wire::RuleSwitch = call.json().await?;
     let view = call.cell().switch_rule(&grant, &id, switch.enabled).await?;
     json(&convert::rule(&view, false))
+}
+
+/// Say what is wrong with a rule's text. Nothing is stored.
+#[utoipa::path(
+    post, path = "/api/v1/tenants/{tenant}/rules/check", tag = "rules",
+    params(("tenant" = String, Path, description = "The tenant's id.")),
+    request_body = wire::RuleDraft,
+    responses((status = 200, description = "The problems.", body = wire::RuleProblems))
+)]
+pub(crate) async fn check(mut call: Call) -> Answer {
+    let _may: Granted<ManageRules> = call.tenant_grant().await?;
+    let draft: wire::RuleDraft = call.json().await?;
+    let look = move || {
+        cell::check_rules(&[cell::RuleText {
+            name: "rule",
+            text: &draft.text,
+        }])
+    };
+    let problems = tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|_| Failure::of(Code::Internal))?;
+    json(&wire::RuleProblems {
+        problems: problems.into_iter().map(convert::problem).collect(),
+    })
 }

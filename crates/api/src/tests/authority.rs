@@ -31,6 +31,10 @@ fn path(route: &Route, customer: &Customer) -> String {
         .replace("{alert}", &"0".repeat(32))
         .replace("{incident}", "1")
         .replace("{rule}", "no-such-rule")
+        .replace("{batch}", &"0".repeat(32))
+        .replace("{sha256}", &"0".repeat(64))
+        .replace("{device}", "laptop-1")
+        .replace("{user}", "ada%40alder.example")
         + &query
 }
 
@@ -163,7 +167,14 @@ async fn a_token_without_the_permission_is_denied() {
         .await;
     for route in guarded() {
         // Who may read rows may read alerts and incidents.
-        let reads = ["/hunt", "/alerts", "/incidents"];
+        let reads = [
+            "/hunt",
+            "/alerts",
+            "/incidents",
+            "/files/",
+            "/devices/",
+            "/users/",
+        ];
         let token = if reads.iter().any(|part| route.path.contains(part)) {
             &ingest
         } else {
@@ -198,7 +209,7 @@ async fn the_right_credential_opens_each_route() {
             route.path,
             reply.text()
         );
-        let made_up = ["/explain/", "{alert}", "{incident}", "{rule}"];
+        let made_up = ["/explain/", "{alert}", "{incident}", "{rule}", "{batch}"];
         let made_up = made_up.iter().any(|part| route.path.contains(part));
         assert!(
             made_up || reply.status != 404,

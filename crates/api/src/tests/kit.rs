@@ -1,8 +1,8 @@
 //! What the tests share: cells over temporary directories, with a query engine that does as it is told.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::{Credential, Cx, Discard, Only, Operate, Permission, Permissions, Policy, Scope};
@@ -10,10 +10,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use cell::{
-    Cell, CellOptions, HuntAnswer, HuntColumn, HuntOptions, HuntSchema, Hunting, NoPeers, Prepared,
-    ProvisionRequest, Settings, SourceRequest, TenantFacts, TokenRequest, View,
+    AllowList, Cell, CellOptions, CentrePort, HuntAnswer, HuntColumn, HuntOptions, HuntSchema,
+    Hunting, NoPeers, PeerError, Prepared, ProvisionRequest, Settings, SourceRequest, TenantFacts,
+    TokenRequest, View,
 };
-use crypto::Signer as _;
+use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{
     ColumnType, Diagnostic, RegionCode, ServiceName, SourceId, Span, TableName, TenantId, Ticks,
@@ -84,6 +85,33 @@ impl Hunting for Engine {
                 _ => Ok(every_type()),
             }
         })
+    }
+}
+
+/// A centre that keeps what it is handed, and hands out the snapshot it is given.
+#[derive(Debug)]
+pub(super) struct Centre {
+    pub(super) key: SigningKey,
+    pub(super) batches: Mutex<Vec<Vec<u8>>>,
+    pub(super) snapshot: Mutex<Option<Vec<u8>>>,
+}
+
+impl CentrePort for Centre {
+    fn key(&self) -> Option<PublicKey> {
+        Some(self.key.public_key())
+    }
+
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+        self.batches.lock().unwrap().push(batch.to_vec());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        Box::pin(std::future::ready(Ok(self
+            .snapshot
+            .lock()
+            .unwrap()
+            .clone())))
     }
 }
 
@@ -172,6 +200,7 @@ pub(super) struct Region {
     pub(super) router: Router,
     pub(super) clock: FakeClock,
     pub(super) engine: Arc<Engine>,
+    pub(super) centre: Arc<Centre>,
     pub(super) operator: String,
     _data: TempDir,
 }
@@ -252,16 +281,25 @@ impl Region {
             vault,
             log: wal::Options::default(),
         };
-        let store = Store::open(cx.clone(), options_of_store).await.unwrap();
+        let store = Store::open_with_detection(cx.clone(), options_of_store)
+            .await
+            .unwrap();
         let engine = Arc::new(Engine::default());
+        let facts = AllowList::facts(1).unwrap().sign(&key).unwrap();
+        let allowed = AllowList::open(&facts, &key.public_key(), None).unwrap();
+        let centre = Arc::new(Centre {
+            key: SigningKey::generate(&*random),
+            batches: Mutex::default(),
+            snapshot: Mutex::default(),
+        });
         let cell_options = CellOptions {
             store,
             registry_key: key.public_key(),
             registry_least_version: 1,
             hunting: engine.clone(),
             peers: Arc::new(NoPeers),
-            centre: Arc::new(cell::NoCentre),
-            allow_list: None,
+            centre: centre.clone(),
+            allow_list: Some(Arc::new(allowed)),
         };
         let cell = Cell::open(cx, cell_options).await.unwrap();
         let local = Credential::local_operator();
@@ -275,6 +313,7 @@ impl Region {
             router,
             clock,
             engine,
+            centre,
             operator,
             _data: data,
         }

@@ -3,6 +3,7 @@
 mod authority;
 mod connections;
 mod description;
+mod evidence;
 mod failures;
 mod kit;
 mod present;

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod data;
+mod evidence;
 mod hunt;
 mod ingest;
 mod region;
@@ -22,6 +23,10 @@ pub use alerts::{
 };
 pub use data::{
     Explanation, FlushReport, Leaf, LeafPage, ResidencyReport, ServiceResidence, TableResidence,
+};
+pub use evidence::{
+    AuditPage, AuditQuery, AuditRow, Egress, EgressPage, EntityDetail, FileProfile, Left, Receipt,
+    RuleDraft, RuleProblem, RuleProblems, SnapshotName,
 };
 pub use hunt::{Column, Finding, Findings, HuntAnswer, HuntFormat, HuntRequest, HuntStats};
 pub use ingest::{IngestAnswer, IngestQuery, Misdirected, Rejection};

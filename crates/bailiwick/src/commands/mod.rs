@@ -2,13 +2,17 @@
 
 mod centre;
 mod check;
+mod evidence;
 mod generate;
 mod hunt;
+mod incidents;
 mod ingest;
 mod init;
+mod key;
 mod region;
 mod registry;
 mod residency;
+mod rules;
 mod serve;
 mod source;
 mod tenant;
@@ -47,6 +51,15 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Token(command) => token::run(&global, command),
         Command::Ingest(options) => ingest::run(&global, &options),
         Command::Hunt(options) => hunt::run(&global, &options),
+        Command::Alert(command) => incidents::alert(&global, command),
+        Command::Incident(command) => incidents::incident(&global, command),
+        Command::Rule(command) => rules::run(&global, command),
+        Command::Device(command) => evidence::device(&global, command),
+        Command::User(command) => evidence::user(&global, command),
+        Command::File(command) => evidence::file(&global, command),
+        Command::Egress(command) => evidence::egress(&global, command),
+        Command::Audit(command) => evidence::audit(&global, command),
+        Command::Key(command) => key::run(&global, command),
         Command::Flush { tenant } => flush(&global, &tenant),
         Command::Residency(command) => residency::run(&global, command),
         Command::Generate(options) => generate::run(&options),

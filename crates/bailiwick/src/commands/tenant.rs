@@ -126,6 +126,13 @@ fn change_one(global: &Global, client: &Client, command: Tenant) -> anyhow::Resu
             }
             (tenant, "PATCH", "settings", body)
         }
+        Tenant::Consent { tenant, sharing } => {
+            let body = json!({ "sharing": sharing_json(&sharing)? });
+            (tenant, "PATCH", "settings", body)
+        }
+        Tenant::Central { tenant, mode } => {
+            (tenant, "PATCH", "settings", json!({ "centre": mode }))
+        }
         _ => return Err(Failure::new(Code::BadRequest, "not a change").into()),
     };
     let id = tenant_id(&tenant)?;

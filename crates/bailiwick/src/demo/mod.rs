@@ -4,6 +4,8 @@
 //! Nothing here reaches into a cell: tenants, sources, tokens, records and hunts go through the same
 //! routes as anyone's. What is opened directly is opened by the walker, to look for planted identities.
 
+mod centre;
+mod detection;
 mod planted;
 mod report;
 mod ship;
@@ -18,16 +20,20 @@ use std::time::Instant;
 use access::{Credential, JsonLines, Level, Operate};
 use anyhow::Context as _;
 use crypto::Signer as _;
-use model::{Code, RegionCode};
+use model::{Clock as _, Code, Epoch, GeographyCode, RegionCode};
+use residency::egress::AllowList;
 use tokio::sync::watch;
-use vault::SigningKey;
+use vault::{LinkageShare, SigningKey};
 
 use crate::cli::Demo;
 use crate::client::Http;
 use crate::commands::listen;
-use crate::embedded::{CellSpec, Embedded, RegistrySpec, Ring};
+use crate::embedded::{
+    AllowListSpec, CENTRE, CellSpec, CentreSpec, Deployment, Embedded, RegistrySpec, Ring,
+};
 use crate::failure::Failure;
-use crate::machine::{self, MachineRandom};
+use crate::machine::{self, MachineClock, MachineRandom};
+use crate::ports::Recorder;
 use crate::print;
 
 /// Days an operator's credential of the demo lives.
@@ -42,6 +48,10 @@ pub(crate) struct Stage {
     pub(crate) addresses: BTreeMap<RegionCode, SocketAddr>,
     /// Operator's clients by region.
     pub(crate) operators: BTreeMap<RegionCode, Http>,
+    /// What crossed between cells and to the centre, as the receiving side saw it.
+    pub(crate) recorder: Arc<Recorder>,
+    /// To wait for what the cells do by themselves.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Stage {
@@ -150,9 +160,24 @@ async fn open(
         fresh: true,
     });
     let log_sink = Arc::new(JsonLines::new(Level::Info, sink));
-    let embedded = Embedded::open(specs.collect(), &registry, None, log_sink)
-        .await?
-        .whole()?;
+    let recorder = Arc::new(Recorder::default());
+    let deployment = Deployment {
+        allow_list: Some(AllowListSpec {
+            signed: AllowList::facts(1)?.sign(&operator)?,
+            least_version: 1,
+        }),
+        centre: Some(CentreSpec {
+            data: root.join("data").join(CENTRE),
+            ring: Ring::Ephemeral,
+            geography: GeographyCode::new("US")?,
+            cells: BTreeMap::new(),
+            fresh: true,
+        }),
+        recorder: Some(recorder.clone()),
+        ..Deployment::of_cells(specs.collect(), registry.clone())
+    };
+    let embedded = Embedded::start(deployment, None, log_sink).await?.whole()?;
+    link(&embedded)?;
     let (mut addresses, mut operators) = (BTreeMap::new(), BTreeMap::new());
     for (at, region) in (0_u16..).zip(&regions) {
         let port = if options.ports == 0 {
@@ -190,5 +215,20 @@ async fn open(
         log,
         addresses,
         operators,
+        recorder,
+        runtime: tokio::runtime::Handle::current(),
     })
+}
+
+/// Two people's shares of this epoch's linkage secret, the same for every cell. The demo stands in for
+/// both; in a deployment each brings one with `key import`.
+fn link(embedded: &Embedded) -> anyhow::Result<()> {
+    let epoch = Epoch::at(MachineClock.now());
+    for person in ["first person", "second person"] {
+        let share = LinkageShare::random(epoch, &MachineRandom);
+        for vault in embedded.vaults.values() {
+            vault.import_share(&share, person)?;
+        }
+    }
+    Ok(())
 }

@@ -25,6 +25,16 @@ use crate::print::{bytes, number};
 pub(crate) struct Plants {
     planted: Vec<inspect::Planted>,
     shipped: Shipped,
+    /// The first company's records, its envelope tenant and its id.
+    pub(crate) sample: Vec<String>,
+    pub(crate) envelope: String,
+    pub(crate) tenant: TenantId,
+}
+
+impl Plants {
+    pub(crate) fn markers(&self) -> impl Iterator<Item = &inspect::Marker> {
+        self.planted.iter().map(|p| &p.marker)
+    }
 }
 
 /// What the search found, in words.
@@ -36,10 +46,15 @@ pub(crate) struct Search {
 /// Ships a row full of markers for every table of every company.
 pub(crate) fn plant(companies: &[Company], world: &World, seed: u64) -> anyhow::Result<Plants> {
     let (mut planted, mut shipped) = (Vec::new(), Shipped::default());
+    let first = companies.first().context("a company")?;
+    let mut sample = Vec::new();
     for (at, company) in companies.iter().enumerate() {
         let planting = world.plant(at, seed);
         let lines: Vec<String> = planting.records.iter().map(|r| r.json.clone()).collect();
         ship::send(company, &lines, &mut shipped)?;
+        if at == 0 {
+            sample = lines;
+        }
         planted.extend(planting.planted.iter().map(|p| inspect::Planted {
             tenant: company.tenant,
             table: p.table.to_owned(),
@@ -47,7 +62,13 @@ pub(crate) fn plant(companies: &[Company], world: &World, seed: u64) -> anyhow::
             marker: marker(&p.marker),
         }));
     }
-    Ok(Plants { planted, shipped })
+    Ok(Plants {
+        planted,
+        shipped,
+        sample,
+        envelope: first.envelope.clone(),
+        tenant: first.tenant,
+    })
 }
 
 fn marker(marker: &generate::Marker) -> inspect::Marker {

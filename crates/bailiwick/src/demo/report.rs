@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use generate::{Options, World};
+use generate::{AttackOptions, Options, Truth, World};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{Clock as _, Span100ns};
 use serde_json::{Value, json};
 
 use super::ship::{self, Shipped};
 use super::tenants::{self, Company};
-use super::{Stage, planted};
+use super::{Stage, centre, detection, planted};
 use crate::bench::directory_bytes;
 use crate::cli::Demo;
 use crate::client::Ask;
@@ -57,24 +57,29 @@ pub(crate) struct Story {
 pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     let companies = tenants::provision(stage)?;
     print::note(&format!("provisioned {} tenants", companies.len()));
-    let start = MachineClock.now().saturating_add(Span100ns::days(-3));
-    let world = World::new(&Options::new(
+    let world = world(
         options.seed,
         options.events,
-        tenants::specs(),
-        start,
-    ))?;
-    let (shipped, took) = feed(&companies, &world, options.events)?;
+        options.attack.of_demo(),
+        Vec::new(),
+    )?;
+    let own_seed = detection::own_seed();
+    let share = options.events / u64::try_from(companies.len())?;
+    let victims = vec![tenants::SECOND_VICTIM];
+    let own = world_of_own(own_seed, share, options, victims)?;
+    let (shipped, took, truth) = feed(&companies, &world, &own, options.events)?;
     let wrong = wrong_region(stage, &companies)?;
     // Before anything is planted: what people read here is background.
     let mut hunted = String::new();
     hunts(&companies, &mut hunted)?;
+    let found = detection::tell(stage, &companies, &truth, &shipped, own_seed)?;
     let freshness = freshness(&companies, &world, options.seed)?;
     let plants = planted::plant(&companies, &world, options.seed)?;
     // Half of the tenants: the search finds markers in logs and in segments.
     flush(stage, companies.iter().step_by(2))?;
     let search = planted::search(stage, &companies, &plants)?;
     flush(stage, companies.iter())?;
+    let told = centre::tell(stage, &companies, &truth, &plants)?;
     let mut text = String::from("\n");
     placement(&companies, &mut text)?;
     writeln!(text, "\n{wrong}")?;
@@ -84,34 +89,69 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
         "Freshness, acknowledgement to huntable: {freshness}\n"
     )?;
     text.push_str(&hunted);
+    text.push_str(&found);
+    text.push_str(&told.text);
     residency(stage, &companies, &mut text)?;
     text.push_str(&search.text);
     let invitation = invitation(stage, &companies)?;
     Ok(Story {
         text,
         invitation,
-        is_clean: search.is_clean,
+        is_clean: search.is_clean && told.is_clean,
     })
 }
 
-fn feed(companies: &[Company], world: &World, events: u64) -> anyhow::Result<(Shipped, Duration)> {
+/// Three days that end now.
+fn world(
+    seed: u64,
+    events: u64,
+    attack: AttackOptions,
+    victims: Vec<usize>,
+) -> anyhow::Result<World> {
+    let start = MachineClock.now().saturating_add(Span100ns::days(-3));
+    Ok(World::new(&Options {
+        attack: AttackOptions { victims, ..attack },
+        // The vendor's informational alerts have nothing to do with any attack.
+        vendor_alerts_per_100k: 0,
+        ..Options::new(seed, events, tenants::specs(), start)
+    })?)
+}
+
+/// The days of the second victim, under a seed that the program drew.
+fn world_of_own(
+    seed: u64,
+    share: u64,
+    options: &Demo,
+    victims: Vec<usize>,
+) -> anyhow::Result<World> {
+    let events = share * u64::try_from(tenants::specs().len())?;
+    world(seed, events, options.attack.of_demo(), victims)
+}
+
+/// What was shipped, how long it took, and what is true of it: of the seed given, then of the drawn one.
+type Fed = (Shipped, Duration, [Truth; 2]);
+
+fn feed(companies: &[Company], world: &World, own: &World, events: u64) -> anyhow::Result<Fed> {
     let style = ProgressStyle::with_template("sending {bar:40} {pos} records")?;
     // Repeated deliveries come on top of the distinct rows: the bar is full a little early.
     let bar = ProgressBar::new(events).with_style(style);
     let began = Instant::now();
-    let (next, total) = (AtomicUsize::new(0), Mutex::new(Shipped::default()));
+    let next = AtomicUsize::new(0);
+    let total = Mutex::new((Shipped::default(), [Truth::default(), Truth::default()]));
     let work = || -> anyhow::Result<()> {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(company) = companies.get(at) else {
                 return Ok(());
             };
-            let shipped = ship::ship(company, world.records(at), &bar)
+            let of_own = at == tenants::SECOND_VICTIM;
+            let mut records = if of_own { own } else { world }.records(at);
+            let shipped = ship::ship(company, &mut records, &bar)
                 .with_context(|| format!("shipping for {}", company.name))?;
-            total
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .merge(&shipped);
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            total.0.merge(&shipped);
+            let [given, drawn] = &mut total.1;
+            if of_own { drawn } else { given }.merge(records.truth());
         }
     };
     std::thread::scope(|scope| {
@@ -123,8 +163,8 @@ fn feed(companies: &[Company], world: &World, events: u64) -> anyhow::Result<(Sh
         })
     })?;
     bar.finish_and_clear();
-    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((total, began.elapsed()))
+    let (shipped, truth) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((shipped, began.elapsed(), truth))
 }
 
 fn placement(companies: &[Company], text: &mut String) -> anyhow::Result<()> {

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
+use generate::Woven;
 use indicatif::ProgressBar;
-use model::RegionCode;
+use model::{Clock as _, RegionCode, Ticks};
 use serde_json::Value;
 
 use super::tenants::Company;
 use crate::client::{Ask, Http};
+use crate::machine::MachineClock;
 
 /// Records of one request.
 const BATCH_RECORDS: usize = 500;
@@ -24,6 +26,8 @@ pub(crate) struct Shipped {
     pub(crate) redirected: u64,
     /// Rows stored by region.
     pub(crate) by_region: BTreeMap<RegionCode, u64>,
+    /// When records of an intrusion were acknowledged, by table and their own time.
+    pub(crate) acknowledged: BTreeMap<(String, Ticks), Ticks>,
 }
 
 impl Shipped {
@@ -38,28 +42,39 @@ impl Shipped {
         for (region, n) in &other.by_region {
             *self.by_region.entry(region.clone()).or_default() += n;
         }
+        self.acknowledged.extend(other.acknowledged.clone());
     }
 }
 
 /// Ships all records of a company.
 pub(crate) fn ship(
     company: &Company,
-    records: impl Iterator<Item = generate::Record>,
+    records: &mut generate::Records<'_>,
     bar: &ProgressBar,
 ) -> anyhow::Result<Shipped> {
     let mut shipped = Shipped::default();
-    let mut batch = Vec::with_capacity(BATCH_RECORDS);
-    for record in records {
-        batch.push(record.json);
-        if batch.len() == BATCH_RECORDS {
+    let (mut batch, mut woven) = (Vec::with_capacity(BATCH_RECORDS), Vec::new());
+    loop {
+        let record = records.next();
+        let is_last = record.is_none();
+        if let Some(record) = record {
+            if matches!(record.woven, Some(Woven::Stage(_))) {
+                woven.push((record.table.to_owned(), record.time));
+            }
+            batch.push(record.json);
+        }
+        if batch.len() == BATCH_RECORDS || is_last {
             send(company, &batch, &mut shipped)?;
+            let now = MachineClock.now();
+            let acknowledged = woven.drain(..).map(|key| (key, now));
+            shipped.acknowledged.extend(acknowledged);
             bar.inc(u64::try_from(batch.len())?);
             batch.clear();
         }
+        if is_last {
+            return Ok(shipped);
+        }
     }
-    send(company, &batch, &mut shipped)?;
-    bar.inc(u64::try_from(batch.len())?);
-    Ok(shipped)
 }
 
 /// Sends lines to the home, and those of other regions on to these.

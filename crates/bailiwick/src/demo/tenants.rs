@@ -55,6 +55,8 @@ pub(crate) struct Company {
     pub(crate) ingest_token: String,
     pub(crate) hunt_token: String,
     pub(crate) hunter: Http,
+    /// Clients that may read what left, by region that holds any of its services.
+    pub(crate) readers: BTreeMap<RegionCode, Http>,
 }
 
 impl Company {
@@ -67,6 +69,11 @@ impl Company {
             .as_ref()
     }
 }
+
+/// The company that tells the centre nothing.
+pub(crate) const SILENT: usize = 3;
+/// The company into whose days the program's own attack is woven.
+pub(crate) const SECOND_VICTIM: usize = 7;
 
 /// The envelope tenant id of the n-th company.
 fn envelope(at: usize) -> String {
@@ -91,11 +98,13 @@ pub(crate) fn specs() -> Vec<generate::TenantSpec> {
 /// Provisions them all.
 pub(crate) fn provision(stage: &Stage) -> anyhow::Result<Vec<Company>> {
     let each = COMPANIES.iter().enumerate();
-    each.map(|(at, (name, country))| one(stage, name, country, &envelope(at)))
+    each.map(|(at, (name, country))| one(stage, at, name, country))
         .collect()
 }
 
-fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Result<Company> {
+fn one(stage: &Stage, at: usize, name: &str, country: &str) -> anyhow::Result<Company> {
+    let envelope = envelope(at);
+    let centre = if at == SILENT { "off" } else { "facts" };
     let any = stage.operators.values().next().context("a region")?;
     let facts = json!({ "country": country });
     let plan = any
@@ -107,7 +116,7 @@ fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Resu
         "name": name,
         "country": country,
         "confirmed": text(&plan, "/digest")?,
-        "settings": { "retention_days": 180, "sharing": "all" },
+        "settings": { "retention_days": 180, "sharing": "all", "centre": centre },
     });
     let tenant = operator
         .call(&Ask::post("/api/v1/tenants", &body))?
@@ -125,13 +134,13 @@ fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Resu
     let body = json!({
         "name": "Defender streaming export",
         "services": services,
-        "envelope_tenant": envelope,
+        "envelope_tenant": &envelope,
     });
     let path = format!("/api/v1/tenants/{id}/sources");
     let source = operator.call(&Ask::post(path, &body))?.json()?;
     let source = text(&source, "/source")?.to_owned();
     let mut shippers = BTreeMap::new();
-    let mut ingest_token = String::new();
+    let (mut readers, mut ingest_token) = (BTreeMap::new(), String::new());
     let regions: std::collections::BTreeSet<_> =
         placed.iter().filter_map(|p| p.region.clone()).collect();
     for region in regions {
@@ -140,17 +149,26 @@ fn one(stage: &Stage, name: &str, country: &str, envelope: &str) -> anyhow::Resu
             ingest_token.clone_from(&secret);
         }
         shippers.insert(region.clone(), stage.client(&region, &secret)?);
+        let secret = mint(stage, &region, id, "reader", &["residency"])?;
+        readers.insert(region.clone(), stage.client(&region, &secret)?);
     }
-    let hunt_token = mint(stage, &home, id, "analyst", &["hunt", "read", "residency"])?;
+    let hunt_token = mint(
+        stage,
+        &home,
+        id,
+        "analyst",
+        &["hunt", "read", "residency", "incidents", "rules"],
+    )?;
     Ok(Company {
         name: name.to_owned(),
         country: country.to_owned(),
         tenant: id,
-        envelope: envelope.to_owned(),
+        envelope,
         hunter: stage.client(&home, &hunt_token)?,
         home,
         placed,
         shippers,
+        readers,
         source,
         ingest_token,
         hunt_token,

@@ -10,6 +10,7 @@
 )]
 
 mod deployment;
+mod detecting;
 mod ingesting;
 mod journey;
 mod kill;

@@ -324,7 +324,10 @@ impl Resolver<'_> {
         };
         let input = collector.input.clone();
         let row = Row { columns: &input };
-        if meaning == AggregateFn::Percentile {
+        if matches!(
+            meaning,
+            AggregateFn::Percentile | AggregateFn::WeightedPercentile
+        ) {
             return self.percentiles(function, &args, at, row, collector);
         }
         let mut exprs: Vec<(Suggested, Expr)> = Vec::new();
@@ -389,8 +392,12 @@ impl Resolver<'_> {
         if !fits {
             return Err(self.bad_arguments(function, &exprs, at));
         }
+        let Meaning::Aggregate(meaning, _) = function.meaning else {
+            return Err(Broken);
+        };
+        let values = 1 + usize::from(meaning == AggregateFn::WeightedPercentile);
         let ranks: Vec<Expr> = exprs
-            .split_off(1)
+            .split_off(values.min(exprs.len()))
             .into_iter()
             .map(|e| cast(e, ColumnType::Real))
             .collect();
@@ -400,14 +407,16 @@ impl Resolver<'_> {
                 return Err(self.error(codes::NOT_CONSTANT, rank.span, message));
             }
         }
-        let value = exprs.pop().ok_or(Broken)?;
-        let ty = value.ty;
+        if let Some(weight) = exprs.get_mut(1) {
+            *weight = cast(weight.clone(), ColumnType::Long);
+        }
+        let ty = exprs.first().ok_or(Broken)?.ty;
         let of = args
             .first()
             .map_or(Suggested::Nothing, |arg| suggested(arg, false));
         let suggestions: Vec<Suggested> = args
             .iter()
-            .skip(1)
+            .skip(values)
             .map(|rank| {
                 let rank = rank.text().to_string();
                 let name = names::percentile_name(of.text().unwrap_or_default(), &rank);
@@ -415,9 +424,9 @@ impl Resolver<'_> {
             })
             .collect();
         let outputs = collector.take(Aggregate {
-            function: AggregateFn::Percentile,
+            function: meaning,
             outputs: vec![ty; ranks.len()],
-            args: std::iter::once(value).chain(ranks).collect(),
+            args: exprs.into_iter().chain(ranks).collect(),
             filter: None,
             span: at,
         });
@@ -492,7 +501,11 @@ impl Resolver<'_> {
         let (mut args, ty) = self.converted(signature, exprs, at)?;
         let mut filter = None;
         if is_filtered {
-            let position = usize::from(meaning != AggregateFn::Count);
+            let position = match meaning {
+                AggregateFn::Count => 0,
+                AggregateFn::Covariance | AggregateFn::Covariancep => 2,
+                _ => 1,
+            };
             if position < args.len() {
                 filter = Some(args.remove(position));
             }
@@ -518,17 +531,27 @@ impl Resolver<'_> {
     fn literal_tail(&mut self, meaning: AggregateFn, args: Vec<Expr>) -> Fallible<Vec<Expr>> {
         let wants_real = matches!(
             meaning,
-            AggregateFn::Percentile | AggregateFn::PercentilesArray
+            AggregateFn::Percentile
+                | AggregateFn::PercentilesArray
+                | AggregateFn::WeightedPercentile
+                | AggregateFn::WeightedPercentilesArray
         );
+        let values = match meaning {
+            AggregateFn::WeightedPercentile
+            | AggregateFn::WeightedPercentilesArray
+            | AggregateFn::Covariance
+            | AggregateFn::Covariancep => 2,
+            _ => 1,
+        };
         let mut out = Vec::with_capacity(args.len());
         for (position, arg) in args.into_iter().enumerate() {
-            let is_real = wants_real && position > 0 && super::types::is_number(arg.ty);
+            let is_real = wants_real && position >= values && super::types::is_number(arg.ty);
             let arg = if is_real {
                 cast(arg, ColumnType::Real)
             } else {
                 arg
             };
-            if position > 0 && meaning != AggregateFn::TakeAny && arg.as_literal().is_none() {
+            if position >= values && meaning != AggregateFn::TakeAny && arg.as_literal().is_none() {
                 let message = "this argument must be a literal";
                 return Err(self.error(codes::NOT_CONSTANT, arg.span, message));
             }
@@ -620,6 +643,8 @@ fn several(node: &Node) -> Option<Node> {
                     | "any"
                     | "percentile"
                     | "percentiles"
+                    | "percentilew"
+                    | "percentilesw"
             );
             is_several.then(|| node.clone())
         }

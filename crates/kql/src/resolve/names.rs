@@ -111,6 +111,16 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
         Naming::Prefix(prefix) => {
             Suggested::Derived(format!("{prefix}_{}", first.text().unwrap_or_default()))
         }
+        Naming::Pair(prefix) => {
+            let second = args
+                .get(1)
+                .map_or(Suggested::Nothing, |arg| suggested(arg, false));
+            Suggested::Derived(format!(
+                "{prefix}_{}_{}",
+                first.text().unwrap_or_default(),
+                second.text().unwrap_or_default()
+            ))
+        }
         Naming::Suffix(suffix) => first.text().map_or(Suggested::Nothing, |name| {
             Suggested::Derived(format!("{name}_{suffix}"))
         }),

@@ -56,7 +56,12 @@ impl Resolver<'_> {
             "bag_unpack" => self.bag_unpack(input, &args, child(node, Kind::ColumnDecls), at),
             "pivot" => self.pivot(input, &args, at),
             "narrow" => Ok(narrow(input, at)),
-            "ipv4_lookup" | "ipv6_lookup" => self.ip_lookup(input, &args, at),
+            "ipv4_lookup" => self.ip_lookup(input, &args, at),
+            "ipv6_lookup" => {
+                let width = input.columns.len();
+                let found = self.ip_lookup(input, &args, at)?;
+                Ok(left_last(found, width, at))
+            }
             "preview" => {
                 let rows = self.rows(args.first().cloned())?;
                 Ok(Relation {
@@ -391,6 +396,15 @@ const UNPACK_OPTIONS: &[&str] = &[
     "columnsConflict",
     "ignoredProperties",
 ];
+
+/// The first `width` columns after the others: so does the IPv6 plugin.
+fn left_last(found: Relation, width: usize, at: Span) -> Relation {
+    let mut fields: Vec<(usize, Field)> = found.columns.iter().cloned().enumerate().collect();
+    fields.rotate_left(width.min(found.columns.len()));
+    let exprs = fields.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
+    let columns = fields.into_iter().map(|(_, f)| f).collect();
+    projected(found, exprs, columns, at)
+}
 
 /// What `bag_unpack` was told.
 struct UnpackOptions {

@@ -126,6 +126,9 @@ impl Resolver<'_> {
                 self.render = Some(render(node));
                 Ok(input)
             }
+            Operator::MakeGraph | Operator::GraphMatch | Operator::GraphToTable => {
+                Err(self.operator_not_yet(&name, at))
+            }
             _ => Err(self.error(
                 codes::FORM_NOT_YET,
                 at,

@@ -8,6 +8,7 @@ mod distinct;
 mod fold;
 mod pick;
 mod rank;
+mod weighted;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(crate) enum Gather {
     Ranks(Vec<f64>),
     /// `percentiles_array`.
     RankArray(Vec<f64>),
+    /// `percentilesw`: percentiles of argument 0 weighted by argument 1; as an array or apart.
+    WeightedRanks(Vec<f64>, bool),
     /// The row where argument 0 is greatest (`true`) or least.
     Extreme(bool),
     /// Any row.
@@ -85,7 +88,10 @@ impl Aggregator {
 
     /// Whether the result is a struct of the outputs.
     pub(crate) fn is_struct(gather: &Gather) -> bool {
-        matches!(gather, Gather::Extreme(_) | Gather::Any | Gather::Ranks(_))
+        matches!(
+            gather,
+            Gather::Extreme(_) | Gather::Any | Gather::Ranks(_) | Gather::WeightedRanks(_, false)
+        )
     }
 
     fn data_type(&self) -> DataType {
@@ -100,9 +106,11 @@ impl Aggregator {
     fn state_type(&self) -> DataType {
         match self.gather {
             Gather::List { .. } | Gather::Set { .. } | Gather::Bag { .. } => DataType::Utf8,
-            Gather::Distinct | Gather::Ranks(_) | Gather::RankArray(_) | Gather::MeanTicks => {
-                DataType::Binary
-            }
+            Gather::Distinct
+            | Gather::Ranks(_)
+            | Gather::RankArray(_)
+            | Gather::WeightedRanks(..)
+            | Gather::MeanTicks => DataType::Binary,
             Gather::Extreme(_) | Gather::Any => self.data_type(),
             Gather::RealExtreme(_) => DataType::Float64,
             Gather::Bits(_) => DataType::Int64,
@@ -150,6 +158,7 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Distinct => "dcount",
             Gather::Ranks(_) => "percentiles",
             Gather::RankArray(_) => "percentiles_array",
+            Gather::WeightedRanks(..) => "percentilesw",
             Gather::Extreme(true) => "arg_max",
             Gather::Extreme(false) => "arg_min",
             Gather::Any => "take_any",
@@ -188,6 +197,11 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Distinct => Box::new(distinct::Distinct::new(first)),
             Gather::Ranks(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), false)),
             Gather::RankArray(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), true)),
+            Gather::WeightedRanks(wanted, as_array) => Box::new(weighted::WeightedRanks::new(
+                first,
+                wanted.clone(),
+                *as_array,
+            )),
             Gather::Extreme(greatest) => Box::new(pick::Pick::extreme(
                 self.args.clone(),
                 self.outputs.clone(),

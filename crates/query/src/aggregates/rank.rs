@@ -35,6 +35,16 @@ impl Ranks {
         }
     }
 
+    /// Of values that are known already, in order.
+    pub(super) fn of(
+        ty: ColumnType,
+        as_array: bool,
+        found: &[Option<[u8; 8]>],
+    ) -> Result<ScalarValue> {
+        let ranks = Self::new(ty, vec![0.0; found.len()], as_array);
+        ranks.answer(found.to_vec())
+    }
+
     fn real(&self) -> bool {
         self.ty == ColumnType::Real
     }
@@ -54,6 +64,29 @@ impl Ranks {
         let rank = convert::long_of_real((percent / 100.0 * n).ceil())?.max(1) - 1;
         let rank = usize::try_from(rank).ok()?;
         self.values.get(rank).or(self.values.last()).copied()
+    }
+
+    fn answer(&self, found: Vec<Option<[u8; 8]>>) -> Result<ScalarValue> {
+        if self.as_array {
+            let items: Vec<Json> = found.iter().flatten().map(|b| self.json(*b)).collect();
+            let text = (!items.is_empty()).then(|| Json::Array(items).to_text());
+            return Ok(ScalarValue::Utf8(text));
+        }
+        let columns = found.into_iter().map(|bytes| -> ArrayRef {
+            match self.ty {
+                ColumnType::Real => {
+                    Arc::new(Float64Array::from(vec![bytes.map(f64::from_le_bytes)]))
+                }
+                ColumnType::Int => {
+                    let n = bytes.and_then(|b| i32::try_from(i64::from_le_bytes(b)).ok());
+                    Arc::new(Int32Array::from(vec![n]))
+                }
+                _ => Arc::new(Int64Array::from(vec![bytes.map(i64::from_le_bytes)])),
+            }
+        });
+        let types = vec![self.ty; self.wanted.len()];
+        let row = StructArray::try_new(struct_fields(&types), columns.collect(), None)?;
+        Ok(ScalarValue::Struct(Arc::new(row)))
     }
 
     fn json(&self, bytes: [u8; 8]) -> Json {
@@ -86,26 +119,7 @@ impl Accumulator for Ranks {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.sort();
         let found: Vec<Option<[u8; 8]>> = self.wanted.iter().map(|p| self.at(*p)).collect();
-        if self.as_array {
-            let items: Vec<Json> = found.iter().flatten().map(|b| self.json(*b)).collect();
-            let text = (!items.is_empty()).then(|| Json::Array(items).to_text());
-            return Ok(ScalarValue::Utf8(text));
-        }
-        let columns = found.into_iter().map(|bytes| -> ArrayRef {
-            match self.ty {
-                ColumnType::Real => {
-                    Arc::new(Float64Array::from(vec![bytes.map(f64::from_le_bytes)]))
-                }
-                ColumnType::Int => {
-                    let n = bytes.and_then(|b| i32::try_from(i64::from_le_bytes(b)).ok());
-                    Arc::new(Int32Array::from(vec![n]))
-                }
-                _ => Arc::new(Int64Array::from(vec![bytes.map(i64::from_le_bytes)])),
-            }
-        });
-        let types = vec![self.ty; self.wanted.len()];
-        let row = StructArray::try_new(struct_fields(&types), columns.collect(), None)?;
-        Ok(ScalarValue::Struct(Arc::new(row)))
+        self.answer(found)
     }
 
     fn size(&self) -> usize {

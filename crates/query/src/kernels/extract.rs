@@ -334,12 +334,12 @@ fn key_of<'t>(text: &'t str, pairs: &Pairs) -> Option<(String, &'t str)> {
 
 /// A value at the start, and what follows it.
 fn value_of<'t>(text: &'t str, pairs: &Pairs) -> (String, &'t str) {
-    let start = if pairs.pair_delimiter.is_empty() {
+    let text = if pairs.pair_delimiter.is_empty() {
         text.trim_start()
     } else {
         text
     };
-    if let Some((value, after)) = quoted(start, pairs) {
+    if let Some((value, after)) = quoted(text, pairs) {
         return (value, after_delimiter(after, pairs).unwrap_or_default());
     }
     let mut last: Option<(usize, usize)> = None;

@@ -219,7 +219,18 @@ fn filled(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 let numbers = items
                     .iter()
                     .map(|item| real(item).filter(|_| !is_missing(item)));
-                interpolated(&numbers.collect::<Vec<_>>(), edges, constant)
+                let numbers = numbers.collect::<Vec<_>>();
+                let made = interpolated(&numbers, edges, constant);
+                let is_whole = items.iter().any(|item| matches!(item, Json::Long(_)))
+                    && !items.iter().any(|item| matches!(item, Json::Real(_)));
+                // Whole numbers stay whole, cut toward zero.
+                let cut = |item: Json| match item {
+                    Json::Real(x) if is_whole => {
+                        convert::long_of_real(x).map_or(Json::Null, Json::Long)
+                    }
+                    item => item,
+                };
+                made.into_iter().map(cut).collect()
             }
         }))
     })
@@ -244,7 +255,7 @@ fn interpolated(values: &[Option<f64>], edges: bool, constant: Option<Json>) -> 
         .filter_map(|(at, x)| Some((at, (*x)?)))
         .collect();
     if known.is_empty() {
-        let fill = constant.unwrap_or(Json::Null);
+        let fill = constant.unwrap_or(Json::Real(0.0));
         return vec![fill; values.len()];
     }
     (0..values.len())

@@ -42,7 +42,17 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             let (needle, with) = (call.arg(1)?, call.arg(2)?);
             call.texts(|row, out| match needle.text(row) {
                 "" => out.push_str(a.text(row)),
-                needle => out.push_str(&a.text(row).replace(needle, with.text(row))),
+                needle => {
+                    for (at, piece) in a.text(row).split(needle).enumerate() {
+                        if args::is_too_large(out) {
+                            return;
+                        }
+                        if at > 0 {
+                            out.push_str(with.text(row));
+                        }
+                        out.push_str(piece);
+                    }
+                }
             })
         }
         F::ReplaceStrings => replace_strings(call),

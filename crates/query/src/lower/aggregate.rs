@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::functions_aggregate::{average, count, min_max, stddev, sum, variance};
+use datafusion::functions_aggregate::{average, count, covariance, min_max, stddev, sum, variance};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
@@ -79,9 +79,9 @@ fn limit(aggregate: &Aggregate) -> usize {
 }
 
 /// The literal percentiles of an aggregate.
-fn percentiles(aggregate: &Aggregate) -> Vec<f64> {
+fn percentiles(aggregate: &Aggregate, values: usize) -> Vec<f64> {
     let mut wanted = Vec::new();
-    for arg in aggregate.args.iter().skip(1) {
+    for arg in aggregate.args.iter().skip(values) {
         match arg.as_literal() {
             Some(Value::Real(p)) => wanted.push(*p),
             Some(Value::Long(p)) => wanted.push(convert::real_of_long(*p)),
@@ -120,6 +120,24 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             values: 0,
             ..Recipe::plain(count::count_udaf(), None)
         },
+        A::WeightedPercentile => Recipe::gathered(
+            Gather::WeightedRanks(percentiles(aggregate, 2), false),
+            aggregate,
+            2,
+        ),
+        A::WeightedPercentilesArray => Recipe::gathered(
+            Gather::WeightedRanks(percentiles(aggregate, 2), true),
+            aggregate,
+            2,
+        ),
+        A::Covariance => Recipe {
+            values: 2,
+            ..Recipe::real(covariance::covar_samp_udaf(), 0.0)
+        },
+        A::Covariancep => Recipe {
+            values: 2,
+            ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
+        },
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
@@ -153,8 +171,8 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         A::MakeBag => gathered(Gather::Bag {
             limit: limit(aggregate),
         }),
-        A::Percentile => gathered(Gather::Ranks(percentiles(aggregate))),
-        A::PercentilesArray => gathered(Gather::RankArray(percentiles(aggregate))),
+        A::Percentile => gathered(Gather::Ranks(percentiles(aggregate, 1))),
+        A::PercentilesArray => gathered(Gather::RankArray(percentiles(aggregate, 1))),
         A::Stdev => Recipe::real(stddev::stddev_udaf(), 0.0),
         A::Stdevp => Recipe::real(stddev::stddev_pop_udaf(), 0.0),
         A::Variance => Recipe::real(variance::var_samp_udaf(), 0.0),
@@ -276,7 +294,10 @@ impl Lowering<'_> {
             if recipe.is_struct {
                 value = self.kernel(Work::Field(at), vec![(value, *ty)], *ty);
             }
-            if let Some(default) = &recipe.default {
+            if recipe.as_real && *ty == ColumnType::Decimal {
+                // Computed as a real.
+                value = self.kernel(Work::Cast, vec![(value, ColumnType::Real)], *ty);
+            } else if let Some(default) = &recipe.default {
                 value = or_else(value, Plan::Literal(default.clone(), None));
             } else if *ty == ColumnType::String {
                 value = or_else(value, missing(*ty)?);

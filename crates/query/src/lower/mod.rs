@@ -320,7 +320,10 @@ impl<'a> Lowering<'a> {
         let mut plan =
             LogicalPlanBuilder::scan(reference.clone(), provider_as_source(found.provider), None)?;
         // A window goes by arrival: what comes late is in the window in which it came.
-        let by_arrival = self.lookback.until.map(|_| rows::hidden::INGESTED_AT.to_owned());
+        let by_arrival = self
+            .lookback
+            .until
+            .map(|_| rows::hidden::INGESTED_AT.to_owned());
         if let Some(time) = found
             .time_column
             .filter(|_| self.lookback.sources.contains(&id))

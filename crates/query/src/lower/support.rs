@@ -31,6 +31,10 @@ pub(crate) fn aggregate_refusal(function: AggregateFn) -> Option<&'static str> {
         | AggregateFn::MakeBag
         | AggregateFn::Percentile
         | AggregateFn::PercentilesArray
+        | AggregateFn::WeightedPercentile
+        | AggregateFn::WeightedPercentilesArray
+        | AggregateFn::Covariance
+        | AggregateFn::Covariancep
         | AggregateFn::Stdev
         | AggregateFn::Stdevp
         | AggregateFn::Variance

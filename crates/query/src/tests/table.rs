@@ -130,6 +130,9 @@ fn every_aggregate_runs() {
             AggregateFn::MakeBag => "bag_pack('a', x)",
             AggregateFn::Percentile => "x, 50",
             AggregateFn::PercentilesArray => "x, 50, 90",
+            AggregateFn::WeightedPercentile => "x, x, 50",
+            AggregateFn::WeightedPercentilesArray => "x, x, 50, 90",
+            AggregateFn::Covariance | AggregateFn::Covariancep => "x, x",
             AggregateFn::ArgMax | AggregateFn::ArgMin => "x, y",
             _ => "x",
         };

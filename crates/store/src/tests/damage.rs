@@ -274,10 +274,10 @@ async fn a_tenant_without_keys_is_refused_and_its_files_are_kept() {
         };
         let store = other.open().await.unwrap();
         let refused = store.view(&other.grant::<Hunt>(1)).unwrap_err();
-        assert_eq!(refused.code(), Code::WrongKey, "{refused}");
+        assert_eq!(refused.code(), Code::TenantDamaged, "{refused}");
         assert!(matches!(refused, Error::TenantRefused { .. }), "{refused}");
         let refused = other.append(&store, 1, "Raw_CL", &[3]).await.unwrap_err();
-        assert_eq!(refused.code(), Code::WrongKey);
+        assert_eq!(refused.code(), Code::TenantDamaged);
         assert_eq!(store.tenants().len(), 0);
         drop(store);
         let left = world.disk.files();
@@ -311,6 +311,7 @@ async fn a_lost_key_table_stops_its_tenant_and_no_other() {
         let store = world.open().await.unwrap();
         let refused = store.view(&world.grant::<Hunt>(1)).unwrap_err();
         assert!(matches!(refused, Error::TenantRefused { .. }), "{refused}");
+        assert_eq!(refused.code(), Code::TenantDamaged, "{refused}");
         assert_eq!(world.rows(&store, 2), once([1]));
         drop(store);
         if damage > 0 {
@@ -526,7 +527,7 @@ async fn a_changed_catalogue_row_is_refused() {
         world.database.tamper(|rows| change(&mut rows[0]));
         let store = world.open().await.unwrap();
         let refused = store.view(&world.grant::<Hunt>(1)).unwrap_err();
-        assert_eq!(refused.code(), Code::WrongKey, "{n}: {refused}");
+        assert_eq!(refused.code(), Code::TenantDamaged, "{n}: {refused}");
         assert_eq!(world.rows(&store, 2), once([1]), "{n}");
     }
 }

@@ -9,6 +9,7 @@ use testkit::SimDisk;
 use crate::Landmark;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what an outsider does to a file")]
 fn a_catalogue_that_should_be_there_is_missed() {
     let disk = SimDisk::new();
     let mark = || Landmark::beside(Arc::new(disk.clone()), Path::new("eu.ring"));

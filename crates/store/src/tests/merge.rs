@@ -193,7 +193,7 @@ async fn a_catalogue_that_lacks_the_tenant_removes_none_of_its_files() {
     };
     let store = old.open().await.unwrap();
     let refused = store.view(&old.grant(1)).unwrap_err();
-    assert_eq!(refused.code(), Code::CatalogueFailed, "{refused}");
+    assert_eq!(refused.code(), Code::TenantDamaged, "{refused}");
     assert!(old.append(&store, 2, "Raw_CL", &[1]).await.is_ok());
     drop(store);
     assert_eq!((segments(&world), key_tables(&world).len()), (files, 1));

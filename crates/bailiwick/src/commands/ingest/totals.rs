@@ -106,7 +106,6 @@ pub(super) fn show(
     let stored = if dry_run { "WOULD STORE" } else { "STORED" };
     let pointer = if dry_run { "/would_store" } else { "/stored" };
     let columns = [
-        ("FILE", "/file"),
         ("READ", "/read"),
         ("MAPPED", "/mapped"),
         ("RAW", "/raw"),
@@ -114,6 +113,7 @@ pub(super) fn show(
         ("REPEATED", "/repeated"),
         ("REJECTED", "/rejected"),
         ("WRONG REGION", "/wrong_region"),
+        ("FILE", "/file"),
         ("FAILED", "/failed"),
     ];
     let line = |name: &str, totals: &Totals, failure: Option<&str>| {
