@@ -179,23 +179,11 @@ impl Embedded {
         let list = list
             .map(|list| open_list(list, &registry.key))
             .transpose()?;
-        let (mut vaults, mut locks) = (BTreeMap::new(), Vec::new());
-        let mut sick = BTreeMap::new();
-        for spec in &plan.cells {
-            let own = known.region(&spec.region).ok_or_else(|| {
-                Failure::new(
-                    Code::BadConfig,
-                    format!("the registry has no region `{}`", spec.region),
-                )
-            })?;
-            match open_keys(spec, &own.geography, passphrase) {
-                Ok((lock, vault)) => {
-                    locks.push(lock);
-                    vaults.insert(spec.region.clone(), Arc::new(vault));
-                }
-                Err(error) => drop(sick.insert(spec.region.clone(), error)),
-            }
-        }
+        let Keys {
+            vaults,
+            locks,
+            mut sick,
+        } = Keys::open(&plan.cells, &known, passphrase)?;
         let key =
             |(region, vault): (&RegionCode, &Arc<Vault>)| (region.clone(), vault.public_key());
         let keys: BTreeMap<RegionCode, PublicKey> = vaults.iter().map(key).collect();
@@ -438,6 +426,44 @@ async fn open_centre(
     })
 }
 
+/// Key rings and locks of the cells that have both.
+struct Keys {
+    vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    locks: Vec<DirectoryLock>,
+    sick: BTreeMap<RegionCode, anyhow::Error>,
+}
+
+impl Keys {
+    fn open(
+        specs: &[CellSpec],
+        registry: &Registry,
+        passphrase: Option<&Zeroizing<String>>,
+    ) -> anyhow::Result<Self> {
+        let mut keys = Self {
+            vaults: BTreeMap::new(),
+            locks: Vec::new(),
+            sick: BTreeMap::new(),
+        };
+        for spec in specs {
+            let region = spec.region.clone();
+            let own = registry.region(&region).ok_or_else(|| {
+                Failure::new(
+                    Code::BadConfig,
+                    format!("the registry has no region `{region}`"),
+                )
+            })?;
+            match open_keys(spec, &own.geography, passphrase) {
+                Ok((lock, vault)) => {
+                    keys.locks.push(lock);
+                    keys.vaults.insert(region, Arc::new(vault));
+                }
+                Err(error) => drop(keys.sick.insert(region, error)),
+            }
+        }
+        Ok(keys)
+    }
+}
+
 /// What stands around a cell that is to be opened.
 struct Around<'a> {
     plan: &'a Deployment,
@@ -578,26 +604,16 @@ fn landmark(spec: &CellSpec) -> anyhow::Result<Option<Landmark>> {
     Ok(Some(Landmark::beside(disk, &name)))
 }
 
-async fn open_cell(
+fn cannot(spec: &CellSpec, code: Code, what: String) -> anyhow::Error {
+    Failure::new(code, format!("region `{}`: {what}", spec.region)).into()
+}
+
+async fn open_store(
     spec: &CellSpec,
     vault: &Arc<Vault>,
-    around: &Around<'_>,
-) -> anyhow::Result<Cell> {
-    let registry = &around.plan.registry;
-    let refused = |code: Code, what: String| {
-        anyhow::Error::new(Failure::new(
-            code,
-            format!("region `{}`: {what}", spec.region),
-        ))
-    };
-    let policy = Policy::shipped().map_err(|e| refused(Code::Internal, e.to_string()))?;
-    let clock = Arc::new(MachineClock);
-    let cx = Cx::new(
-        clock,
-        Arc::new(MachineRandom),
-        around.log.clone(),
-        Arc::new(policy),
-    );
+    cx: &Cx,
+    detects: bool,
+) -> anyhow::Result<Store> {
     let disk = LocalDir::open(&spec.data).map_err(|e| file_error("open", &spec.data, e))?;
     let disk = Arc::new(disk);
     let path = spec.data.join(CATALOGUE);
@@ -608,7 +624,7 @@ async fn open_cell(
         } else {
             code
         };
-        refused(code, format!("`{}`: {what}", path.display()))
+        cannot(spec, code, format!("`{}`: {what}", path.display()))
     };
     let landmark = landmark(spec)?;
     if let Some(landmark) = &landmark {
@@ -638,12 +654,30 @@ async fn open_cell(
         vault: vault.clone(),
         log: wal::Options::default(),
     };
-    let opened = if around.plan.detects {
+    let opened = if detects {
         Store::open_with_detection(cx.clone(), options).await
     } else {
         Store::open(cx.clone(), options).await
     };
-    let store = opened.map_err(|e| damaged(e.code(), chain(&e)))?;
+    opened.map_err(|e| damaged(e.code(), chain(&e)))
+}
+
+async fn open_cell(
+    spec: &CellSpec,
+    vault: &Arc<Vault>,
+    around: &Around<'_>,
+) -> anyhow::Result<Cell> {
+    let registry = &around.plan.registry;
+    let refused = |code: Code, what: String| cannot(spec, code, what);
+    let policy = Policy::shipped().map_err(|e| refused(Code::Internal, e.to_string()))?;
+    let clock = Arc::new(MachineClock);
+    let cx = Cx::new(
+        clock,
+        Arc::new(MachineRandom),
+        around.log.clone(),
+        Arc::new(policy),
+    );
+    let store = open_store(spec, vault, &cx, around.plan.detects).await?;
     let centre = around.centre.as_ref().map(|role| InsideCentre {
         region: spec.region.clone(),
         centre: role.centre.clone(),

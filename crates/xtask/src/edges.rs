@@ -110,6 +110,11 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("idna", &["pseudonym"]),
     ("psl", &["pseudonym"]),
     ("rsigma*", &["detect"]),
+    // TLS is spoken where bytes come in and where they go out; certificates are made by one command.
+    ("hyper*", &["api", "connect"]),
+    ("rustls*", &["api", "connect"]),
+    ("tokio-rustls", &["api"]),
+    ("rcgen", &["bailiwick"]),
     ("tonic*", &["api"]),
     ("utoipa*", &["api"]),
     // Primitives are reached through `crypto`; making keys and signatures is `vault`'s.
@@ -136,7 +141,8 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
 ];
 
 /// Libraries of [`NAMED_ONLY_BY`] that any crate's tests may name.
-pub(crate) const TESTS_MAY_NAME: &[&str] = &["ed25519-dalek", "tokio"];
+pub(crate) const TESTS_MAY_NAME: &[&str] =
+    &["ed25519-dalek", "rcgen", "rustls", "tokio", "tokio-rustls"];
 
 /// From a crate (`*`: from every one but the exceptions) to a package, over normal dependencies of
 /// any length: such a path must not exist.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use model::{Code, Epoch, RegionCode, Ticks};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use vault::{LinkageShare, Protection, Vault};
+use vault::Vault;
 
 use crate::support::{Client, ENVELOPE, now, program};
 
@@ -304,7 +304,7 @@ fn sign_in(at: &str) -> String {
     )
 }
 
-/// A tenant of the uk cell whose identity service rests in the EU: its id, source, and a token of
+/// A tenant of the uk cell whose sign-ins rest in the EU: its id, source, and a token of
 /// each of the two cells.
 struct Customer {
     id: String,
@@ -323,7 +323,7 @@ impl World {
                 "name": "Alder", "country": "GB", "confirmed": plan["digest"],
                 "settings": {
                     "retention_days": 30,
-                    "sharing": { "pairs": [["endpoint", "identity"]] },
+                    "sharing": { "pairs": [["endpoint", "identity_protection"]] },
                 },
             }),
         );
@@ -331,7 +331,7 @@ impl World {
         let source = uk.post(
             &format!("/api/v1/tenants/{id}/sources"),
             &json!({
-                "name": "export", "services": ["endpoint", "identity"],
+                "name": "export", "services": ["endpoint", "identity_protection"],
                 "envelope_tenant": ENVELOPE,
             }),
         );
@@ -378,32 +378,27 @@ impl Customer {
 }
 
 /// What two people bring, half by half, before facts can leave.
-fn bring_linkage_secret(place: &Place) {
-    let text = std::fs::read_to_string(place.root.with_extension("passphrase")).unwrap();
-    let protection = Protection::Passphrase(text.trim().to_owned().into());
-    let disk = store::LocalDir::open(place.root.join("keys")).unwrap();
-    let region: RegionCode = place.name.parse().unwrap();
-    let name = format!("{region}.ring");
-    let random = Arc::new(testkit::SeededRandom::new(7));
-    let vault = Vault::open(
-        &region,
-        random.clone(),
-        Arc::new(disk),
-        Path::new(&name),
-        protection,
-    )
-    .unwrap();
-    let epoch = Epoch::at(Ticks::parse(&now()).unwrap());
+fn bring_linkage_secret(world: &World) {
+    let epoch = Epoch::at(Ticks::parse(&now()).unwrap()).0.to_string();
     for person in ["ada", "grace"] {
-        let share = LinkageShare::random(epoch, &*random);
-        vault.import_share(&share, person).unwrap();
+        let file = world.dir.path().join(person).display().to_string();
+        let mut share = program();
+        share.args(["key", "share", "--epoch", &epoch, "--output", &file]);
+        output(share);
+        for cell in CELLS {
+            let import = ["key", "import", "--purpose", "linkage", "--epoch", &epoch];
+            let mut import = world.places[cell].command(&import);
+            import.args(["--person", person, &file]);
+            output(import);
+        }
+        std::fs::remove_file(file).unwrap();
     }
 }
 
 #[test]
 fn the_story_runs_over_processes_that_share_nothing() {
     let mut world = World::new();
-    bring_linkage_secret(&world.places["uk"]);
+    bring_linkage_secret(&world);
     for name in PARTIES {
         world.place(name).start();
     }
@@ -475,6 +470,15 @@ fn facts_reach_the_centre(world: &mut World, customer: &Customer) {
         (facts > Some(0)).then_some(status)
     });
     assert_eq!(status["epochs"][0]["batches"], 1, "{status}");
+    let path = format!("/api/v1/tenants/{}/egress", customer.id);
+    let listed = until("the receipt at the cell", || {
+        let (code, page) = operator.send("GET", &path, b"").unwrap();
+        assert_eq!(code, 200, "{page}");
+        let facts = &status["epochs"][0]["facts"];
+        let all = page["egress"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|b| b["facts"] == *facts)
+    });
+    assert!(listed["bytes"].as_u64() > Some(0), "{listed}");
     centre.stop();
     let made = output(centre.command(&["--format", "json", "centre", "publish"]));
     let made: Value = serde_json::from_str(&made).unwrap();

@@ -89,6 +89,8 @@ pub(super) struct Link {
     pub(super) crossed: Mutex<Vec<Vec<u8>>>,
     /// Nothing crosses while this is set.
     pub(super) is_cut: AtomicBool,
+    /// What crosses arrives, and the answer to a profile does not, while this is set.
+    pub(super) loses_answers: AtomicBool,
 }
 
 /// A centre that keeps what it was handed.
@@ -141,6 +143,9 @@ impl PeerPort for Link {
         Box::pin(async move {
             let cell = self.cell(region, profile)?;
             let taken = cell.accept_profile(home, profile).await;
+            if self.loses_answers.load(Ordering::Acquire) {
+                return Err(PeerError::Unreachable);
+            }
             taken.map_err(|e| PeerError::Refused(e.code()))
         })
     }

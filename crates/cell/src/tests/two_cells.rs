@@ -1,5 +1,7 @@
 //! A UK tenant whose identity rests in the EU: each cell takes its own rows and hands back the others.
 
+use std::sync::atomic::Ordering;
+
 use access::{Credential, ManageTokens, ReadTenant};
 use model::{Code, ServiceName, TableName};
 
@@ -160,4 +162,22 @@ async fn a_token_says_its_region_and_nothing_else() {
         uk.authenticate(&minted.text).await.unwrap_err(),
         Refusal::Unauthenticated
     );
+}
+
+#[tokio::test]
+async fn a_profile_whose_answer_was_lost_is_taken_when_it_is_issued_again() {
+    let world = World::new().await;
+    world.link.loses_answers.store(true, Ordering::Release);
+    let (tenant, source) = world.tenant("uk", "GB").await;
+    world.cell("uk").step().await;
+    world.link.loses_answers.store(false, Ordering::Release);
+    let sent = || world.link.crossed.lock().unwrap().len();
+    let before = sent();
+    assert!(before > 1, "it was tried");
+    world.cell("uk").step().await;
+    let after = sent();
+    assert_eq!(after, before + 1, "once more");
+    world.cell("uk").step().await;
+    assert_eq!(sent(), after, "and then it was taken");
+    assert_eq!(world.ingest("eu", tenant, source).await.stored, 1);
 }
