@@ -379,7 +379,8 @@ impl Cell {
             };
             // Issued again because the answer was lost: time and envelope differ, what it says does not.
             let same_secret = former.document.link_secret == document.link_secret;
-            if last.accepted() == profile.accepted() || (same_secret && says_the_same(last, &profile)?)
+            if last.accepted() == profile.accepted()
+                || (same_secret && says_the_same(last, &profile)?)
             {
                 return Ok(());
             }

@@ -89,7 +89,7 @@ impl Endpoint {
 
 /// The code of a refusal: the first word of its body.
 fn code_of(body: &[u8]) -> Code {
-    let word = body.split(|b| b.is_ascii_whitespace()).next();
+    let word = body.split(u8::is_ascii_whitespace).next();
     let word = word.and_then(|w| std::str::from_utf8(w).ok()).unwrap_or("");
     Code::parse(word).unwrap_or(Code::Internal)
 }

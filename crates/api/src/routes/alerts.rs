@@ -22,7 +22,11 @@ pub(crate) async fn list(call: Call) -> Answer {
     let grant = call.tenant_grant::<ReadIncidents>().await?;
     let query: wire::AlertQuery = call.query()?;
     let list = format!("alerts/{}", grant.tenant());
-    let page = Page::of(call.cell(), list, &paging(query.limit, &query.page_token))?;
+    let page = Page::of(
+        call.cell(),
+        list,
+        &paging(query.limit, query.page_token.as_ref()),
+    )?;
     let filter = AlertFilter {
         from: query.from,
         to: query.to,
@@ -72,7 +76,11 @@ pub(crate) async fn incidents(call: Call) -> Answer {
     let grant = call.tenant_grant::<ReadIncidents>().await?;
     let query: wire::IncidentQuery = call.query()?;
     let list = format!("incidents/{}", grant.tenant());
-    let page = Page::of(call.cell(), list, &paging(query.limit, &query.page_token))?;
+    let page = Page::of(
+        call.cell(),
+        list,
+        &paging(query.limit, query.page_token.as_ref()),
+    )?;
     let filter = IncidentFilter {
         status: word(query.status.as_deref(), "status", IncidentStatus::parse)?,
         severity_min: word(query.severity.as_deref(), "severity", AlertSeverity::parse)?,
@@ -219,10 +227,10 @@ fn word<T>(
     text.map(known).transpose()
 }
 
-fn paging(limit: Option<usize>, page_token: &Option<String>) -> wire::PageQuery {
+fn paging(limit: Option<usize>, page_token: Option<&String>) -> wire::PageQuery {
     wire::PageQuery {
         limit,
-        page_token: page_token.clone(),
+        page_token: page_token.cloned(),
     }
 }
 

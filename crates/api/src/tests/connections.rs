@@ -226,7 +226,7 @@ fn serve_handed() -> (
     tokio::task::JoinHandle<()>,
 ) {
     let slow = async || {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         "slow"
     };
     let router = axum::Router::new()

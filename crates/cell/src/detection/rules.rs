@@ -283,14 +283,14 @@ impl Cell {
 }
 
 /// A text with where it comes from and whether its rules run.
-struct Text {
+struct Document {
     name: String,
     text: String,
     origin: RuleOrigin,
     enabled: bool,
 }
 
-impl Text {
+impl Document {
     fn as_rule(&self) -> RuleText<'_> {
         RuleText {
             name: &self.name,
@@ -303,11 +303,11 @@ impl Text {
 fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
     let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
     let pack = detect::starter_pack();
-    let mut texts: Vec<Text> = Vec::new();
+    let mut texts: Vec<Document> = Vec::new();
     for starter in pack.sigma.iter().chain(pack.scheduled) {
         let ids = ids_of(starter);
         if !ids.iter().any(|id| replaced.contains(id)) {
-            texts.push(Text {
+            texts.push(Document {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
                 origin: RuleOrigin::Starter,
@@ -319,8 +319,8 @@ fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
     set_of(&texts)
 }
 
-fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Text {
-    Text {
+fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Document {
+    Document {
         name: entry.id.to_string(),
         text: entry.text.clone(),
         origin,
@@ -344,14 +344,14 @@ fn ids_of(text: &RuleText<'_>) -> Vec<DetectionRuleId> {
 }
 
 /// Compiles texts; every rule of a text is of its origin.
-fn set_of(texts: &[Text]) -> (Set, Vec<Problem>) {
-    let (scheduled, sigma): (Vec<&Text>, Vec<&Text>) =
+fn set_of(texts: &[Document]) -> (Set, Vec<Problem>) {
+    let (scheduled, sigma): (Vec<&Document>, Vec<&Document>) =
         texts.iter().partition(|t| is_scheduled(&t.text));
-    let sigma: Vec<RuleText<'_>> = sigma.into_iter().map(Text::as_rule).collect();
-    let scheduled: Vec<RuleText<'_>> = scheduled.into_iter().map(Text::as_rule).collect();
+    let sigma: Vec<RuleText<'_>> = sigma.into_iter().map(Document::as_rule).collect();
+    let scheduled: Vec<RuleText<'_>> = scheduled.into_iter().map(Document::as_rule).collect();
     let compiled = detect::compile(&sigma);
     let schedules = compile_scheduled(&scheduled);
-    let by_name: BTreeMap<&str, &Text> = texts.iter().map(|t| (t.name.as_str(), t)).collect();
+    let by_name: BTreeMap<&str, &Document> = texts.iter().map(|t| (t.name.as_str(), t)).collect();
     let of_sigma = compiled.engine.rules().rules().iter();
     let of_sigma = of_sigma.map(|rule| (rule.text.as_str(), sigma_view(rule)));
     let of_schedules = schedules.rules.iter();

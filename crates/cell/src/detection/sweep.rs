@@ -134,7 +134,7 @@ impl Cell {
                 let pairs = found.alerts.into_iter().map(|a| (digest(&a), Some(a)));
                 let pairs = pairs.collect();
                 let joined = self.join(tenant, &mut progress, pairs, commit).await?;
-                self.note_joined(tenant.id, &joined);
+                self.note_joined(tenant.id, joined);
             }
             Standing::Second(profile) => {
                 let now = self.inner.cx.now();
@@ -155,7 +155,7 @@ impl Cell {
         Ok(progress)
     }
 
-    fn note_joined(&self, id: TenantId, joined: &Joined) {
+    fn note_joined(&self, id: TenantId, joined: Joined) {
         if joined.created > 0 {
             let fields = [("tenant", id.into()), ("incidents", joined.created.into())];
             self.inner.cx.info("incidents_created", &fields);

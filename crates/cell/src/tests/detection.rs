@@ -134,7 +134,11 @@ async fn one_person_in_two_geographies_is_one_incident_and_no_name_crosses() {
     let summary = &incidents[0].summary;
     assert_eq!((summary.id, summary.alerts.len()), (IncidentId(1), 2));
     assert_eq!(summary.severity, AlertSeverity::High);
-    let origins: Vec<_> = summary.origins.iter().map(|r| r.as_str()).collect();
+    let origins: Vec<_> = summary
+        .origins
+        .iter()
+        .map(model::RegionCode::as_str)
+        .collect();
     assert_eq!(origins, ["eu", "uk"]);
 
     assert!(world.crossed("bailiwick-link-alerts"));

@@ -108,9 +108,7 @@ async fn facts_leave_only_while_the_tenant_says_so_and_hold_no_name() {
     ] {
         assert!(!holds(&sent[0], name), "{name} left");
     }
-    let raw: Vec<u8> = (0..HASH.len() / 2)
-        .map(|at| u8::from_str_radix(&HASH[2 * at..2 * at + 2], 16).unwrap())
-        .collect();
+    let raw = crypto::unhex(HASH).unwrap();
     assert!(
         !sent[0].windows(8).any(|w| raw.windows(8).any(|r| r == w)),
         "the hash itself left"

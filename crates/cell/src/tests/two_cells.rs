@@ -89,7 +89,7 @@ async fn a_hunt_is_never_partial() {
         several.to_string(),
         "the query's tables rest in several geographies: `DeviceEvents` in UK, `IdentityLogonEvents` in EU"
     );
-    let all = vec!["DeviceEvents"; 7];
+    let all = ["DeviceEvents"; 7];
     let geography = model::GeographyCode::new("EU").unwrap();
     let named = |t: &&str| (TableName::new(t).unwrap(), geography.clone());
     let many = Error::SeveralGeographies(all.iter().map(named).collect());
