@@ -43,7 +43,7 @@ const DETECT_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between rounds of export.
 const EXPORT_PAUSE: Duration = Duration::from_secs(5);
 /// Pause between looks at whether the centre's day or an epoch has ended.
-const CENTRE_PAUSE: Duration = Duration::from_secs(60);
+const CENTRE_PAUSE: Duration = Duration::from_mins(1);
 
 /// What the centre's key ring says instead of a region.
 pub(crate) const CENTRE: &str = "centre";

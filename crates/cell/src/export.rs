@@ -110,14 +110,15 @@ impl Cell {
     }
 
     async fn export_tenant(&self, tenant: &Arc<Tenant>) -> Result<u64, Error> {
-        let (mode, group) = tenant.centre();
+        let (_, group) = tenant.centre();
         let system = Credential::system("export");
         let grant = self.inner.cx.decide::<Maintain>(&system, tenant.id)?;
-        let (Some(list), true) = (&self.inner.options.allow_list, mode == CentreMode::Facts) else {
-            self.store().set_export(&grant, false).await?;
+        let (Some(list), true) = (
+            &self.inner.options.allow_list,
+            self.switch_export(tenant).await?,
+        ) else {
             return Ok(0);
         };
-        self.store().set_export(&grant, true).await?;
         self.store()
             .drop_late_exports(&grant, self.inner.cx.now())
             .await?;
@@ -137,6 +138,17 @@ impl Cell {
             }
         }
         Ok(facts)
+    }
+
+    /// Switches the tenant's export on or off, as its mode says: what comes from then on may leave, and
+    /// what waits when it is off never does. Whether it is on.
+    pub(crate) async fn switch_export(&self, tenant: &Tenant) -> Result<bool, Error> {
+        let (mode, _) = tenant.centre();
+        let on = self.inner.options.allow_list.is_some() && mode == CentreMode::Facts;
+        let system = Credential::system("export");
+        let grant = self.inner.cx.decide::<Maintain>(&system, tenant.id)?;
+        self.store().set_export(&grant, on).await?;
+        Ok(on)
     }
 
     async fn export_segment(

@@ -144,6 +144,7 @@ impl Cell {
             .put_tenant(grant, id, true, &document.to_bytes()?)
             .await?;
         let tenant = self.verify_tenant(&document.to_bytes()?, true, id).await?;
+        self.switch_export(&tenant).await?;
         self.put_tenant(tenant);
         drop(one);
         self.deliver_profiles(id).await;
@@ -228,6 +229,7 @@ impl Cell {
             .update_tenant(grant, &document.to_bytes()?)
             .await?;
         let next = self.verify_tenant(&document.to_bytes()?, true, id).await?;
+        self.switch_export(&next).await?;
         self.put_tenant(Tenant {
             raw: tenant.raw.clone(),
             hunts: tenant.hunts.clone(),
@@ -404,6 +406,7 @@ impl Cell {
             (Arc::default(), Arc::default())
         };
         let tenant = self.verify_tenant(&document.to_bytes()?, false, id).await?;
+        self.switch_export(&tenant).await?;
         let sources = profile.sources().to_vec();
         self.put_tenant(Tenant {
             raw,

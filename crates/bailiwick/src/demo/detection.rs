@@ -20,7 +20,7 @@ use crate::machine::MachineRandom;
 use crate::print::number;
 
 /// Longest wait for detection to be done.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// A seed that nobody chose.
 pub(crate) fn own_seed() -> u64 {
