@@ -216,7 +216,14 @@ impl Local {
         let config = Config::read(path)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let embedded = runtime.block_on(async {
-            let embedded = open_configured(&config, passphrase, Arc::new(Discard), false).await?;
+            let mut embedded =
+                open_configured(&config, passphrase, Arc::new(Discard), false).await?;
+            // With the centre alone there is nobody to ask.
+            if embedded.cells.is_empty()
+                && let Some((_, error)) = embedded.sick.pop_first()
+            {
+                return Err(error);
+            }
             embedded.name_the_sick();
             embedded.start_detection();
             for cell in embedded.cells.values() {

@@ -98,7 +98,7 @@ fn a_heavy_library_has_one_owner() {
     check(
         "wal: tokio",
         expect![
-            "crates/wal/Cargo.toml: graph: names `tokio`, which is for `bailiwick`, `api`, `store`, `query`, `cell`, `connect`, `evaluate`"
+            "crates/wal/Cargo.toml: graph: names `tokio`, which is for `bailiwick`, `api`, `store`, `query`, `cell`, `centre`, `connect`, `evaluate`"
         ],
     );
 }
