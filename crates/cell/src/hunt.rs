@@ -196,6 +196,7 @@ impl Cell {
             place: Some(HuntPlace(self.take_seat(&tenant)?)),
             ..options
         };
+        self.note_hunt(grant, text, prepared.tables.len()).await?;
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
         self.inner
@@ -203,6 +204,25 @@ impl Cell {
             .hunting
             .run(prepared, view, temporary, options)
             .await
+    }
+
+    /// Who read which rows is on record before the first of them is read. What the program itself asks
+    /// is a rule's, and the rule is on record.
+    async fn note_hunt(
+        &self,
+        grant: &Granted<Hunt>,
+        text: &str,
+        tables: usize,
+    ) -> Result<(), Error> {
+        if matches!(grant.actor(), access::Actor::System(_)) {
+            return Ok(());
+        }
+        let end = text.floor_char_boundary(limits::AUDIT_QUERY_BYTES_MAX);
+        let happened = store::AuditDraft::of(grant, ledger::Happening::RowsHunted)
+            .with("tables", tables)
+            .with_private("query", text.get(..end).unwrap_or_default());
+        self.store().append_audit(vec![happened]).await?;
+        Ok(())
     }
 
     fn prepare(&self, tenant: &Tenant, text: &str, now: Ticks) -> Prepared {

@@ -319,3 +319,5 @@ pub const LINK_ALERTS_PER_RULE_DAY_MAX: u32 = 1_000;
 pub const INCIDENT_ALERTS_SHOWN_MAX: usize = 1_000;
 /// Values of one kind in a ready-made hunt.
 pub const READY_HUNT_VALUES_MAX: usize = 50;
+/// Bytes of a hunt's text that its audit row keeps.
+pub const AUDIT_QUERY_BYTES_MAX: usize = 8 << 10;
