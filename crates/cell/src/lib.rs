@@ -1,8 +1,9 @@
 //! One region: the service behind the API.
 //!
 //! A [`Cell`] owns the region's store, knows its tenants, sources and tokens, places and stores what
-//! arrives, answers hunts through the [`Hunting`] port, tells second cells of its tenants through the
-//! [`PeerPort`], and moves stored data on with idempotent steps.
+//! arrives, examines it with rules and joins alerts into incidents, answers hunts through the [`Hunting`]
+//! port, talks to the tenant's other cells through the [`PeerPort`], hands facts to the [`CentrePort`],
+//! and moves stored data on with idempotent steps.
 //!
 //! Promises
 //! - Every function that touches a tenant's rows or settings takes the grant that allows it.

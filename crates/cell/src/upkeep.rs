@@ -1,7 +1,7 @@
 //! Reconcilers: idempotent steps that look at the state and move it on.
 //!
-//! [`Cell::step`] does one round of all of them and says what it did; whoever runs the cell calls it
-//! on a timer. A step that fails for one tenant is logged with its code and goes on with the next.
+//! [`Cell::step`] does one round of what keeps the store in order, [`Cell::detect_step`] and
+//! [`Cell::export_step`] theirs; whoever runs the cell calls each on a timer of its own. A step that fails for one tenant is logged with its code and goes on with the next.
 
 use std::sync::PoisonError;
 

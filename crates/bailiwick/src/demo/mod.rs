@@ -1,8 +1,11 @@
-//! `demo`: three regions on this machine, twelve tenants, telemetry through the real HTTP path, hunts,
-//! and a report whose every figure was computed in this run. Then it serves until Ctrl-C.
+//! `demo`: three regions and the centre on this machine, twelve tenants, telemetry with an attack through
+//! the real HTTP path, hunts, incidents, and a report whose every figure was computed in this run. Then
+//! it serves until Ctrl-C.
 //!
-//! Nothing here reaches into a cell: tenants, sources, tokens, records and hunts go through the same
-//! routes as anyone's. What is opened directly is opened by the walker, to look for planted identities.
+//! Tenants, sources, tokens, records, hunts, alerts and incidents go through the same routes as
+//! anyone's. Beside them the demo does what an operator does at the machine: it brings both shares of the
+//! linkage secret, waits for detection, lets the export and the centre's snapshot run now instead of
+//! later, and lets the walker open directories to look for planted identities.
 
 mod centre;
 mod detection;

@@ -77,7 +77,7 @@ pub(crate) struct Detectors {
 pub(crate) struct LinkedToday {
     day: i64,
     counts: BTreeMap<DetectionRuleId, u32>,
-    /// Held back since the last message.
+    /// Alerts that stayed here because of it, ever.
     pub(crate) held_back: u64,
 }
 
