@@ -313,6 +313,8 @@ pub const AUDIT_WAITING_MAX: usize = 10_000;
 
 /// Bytes of rows that one step of detection examines for a tenant.
 pub const DETECTION_STEP_BYTES_MAX: usize = 32 << 20;
+/// Alerts that one commit of such a step keeps; more are kept in several.
+pub const DETECTION_PART_ALERTS_MAX: usize = 1_000;
 /// Alerts of one rule that cross the tenant link on one day; the rest stay at their origin, counted.
 pub const LINK_ALERTS_PER_RULE_DAY_MAX: u32 = 1_000;
 /// Alerts that the view of one incident lists.

@@ -47,13 +47,33 @@ impl Cell {
                 .await
                 .map_err(|_| Error::Internal)??
         };
-        let made = u64::try_from(found.alerts.len()).unwrap_or(u64::MAX);
+        let Found {
+            mut alerts,
+            mut detectors,
+        } = found;
+        let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
+        let mut progress = progress;
+        // A rule that matches everything must not make a commit that is refused again and again. Only
+        // the last part moves the cursor; after a crash before it the same alerts are made again.
+        while alerts.len() > limits::DETECTION_PART_ALERTS_MAX {
+            let rest = alerts.split_off(limits::DETECTION_PART_ALERTS_MAX);
+            let part = Found {
+                alerts: std::mem::replace(&mut alerts, rest),
+                detectors: progress.detectors.clone(),
+            };
+            let mut commit = DetectionCommit::default();
+            progress = self.keep(&tenant, progress, part, &mut commit).await?;
+            self.store().commit_detection(&grant, commit).await?;
+            *slot = Some(progress.clone());
+        }
+        detectors.linked = progress.detectors.linked.clone();
         let mut commit = DetectionCommit {
             cursor: Some(upto),
             rules_version: Some(rules.version()),
             ..DetectionCommit::default()
         };
-        let next = self.keep(&tenant, progress, found, &mut commit).await?;
+        let last = Found { alerts, detectors };
+        let next = self.keep(&tenant, progress, last, &mut commit).await?;
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
         Ok(made)
