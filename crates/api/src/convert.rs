@@ -581,6 +581,7 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         sequence: entry.sequence,
         at: entry.at,
         outcome: match entry.outcome {
+            cell::EgressOutcome::Sent if entry.facts == 0 => "nothing",
             cell::EgressOutcome::Sent => "sent",
             cell::EgressOutcome::Dropped => "dropped",
         }

@@ -482,7 +482,7 @@ pub(crate) enum Token {
         /// What you call it.
         #[arg(long)]
         name: String,
-        /// What it may do: ingest, hunt, read, administer, residency.
+        /// What it may do: ingest, hunt, incidents, rules, read, administer, residency.
         #[arg(long, value_delimiter = ',', required = true)]
         permissions: Vec<String>,
         /// Sources it is limited to.

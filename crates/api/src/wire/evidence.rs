@@ -19,7 +19,8 @@ pub struct Egress {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Ticks,
-    /// `sent`: what may leave has left, which may be nothing; `dropped`: it waited too long.
+    /// `sent`: what may leave has left; `nothing`: nothing in the segment may leave, and nothing was
+    /// sent; `dropped`: it waited too long.
     pub outcome: String,
     /// Rows of the segment.
     pub rows: u64,
