@@ -11,6 +11,7 @@
 mod clauses;
 mod expressions;
 mod graphs;
+mod habits;
 mod operators;
 
 use model::{Diagnostic, Span, limits};
@@ -219,7 +220,8 @@ impl<'t> Parser<'t> {
             }
             Some((Kind::Unknown, text)) => {
                 let (span, message) = (self.here(), format!("unexpected character `{text}`"));
-                self.error_at(codes::BAD_CHARACTER, span, message, None);
+                let help = self.character_habit(text);
+                self.error_at(codes::BAD_CHARACTER, span, message, help);
             }
             _ => {}
         }
@@ -275,11 +277,12 @@ impl<'t> Parser<'t> {
             None => "the end of the query".to_owned(),
         };
         let span = self.here();
+        let help = self.habit();
         self.error_at(
             codes::EXPECTED,
             span,
             format!("expected {what}, found {found}").replace('\n', " "),
-            None,
+            help.as_deref(),
         );
     }
 

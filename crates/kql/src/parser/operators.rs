@@ -72,8 +72,11 @@ impl Parser<'_> {
 
     fn unknown_operator(&mut self, name: &str) {
         let span = self.here();
-        let help = suggest::similar(name, Operator::names())
-            .map(|similar| format!("an operator with a similar name exists: `{similar}`"));
+        let similar = || {
+            suggest::similar(name, Operator::names())
+                .map(|similar| format!("an operator with a similar name exists: `{similar}`"))
+        };
+        let help = self.operator_habit(name).or_else(similar);
         self.error_at(
             codes::UNKNOWN_OPERATOR,
             span,
