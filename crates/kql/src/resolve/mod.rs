@@ -15,6 +15,7 @@ mod carry;
 mod columns;
 mod expand;
 mod extract;
+mod habits;
 mod invoke;
 mod join;
 mod literals;

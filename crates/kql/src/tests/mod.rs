@@ -6,6 +6,7 @@ mod diagnostics;
 mod format;
 mod forms;
 mod limits;
+mod mistakes;
 mod names;
 mod soup;
 mod split;
@@ -80,19 +81,4 @@ fn findings(query: &str) -> String {
         .iter()
         .map(|d| d.render("query", query))
         .collect()
-}
-
-#[test]
-#[ignore = "prints"]
-fn probe() {
-    let text = std::fs::read_to_string("/tmp/mistakes.txt").unwrap();
-    let schema = Schema::hunting();
-    for query in text.split("\n---\n") {
-        let syntax = crate::parse(query);
-        let (_, diagnostics) = crate::resolve(&syntax, schema, NOW);
-        println!("=== {query}");
-        for d in diagnostics {
-            print!("{}", d.render("query", query));
-        }
-    }
 }
