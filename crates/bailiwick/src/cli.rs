@@ -1,6 +1,7 @@
 //! The one table of commands and flags: help, usage errors and the reference page come from here.
 
 mod detection;
+mod queries;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use crate::environment;
 pub(crate) use detection::{
     Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
 };
+pub(crate) use queries::{CompleteQuery, FormatQueries, Kql};
 
 const INIT_EXAMPLES: &str = "\
 Examples:
@@ -29,6 +31,12 @@ Examples:
   bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'
   bailiwick hunt -f hunt.kql --format csv
   bailiwick hunt --config FILE --tenant T 'DeviceEvents | where Timestamp > datetime(2019-01-01) | take 5'";
+
+const KQL_EXAMPLES: &str = "\
+Examples:
+  bailiwick kql check hunts/*.kql
+  bailiwick kql fmt --write hunts/*.kql
+  echo 'DeviceEvents | where ' | bailiwick kql complete -";
 
 /// Open threat protection in which every tenant's data stays in its geography.
 #[derive(Debug, Parser)]
@@ -108,6 +116,9 @@ pub(crate) enum Command {
     /// Run a KQL query.
     #[command(after_help = HUNT_EXAMPLES)]
     Hunt(Hunt),
+    /// Format or check files of KQL queries, or complete one. Reads files and the shipped schema only.
+    #[command(subcommand, after_help = KQL_EXAMPLES)]
+    Kql(Kql),
     /// List or show alerts.
     #[command(subcommand)]
     Alert(Alert),

@@ -140,6 +140,15 @@ fn read_param(text: &str) -> Option<(Accepts, Times)> {
 
 /// The ways to call a function, for people: `substring(text: any, start: integer, length: integer?)`.
 pub(crate) fn usage(function: &functions::Function) -> String {
+    let ways: Vec<String> = ways(function)
+        .iter()
+        .map(|way| format!("`{}`", way.split(" -> ").next().unwrap_or(way)))
+        .collect();
+    ways.join(" or ")
+}
+
+/// The ways to call a function with what comes out, in words for people.
+pub(crate) fn ways(function: &functions::Function) -> Vec<String> {
     const WORDS: &[(&str, &str)] = &[
         (": text", ": any"),
         (": stringish", ": string or dynamic"),
@@ -149,21 +158,20 @@ pub(crate) fn usage(function: &functions::Function) -> String {
         (": notdynamic", ": any but dynamic"),
         (": common", ": any"),
         (": type", ": typeof(…)"),
+        (" -> arg1", " -> as the first"),
+        (" -> promoted", " -> as the first"),
+        (" -> mean", " -> as the first"),
+        (" -> widest", " -> number"),
+        (" -> common", " -> their type"),
+        (" -> type", " -> that type"),
+        (" -> row", " -> columns"),
     ];
-    let ways: Vec<String> = function
-        .signatures
-        .iter()
-        .map(|signature| {
-            let mut params = signature
-                .split(" -> ")
-                .next()
-                .unwrap_or(signature)
-                .to_owned();
-            for (kind, words) in WORDS {
-                params = params.replace(kind, words);
-            }
-            format!("`{}{params}`", function.name)
-        })
-        .collect();
-    ways.join(" or ")
+    let in_words = |signature: &&str| {
+        let mut said = (*signature).to_owned();
+        for (kind, words) in WORDS {
+            said = said.replace(kind, words);
+        }
+        format!("{}{said}", function.name)
+    };
+    function.signatures.iter().map(in_words).collect()
 }

@@ -104,6 +104,8 @@ pub const QUERY_OPERATORS_DEPTH_MAX: usize = 512;
 pub const QUERY_EXPRESSIONS_MAX: usize = 500_000;
 /// Diagnostics reported for one query.
 pub const QUERY_DIAGNOSTICS_MAX: usize = 20;
+/// Completions offered at one place of a query.
+pub const QUERY_COMPLETIONS_MAX: usize = 1_000;
 
 /// Tenants of one cell.
 pub const TENANTS_MAX: usize = 10_000;

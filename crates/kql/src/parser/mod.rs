@@ -11,6 +11,7 @@
 mod clauses;
 mod expressions;
 mod graphs;
+mod habits;
 mod operators;
 
 use model::{Diagnostic, Span, limits};
@@ -75,6 +76,8 @@ struct Parser<'t> {
     depth: usize,
     /// Inside `where`, so that `=` is a comparison misspelt and not a name.
     in_condition: bool,
+    /// The statement that could not go on is a `let`.
+    begun_with_let: bool,
     builder: GreenNodeBuilder<'static>,
     diagnostics: Vec<Diagnostic>,
     /// Where the last error was reported: one per place.
@@ -102,6 +105,7 @@ impl<'t> Parser<'t> {
             built: 0,
             depth: 0,
             in_condition: false,
+            begun_with_let: false,
             builder: GreenNodeBuilder::new(),
             diagnostics: Vec::new(),
             last_error: None,
@@ -217,9 +221,12 @@ impl<'t> Parser<'t> {
                 let help = "write straight quotes: `\"` or `'`";
                 self.error_at(codes::BAD_CHARACTER, span, message, Some(help));
             }
+            // The second of `&&` has been said with the first.
+            Some((Kind::Unknown, text)) if self.is_repeated(text) => {}
             Some((Kind::Unknown, text)) => {
                 let (span, message) = (self.here(), format!("unexpected character `{text}`"));
-                self.error_at(codes::BAD_CHARACTER, span, message, None);
+                let help = self.character_habit(text);
+                self.error_at(codes::BAD_CHARACTER, span, message, help);
             }
             _ => {}
         }
@@ -275,11 +282,12 @@ impl<'t> Parser<'t> {
             None => "the end of the query".to_owned(),
         };
         let span = self.here();
+        let help = self.habit(what);
         self.error_at(
             codes::EXPECTED,
             span,
             format!("expected {what}, found {found}").replace('\n', " "),
-            None,
+            help.as_deref(),
         );
     }
 
@@ -394,7 +402,9 @@ impl<'t> Parser<'t> {
                 || self.is(Kind::Semicolon)
                 || (close.is_some() && self.kind(0) == close);
             if !ended {
+                self.begun_with_let = self.starts_with_let(before);
                 self.expected("`|` or `;`");
+                self.begun_with_let = false;
                 self.start(Kind::Skipped);
                 self.skip_balanced();
                 if self.at == before

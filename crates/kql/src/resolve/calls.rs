@@ -75,6 +75,10 @@ impl Resolver<'_> {
                 format!("the function `{name}` is not supported yet"),
             );
         }
+        if let Some(help) = super::habits::function(name) {
+            let message = format!("unknown function `{name}`");
+            return self.error_help(codes::UNKNOWN_FUNCTION, at, message, help);
+        }
         let known = functions::all().map(|f| f.name);
         let own: Vec<Arc<str>> = self.env.iter().map(|(name, _)| name.clone()).collect();
         let similar = suggest::similar(name, known.chain(own.iter().map(|n| &**n)));

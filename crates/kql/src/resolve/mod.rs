@@ -15,6 +15,7 @@ mod carry;
 mod columns;
 mod expand;
 mod extract;
+mod habits;
 mod invoke;
 mod join;
 mod literals;
@@ -27,6 +28,7 @@ mod rows;
 mod sampling;
 mod scalar;
 mod scan;
+mod scope;
 mod search;
 mod series;
 mod sources;
@@ -34,7 +36,9 @@ mod tabular;
 mod types;
 mod windows;
 
+pub(crate) use invoke::NAMES as SERVICE_FUNCTION_NAMES;
 pub use plugins::PLUGINS;
+pub(crate) use scope::{Defined, Scope, scope};
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -181,7 +181,10 @@ impl Resolver<'_> {
                 let help = format!("a {what} with a similar name exists: `{similar}`");
                 self.error_help(code, at, message, help)
             }
-            None => self.error(code, at, message),
+            None => match super::habits::name(name).or_else(|| few_columns(row)) {
+                Some(help) => self.error_help(code, at, message, help),
+                None => self.error(code, at, message),
+            },
         }
     }
 
@@ -335,4 +338,13 @@ pub(super) fn find_column(row: Row<'_>, name: &str) -> Option<usize> {
             .then(|| exact(&format!("Timestamp{number}")))
             .flatten()
     })
+}
+
+/// The columns there are, where they are few: after `summarize` or `project`.
+fn few_columns(row: Row<'_>) -> Option<String> {
+    const COLUMNS_MAX: usize = 8;
+    let visible = row.columns.iter().filter(|f| !f.hidden);
+    let names: Vec<String> = visible.map(|f| format!("`{}`", f.name)).collect();
+    let few = !names.is_empty() && names.len() <= COLUMNS_MAX;
+    few.then(|| format!("the columns here are {}", names.join(", ")))
 }

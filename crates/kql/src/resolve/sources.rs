@@ -45,6 +45,13 @@ impl Resolver<'_> {
                 at,
                 "a query reads the tables of its own tenant only",
             )),
+            // A comment as in SQL reads as two signs.
+            Kind::Chain if node.text().to_string().contains("--") => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                "expected a table",
+                "a comment begins with `//`",
+            )),
             _ => Err(self.error(codes::NOT_A_TABLE, at, "expected a table")),
         }
     }

@@ -267,6 +267,7 @@ fn aggregates() {
               --> query:1:39
               1 | Logon | summarize n = count() | where Port > 1
                 |                                       ^^^^
+              help: the columns here are `n`
         "#]],
     );
 }
@@ -358,20 +359,22 @@ fn more_grammar() {
     check(
         "Logon | where User in 'a'",
         expect![[r#"
-        error[KQL0003]: expected a list in brackets, found `'a'`
-          --> query:1:23
-          1 | Logon | where User in 'a'
-            |                       ^^^
-    "#]],
+            error[KQL0003]: expected a list in brackets, found `'a'`
+              --> query:1:23
+              1 | Logon | where User in 'a'
+                |                       ^^^
+              help: write the list in brackets: `("a", "b")`
+        "#]],
     );
     check(
         "Logon | top 5 Port",
         expect![[r#"
-        error[KQL0003]: expected `by`, found `Port`
-          --> query:1:15
-          1 | Logon | top 5 Port
-            |               ^^^^
-    "#]],
+            error[KQL0003]: expected `by`, found `Port`
+              --> query:1:15
+              1 | Logon | top 5 Port
+                |               ^^^^
+              help: write `by` before the columns
+        "#]],
     );
     check(
         "Logon | take many",
