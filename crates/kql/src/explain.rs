@@ -151,6 +151,12 @@ fn wide_line(this: &Relation) -> String {
         Op::Scan {
             declared, steps, ..
         } => format!("scan {} columns, {} steps", declared.len(), steps.len()),
+        Op::GraphMatch { pattern, parts, .. } => format!(
+            "graph-match {} steps to {parts:?}, {:?}",
+            pattern.steps.len(),
+            pattern.cycles
+        ),
+        Op::GraphComponents { strong, .. } => format!("graph components, strong={strong}"),
         Op::External { addresses, .. } => format!("external {}", addresses.join(", ")),
         _ => "serialize".to_owned(),
     }

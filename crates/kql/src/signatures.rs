@@ -71,18 +71,25 @@ pub(crate) struct Signature {
 
 /// The signatures of a row of the table.
 pub(crate) fn of(function: &functions::Function) -> &'static [Signature] {
-    static ALL: LazyLock<HashMap<&'static str, Vec<Signature>>> = LazyLock::new(|| {
+    // A name may be a function and an aggregate.
+    type Key = (&'static str, bool);
+    static ALL: LazyLock<HashMap<Key, Vec<Signature>>> = LazyLock::new(|| {
         // A row that does not read would be left out; a test reads them all.
         functions::all()
             .map(|f| {
                 (
-                    f.name,
+                    key(f),
                     f.signatures.iter().filter_map(|s| read(s)).collect(),
                 )
             })
             .collect()
     });
-    ALL.get(function.name).map_or(&[], Vec::as_slice)
+    ALL.get(&key(function)).map_or(&[], Vec::as_slice)
+}
+
+fn key(function: &functions::Function) -> (&'static str, bool) {
+    let is_aggregate = matches!(function.meaning, functions::Meaning::Aggregate(..));
+    (function.name, is_aggregate)
 }
 
 /// Reads `(name: kind?, …) -> result`.

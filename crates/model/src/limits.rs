@@ -90,6 +90,10 @@ pub const HUNTS_PER_TENANT_MAX: usize = 4;
 /// Hunts of one cell that may run at once.
 pub const HUNTS_PER_CELL_MAX: usize = 8;
 
+/// Matches that one pattern of a graph finds.
+pub const GRAPH_MATCHES_MAX: usize = 1_000_000;
+/// Edges of one path of a graph's pattern.
+pub const GRAPH_PATH_EDGES_MAX: u32 = 256;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Nesting depth of a query.

@@ -23,6 +23,7 @@ mod planner;
 mod prepare;
 mod result;
 mod scan;
+mod sketch;
 mod whole;
 
 pub use engine::{Engine, Limits, Settings};

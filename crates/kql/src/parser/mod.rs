@@ -13,6 +13,7 @@ mod expressions;
 mod graphs;
 mod habits;
 mod operators;
+mod statements;
 
 use model::{Diagnostic, Span, limits};
 use rowan::GreenNodeBuilder;
@@ -422,6 +423,8 @@ impl<'t> Parser<'t> {
     fn statement(&mut self) {
         match self.word(0) {
             Some("let") if self.kind(1) != Some(Kind::Assign) => self.let_statement(),
+            Some("declare") if self.word(1) == Some("query_parameters") => self.query_parameters(),
+            Some("declare") if self.word(1) == Some("pattern") => self.pattern_statement(),
             Some("set" | "declare" | "alias" | "restrict" | "pattern")
                 if self.kind(1) == Some(Kind::Word) =>
             {
@@ -510,40 +513,8 @@ impl<'t> Parser<'t> {
         }
         self.start(Kind::Lambda);
         self.eat_word("view");
-        self.start(Kind::Params);
-        self.expect(Kind::OpenParen, "`(`");
-        while !self.is(Kind::CloseParen) && !self.is_done() {
-            let before = self.at;
-            self.start(Kind::Param);
-            if !self.declared_name() {
-                self.expected("a parameter's name");
-            }
-            if self.eat(Kind::Colon) {
-                if self.is(Kind::OpenParen) {
-                    self.column_decls();
-                } else {
-                    self.expect(Kind::Word, "a type");
-                }
-            }
-            if self.eat(Kind::Assign) {
-                self.expression();
-            }
-            self.finish();
-            if !self.eat(Kind::Comma) && !self.is(Kind::CloseParen) {
-                self.expected("`,` or `)`");
-            }
-            if self.at == before {
-                self.bump();
-            }
-        }
-        self.expect(Kind::CloseParen, "`)`");
-        self.finish();
-        self.start(Kind::Body);
-        if self.expect(Kind::OpenBrace, "`{`") {
-            self.statements(Some(Kind::CloseBrace));
-            self.expect(Kind::CloseBrace, "`}`");
-        }
-        self.finish();
+        self.params(Kind::OpenParen, Kind::CloseParen);
+        self.body();
         self.finish();
         self.shallower();
     }

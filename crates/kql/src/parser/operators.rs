@@ -117,6 +117,7 @@ impl Parser<'_> {
                 }
             }
             Grammar::Patterns => self.list_of(Self::pattern),
+            Grammar::Expressions => self.list_of(Self::expression),
             Grammar::Summarize => self.summarize(),
             Grammar::Join => self.join(),
             Grammar::Union => {
@@ -162,6 +163,7 @@ impl Parser<'_> {
             Grammar::Scan => self.scan(),
             Grammar::MakeGraph => self.make_graph(),
             Grammar::GraphMatch => self.graph_match(),
+            Grammar::GraphComponents => self.options(&["kind", "with_component_id"]),
             Grammar::GraphToTable => self.graph_to_table(),
         }
     }

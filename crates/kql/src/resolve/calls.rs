@@ -26,6 +26,9 @@ impl Resolver<'_> {
         {
             return self.scalar_function(&name, lambda, *env_len, &args, at, row);
         }
+        if let Some(done) = self.graph_call(&name, &args, at) {
+            return done;
+        }
         if self.aggregates.is_some()
             && let Some(function) = functions::aggregate_named(&name)
         {
@@ -634,7 +637,7 @@ impl Resolver<'_> {
     }
 
     /// Runs `inside` with the definitions that the function saw, and its parameters.
-    fn within<T>(
+    pub(super) fn within<T>(
         &mut self,
         env_len: usize,
         bound: Vec<(Arc<str>, Rc<Binding>)>,
@@ -660,7 +663,7 @@ impl Resolver<'_> {
     }
 
     /// Takes the definitions of a function's body and gives its last expression.
-    fn body(&mut self, lambda: &Node) -> Fallible<Node> {
+    pub(super) fn body(&mut self, lambda: &Node) -> Fallible<Node> {
         let Some(body) = child(lambda, Kind::Body) else {
             return Err(Broken);
         };

@@ -281,6 +281,38 @@ impl Resolver<'_> {
         Ok(united(inputs, &columns, source, at))
     }
 
+    /// The tables and the query's own views whose names match.
+    pub(super) fn tables_like(
+        &mut self,
+        pattern: &str,
+        at: Span,
+    ) -> Fallible<Vec<(String, Relation)>> {
+        let mut names = self.schema.tables();
+        names.retain(|name| matches_pattern(pattern, name));
+        names.sort();
+        self.count_relations(names.len(), at)?;
+        let mut found: Vec<(String, Relation)> = names
+            .into_iter()
+            .filter_map(|name| self.source(&name, at).map(|relation| (name, relation)))
+            .collect();
+        let is_view = |binding: &super::Binding| match binding {
+            super::Binding::Function { lambda, .. } => super::first_word(lambda) == "view",
+            _ => false,
+        };
+        let own: Vec<_> = self
+            .env
+            .iter()
+            .map(|(name, b)| (name.clone(), b.clone()))
+            .collect();
+        for (name, binding) in own {
+            if is_view(&binding) && matches_pattern(pattern, &name) {
+                let relation = self.named_table(&name, at)?;
+                found.push((name.to_string(), relation));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether `node` names a function that was declared as a view.
     fn is_view(&self, node: &Node) -> bool {
         let name = match node.kind() {
@@ -307,21 +339,12 @@ impl Resolver<'_> {
         if matches!(item.kind(), Kind::Wildcard | Kind::All) {
             let pattern = item.text().to_string();
             let pattern = pattern.trim();
-            let mut names: Vec<String> = self
-                .schema
-                .tables()
-                .into_iter()
-                .filter(|name| matches_pattern(pattern, name))
-                .collect();
-            names.sort();
-            if names.is_empty() {
+            let found = self.tables_like(pattern, at)?;
+            if found.is_empty() {
                 let message = format!("no table matches `{pattern}`");
                 return Err(self.error(codes::UNKNOWN_TABLE, at, message));
             }
-            return Ok(names
-                .into_iter()
-                .filter_map(|name| self.source(&name, at).map(|relation| (name, relation)))
-                .collect());
+            return Ok(found);
         }
         let is_name = matches!(item.kind(), Kind::Name | Kind::BracketName);
         let name = match item.kind() {

@@ -15,6 +15,8 @@ mod carry;
 mod columns;
 mod expand;
 mod extract;
+mod graph_scope;
+mod graphs;
 mod habits;
 mod invoke;
 mod join;
@@ -32,7 +34,9 @@ mod scope;
 mod search;
 mod series;
 mod sources;
+mod statements;
 mod tabular;
+mod templates;
 mod types;
 mod windows;
 
@@ -92,6 +96,9 @@ pub fn resolve_with(
         probes: Vec::new(),
         open_spans: BTreeSet::new(),
         without_data: BTreeSet::new(),
+        graphs: Vec::new(),
+        graph_scope: None,
+        gave_names: false,
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
     let root = if syntax.diagnostics.is_empty() {
@@ -151,6 +158,12 @@ enum Binding {
         /// The definitions it sees: those before it.
         env_len: usize,
     },
+    /// `declare pattern`: a table per combination of texts.
+    Pattern {
+        declaration: Node,
+        /// The definitions it sees: those before it.
+        env_len: usize,
+    },
     Poisoned,
 }
 
@@ -194,6 +207,12 @@ struct Resolver<'a> {
     /// Places where a name stands for a property of a hidden bag.
     open_spans: BTreeSet<Span>,
     without_data: BTreeSet<&'static str>,
+    /// The graphs made so far; a relation that is one names it by a hidden column.
+    graphs: Vec<graphs::Graph>,
+    /// Inside `graph-match`: what its names stand for.
+    graph_scope: Option<graph_scope::GraphScope>,
+    /// The last statement gave its tables names instead of a result.
+    gave_names: bool,
 }
 
 impl Resolver<'_> {
@@ -281,7 +300,9 @@ impl Resolver<'_> {
         for statement in root.children() {
             match statement.kind() {
                 Kind::Let => self.let_statement(&statement),
-                Kind::Query if result.is_some() => {
+                Kind::QueryParameters => self.query_parameters(&statement),
+                Kind::PatternDecl => self.pattern_declaration(&statement),
+                Kind::Query if result.is_some() && !self.gave_names => {
                     let at = span(&statement);
                     let _ = self.error_help(
                         codes::MANY_QUERIES,
@@ -321,7 +342,9 @@ impl Resolver<'_> {
         let Some(node) = statement.children().next() else {
             return Err(Broken);
         };
+        self.gave_names = false;
         let relation = self.table(&node)?;
+        self.refuse_graph(&relation)?;
         Ok(without_hidden(relation))
     }
 
@@ -409,14 +432,18 @@ impl Resolver<'_> {
                 match self.lookup(&name).as_deref() {
                     Some(Binding::Table { .. }) => true,
                     Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
-                    Some(Binding::Scalar { .. } | Binding::Poisoned) => false,
+                    Some(Binding::Scalar { .. } | Binding::Pattern { .. } | Binding::Poisoned) => {
+                        false
+                    }
                     None => self.schema.table(&name).is_some(),
                 }
             }
+            Kind::Path => self.is_pattern(node),
             Kind::Call => {
                 let name = call_name(node);
                 match self.lookup(&name).as_deref() {
                     Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
+                    Some(Binding::Pattern { .. }) => true,
                     _ => {
                         matches!(name.as_str(), "materialize" | "table" | "view")
                             || invoke::is_service_function(&name)

@@ -129,7 +129,7 @@ impl Resolver<'_> {
                     ..expr.clone()
                 })
             }
-            Binding::Table { .. } => Err(self.error_help(
+            Binding::Table { .. } | Binding::Pattern { .. } => Err(self.error_help(
                 codes::NOT_A_SCALAR,
                 at,
                 format!("`{name}` is a table, and a scalar is wanted"),
@@ -234,9 +234,11 @@ impl Resolver<'_> {
             return Err(self.error(codes::TOO_DEEP, span(node), message));
         }
         let mut parts = parts.into_iter().peekable();
-        let qualified = parts
-            .peek()
-            .and_then(|part| super::scan::qualified(row, &base_node, part, span(node)));
+        let qualified = parts.peek().and_then(|part| {
+            let at = span(node);
+            let step = super::scan::qualified(row, &base_node, part, at);
+            step.or_else(|| self.inner_nodes(&base_node, part, at))
+        });
         let mut base = match qualified {
             Some(column) => {
                 parts.next();

@@ -40,6 +40,7 @@ impl Resolver<'_> {
             Kind::Call => self.table_call(node),
             Kind::DataTable => self.datatable(node),
             Kind::ExternalData => self.external(node),
+            Kind::Path if self.is_pattern(node) => self.pattern_table(node),
             Kind::Path => Err(self.error(
                 codes::FORBIDDEN,
                 at,
@@ -81,8 +82,8 @@ impl Resolver<'_> {
                 return self.table_function(name, lambda, *env_len, &[], at);
             }
             Some(Binding::Poisoned) => return Err(Broken),
-            Some(Binding::Scalar { .. }) => {
-                let message = format!("`{name}` is a scalar, and a table is wanted");
+            Some(Binding::Scalar { .. } | Binding::Pattern { .. }) => {
+                let message = format!("`{name}` is no table, and a table is wanted");
                 return Err(self.error(codes::NOT_A_TABLE, at, message));
             }
             None => {}
@@ -148,6 +149,9 @@ impl Resolver<'_> {
             && let Binding::Function { lambda, env_len } = &*binding
         {
             return self.table_function(&name, lambda, *env_len, &args, at);
+        }
+        if matches!(self.lookup(&name).as_deref(), Some(Binding::Pattern { .. })) {
+            return self.pattern_table(node);
         }
         match (name.as_str(), args.as_slice()) {
             ("materialize", [inner]) => {

@@ -76,9 +76,13 @@ impl Resolver<'_> {
         if !operator.is_supported() {
             return Err(self.operator_not_yet(&name, at));
         }
+        if super::graphs::is_graph(&input) {
+            return self.graph_operator(&input, operator, node);
+        }
         match operator {
             Operator::Where => self.filter(input, node),
             Operator::Project => Ok(self.project(input, node)),
+            Operator::ProjectByNames => self.project_by_names(input, node),
             Operator::Serialize => {
                 let input = serialized(input, at);
                 if items(node).next().is_none() {
@@ -126,9 +130,18 @@ impl Resolver<'_> {
                 self.render = Some(render(node));
                 Ok(input)
             }
-            Operator::MakeGraph | Operator::GraphMatch | Operator::GraphToTable => {
-                Err(self.operator_not_yet(&name, at))
-            }
+            Operator::MakeGraph => self.make_graph(input, node),
+            Operator::GraphMatch
+            | Operator::GraphShortestPaths
+            | Operator::GraphMarkComponents
+            | Operator::GraphWhereNodes
+            | Operator::GraphWhereEdges
+            | Operator::GraphToTable => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                format!("`{name}` wants a graph, and this is a table"),
+                "make one with `make-graph source --> target with nodes on id`",
+            )),
             _ => Err(self.error(
                 codes::FORM_NOT_YET,
                 at,

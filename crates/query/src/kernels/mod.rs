@@ -24,12 +24,16 @@ mod numbers;
 mod operators;
 mod packed;
 pub(crate) use operators::order;
+pub(crate) use packed::time_zones;
 pub(crate) mod regexes;
 mod series;
+mod sketches;
 mod special;
+mod spectrum;
 mod strings;
 mod text;
 pub(crate) mod time;
+mod xml;
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -270,13 +274,16 @@ fn field(call: &ScalarFunctionArgs, at: usize) -> Result<ColumnarValue> {
     }
 }
 
-/// Why a function does not run yet; `None` if it does.
-pub(crate) fn refusal(function: F) -> Option<&'static str> {
-    Some(match function {
-        F::ParseXml => "XML is not supported yet",
-        F::DatetimeListTimezones => "the list of time zones is not supported yet",
-        _ => return None,
-    })
+/// Base64 of bytes, as data of a value.
+pub(crate) fn base64_of(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    encode::base64_encode(bytes, &mut out);
+    out
+}
+
+/// The bytes of base64.
+pub(crate) fn bytes_of_base64(text: &str) -> Option<Vec<u8>> {
+    encode::base64_decode(text)
 }
 
 /// One function of the table. Those that lowering spells out as plan expressions (`and`, `iff` …)
@@ -370,10 +377,20 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
         | F::SeriesStats | F::SeriesStatsDynamic | F::SeriesFitLine | F::SeriesFitLineDynamic
         | F::SeriesOutliers | F::SeriesSeasonal | F::SeriesDecompose
         | F::SeriesDecomposeAnomalies | F::SeriesDecomposeForecast => series::run(function, call),
+        F::SeriesFft | F::SeriesIfft | F::SeriesFitPoly | F::SeriesFit2lines
+        | F::SeriesFit2linesDynamic | F::SeriesPeriodsDetect | F::SeriesPeriodsValidate => {
+            spectrum::run(function, call)
+        }
+        F::HllMerge | F::DcountHll | F::TdigestMerge | F::PercentileTdigest
+        | F::PercentilesArrayTdigest | F::PercentrankTdigest | F::RankTdigest => {
+            sketches::run(function, call)
+        }
+        F::ParseXml => {
+            let text = call.arg(0)?;
+            call.dynamics(|row| xml::parse(text.text(row)))
+        }
         // Nobody supplied the data to answer from.
         F::GeoInfoFromIpAddress | F::ParseUserAgent => call.dynamics(|_| None),
-        F::ParseXml | F::DatetimeListTimezones => {
-            exec_err!("`{}` is refused by lowering", function.as_str())
-        }
+        F::DatetimeListTimezones => exec_err!("`{}` is spelled out by lowering", function.as_str()),
     }
 }

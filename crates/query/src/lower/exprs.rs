@@ -206,6 +206,7 @@ impl Lowering<'_> {
         if args.is_empty() {
             return match function {
                 F::Pi => Ok(lit(std::f64::consts::PI)),
+                F::DatetimeListTimezones => Ok(lit(crate::kernels::time_zones())),
                 F::PackArray => Ok(lit("[]")),
                 F::BagPack => Ok(lit("{}")),
                 other => Err(Error::internal(format!(
