@@ -20,9 +20,11 @@ mod lower;
 mod nodes;
 pub mod over_store;
 mod planner;
+mod portions;
 mod prepare;
 mod result;
 mod scan;
+mod watch;
 mod whole;
 
 pub use engine::{Engine, Limits, Settings};
