@@ -56,6 +56,7 @@ pub(crate) fn ingest_answer(
         rejected_total: count(outcome.rejected.len()),
         rejected_codes: codes,
         untimed: outcome.tally.untimed,
+        replaced: outcome.tally.replaced,
         wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
         dry_run: query.dry_run,

@@ -51,12 +51,15 @@ pub(crate) struct Cli {
 /// Where commands go: a running server, or a data directory opened by this process.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Address of a running server, for example `http://127.0.0.1:7401`.
-    #[arg(long, global = true, env = environment::SERVER, help_heading = "Global options")]
-    pub(crate) server: Option<String>,
-    /// Token presented to the server.
-    #[arg(long, global = true, env = environment::TOKEN, hide_env_values = true, help_heading = "Global options")]
-    pub(crate) token: Option<String>,
+    /// Address of a running server, for example `http://127.0.0.1:7401`. With several, comma between
+    /// them, commands go to the first, and `ingest` sends what belongs to another region on to the
+    /// server of that region.
+    #[arg(long, global = true, env = environment::SERVER, value_delimiter = ',', help_heading = "Global options")]
+    pub(crate) server: Vec<String>,
+    /// Token presented to the server. With several, comma between them, each goes to the server of
+    /// the region that it names.
+    #[arg(long, global = true, env = environment::TOKEN, value_delimiter = ',', hide_env_values = true, help_heading = "Global options")]
+    pub(crate) token: Vec<String>,
     /// Configuration of a data directory: used by `serve`, and by other commands without `--server`.
     /// Given here, it goes before a server of the environment.
     #[arg(long, global = true, env = environment::CONFIG, help_heading = "Global options")]

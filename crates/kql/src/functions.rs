@@ -41,6 +41,8 @@ pub enum Special {
     Ago,
     /// When the row was stored.
     IngestionTime,
+    /// What the row is called.
+    RowId,
     /// A column if there is one of that name, else a default.
     ColumnIfExists,
     /// One value of a relation.
@@ -66,6 +68,8 @@ pub enum Naming {
     First,
     /// `prefix_argument`.
     Prefix(&'static str),
+    /// This, whatever the arguments.
+    Whole(&'static str),
     /// `prefix_argument_argument`.
     Pair(&'static str),
     /// `argument_suffix`.
@@ -127,7 +131,7 @@ macro_rules! scalar_functions {
     };
 }
 
-use Naming::{First, None as Plain, Only, Prefix};
+use Naming::{First, None as Plain, Only, Prefix, Whole};
 
 scalar_functions! {
     // Text.
@@ -628,9 +632,17 @@ const SPECIALS: &[Function] = &[
         "ingestion_time",
         &[],
         Special::IngestionTime,
-        Prefix("$IngestionTime"),
+        Whole("$IngestionTime"),
         &["() -> datetime"],
         "when the row was stored; null once the row is projected",
+    ),
+    special(
+        "row_id",
+        &[],
+        Special::RowId,
+        Whole("RowId"),
+        &["() -> string"],
+        "what the row is called, as `residency explain` takes it; empty once the row is projected",
     ),
     special(
         "column_ifexists",

@@ -90,7 +90,8 @@ pub struct Field {
     pub name: Arc<str>,
     /// Type of its values.
     pub ty: ColumnType,
-    /// Carried along for `ingestion_time()` only; cannot be named and never reaches the result.
+    /// Carried along: what `ingestion_time()`, `row_id()` and `_source_fields` read, and an operator's
+    /// own helpers. Never reaches the result.
     pub hidden: bool,
 }
 
@@ -113,7 +114,7 @@ pub enum Op {
     Source {
         /// The table.
         table: TableName,
-        /// Stored column names, position by position; `_ingested_at` is the hidden one.
+        /// Stored column names, position by position; hidden ones last.
         columns: Vec<Arc<str>>,
     },
     /// Given rows (`datatable`); `print` is a projection of one row without columns.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{ColumnType, Span, limits};
 
 use super::operations::{call, fold};
+use super::stored;
 use super::types::{cast, common, is_integer, is_number, wider};
 use super::{Binding, Broken, Fallible, Resolver, Row, call_name, child, plain_name};
 use crate::codes;
@@ -363,17 +364,13 @@ impl Resolver<'_> {
     ) -> Fallible<Expr> {
         match special {
             Special::Now | Special::Ago => self.instant(special, function, args, at, row),
-            Special::IngestionTime => {
-                // Once the row has been projected nobody knows when it came.
-                let hidden = row
-                    .columns
-                    .iter()
-                    .position(|f| f.hidden && &*f.name == super::sources::INGESTED_AT);
-                Ok(match hidden {
-                    Some(position) => super::column(position, ColumnType::DateTime, at),
-                    None => Expr::literal(Value::Null(ColumnType::DateTime), at),
-                })
-            }
+            Special::IngestionTime => Ok(stored::read(
+                row,
+                stored::INGESTED_AT,
+                ColumnType::DateTime,
+                at,
+            )),
+            Special::RowId => Ok(stored::read(row, stored::ROW_ID, ColumnType::String, at)),
             Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
             Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
@@ -710,7 +707,7 @@ impl Resolver<'_> {
                     return Err(self.error(codes::BAD_ARGUMENTS, at, message));
                 };
                 let relation = self.as_declared(relation, &columns, at)?;
-                let binding = super::table_binding(relation);
+                let binding = self.table_binding(relation, self.pipeline);
                 bound.push((param_name.as_str().into(), Rc::new(binding)));
                 continue;
             }
@@ -744,9 +741,10 @@ impl Resolver<'_> {
             let Some(arg) = arg else {
                 return Err(self.error(codes::BAD_ARGUMENTS, at, missing));
             };
+            let before = self.spelled_out();
             let relation = self.table(&arg)?;
             let relation = self.as_declared(relation, &columns, span(&arg))?;
-            return Ok(super::table_binding(relation));
+            return Ok(self.table_binding(relation, before));
         }
         let expr = match arg {
             Some(arg) => self.expr(&arg, row)?,

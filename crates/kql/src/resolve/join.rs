@@ -8,6 +8,7 @@ use super::aggregate::missing;
 use super::columns::{matches_pattern, projected};
 use super::items;
 use super::names::Taken;
+use super::stored::is_stored;
 use super::types::{cast, wider};
 use super::{Broken, Fallible, Resolver, Row, column, plain_name, words};
 use crate::codes;
@@ -555,31 +556,24 @@ fn common_columns(inputs: &[(String, Relation)]) -> Vec<United> {
         .collect()
 }
 
-/// The hidden column that `ingestion_time()` reads.
-fn is_ingestion_time(field: &Field) -> bool {
-    field.hidden && &*field.name == super::sources::INGESTED_AT
-}
-
 fn united(
     inputs: Vec<(String, Relation)>,
     columns: &[United],
     source: Option<&str>,
     at: Span,
 ) -> Relation {
-    // The hidden column stays if every input has it.
-    let keeps_hidden = inputs
-        .iter()
-        .all(|(_, r)| r.columns.iter().any(is_ingestion_time));
     let mut fields: Vec<Field> = Vec::new();
     if let Some(name) = source {
         fields.push(Field::new(name, ColumnType::String));
     }
     fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
-    let hidden = inputs
-        .iter()
-        .find_map(|(_, r)| r.columns.iter().find(|f| is_ingestion_time(f)).cloned())
-        .filter(|_| keeps_hidden);
-    fields.extend(hidden.clone());
+    let mut carried: Vec<Field> = Vec::new();
+    for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
+        if is_stored(field) && !carried.contains(field) {
+            carried.push(field.clone());
+        }
+    }
+    fields.extend(carried.iter().cloned());
     let aligned = inputs
         .into_iter()
         .map(|(origin, relation)| {
@@ -600,10 +594,12 @@ fn united(
                     _ => missing(wanted.ty, at),
                 });
             }
-            if hidden.is_some()
-                && let Some(position) = relation.columns.iter().position(is_ingestion_time)
-            {
-                exprs.push(column(position, ColumnType::DateTime, at));
+            for wanted in &carried {
+                let position = relation.columns.iter().position(|f| f == wanted);
+                exprs.push(match position {
+                    Some(position) => column(position, wanted.ty, at),
+                    None => missing(wanted.ty, at),
+                });
             }
             projected(relation, exprs, fields.clone(), at)
         })

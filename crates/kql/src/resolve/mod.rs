@@ -35,6 +35,7 @@ mod search;
 mod series;
 mod sources;
 mod statements;
+mod stored;
 mod tabular;
 mod templates;
 mod types;
@@ -87,9 +88,11 @@ pub fn resolve_with(
         aggregates: None,
         relations: 0,
         expressions: 0,
+        columns: 0,
+        pipeline: (0, 0),
         calls: 0,
         row_depth: 0,
-        wants_ingestion_time: wants_ingestion_time(&syntax.root()),
+        stored: stored::asked_for(&syntax.root()),
         windows: None,
         applied: 0,
         found,
@@ -127,13 +130,6 @@ pub fn resolve_with(
     (resolved, diagnostics)
 }
 
-/// `ingestion_time()` needs a hidden column along the pipeline; other queries do without.
-fn wants_ingestion_time(root: &Node) -> bool {
-    root.descendants_with_tokens()
-        .filter_map(rowan::NodeOrToken::into_token)
-        .any(|t| t.text() == "ingestion_time")
-}
-
 /// Something is wrong and has been reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Broken;
@@ -151,7 +147,7 @@ enum Binding {
     },
     Table {
         relation: Relation,
-        size: usize,
+        cost: Cost,
     },
     Function {
         lambda: Node,
@@ -165,6 +161,14 @@ enum Binding {
         env_len: usize,
     },
     Poisoned,
+}
+
+/// What a relation comes to wherever its name is used: it is spelled out there again.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    relations: usize,
+    expressions: usize,
+    columns: usize,
 }
 
 /// The columns an expression may name.
@@ -193,10 +197,14 @@ struct Resolver<'a> {
     aggregates: Option<aggregate::Collector>,
     relations: usize,
     expressions: usize,
+    columns: usize,
+    /// What was spelled out when the pipeline began that is being read.
+    pipeline: (usize, usize),
     /// Functions being inlined, one in the other.
     calls: usize,
     row_depth: usize,
-    wants_ingestion_time: bool,
+    /// Stored columns that are carried along because the query asks for them.
+    stored: Vec<Field>,
     /// Inside an operator whose rows have an order.
     windows: Option<windows::Windows>,
     /// Queries in queries so far, and other things that need a number.
@@ -239,7 +247,7 @@ impl Resolver<'_> {
 
     fn report(&mut self, diagnostic: Diagnostic) -> Broken {
         // One definition used twice would be blamed twice; one limit says all.
-        let is_large = |d: &Diagnostic| d.code == codes::TOO_LARGE;
+        let is_large = |d: &Diagnostic| d.code == codes::TOO_LARGE || d.code == codes::GIVEN_UP;
         if is_large(&diagnostic) && self.diagnostics.iter().any(is_large) {
             return Broken;
         }
@@ -253,7 +261,17 @@ impl Resolver<'_> {
 
     // Limits.
 
+    /// A query that nobody waits for any more is not read to its end.
+    fn check_wanted(&mut self, span: Span) -> Fallible<()> {
+        if self.schema.is_given_up() {
+            let message = "reading the query took longer than allowed";
+            return Err(self.error(codes::GIVEN_UP, span, message));
+        }
+        Ok(())
+    }
+
     fn count_relations(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.check_wanted(span)?;
         self.relations += n;
         if self.relations <= limits::QUERY_OPERATORS_MAX {
             return Ok(());
@@ -271,6 +289,7 @@ impl Resolver<'_> {
     }
 
     fn count_expressions(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.check_wanted(span)?;
         self.expressions += n;
         if self.expressions <= limits::QUERY_EXPRESSIONS_MAX {
             return Ok(());
@@ -280,6 +299,30 @@ impl Resolver<'_> {
             limits::QUERY_EXPRESSIONS_MAX
         );
         Err(self.error(codes::TOO_LARGE, span, message))
+    }
+
+    fn count_columns(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.columns += n;
+        if self.columns <= limits::QUERY_COLUMNS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the operators of the query have more than {} columns together",
+            limits::QUERY_COLUMNS_MAX
+        );
+        Err(self.error_help(
+            codes::TOO_LARGE,
+            span,
+            message,
+            "keep the columns that matter with `project`",
+        ))
+    }
+
+    /// Counts a relation that is spelled out again.
+    fn count_again(&mut self, cost: Cost, span: Span) -> Fallible<()> {
+        self.count_relations(cost.relations, span)?;
+        self.count_expressions(cost.expressions, span)?;
+        self.count_columns(cost.columns, span)
     }
 
     fn check_depth(&mut self, depth: usize, span: Span) -> Fallible<()> {
@@ -388,11 +431,28 @@ impl Resolver<'_> {
             });
         }
         if self.is_tabular(value) {
+            let before = self.spelled_out();
             let relation = self.table(value)?;
-            return Ok(table_binding(relation));
+            return Ok(self.table_binding(relation, before));
         }
         let expr = self.expr(value, Row::NONE)?;
         self.scalar_binding(expr, None)
+    }
+
+    /// Expressions and columns so far.
+    fn spelled_out(&self) -> (usize, usize) {
+        (self.expressions, self.columns)
+    }
+
+    /// What stands for a table wherever its name is used; it was begun when `before` was spelled out.
+    fn table_binding(&self, relation: Relation, before: (usize, usize)) -> Binding {
+        let (relations, _) = measure(&relation);
+        let cost = Cost {
+            relations,
+            expressions: self.expressions.saturating_sub(before.0),
+            columns: self.columns.saturating_sub(before.1),
+        };
+        Binding::Table { relation, cost }
     }
 
     /// What stands for a scalar wherever its name is used. Variables in variables could nest
@@ -487,11 +547,6 @@ impl Resolver<'_> {
     }
 }
 
-fn table_binding(relation: Relation) -> Binding {
-    let (size, _) = measure(&relation);
-    Binding::Table { relation, size }
-}
-
 /// Size and depth of a relation, without recursion.
 fn measure(relation: &Relation) -> (usize, usize) {
     let (mut size, mut depth) = (0, 0);
@@ -553,7 +608,7 @@ fn weigh(expr: &Expr) -> Weight {
     weight
 }
 
-/// Drops the columns that only `ingestion_time()` reads.
+/// Drops the columns that are only carried along.
 fn without_hidden(relation: Relation) -> Relation {
     if relation.columns.iter().all(|f| !f.hidden) {
         return relation;

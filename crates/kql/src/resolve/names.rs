@@ -108,7 +108,7 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
         Naming::First | Naming::Only => first.text().map_or(Suggested::Nothing, |name| {
             Suggested::Derived(name.to_owned())
         }),
-        Naming::Prefix(prefix) if prefix.starts_with('$') => Suggested::Derived(prefix.to_owned()),
+        Naming::Whole(name) => Suggested::Derived(name.to_owned()),
         Naming::Prefix(prefix) => {
             Suggested::Derived(format!("{prefix}_{}", first.text().unwrap_or_default()))
         }

@@ -9,15 +9,6 @@ use crate::resolved::{Expr, ExprKind, PathKey, Value};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
 
-/// The columns that every table has and no query may name.
-const HIDDEN: &[&str] = &[
-    "_row_id",
-    "_ingested_at",
-    "_service",
-    "_source",
-    "_source_fields",
-];
-
 impl Resolver<'_> {
     /// A scalar expression over `row`.
     pub(super) fn expr(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
@@ -94,6 +85,9 @@ impl Resolver<'_> {
             self.open_spans.insert(at);
             return Ok(carry::property(position, &key, at));
         }
+        if let Some(stored) = super::stored::named(row, &name, at) {
+            return Ok(stored);
+        }
         if let Some(collector) = &self.aggregates
             && collector.has_column(&name)
         {
@@ -148,12 +142,8 @@ impl Resolver<'_> {
         if self.poisoned.contains(name) {
             return Broken;
         }
-        if HIDDEN.contains(&name) {
-            return self.error(
-                codes::HIDDEN_COLUMN,
-                at,
-                format!("column `{name}` cannot be named in a query"),
-            );
+        if let Some(broken) = self.refuse_stored(name, at) {
+            return broken;
         }
         let collected: Vec<String> = self
             .aggregates

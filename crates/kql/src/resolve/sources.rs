@@ -11,9 +11,6 @@ use crate::resolved::{Expr, Field, Op, Relation, SharedId, Value};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
 
-/// The stored column that says when a row came.
-pub(super) const INGESTED_AT: &str = "_ingested_at";
-
 impl Resolver<'_> {
     /// A table: name, call, literal or pipeline.
     pub(super) fn table(&mut self, node: &Node) -> Fallible<Relation> {
@@ -74,8 +71,8 @@ impl Resolver<'_> {
 
     pub(super) fn named_table(&mut self, name: &str, at: Span) -> Fallible<Relation> {
         match self.lookup(name).as_deref() {
-            Some(Binding::Table { relation, size }) => {
-                self.count_relations(*size, at)?;
+            Some(Binding::Table { relation, cost }) => {
+                self.count_again(*cost, at)?;
                 return Ok(relation.clone());
             }
             Some(Binding::Function { lambda, env_len }) => {
@@ -91,6 +88,7 @@ impl Resolver<'_> {
         match self.source(name, at) {
             Some(relation) => {
                 self.count_relations(1, at)?;
+                self.count_columns(relation.columns.len(), at)?;
                 Ok(relation)
             }
             None => Err(self.unknown_table(name, at)),
@@ -104,13 +102,7 @@ impl Resolver<'_> {
             .iter()
             .map(|(name, ty)| Field::new(name.clone(), *ty))
             .collect();
-        if self.wants_ingestion_time {
-            columns.push(Field {
-                name: INGESTED_AT.into(),
-                ty: ColumnType::DateTime,
-                hidden: true,
-            });
-        }
+        columns.extend(self.stored.iter().cloned());
         Some(Relation {
             op: Op::Source {
                 table: shape.name,
@@ -233,6 +225,7 @@ impl Resolver<'_> {
             width => values.chunks(width).map(<[Value]>::to_vec).collect(),
         };
         self.count_relations(1, at)?;
+        self.count_expressions(rows.len() * width, at)?;
         Ok(Relation {
             op: Op::Values { rows },
             columns: declared

@@ -15,6 +15,14 @@ use crate::syntax::{Kind, Node, span};
 
 impl Resolver<'_> {
     pub(super) fn pipeline(&mut self, node: &Node) -> Fallible<Relation> {
+        let before = self.spelled_out();
+        let outer = std::mem::replace(&mut self.pipeline, before);
+        let result = self.pipeline_here(node);
+        self.pipeline = outer;
+        result
+    }
+
+    fn pipeline_here(&mut self, node: &Node) -> Fallible<Relation> {
         let mut parts = node.children().filter(|c| c.kind() != Kind::Skipped);
         let Some(first) = parts.next() else {
             return Err(Broken);
@@ -32,6 +40,7 @@ impl Resolver<'_> {
             self.check_depth(depth, at)?;
             self.count_relations(1, at)?;
             relation = self.operator(relation, &operator)?;
+            self.count_columns(relation.columns.len(), at)?;
             // Joins and unions bring a depth of their own.
             if matches!(
                 relation.op,
@@ -238,7 +247,7 @@ impl Resolver<'_> {
         let Some(name) = said.last().filter(|_| said.len() > 1) else {
             return Err(self.error(codes::EXPECTED, span(node), "expected a name"));
         };
-        let binding = super::table_binding(input.clone());
+        let binding = self.table_binding(input.clone(), self.pipeline);
         self.env
             .push((name.as_str().into(), std::rc::Rc::new(binding)));
         Ok(input)

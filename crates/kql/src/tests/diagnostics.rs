@@ -68,11 +68,22 @@ fn names() {
     check(
         "Logon | project _row_id",
         expect![[r#"
-        error[KQL0214]: column `_row_id` cannot be named in a query
-          --> query:1:17
-          1 | Logon | project _row_id
-            |                 ^^^^^^^
-    "#]],
+            error[KQL0214]: column `_row_id` cannot be named here
+              --> query:1:17
+              1 | Logon | project _row_id
+                |                 ^^^^^^^
+              help: `row_id()` gives it
+        "#]],
+    );
+    check(
+        "Logon | project User | project _source_fields",
+        expect![[r#"
+            error[KQL0214]: column `_source_fields` cannot be named here
+              --> query:1:32
+              1 | Logon | project User | project _source_fields
+                |                                ^^^^^^^^^^^^^^
+              help: name it in an expression, before the row of the table is projected or grouped
+        "#]],
     );
     check(
         "let since = 1d; Logon | where Timestamp > ago(snce)",
