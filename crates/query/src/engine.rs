@@ -363,7 +363,7 @@ impl Run {
             .into_iter()
             .map(|(name, rows)| {
                 let time_column = rows.time_column.clone().filter(|_| rows.look_back);
-                let provider = Arc::new(Scan::new(rows, reads.clone()));
+                let provider = Arc::new(Scan::new(rows, reads.clone(), guard.clone()));
                 (
                     name,
                     Table {

@@ -7,7 +7,7 @@ mod generate;
 mod hunt;
 mod incidents;
 mod ingest;
-mod init;
+pub(crate) mod init;
 mod key;
 mod kql;
 mod region;
