@@ -63,6 +63,8 @@ pub struct HuntOptions {
     pub window: Option<(Ticks, Ticks)>,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
+    /// What is known of files beyond the tenant: the cell puts it in.
+    pub files: Option<crate::KnownFiles>,
     /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
     pub place: Option<HuntPlace>,
 }
@@ -81,6 +83,7 @@ impl Default for HuntOptions {
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
             window: None,
             cancel: Arc::default(),
+            files: None,
             place: None,
         }
     }
@@ -194,6 +197,7 @@ impl Cell {
         self.check_geography(&tenant, &prepared.tables)?;
         let options = HuntOptions {
             place: Some(HuntPlace(self.take_seat(&tenant)?)),
+            files: Some(self.known_files()),
             ..options
         };
         self.note_hunt(grant, text, prepared.tables.len()).await?;

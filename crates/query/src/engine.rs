@@ -40,6 +40,7 @@ use crate::kernels::decimals;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
 use crate::planner::{HuntPlanner, logical_rules, physical_rules};
 use crate::prepare::{Again, Prepared};
+use crate::profiles::{Lookups, Profiles};
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub temporary: Option<Arc<dyn TempFileFactory>>,
     /// What `externaldata` may read; `None`: nothing.
     pub external: Option<Arc<dyn External>>,
+    /// Who answers `FileProfile`; `None`: nobody, and its columns hold nothing.
+    pub profiles: Option<Arc<dyn Profiles>>,
 }
 
 impl Default for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             parallelism: 1,
             temporary: None,
             external: None,
+            profiles: None,
         }
     }
 }
@@ -71,6 +75,7 @@ impl fmt::Debug for Settings {
             .field("parallelism", &self.parallelism)
             .field("temporary", &self.temporary.is_some())
             .field("external", &self.external.is_some())
+            .field("profiles", &self.profiles.is_some())
             .finish()
     }
 }
@@ -142,7 +147,8 @@ impl Engine {
             .iter()
             .filter_map(|name| Some((name.clone(), sources(name)?)));
         let guard = cancel.clone();
-        let state = self.state(limits, &guard)?;
+        let lookups = self.lookups();
+        let state = self.state(limits, &guard, &lookups)?;
         let mut run = Run::new(
             resolved,
             prepared.now,
@@ -152,6 +158,7 @@ impl Engine {
         );
         run.again.clone_from(&prepared.again);
         run.external.clone_from(&self.settings.external);
+        run.lookups = lookups;
         let outcome = on_own_thread(run.execute(state), &guard)?;
         let mut interest = StopOnDrop {
             guard,
@@ -160,7 +167,21 @@ impl Engine {
         interest.answer(outcome, limits).await
     }
 
-    fn state(&self, limits: Limits, guard: &Guard) -> Result<SessionState, Error> {
+    /// A port that has nothing to answer from is none.
+    fn lookups(&self) -> Lookups {
+        let port = self.settings.profiles.clone();
+        Lookups {
+            port: port.filter(|port| port.source().is_some()),
+            ..Lookups::default()
+        }
+    }
+
+    fn state(
+        &self,
+        limits: Limits,
+        guard: &Guard,
+        lookups: &Lookups,
+    ) -> Result<SessionState, Error> {
         let disk = match &self.settings.temporary {
             Some(factory) => DiskManagerMode::Custom(factory.clone()),
             None => DiskManagerMode::Disabled,
@@ -190,6 +211,7 @@ impl Engine {
             .with_physical_optimizer_rules(physical_rules(guard))
             .with_query_planner(Arc::new(HuntPlanner {
                 guard: guard.clone(),
+                lookups: lookups.clone(),
             }))
             .build())
     }
@@ -278,6 +300,7 @@ struct Run {
     reads: Arc<Reads>,
     again: Option<Arc<Again>>,
     external: Option<Arc<dyn External>>,
+    lookups: Lookups,
 }
 
 impl Run {
@@ -312,6 +335,7 @@ impl Run {
             reads,
             again: None,
             external: None,
+            lookups: Lookups::default(),
         }
     }
 
@@ -349,8 +373,8 @@ impl Run {
         Ok(())
     }
 
-    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
-        let mut lookback = self.lookback();
+    /// What is known before the first row is read.
+    fn first_notices(&self, lookback: &LookBack) -> Vec<Notice> {
         let mut notices = Vec::new();
         if !lookback.sources.is_empty() && self.limits.window.is_none() {
             let days = self.limits.look_back_days;
@@ -358,6 +382,28 @@ impl Run {
         }
         let functions = self.resolved.without_data.iter();
         notices.extend(functions.map(|function| Notice::NoData { function }));
+        if self.resolved.profiled.is_empty() {
+            return notices;
+        }
+        let port = self.lookups.port.as_ref();
+        notices.push(match port.and_then(|port| port.source()) {
+            Some(source) => Notice::FileProfile { source },
+            None => Notice::NoData {
+                function: "FileProfile",
+            },
+        });
+        let others = self.resolved.profiled.iter();
+        let others = others.filter(|p| p.by.as_ref() != Some(&p.asked));
+        notices.extend(others.map(|p| Notice::FileProfileBy {
+            asked: p.asked.to_string(),
+            by: p.by.as_ref().map(ToString::to_string),
+        }));
+        notices
+    }
+
+    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
+        let mut lookback = self.lookback();
+        let mut notices = self.first_notices(&lookback);
         let mut memory = MemoryConsumer::new("shared").register(&state.runtime_env().memory_pool);
         let mut shared = Vec::with_capacity(self.resolved.shared.len());
         let tables = self.tables.clone();
@@ -389,6 +435,9 @@ impl Run {
         let stream = start(&state, plan).await?;
         let collected = collect(stream, self.limits).await?;
         notices.extend(collected.cut);
+        if self.lookups.cut.load(Ordering::Relaxed) {
+            notices.push(Notice::FileProfileCut);
+        }
         self.result(collected.batches, notices)
     }
 

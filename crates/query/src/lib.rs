@@ -21,6 +21,7 @@ mod nodes;
 pub mod over_store;
 mod planner;
 mod prepare;
+mod profiles;
 mod result;
 mod scan;
 mod whole;
@@ -30,6 +31,7 @@ pub use error::Error;
 pub use external::External;
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};
+pub use profiles::{FileAnswer, Profiles};
 pub use result::{HuntResult, Notice, ResultBatch, Stats};
 pub use scan::{OpenError, Segment, TableRows};
 

@@ -16,5 +16,6 @@ mod journey;
 mod kill;
 mod pages;
 mod processes;
+mod profiles;
 mod screen;
 mod support;

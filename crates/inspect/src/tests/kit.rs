@@ -19,7 +19,7 @@ use rows::{RecordBatch, TableBuilder};
 use store::catalogue::SqliteCatalogue;
 use store::{
     ActivityRecord, AlertRecord, DetectionCommit, ExportCommit, IncidentRecord, LinkEntry,
-    LocalDir, PlacedRows, SourceEntry, StateRecord, Store,
+    LocalDir, Packed, PlacedRows, SourceEntry, StateRecord, Store,
 };
 use tempfile::TempDir;
 use testkit::{FakeClock, SeededRandom};
@@ -303,13 +303,38 @@ impl Planter {
         let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, &text);
         put.await.unwrap();
         let segment = store.pending_export(&self.grant()).unwrap()[0].segment;
-        let sent = ExportCommit {
+        let packed = Packed {
             segment,
             facts: 1,
-            bytes: 2,
             receipt: self.text(99, "receipt").into_bytes(),
+            parcel: b"gone".to_vec(),
+        };
+        let own = Some(self.text(100, "own").into_bytes());
+        let grant = self.grant();
+        store.pack_export(&grant, packed, own).await.unwrap();
+        let sent = ExportCommit {
+            segment,
+            acknowledgement: self.text(101, "acknowledgement").into_bytes(),
+            own: None,
         };
         store.commit_export(&self.grant(), sent).await.unwrap();
+        let snapshot = self.text(102, "snapshot").into_bytes();
+        store.put_snapshot(snapshot).await.unwrap();
+        self.parcel(store).await;
+    }
+
+    /// One that waits for its acknowledgement.
+    async fn parcel(&mut self, store: &Store) {
+        self.append(store, TABLE, 4).await;
+        store.flush_all(&self.grant()).await.unwrap();
+        let packed = Packed {
+            segment: store.pending_export(&self.grant()).unwrap()[0].segment,
+            facts: 1,
+            receipt: self.text(103, "parcel's receipt").into_bytes(),
+            parcel: self.text(104, "parcel").into_bytes(),
+        };
+        let grant = self.grant();
+        store.pack_export(&grant, packed, None).await.unwrap();
     }
 
     async fn append(&mut self, store: &Store, table: &str, row: u8) {

@@ -88,6 +88,7 @@ pub fn resolve_with(
         probes: Vec::new(),
         open_spans: BTreeSet::new(),
         without_data: BTreeSet::new(),
+        profiled: BTreeSet::new(),
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
     let root = if syntax.diagnostics.is_empty() {
@@ -100,6 +101,7 @@ pub fn resolve_with(
         render,
         probes,
         without_data,
+        profiled,
         mut diagnostics,
         ..
     } = resolver;
@@ -112,6 +114,7 @@ pub fn resolve_with(
             render,
             probes,
             without_data,
+            profiled,
         });
     (resolved, diagnostics)
 }
@@ -190,6 +193,7 @@ struct Resolver<'a> {
     /// Places where a name stands for a property of a hidden bag.
     open_spans: BTreeSet<Span>,
     without_data: BTreeSet<&'static str>,
+    profiled: BTreeSet<crate::resolved::Profiled>,
 }
 
 impl Resolver<'_> {

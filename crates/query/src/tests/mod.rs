@@ -2,6 +2,7 @@
 
 mod encode;
 mod limits;
+mod profiles;
 mod scan;
 mod spec;
 mod store;
