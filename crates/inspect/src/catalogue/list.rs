@@ -284,7 +284,10 @@ pub(super) const TABLES: &[(&str, &[(&str, Holds)])] = &[
         "_sqlx_migrations",
         &[
             ("version", Holds::Number),
-            ("description", Holds::Word(&["first", "detection"])),
+            (
+                "description",
+                Holds::Word(&["first", "detection", "parcels"]),
+            ),
             ("installed_on", Holds::Number),
             ("success", Holds::Number),
             ("checksum", Holds::Bytes(48)),

@@ -1744,7 +1744,7 @@ async fn a_newer_format_is_refused_and_not_touched() {
                 refused,
                 Error::Format {
                     found: 99,
-                    supported: 2
+                    supported: 3
                 }
             ),
             "{refused:?}"
