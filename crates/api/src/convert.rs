@@ -590,7 +590,18 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         rows: entry.rows,
         facts: entry.facts,
         bytes: entry.bytes,
+        acknowledged_at: view.acknowledged_at,
         receipt: view.receipt.map(receipt),
+    }
+}
+
+pub(crate) fn link(view: cell::LinkView) -> wire::Link {
+    wire::Link {
+        with: view.region,
+        entries: view.sent.map(|sent| sent.entries),
+        waiting: view.sent.map(|sent| sent.waiting),
+        bytes: view.sent.map(|sent| sent.bytes),
+        held_back: view.held_back,
     }
 }
 

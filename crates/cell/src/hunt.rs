@@ -67,6 +67,8 @@ pub struct HuntOptions {
     pub window: Option<(Ticks, Ticks)>,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
+    /// What is known of files beyond the tenant: the cell puts it in.
+    pub files: Option<crate::KnownFiles>,
     /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
     pub place: Option<HuntPlace>,
 }
@@ -86,6 +88,7 @@ impl Default for HuntOptions {
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
             window: None,
             cancel: Arc::default(),
+            files: None,
             place: None,
         }
     }
@@ -226,6 +229,7 @@ impl Cell {
             });
         }
         self.check_geography(&tenant, &prepared.tables)?;
+        options.files = Some(self.known_files());
         self.note_hunt(grant, text, prepared.tables.len()).await?;
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();

@@ -157,6 +157,9 @@ fn wide_line(this: &Relation) -> String {
             pattern.cycles
         ),
         Op::GraphComponents { strong, .. } => format!("graph components, strong={strong}"),
+        Op::FileProfile {
+            sha256, files_max, ..
+        } => format!("file-profile #{sha256} max={files_max}"),
         Op::External { addresses, .. } => format!("external {}", addresses.join(", ")),
         _ => "serialize".to_owned(),
     }

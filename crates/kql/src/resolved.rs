@@ -34,7 +34,40 @@ pub struct Resolved {
     pub probes: Vec<Probe>,
     /// What stays null because the operator supplied no data for it: names of functions.
     pub without_data: BTreeSet<&'static str>,
+    /// By which columns `FileProfile` was asked about files.
+    pub profiled: BTreeSet<Profiled>,
 }
+
+/// One use of `FileProfile`. Files are known by their SHA-256 alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Profiled {
+    /// The column that the query names, or the default.
+    pub asked: Arc<str>,
+    /// The column that holds the SHA-256 of the same file; nothing if the rows have none.
+    pub by: Option<Arc<str>>,
+}
+
+/// The columns that `FileProfile` adds, in order.
+pub const FILE_PROFILE: &[(&str, ColumnType)] = &[
+    ("SHA1", ColumnType::String),
+    ("SHA256", ColumnType::String),
+    ("MD5", ColumnType::String),
+    ("FileSize", ColumnType::Long),
+    ("GlobalPrevalence", ColumnType::Long),
+    ("GlobalFirstSeen", ColumnType::DateTime),
+    ("GlobalLastSeen", ColumnType::DateTime),
+    ("Signer", ColumnType::String),
+    ("Issuer", ColumnType::String),
+    ("SignerHash", ColumnType::String),
+    ("IsCertificateValid", ColumnType::Bool),
+    ("IsRootSignerMicrosoft", ColumnType::Bool),
+    ("SignatureState", ColumnType::String),
+    ("IsExecutable", ColumnType::Bool),
+    ("ThreatName", ColumnType::String),
+    ("Publisher", ColumnType::String),
+    ("SoftwareName", ColumnType::String),
+    ("ProfileAvailability", ColumnType::String),
+];
 
 /// Names that stand in the data: the keys of bags (`bag_unpack`) or values (`pivot`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -283,6 +316,16 @@ pub enum Op {
         ids: GraphIds,
         /// Both ways must be open between two nodes of a component.
         strong: bool,
+    },
+    /// What is known of files beyond the tenant. Output: the input's columns, then those of
+    /// [`FILE_PROFILE`].
+    FileProfile {
+        /// Input.
+        input: Box<Relation>,
+        /// Position of the `string` that is the file's SHA-256.
+        sha256: usize,
+        /// Different files that are looked up at most; the rows of others get nothing.
+        files_max: u64,
     },
     /// Rows of what the operator allows the query to read beside the tenant's tables.
     External {
@@ -765,6 +808,7 @@ impl Relation {
             | Op::Extract { input, .. }
             | Op::Series { input, .. }
             | Op::Scan { input, .. }
+            | Op::FileProfile { input, .. }
             | Op::MvExpand { input, .. } => vec![input],
             Op::Join { left, right, .. } => vec![left, right],
             Op::GraphMatch { nodes, edges, .. } | Op::GraphComponents { nodes, edges, .. } => {

@@ -90,6 +90,10 @@ pub const HUNT_RANGE_ROWS_MAX: usize = 10_000_000;
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.
 pub const HUNT_LOOKBACK_DAYS: i64 = 30;
+/// Different files that one `FileProfile` looks up if the query does not say how many.
+pub const FILE_PROFILES_DEFAULT: u64 = 100;
+/// Different files that one `FileProfile` looks up at most.
+pub const FILE_PROFILES_MAX: u64 = 1_000;
 /// Hunts of one tenant that may run at once.
 pub const HUNTS_PER_TENANT_MAX: usize = 4;
 /// Hunts of one cell that may run at once.

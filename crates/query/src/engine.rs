@@ -44,6 +44,7 @@ use crate::kernels::memory::Budget;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
 use crate::planner::{HuntPlanner, logical_rules, physical_rules};
 use crate::prepare::{Again, Prepared};
+use crate::profiles::{Lookups, Profiles};
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub temporary: Option<Arc<dyn TempFileFactory>>,
     /// What `externaldata` may read; `None`: nothing.
     pub external: Option<Arc<dyn External>>,
+    /// Who answers `FileProfile`; `None`: nobody, and its columns hold nothing.
+    pub profiles: Option<Arc<dyn Profiles>>,
 }
 
 impl Default for Settings {
@@ -65,6 +68,7 @@ impl Default for Settings {
             parallelism: 1,
             temporary: None,
             external: None,
+            profiles: None,
         }
     }
 }
@@ -75,6 +79,7 @@ impl fmt::Debug for Settings {
             .field("parallelism", &self.parallelism)
             .field("temporary", &self.temporary.is_some())
             .field("external", &self.external.is_some())
+            .field("profiles", &self.profiles.is_some())
             .finish()
     }
 }
@@ -152,7 +157,8 @@ impl Engine {
             Arc::new(FairSpillPool::new(Budget::operators(limits.memory_bytes)));
         let budget = Arc::new(Budget::new(pool.clone(), limits.memory_bytes));
         let guard = cancel.with_memory(budget);
-        let state = self.state(limits, pool, &guard)?;
+        let lookups = self.lookups();
+        let state = self.state(limits, pool, &guard, &lookups)?;
         let mut run = Run::new(
             resolved,
             prepared.now,
@@ -162,6 +168,7 @@ impl Engine {
         );
         run.again.clone_from(&prepared.again);
         run.external.clone_from(&self.settings.external);
+        run.lookups = lookups;
         let planning = run.planning.clone();
         let outcome = on_own_thread(run.execute(state), &guard)?;
         let mut interest = StopOnDrop {
@@ -172,11 +179,21 @@ impl Engine {
         interest.answer(outcome, limits).await
     }
 
+    /// A port that has nothing to answer from is none.
+    fn lookups(&self) -> Lookups {
+        let port = self.settings.profiles.clone();
+        Lookups {
+            port: port.filter(|port| port.source().is_some()),
+            ..Lookups::default()
+        }
+    }
+
     fn state(
         &self,
         limits: Limits,
         pool: Arc<dyn MemoryPool>,
         guard: &Guard,
+        lookups: &Lookups,
     ) -> Result<SessionState, Error> {
         let disk = match &self.settings.temporary {
             Some(factory) => DiskManagerMode::Custom(factory.clone()),
@@ -207,6 +224,7 @@ impl Engine {
             .with_physical_optimizer_rules(physical_rules(guard))
             .with_query_planner(Arc::new(HuntPlanner {
                 guard: guard.clone(),
+                lookups: lookups.clone(),
             }))
             .build())
     }
@@ -348,6 +366,7 @@ struct Run {
     planning: Arc<Planning>,
     again: Option<Arc<Again>>,
     external: Option<Arc<dyn External>>,
+    lookups: Lookups,
 }
 
 impl Run {
@@ -383,6 +402,7 @@ impl Run {
             planning: Arc::default(),
             again: None,
             external: None,
+            lookups: Lookups::default(),
         }
     }
 
@@ -421,8 +441,8 @@ impl Run {
         Ok(())
     }
 
-    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
-        let mut lookback = self.lookback();
+    /// What is known before the first row is read.
+    fn first_notices(&self, lookback: &LookBack) -> Vec<Notice> {
         let mut notices = Vec::new();
         if !lookback.sources.is_empty() && self.limits.window.is_none() {
             let days = self.limits.look_back_days;
@@ -430,6 +450,28 @@ impl Run {
         }
         let functions = self.resolved.without_data.iter();
         notices.extend(functions.map(|function| Notice::NoData { function }));
+        if self.resolved.profiled.is_empty() {
+            return notices;
+        }
+        let port = self.lookups.port.as_ref();
+        notices.push(match port.and_then(|port| port.source()) {
+            Some(source) => Notice::FileProfile { source },
+            None => Notice::NoData {
+                function: "FileProfile",
+            },
+        });
+        let others = self.resolved.profiled.iter();
+        let others = others.filter(|p| p.by.as_ref() != Some(&p.asked));
+        notices.extend(others.map(|p| Notice::FileProfileBy {
+            asked: p.asked.to_string(),
+            by: p.by.as_ref().map(ToString::to_string),
+        }));
+        notices
+    }
+
+    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
+        let mut lookback = self.lookback();
+        let mut notices = self.first_notices(&lookback);
         let mut memory = MemoryConsumer::new("shared").register(&state.runtime_env().memory_pool);
         let mut shared = Vec::with_capacity(self.resolved.shared.len());
         let tables = self.tables.clone();
@@ -461,6 +503,9 @@ impl Run {
         let stream = self.start(&state, plan).await?;
         let collected = collect(stream, self.limits).await?;
         notices.extend(collected.cut);
+        if self.lookups.cut.load(Ordering::Relaxed) {
+            notices.push(Notice::FileProfileCut);
+        }
         self.result(collected.batches, notices)
     }
 

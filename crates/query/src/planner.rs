@@ -19,6 +19,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::portions::Portions;
+use crate::profiles::{FileProfile, FileProfileExec, Lookups};
 use crate::watch::WatchJoins;
 use crate::whole::{Task, Whole, WholeExec};
 
@@ -98,6 +99,7 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
 #[derive(Debug)]
 pub(crate) struct HuntPlanner {
     pub(crate) guard: Guard,
+    pub(crate) lookups: Lookups,
 }
 
 #[async_trait]
@@ -107,8 +109,9 @@ impl QueryPlanner for HuntPlanner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let ours = Arc::new(OneInputPlanner {
+        let ours = Arc::new(OurPlanner {
             guard: self.guard.clone(),
+            lookups: self.lookups.clone(),
         });
         DefaultPhysicalPlanner::with_extension_planners(vec![ours])
             .create_physical_plan(plan, session)
@@ -116,12 +119,13 @@ impl QueryPlanner for HuntPlanner {
     }
 }
 
-struct OneInputPlanner {
+struct OurPlanner {
     guard: Guard,
+    lookups: Lookups,
 }
 
 #[async_trait]
-impl ExtensionPlanner for OneInputPlanner {
+impl ExtensionPlanner for OurPlanner {
     async fn plan_extension(
         &self,
         planner: &dyn PhysicalPlanner,
@@ -155,6 +159,14 @@ impl ExtensionPlanner for OneInputPlanner {
         let (Some(input), Some(logical)) = (physical_inputs.first(), logical_inputs.first()) else {
             return plan_err!("{} without an input", node.name());
         };
+        if let Some(profile) = node.as_any().downcast_ref::<FileProfile>() {
+            return Ok(Some(Arc::new(FileProfileExec::new(
+                input.clone(),
+                profile,
+                self.lookups.clone(),
+                self.guard.clone(),
+            ))));
+        }
         let action = if let Some(unique) = node.as_any().downcast_ref::<Unique>() {
             let mut keys = Vec::with_capacity(unique.keys.len());
             for key in &unique.keys {

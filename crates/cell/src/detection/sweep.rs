@@ -51,6 +51,7 @@ impl Cell {
             mut alerts,
             mut detectors,
         } = found;
+        self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         let mut progress = progress;
         // A rule that matches everything must not make a commit that is refused again and again. Only
@@ -77,6 +78,21 @@ impl Cell {
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
         Ok(made)
+    }
+
+    /// Leaves out what a step before this one kept, and died before it moved the cursor: made again from
+    /// the same rows, these are the same. A vendor's alert that comes again may have grown.
+    async fn drop_kept(&self, id: TenantId, alerts: &mut Vec<Alert>) -> Result<(), Error> {
+        let own = alerts.iter().filter(|alert| alert.vendor_id.is_none());
+        let ids: Vec<_> = own.map(|alert| alert.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let reads = self.detect_reads(id)?;
+        let kept = self.store().known_alerts(&reads, &ids).await?;
+        let kept: std::collections::BTreeSet<_> = kept.into_iter().collect();
+        alerts.retain(|alert| alert.vendor_id.is_some() || !kept.contains(&alert.id));
+        Ok(())
     }
 
     /// What the rules say of the rows. Blocks.

@@ -305,7 +305,7 @@ impl Resolver<'_> {
             }
             let table = projected(rows.clone(), exprs, columns, at);
             if let Some(name) = child(output, Kind::Name) {
-                let binding = super::table_binding(table.clone());
+                let binding = self.table_binding(table.clone(), self.pipeline);
                 let name = plain_name(&name);
                 self.env
                     .push((name.as_str().into(), std::rc::Rc::new(binding)));

@@ -78,30 +78,10 @@ pub fn resolve_with(
     found: &[Found],
 ) -> (Option<Resolved>, Vec<Diagnostic>) {
     let mut resolver = Resolver {
-        schema,
-        now,
         diagnostics: syntax.diagnostics.clone(),
-        env: Vec::new(),
-        shared: Vec::new(),
-        render: None,
-        poisoned: BTreeSet::new(),
-        aggregates: None,
-        relations: 0,
-        expressions: 0,
-        columns: 0,
-        pipeline: (0, 0),
-        calls: 0,
-        row_depth: 0,
         stored: stored::asked_for(&syntax.root()),
-        windows: None,
-        applied: 0,
         found,
-        probes: Vec::new(),
-        open_spans: BTreeSet::new(),
-        without_data: BTreeSet::new(),
-        graphs: Vec::new(),
-        graph_scope: None,
-        gave_names: false,
+        ..Resolver::new(schema, now)
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
     let root = if syntax.diagnostics.is_empty() {
@@ -114,6 +94,7 @@ pub fn resolve_with(
         render,
         probes,
         without_data,
+        profiled,
         mut diagnostics,
         ..
     } = resolver;
@@ -126,6 +107,7 @@ pub fn resolve_with(
             render,
             probes,
             without_data,
+            profiled,
         });
     (resolved, diagnostics)
 }
@@ -221,6 +203,40 @@ struct Resolver<'a> {
     graph_scope: Option<graph_scope::GraphScope>,
     /// The last statement gave its tables names instead of a result.
     gave_names: bool,
+    profiled: BTreeSet<crate::resolved::Profiled>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Before anything is read.
+    fn new(schema: &'a dyn SchemaSource, now: Ticks) -> Self {
+        Self {
+            schema,
+            now,
+            diagnostics: Vec::new(),
+            env: Vec::new(),
+            shared: Vec::new(),
+            render: None,
+            poisoned: BTreeSet::new(),
+            aggregates: None,
+            relations: 0,
+            expressions: 0,
+            columns: 0,
+            pipeline: (0, 0),
+            calls: 0,
+            row_depth: 0,
+            stored: Vec::new(),
+            windows: None,
+            applied: 0,
+            found: &[],
+            probes: Vec::new(),
+            open_spans: BTreeSet::new(),
+            without_data: BTreeSet::new(),
+            graphs: Vec::new(),
+            graph_scope: None,
+            gave_names: false,
+            profiled: BTreeSet::new(),
+        }
+    }
 }
 
 impl Resolver<'_> {

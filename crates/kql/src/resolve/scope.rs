@@ -2,7 +2,6 @@
 //!
 //! Resolves what there is, leaves out what cannot be understood, and reports nothing.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use model::{ColumnType, Ticks};
@@ -34,27 +33,7 @@ pub(crate) struct Scope {
 
 /// The scope after the last operator of the text's query that can be understood.
 pub(crate) fn scope(syntax: &Syntax, schema: &dyn SchemaSource) -> Scope {
-    let mut resolver = Resolver {
-        schema,
-        now: Ticks(0),
-        diagnostics: Vec::new(),
-        env: Vec::new(),
-        shared: Vec::new(),
-        render: None,
-        poisoned: BTreeSet::new(),
-        aggregates: None,
-        relations: 0,
-        expressions: 0,
-        calls: 0,
-        row_depth: 0,
-        wants_ingestion_time: false,
-        windows: None,
-        applied: 0,
-        found: &[],
-        probes: Vec::new(),
-        open_spans: BTreeSet::new(),
-        without_data: BTreeSet::new(),
-    };
+    let mut resolver = Resolver::new(schema, Ticks(0));
     let mut columns = Vec::new();
     for statement in syntax.root().children() {
         match statement.kind() {
@@ -85,7 +64,7 @@ fn defined(binding: &Rc<Binding>) -> Defined {
             let params = params.unwrap_or_default();
             Defined::Function(params.split_whitespace().collect::<Vec<_>>().join(" "))
         }
-        Binding::Poisoned => Defined::Unknown,
+        Binding::Pattern { .. } | Binding::Poisoned => Defined::Unknown,
     }
 }
 

@@ -123,7 +123,7 @@ impl Resolver<'_> {
         let syntax = crate::parse(text);
         let known = self.env.len();
         let rows = self.shared_relation(input.clone(), at);
-        let binding = Rc::new(super::table_binding(rows));
+        let binding = Rc::new(self.table_binding(rows, self.pipeline));
         self.env.push((ROWS.into(), binding));
         let mut result = Err(Broken);
         if syntax.diagnostics.is_empty() {

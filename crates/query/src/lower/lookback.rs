@@ -106,6 +106,7 @@ impl Walk<'_> {
             | Op::Window { input, .. }
             | Op::Extract { input, .. }
             | Op::Scan { input, .. }
+            | Op::FileProfile { input, .. }
             | Op::MvExpand { input, .. } => self.relation(input),
             Op::Series { input, keys, .. } => {
                 let mut marks = self.relation(input);

@@ -14,6 +14,7 @@ use super::{Lowered, Lowering, Scope, constant, exprs, in_order};
 use crate::error::Error;
 use crate::kernels::Work;
 use crate::kernels::extract::Extraction;
+use crate::profiles::FileProfile;
 use crate::whole::{
     ComponentsTask, MatchTask, ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask,
 };
@@ -79,6 +80,11 @@ impl Lowering<'_> {
                 });
                 self.graph(relation, nodes, edges, task)
             }
+            Op::FileProfile {
+                input,
+                sha256,
+                files_max,
+            } => self.file_profile(relation, input, *sha256, *files_max),
             Op::External {
                 addresses,
                 properties,
@@ -305,6 +311,31 @@ impl Lowering<'_> {
         Ok(Lowered {
             ordered: lowered.ordered,
             ..projected
+        })
+    }
+
+    fn file_profile(
+        &mut self,
+        relation: &Relation,
+        input: &Relation,
+        sha256: usize,
+        files_max: u64,
+    ) -> Result<Lowered, Error> {
+        let lowered = self.relation(input)?;
+        let ordered = lowered.ordered;
+        let (plan, _) = self.ordered_with(lowered, Vec::new())?;
+        let types = relation.columns.iter().map(|f| f.ty);
+        let (schema, columns) = self.made_schema(types)?;
+        let node = Arc::new(FileProfile {
+            input: plan,
+            sha256,
+            files_max: usize::try_from(files_max).unwrap_or(usize::MAX),
+            schema,
+        });
+        Ok(Lowered {
+            plan: LogicalPlan::Extension(Extension { node }),
+            columns,
+            ordered,
         })
     }
 

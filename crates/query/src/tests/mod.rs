@@ -3,6 +3,7 @@
 mod conditions;
 mod encode;
 mod limits;
+mod profiles;
 mod scan;
 mod spec;
 mod store;
