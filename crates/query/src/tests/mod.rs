@@ -2,6 +2,7 @@
 
 mod encode;
 mod limits;
+mod oracle;
 mod scan;
 mod spec;
 mod store;
