@@ -7,7 +7,6 @@ use kql::resolved::{Expr, ExprKind, Field, Op, Relation, Resolved, Value};
 use model::{ColumnType, Schema, Span};
 
 use super::support::{describe, now, run_prepared};
-use crate::kernels;
 use crate::lower::support::{aggregate_refusal, refusals};
 use crate::{Error, Limits, Prepared};
 
