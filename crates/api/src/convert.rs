@@ -56,6 +56,7 @@ pub(crate) fn ingest_answer(
         rejected_total: count(outcome.rejected.len()),
         rejected_codes: codes,
         untimed: outcome.tally.untimed,
+        replaced: outcome.tally.replaced,
         wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
         dry_run: query.dry_run,
@@ -581,6 +582,7 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         sequence: entry.sequence,
         at: entry.at,
         outcome: match entry.outcome {
+            cell::EgressOutcome::Sent if entry.facts == 0 => "nothing",
             cell::EgressOutcome::Sent => "sent",
             cell::EgressOutcome::Dropped => "dropped",
         }

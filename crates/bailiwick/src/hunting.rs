@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cell::{
     HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, KnownFiles, Prepared, View,
@@ -56,6 +57,10 @@ impl SchemaSource for TenantTables<'_> {
         all.sort();
         all.dedup();
         all
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.0.given_up.load(Ordering::Relaxed)
     }
 }
 
@@ -129,6 +134,7 @@ async fn run(
         rows: options.rows_max,
         bytes: options.bytes_max,
         seconds: options.time_max.as_secs(),
+        planning: options.planning_max,
         memory_bytes: options.memory_bytes_max,
         window: options.window,
         ..Limits::default()

@@ -41,6 +41,8 @@ pub enum Special {
     Ago,
     /// When the row was stored.
     IngestionTime,
+    /// What the row is called.
+    RowId,
     /// A column if there is one of that name, else a default.
     ColumnIfExists,
     /// One value of a relation.
@@ -66,12 +68,16 @@ pub enum Naming {
     First,
     /// `prefix_argument`.
     Prefix(&'static str),
+    /// This, whatever the arguments.
+    Whole(&'static str),
     /// `prefix_argument_argument`.
     Pair(&'static str),
     /// `argument_suffix`.
     Suffix(&'static str),
     /// As the argument, if there is only one.
     Only,
+    /// Always so.
+    Fixed(&'static str),
 }
 
 /// One row of the table.
@@ -125,7 +131,7 @@ macro_rules! scalar_functions {
     };
 }
 
-use Naming::{First, None as Plain, Only, Prefix};
+use Naming::{First, None as Plain, Only, Prefix, Whole};
 
 scalar_functions! {
     // Text.
@@ -408,6 +414,20 @@ scalar_functions! {
     ParseIpv6Mask "parse_ipv6_mask" [] Plain, ["(address: string, prefix: long) -> string"] "an address under a prefix, in full IPv6 form";
     GeoInfoFromIpAddress "geo_info_from_ip_address" [] Plain, ["(address: string) -> dynamic"] "where an address is, from data that the operator supplies";
     ParseUserAgent "parse_user_agent" [] Plain, ["(agent: string, wanted: any) -> dynamic"] "bag of what a user agent says, from data that the operator supplies";
+    HllMerge "hll_merge" [] Naming::Fixed("hll_merged_result"), ["(sketch: array, sketch: array+) -> dynamic"] "sketches of distinct values as one";
+    DcountHll "dcount_hll" [] Prefix("dcount_hll"), ["(sketch: array) -> long"] "number of distinct values in a sketch, estimated";
+    TdigestMerge "tdigest_merge" ["merge_tdigest"] Naming::Fixed("tdigests_merge_result"), ["(digest: array, digest: array+) -> dynamic"] "digests of values as one";
+    PercentileTdigest "percentile_tdigest" [] Prefix("percentile_tdigest"), ["(digest: array, percentile: number) -> dynamic", "(digest: array, percentile: number, type: type) -> type"] "a percentile of the values in a digest";
+    PercentilesArrayTdigest "percentiles_array_tdigest" [] Prefix("percentile_tdigest"), ["(digest: array, percentiles: array) -> dynamic", "(digest: array, percentile: number+) -> dynamic"] "several percentiles of the values in a digest, as an array";
+    PercentrankTdigest "percentrank_tdigest" [] Plain, ["(digest: array, value: any) -> real"] "the percent of the values in a digest that are not above a value";
+    RankTdigest "rank_tdigest" [] Plain, ["(digest: array, value: any) -> real"] "the number of the values in a digest that are not above a value";
+    SeriesFft "series_fft" [] Plain, ["(real: array, imaginary: array?) -> dynamic"] "Fourier transform of a series";
+    SeriesIfft "series_ifft" [] Plain, ["(real: array, imaginary: array?) -> dynamic"] "inverse Fourier transform of a series";
+    SeriesFitPoly "series_fit_poly" [] Plain, ["(y: array, x: array?, degree: integer?) -> dynamic", "(y: array, degree: integer) -> dynamic"] "the polynomial that fits a series best";
+    SeriesFit2lines "series_fit_2lines" [] Plain, ["(series: array) -> dynamic"] "the two lines, one after the other, that fit a series best";
+    SeriesFit2linesDynamic "series_fit_2lines_dynamic" [] Plain, ["(series: array) -> dynamic"] "bag of the two lines that fit a series best";
+    SeriesPeriodsDetect "series_periods_detect" [] Plain, ["(series: array, least: number, most: number, count: integer) -> dynamic"] "the periods with which a series repeats";
+    SeriesPeriodsValidate "series_periods_validate" [] Plain, ["(series: array, period: number+) -> dynamic"] "how well a series repeats with given periods";
     DatetimeListTimezones "datetime_list_timezones" [] Plain, ["() -> dynamic"] "array of the names of time zones";
 
     ; // Operators.
@@ -478,6 +498,11 @@ aggregate_functions! {
     Covariancep "covariancep" "covariance of two values over a population";
     Stdev "stdev" "standard deviation of a sample";
     Stdevp "stdevp" "standard deviation of a population";
+    Hll "hll" "sketch of the distinct values; the second argument, if any, is a literal accuracy";
+    HllMerge "hll_merge" "sketches of distinct values as one";
+    Tdigest "tdigest" "digest of the values, for percentiles; the second argument, if any, is a weight";
+    TdigestMerge "tdigest_merge" "digests of values as one";
+    Buildschema "buildschema" "the schema that all values admit";
     Variance "variance" "variance of a sample";
     Variancep "variancep" "variance of a population";
     BinaryAllAnd "binary_all_and" "bits set in all values";
@@ -607,9 +632,17 @@ const SPECIALS: &[Function] = &[
         "ingestion_time",
         &[],
         Special::IngestionTime,
-        Prefix("$IngestionTime"),
+        Whole("$IngestionTime"),
         &["() -> datetime"],
         "when the row was stored; null once the row is projected",
+    ),
+    special(
+        "row_id",
+        &[],
+        Special::RowId,
+        Whole("RowId"),
+        &["() -> string"],
+        "what the row is called, as `residency explain` takes it; empty once the row is projected",
     ),
     special(
         "column_ifexists",
@@ -1111,6 +1144,54 @@ const AGGREGATES: &[Function] = &[
         "variance of a population of the rows that meet a condition",
     ),
     aggregate(
+        "hll",
+        &[],
+        (AggregateFn::Hll, ALL_ROWS),
+        Prefix("hll"),
+        &["(value: any, accuracy: integer?) -> dynamic"],
+        "sketch of the distinct values, for `dcount_hll` and `hll_merge`",
+    ),
+    aggregate(
+        "hll_if",
+        &[],
+        (AggregateFn::Hll, FILTERED),
+        Prefix("hll_if"),
+        &["(value: any, filter: bool, accuracy: integer?) -> dynamic"],
+        "sketch of the distinct values of the rows that meet a condition",
+    ),
+    aggregate(
+        "hll_merge",
+        &[],
+        (AggregateFn::HllMerge, ALL_ROWS),
+        Prefix("hll_merge"),
+        &["(sketch: array) -> dynamic"],
+        "sketches of distinct values as one",
+    ),
+    aggregate(
+        "tdigest",
+        &[],
+        (AggregateFn::Tdigest, ALL_ROWS),
+        Prefix("tdigest"),
+        &["(value: summable, weight: integer?) -> dynamic"],
+        "digest of the values, for `percentile_tdigest` and `rank_tdigest`",
+    ),
+    aggregate(
+        "tdigest_merge",
+        &["merge_tdigest"],
+        (AggregateFn::TdigestMerge, ALL_ROWS),
+        Prefix("merge_tdigests"),
+        &["(digest: array) -> dynamic"],
+        "digests of values as one",
+    ),
+    aggregate(
+        "buildschema",
+        &[],
+        (AggregateFn::Buildschema, ALL_ROWS),
+        Prefix("schema"),
+        &["(value: dynamic) -> dynamic"],
+        "the schema that all values admit",
+    ),
+    aggregate(
         "binary_all_and",
         &[],
         (AggregateFn::BinaryAllAnd, ALL_ROWS),
@@ -1139,6 +1220,58 @@ const AGGREGATES: &[Function] = &[
 /// Functions that give several columns: what each is called and its type. In an expression such a
 /// call is its first value.
 pub const TUPLES: &[(ScalarFn, &[(&str, ColumnType)])] = &[
+    (
+        ScalarFn::SeriesFft,
+        &[("real", ColumnType::Dynamic), ("imag", ColumnType::Dynamic)],
+    ),
+    (
+        ScalarFn::SeriesIfft,
+        &[("real", ColumnType::Dynamic), ("imag", ColumnType::Dynamic)],
+    ),
+    (
+        ScalarFn::SeriesFitPoly,
+        &[
+            ("rsquare", ColumnType::Real),
+            ("coefficients", ColumnType::Dynamic),
+            ("variance", ColumnType::Real),
+            ("rvariance", ColumnType::Real),
+            ("poly_fit", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesFit2lines,
+        &[
+            ("rsquare", ColumnType::Real),
+            ("split_idx", ColumnType::Long),
+            ("variance", ColumnType::Real),
+            ("rvariance", ColumnType::Real),
+            ("line_fit", ColumnType::Dynamic),
+            ("right_rsquare", ColumnType::Real),
+            ("right_slope", ColumnType::Real),
+            ("right_interception", ColumnType::Real),
+            ("right_variance", ColumnType::Real),
+            ("right_rvariance", ColumnType::Real),
+            ("left_rsquare", ColumnType::Real),
+            ("left_slope", ColumnType::Real),
+            ("left_interception", ColumnType::Real),
+            ("left_variance", ColumnType::Real),
+            ("left_rvariance", ColumnType::Real),
+        ],
+    ),
+    (
+        ScalarFn::SeriesPeriodsDetect,
+        &[
+            ("periods", ColumnType::Dynamic),
+            ("scores", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesPeriodsValidate,
+        &[
+            ("periods", ColumnType::Dynamic),
+            ("scores", ColumnType::Dynamic),
+        ],
+    ),
     (
         ScalarFn::SeriesStats,
         &[

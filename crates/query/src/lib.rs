@@ -20,10 +20,13 @@ mod lower;
 mod nodes;
 pub mod over_store;
 mod planner;
+mod portions;
 mod prepare;
 mod profiles;
 mod result;
 mod scan;
+mod sketch;
+mod watch;
 mod whole;
 
 pub use engine::{Engine, Limits, Settings};

@@ -9,7 +9,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -18,7 +18,9 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
+use crate::portions::Portions;
 use crate::profiles::{FileProfile, FileProfileExec, Lookups};
+use crate::watch::WatchJoins;
 use crate::whole::{Task, Whole, WholeExec};
 
 /// A rule of the library's, for as long as the query is wanted: planning is one long computation, and
@@ -84,11 +86,14 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         let guard = guard.clone();
         Arc::new(Watched { guard, rule })
     };
-    PhysicalOptimizer::new()
+    let mut rules: Vec<Rule> = PhysicalOptimizer::new()
         .rules
         .into_iter()
         .map(watched)
-        .collect()
+        .collect();
+    // Last: no rule is to look at what it makes.
+    rules.push(Arc::new(WatchJoins::new(guard.clone())));
+    rules
 }
 
 #[derive(Debug)]
@@ -173,6 +178,14 @@ impl ExtensionPlanner for OurPlanner {
                 )?);
             }
             Action::Unique(keys)
+        } else if let Some(portions) = node.as_any().downcast_ref::<Portions>() {
+            let list = Expr::Column(portions.list.clone());
+            Action::Portions(planner.create_physical_expr(
+                &list,
+                logical.schema(),
+                session,
+                planning_ctx,
+            )?)
         } else if node.as_any().downcast_ref::<InOrder>().is_some() {
             Action::InOrder(input.output_ordering().cloned())
         } else {

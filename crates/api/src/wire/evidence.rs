@@ -19,8 +19,9 @@ pub struct Egress {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Ticks,
-    /// `sent`: what may leave has left, which may be nothing; `dropped`: it waited too long, or the export
-    /// was switched off. A batch with facts that was dropped may have arrived: nobody signed for it.
+    /// `sent`: what may leave has left; `nothing`: nothing in the segment may leave, and nothing was
+    /// sent; `dropped`: it waited too long, or the export was switched off. A batch with facts that was
+    /// dropped may have arrived: nobody signed for it.
     pub outcome: String,
     /// Rows of the segment.
     pub rows: u64,

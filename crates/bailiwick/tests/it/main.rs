@@ -17,5 +17,6 @@ mod kill;
 mod pages;
 mod processes;
 mod profiles;
+mod queries;
 mod screen;
 mod support;

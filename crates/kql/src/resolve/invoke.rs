@@ -36,6 +36,22 @@ const SERVICE_FUNCTIONS: &[(&str, Columns, bool)] = &[
     ("SeenBy", &[("SeenBy", Text), ("DeviceId", Text)], true),
 ];
 
+/// Those that take rows, with what they do: for completions.
+pub(crate) const NAMES: &[(&str, &str)] = &[
+    (
+        "DeviceFromIP",
+        "the device that had an address, if the operator supplies it",
+    ),
+    (
+        "FileProfile",
+        "what is known of a file, if the operator supplies it",
+    ),
+    (
+        "SeenBy",
+        "devices that saw another one, if the operator supplies them",
+    ),
+];
+
 impl Resolver<'_> {
     pub(super) fn invoke(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);

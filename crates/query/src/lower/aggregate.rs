@@ -16,6 +16,7 @@ use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
 use crate::error::Error;
 use crate::json::Json;
 use crate::kernels::{Work, convert};
+use crate::sketch;
 
 /// How an aggregate is computed, and what its result still needs.
 struct Recipe {
@@ -76,6 +77,15 @@ fn limit(aggregate: &Aggregate) -> usize {
         _ => None,
     };
     given.unwrap_or(ELEMENTS_MAX).min(ELEMENTS_MAX)
+}
+
+/// The precision of a sketch with the literal accuracy asked for.
+fn accuracy(aggregate: &Aggregate) -> u32 {
+    match aggregate.args.get(1).and_then(Expr::as_literal) {
+        Some(Value::Long(n)) => sketch::precision(*n),
+        Some(Value::Int(n)) => sketch::precision(i64::from(*n)),
+        _ => sketch::DEFAULT_PRECISION,
+    }
 }
 
 /// The literal percentiles of an aggregate.
@@ -142,7 +152,12 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
         },
-        A::Dcount => gathered(Gather::Distinct),
+        A::Dcount => gathered(Gather::Distinct(accuracy(aggregate))),
+        A::Hll => gathered(Gather::Sketch(accuracy(aggregate), false)),
+        A::HllMerge => gathered(Gather::Sketch(sketch::DEFAULT_PRECISION, true)),
+        A::Tdigest => Recipe::gathered(Gather::Digest(false), aggregate, aggregate.args.len()),
+        A::TdigestMerge => gathered(Gather::Digest(true)),
+        A::Buildschema => gathered(Gather::Shape),
         A::Sum => Recipe::plain(sum::sum_udaf(), Some(zero)),
         A::Avg if is_ticks => gathered(Gather::MeanTicks),
         A::Avg => Recipe::real(average::avg_udaf(), f64::NAN),

@@ -126,6 +126,12 @@ impl Walk<'_> {
                     }
                 }
             }
+            // What a graph puts out is no column of a source any more.
+            Op::GraphMatch { nodes, edges, .. } | Op::GraphComponents { nodes, edges, .. } => {
+                self.relation(nodes);
+                self.relation(edges);
+                Vec::new()
+            }
             Op::Union { inputs } => {
                 let mut all: Marks = Vec::new();
                 for input in inputs {

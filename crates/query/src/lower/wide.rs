@@ -15,7 +15,9 @@ use crate::error::Error;
 use crate::kernels::Work;
 use crate::kernels::extract::Extraction;
 use crate::profiles::FileProfile;
-use crate::whole::{ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask};
+use crate::whole::{
+    ComponentsTask, MatchTask, ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask,
+};
 
 impl Lowering<'_> {
     pub(super) fn wide(&mut self, relation: &Relation) -> Result<Lowered, Error> {
@@ -51,6 +53,33 @@ impl Lowering<'_> {
                 steps,
                 match_id,
             } => self.scan(relation, input, declared, steps, *match_id),
+            Op::GraphMatch {
+                nodes,
+                edges,
+                pattern,
+                parts,
+            } => {
+                let types = |r: &Relation| r.columns.iter().map(|f| f.ty).collect();
+                let task = Task::Match(MatchTask {
+                    pattern: pattern.clone(),
+                    parts: parts.clone(),
+                    node_types: types(nodes),
+                    edge_types: types(edges),
+                });
+                self.graph(relation, nodes, edges, task)
+            }
+            Op::GraphComponents {
+                nodes,
+                edges,
+                ids,
+                strong,
+            } => {
+                let task = Task::Components(ComponentsTask {
+                    ids: *ids,
+                    strong: *strong,
+                });
+                self.graph(relation, nodes, edges, task)
+            }
             Op::FileProfile {
                 input,
                 sha256,
@@ -128,6 +157,19 @@ impl Lowering<'_> {
             columns,
             ordered,
         })
+    }
+
+    /// A task over nodes and edges, each with its columns in order.
+    fn graph(
+        &mut self,
+        relation: &Relation,
+        nodes: &Relation,
+        edges: &Relation,
+        task: Task,
+    ) -> Result<Lowered, Error> {
+        let nodes = self.finished(nodes)?;
+        let edges = self.finished(edges)?;
+        self.whole(relation, vec![nodes, edges], task, false)
     }
 
     fn window(

@@ -1,5 +1,6 @@
 //! The tests of this crate.
 
+mod conditions;
 mod encode;
 mod limits;
 mod profiles;
