@@ -170,8 +170,9 @@ async fn a_change_and_what_is_said_of_it_are_one_transaction() {
     let before = record(&world, &store, 1).await;
     for in_doubt in [false, true] {
         world.database.fail(1, in_doubt);
-        let failed = store.update_tenant(&world.grant(1), b"next", said());
-        assert!(failed.await.is_err());
+        let grant = world.grant(1);
+        let failed = store.update_tenant(&grant, b"next", said()).await;
+        assert!(failed.is_err());
         assert_eq!(record(&world, &store, 1).await, before);
         assert_ne!(store.tenants()[0].document, b"next");
     }
@@ -197,6 +198,7 @@ async fn a_change_and_what_is_said_of_it_are_one_transaction() {
         &world.grant::<access::AdministerTenant>(2),
         Happening::CentreChanged,
     );
-    let refused = store.update_tenant(&world.grant(1), b"third", vec![other]);
-    assert_eq!(refused.await.unwrap_err().code(), Code::Denied);
+    let grant = world.grant(1);
+    let refused = store.update_tenant(&grant, b"third", vec![other]).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Denied);
 }
