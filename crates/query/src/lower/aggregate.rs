@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
@@ -149,7 +149,7 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
         },
         // The library counts the distinct values of a constant over no rows as one.
-        A::CountDistinct if !aggregate.args.iter().any(reads_column) => gathered(Gather::Distinct),
+        A::CountDistinct if !aggregate.args.iter().any(reads_column) => gathered(Gather::Distinct(sketch::DEFAULT_PRECISION)),
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)

@@ -43,6 +43,7 @@ fn call(function: ScalarFn, args: &[Value], ty: ColumnType) -> Prepared {
         render: None,
         probes: Vec::new(),
         without_data: std::collections::BTreeSet::new(),
+        profiled: std::collections::BTreeSet::new(),
     };
     let diagnostics = refusals(&resolved);
     Prepared {
