@@ -3,5 +3,6 @@
 
 mod detection;
 mod export;
+mod hunting;
 mod kit;
 mod two_cells;
