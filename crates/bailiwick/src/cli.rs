@@ -23,9 +23,14 @@ Examples:
   bailiwick ingest export.jsonl.gz recording.evtx archive.zip --rejects rejects.jsonl
   bailiwick ingest big.jsonl --resume big.state --rejects rejects.jsonl
   bailiwick ingest conn.log.json --as json --table Zeek_CL --time-column ts
+  bailiwick ingest mixed.jsonl --server https://uk.example,https://eu.example --token UK_TOKEN,EU_TOKEN
   jq -r 'select(.region == \"eu\").text' rejects.jsonl | bailiwick ingest - --server EU --token TOKEN
 
 Exit code: 0 if every record was stored (or would be), 1 if some were not, 2 or 3 if a file failed.";
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  bailiwick hunt --tenant T 'DeviceProcessEvents | take 3 | project Timestamp, FileName, row_id()'
+  bailiwick residency explain --tenant T 00112233445566778899aabbccddeeff";
 const HUNT_EXAMPLES: &str = "\
 Examples:
   bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'
@@ -590,11 +595,12 @@ pub(crate) enum Residency {
         markers: Vec<String>,
     },
     /// Why a record rests where it does.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
         /// The tenant.
         #[arg(long)]
         tenant: String,
-        /// The record's row id, 32 hex digits.
+        /// The record's row id, 32 hex digits: `row_id()` of a hunt gives it.
         record: String,
     },
 }

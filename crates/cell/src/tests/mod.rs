@@ -3,6 +3,7 @@
 
 mod detection;
 mod export;
+mod hunting;
 mod kit;
 mod link;
 mod two_cells;
