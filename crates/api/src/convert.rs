@@ -490,7 +490,10 @@ pub(crate) fn incident(view: &cell::IncidentView) -> wire::Incident {
     }
 }
 
-pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDetail {
+pub(crate) fn incident_detail(
+    detail: cell::IncidentDetail,
+    next_page_token: Option<String>,
+) -> wire::IncidentDetail {
     let step = |step: &cell::Step| wire::Step {
         stage: step.stage.to_string(),
         first_at: step.first_at,
@@ -509,6 +512,9 @@ pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDet
         steps: detail.path.steps.iter().map(step).collect(),
         alerts: detail.alerts.iter().map(alert).collect(),
         entities: detail.entities.into_iter().map(entity).collect(),
+        entities_found: detail.entities_found,
+        next_page_token,
+        notice: detail.notice,
         elsewhere: elsewhere
             .map(|(region, n)| (region.to_string(), n))
             .collect(),
@@ -646,6 +652,7 @@ pub(crate) fn entity_detail(view: cell::EntityView) -> wire::EntityDetail {
         is_cut: view.is_cut,
         incidents: view.incidents.iter().map(incident).collect(),
         hunts: view.hunts.into_iter().map(ready_hunt).collect(),
+        notice: view.notice,
     }
 }
 

@@ -22,6 +22,7 @@ mod hunt;
 mod incidents;
 mod ingestion;
 pub mod link;
+mod naming;
 mod peers;
 pub mod present;
 mod residence;
@@ -31,6 +32,7 @@ mod stored;
 mod tenants;
 mod tokens;
 mod upkeep;
+mod viewing;
 
 pub use cell::{Cell, CellOptions};
 pub use detection::{LinkView, RuleOrigin, RuleView};

@@ -430,6 +430,44 @@ scalar_functions! {
     SeriesPeriodsValidate "series_periods_validate" [] Plain, ["(series: array, period: number+) -> dynamic"] "how well a series repeats with given periods";
     DatetimeListTimezones "datetime_list_timezones" [] Plain, ["() -> dynamic"] "array of the names of time zones";
 
+    // Places.
+    GeoDistance2points "geo_distance_2points" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number, spheroid: any?) -> real"] "metres between two points";
+    GeoAzimuth "geo_azimuth" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number) -> real"] "direction from a point to another, clockwise from north, in radians";
+    GeoAngle "geo_angle" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number, longitude3: number, latitude3: number) -> real"] "clockwise angle at the second of three points, in radians";
+    GeoPointInCircle "geo_point_in_circle" [] Plain, ["(longitude: number, latitude: number, center_longitude: number, center_latitude: number, radius: number) -> bool"] "whether a point is in a circle on the earth";
+    GeoPointInPolygon "geo_point_in_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> bool"] "whether a point is in a polygon";
+    GeoDistancePointToLine "geo_distance_point_to_line" [] Plain, ["(longitude: number, latitude: number, line: array) -> real"] "metres from a point to a line";
+    GeoDistancePointToPolygon "geo_distance_point_to_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> real"] "metres from a point to a polygon, 0 inside";
+    GeoClosestPointOnLine "geo_closest_point_on_line" [] Plain, ["(longitude: number, latitude: number, line: array) -> dynamic"] "the point of a line nearest to a point";
+    GeoClosestPointOnPolygon "geo_closest_point_on_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> dynamic"] "the point of a polygon nearest to a point";
+    GeoLineLength "geo_line_length" [] Plain, ["(line: array) -> real"] "metres along a line";
+    GeoLineCentroid "geo_line_centroid" [] Plain, ["(line: array) -> dynamic"] "the mean point of a line";
+    GeoLineInterpolatePoint "geo_line_interpolate_point" [] Plain, ["(line: array, fraction: number) -> dynamic"] "the point after a share of a line";
+    GeoLineLocatePoint "geo_line_locate_point" [] Plain, ["(line: array, longitude: number, latitude: number, spheroid: any?) -> real"] "the share of a line at which it is nearest to a point";
+    GeoPolygonArea "geo_polygon_area" [] Plain, ["(polygon: array) -> real"] "square metres of a polygon";
+    GeoPolygonPerimeter "geo_polygon_perimeter" [] Plain, ["(polygon: array) -> real"] "metres around a polygon";
+    GeoPolygonCentroid "geo_polygon_centroid" [] Plain, ["(polygon: array) -> dynamic"] "the mean point of a polygon";
+    GeoIntersects2lines "geo_intersects_2lines" [] Plain, ["(a: array, b: array) -> bool"] "whether two lines meet";
+    GeoIntersectsLineWithPolygon "geo_intersects_line_with_polygon" [] Plain, ["(line: array, polygon: array) -> bool"] "whether a line meets a polygon";
+    GeoIntersects2polygons "geo_intersects_2polygons" [] Plain, ["(a: array, b: array) -> bool"] "whether two polygons meet";
+    GeoFromWkt "geo_from_wkt" [] Plain, ["(text: stringish) -> dynamic"] "the GeoJSON of a geometry in well-known text";
+    GeoPointToGeohash "geo_point_to_geohash" [] Plain, ["(longitude: number, latitude: number, accuracy: integer?) -> string"] "the Geohash of a point";
+    GeoGeohashToCentralPoint "geo_geohash_to_central_point" [] Plain, ["(geohash: string) -> dynamic"] "the middle of a Geohash cell";
+    GeoGeohashToPolygon "geo_geohash_to_polygon" [] Plain, ["(geohash: string) -> dynamic"] "the polygon of a Geohash cell";
+    GeoGeohashNeighbors "geo_geohash_neighbors" [] Plain, ["(geohash: string) -> dynamic"] "the Geohash cells around one";
+    GeoPointToS2cell "geo_point_to_s2cell" [] Plain, ["(longitude: number, latitude: number, level: integer?) -> string"] "the S2 cell of a point";
+    GeoS2cellToCentralPoint "geo_s2cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an S2 cell";
+    GeoS2cellToPolygon "geo_s2cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an S2 cell";
+    GeoS2cellNeighbors "geo_s2cell_neighbors" [] Plain, ["(cell: string) -> dynamic"] "the S2 cells around one";
+    GeoPointToH3cell "geo_point_to_h3cell" [] Plain, ["(longitude: number, latitude: number, resolution: integer?) -> string"] "the H3 cell of a point";
+    GeoH3cellToCentralPoint "geo_h3cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an H3 cell";
+    GeoH3cellToPolygon "geo_h3cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an H3 cell";
+    GeoH3cellNeighbors "geo_h3cell_neighbors" [] Plain, ["(cell: string) -> dynamic"] "the H3 cells around one";
+    GeoH3cellChildren "geo_h3cell_children" [] Plain, ["(cell: string, resolution: integer?) -> dynamic"] "the H3 cells inside of one";
+    GeoH3cellParent "geo_h3cell_parent" [] Plain, ["(cell: string, resolution: integer?) -> string"] "the H3 cell around one, of a coarser resolution";
+    GeoH3cellRings "geo_h3cell_rings" [] Plain, ["(cell: string, distance: integer) -> dynamic"] "the H3 cells around one, ring by ring";
+    GeoH3cellLevel "geo_h3cell_level" [] Plain, ["(cell: string) -> int"] "the resolution of an H3 cell";
+
     ; // Operators.
     // Of two numbers of one type, or with datetimes and timespans.
     Add "+"; Subtract "-"; Multiply "*"; Divide "/"; Modulo "%"; Negate "unary -";

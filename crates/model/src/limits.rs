@@ -336,6 +336,8 @@ pub const DETECTION_PART_ALERTS_MAX: usize = 1_000;
 pub const LINK_ALERTS_PER_RULE_DAY_MAX: u32 = 1_000;
 /// Alerts that the view of one incident lists.
 pub const INCIDENT_ALERTS_SHOWN_MAX: usize = 1_000;
+/// Bytes of the entities in one answer about an incident, but for the first of them.
+pub const INCIDENT_ENTITY_BYTES_MAX: usize = 1 << 20;
 /// Values of one kind in a ready-made hunt.
 pub const READY_HUNT_VALUES_MAX: usize = 50;
 /// Bytes of a hunt's text that its audit row keeps.

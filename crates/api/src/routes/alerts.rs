@@ -125,14 +125,25 @@ pub(crate) async fn incidents(call: Call) -> Answer {
     params(
         ("tenant" = String, Path, description = "The tenant's id."),
         ("incident" = u64, Path, description = "The incident's number."),
+        wire::PageQuery,
     ),
     responses((status = 200, description = "The incident.", body = wire::IncidentDetail))
 )]
 pub(crate) async fn incident(call: Call) -> Answer {
     let grant = call.tenant_grant::<ReadIncidents>().await?;
     let incident: IncidentId = call.path_id("incident")?;
-    let found = call.cell().incident(&grant, incident).await?;
-    json(&convert::incident_detail(found))
+    let list = format!("entities/{}/{incident}", grant.tenant());
+    let page = Page::of(call.cell(), list, &call.query()?)?;
+    let skip = page.after.as_deref().map(number).transpose()?.unwrap_or(0);
+    let skip = usize::try_from(skip).map_err(|_| Failure::of(Code::BadPageToken))?;
+    let cell = call.cell();
+    let found = cell
+        .incident_part(&grant, incident, skip, page.limit)
+        .await?;
+    let seen = skip.saturating_add(found.entities.len());
+    let next = (seen < found.entities_found).then(|| u64::try_from(seen).ok());
+    let next = next.flatten().map(|seen| page.token(&seen.to_be_bytes()));
+    json(&convert::incident_detail(found, next))
 }
 
 /// Change an incident: all of it or nothing.

@@ -219,6 +219,9 @@ pub struct EntityDetail {
     pub incidents: Vec<Incident>,
     /// Hunts to go on with.
     pub hunts: Vec<ReadyHunt>,
+    /// What the reader should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// A rule's text to look at.

@@ -10,7 +10,9 @@ use store::{AuditDraft, DetectionCommit, LinkCounts};
 
 use crate::cell::{Cell, Standing, Tenant};
 use crate::link::{LinkAlerts, LinkRead};
+use crate::naming;
 use crate::stored::StoredAlert;
+use crate::viewing::{Readable, Viewing};
 use crate::{Error, PeerError};
 
 /// The tenant link, as one cell sees it.
@@ -111,7 +113,10 @@ impl Cell {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.append_link_rows(&tenant, &fresh).await?;
+        let viewing = self.viewing_of(&tenant, &access::Only::All)?;
+        let shown = fresh.iter().map(|digest| without_content(&viewing, digest));
+        self.append_link_rows(&tenant, &shown.collect::<Vec<_>>())
+            .await?;
         let mut commit = DetectionCommit::default();
         let link = Credential::system("link");
         let link = self.inner.cx.decide::<Maintain>(&link, tenant.id)?;
@@ -168,41 +173,16 @@ impl Cell {
             {
                 return refuse("an alert has more entities or records than it may");
             }
+            naming::check(alert)?;
         }
         Ok(())
     }
 
     /// Alerts of other geographies can be hunted at home as far as they are known there.
-    async fn append_link_rows(
-        &self,
-        tenant: &Tenant,
-        digests: &[AlertDigest],
-    ) -> Result<(), Error> {
-        let alerts: Vec<Alert> = digests.iter().map(|d| self.without_content(d)).collect();
+    async fn append_link_rows(&self, tenant: &Tenant, alerts: &[Alert]) -> Result<(), Error> {
         let rows =
-            alert_rows::alert_rows(&alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
+            alert_rows::alert_rows(alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
         self.append_own(tenant, vec![rows.info]).await
-    }
-
-    fn without_content(&self, digest: &AlertDigest) -> Alert {
-        Alert {
-            id: digest.id,
-            vendor_id: None,
-            rule: digest.rule.clone(),
-            title: self.title_of(&digest.rule),
-            description: String::new(),
-            severity: digest.severity,
-            category: digest.category.clone(),
-            techniques: digest.techniques.clone(),
-            service: digest.service.clone(),
-            origin: digest.origin.clone(),
-            detection_source: "Tenant link".to_owned(),
-            created_at: digest.created_at,
-            first_at: digest.first_at,
-            last_at: digest.last_at,
-            entities: Vec::new(),
-            records: Vec::new(),
-        }
     }
 
     /// Answers a viewer of the tenant's home with the content of an alert that rests here, sealed to
@@ -219,6 +199,9 @@ impl Cell {
                 "the read is not of the tenant's home".to_owned(),
             ));
         }
+        if !profile.federated_reads() {
+            return Err(Error::Withheld);
+        }
         let cx = &self.inner.cx;
         if read.until <= cx.now() {
             return Err(Error::Bad("the viewer's grant has ended".to_owned()));
@@ -231,6 +214,10 @@ impl Cell {
         let StoredAlert::Whole(alert) = stored else {
             return Err(Error::NotFound("alert"));
         };
+        let digest = self.naming(&tenant)?.digest(&alert)?;
+        if !Readable::told(read.tables.clone()).covers(&digest.records) {
+            return Err(Error::Withheld);
+        }
         let key = peers.key_of(&read.home).ok_or(Error::Internal)?;
         let body = serde_json::to_vec(&alert).map_err(|_| Error::Internal)?;
         let sealed = vault::envelope::seal_to(&key, &read.context(), &body, &*cx.random)?;
@@ -240,5 +227,26 @@ impl Cell {
             .with("viewer", &read.actor);
         self.store().append_audit(vec![happened]).await?;
         Ok(sealed)
+    }
+}
+
+fn without_content(viewing: &Viewing, digest: &AlertDigest) -> Alert {
+    Alert {
+        id: digest.id,
+        vendor_id: None,
+        rule: digest.rule.clone(),
+        title: viewing.title_of(&digest.rule),
+        description: String::new(),
+        severity: digest.severity,
+        category: digest.category.clone(),
+        techniques: digest.techniques.clone(),
+        service: digest.service.clone(),
+        origin: digest.origin.clone(),
+        detection_source: "Tenant link".to_owned(),
+        created_at: digest.created_at,
+        first_at: digest.first_at,
+        last_at: digest.last_at,
+        entities: Vec::new(),
+        records: Vec::new(),
     }
 }

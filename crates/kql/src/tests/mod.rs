@@ -6,6 +6,7 @@ mod diagnostics;
 mod format;
 mod forms;
 mod limits;
+mod manual;
 mod mistakes;
 mod names;
 mod soup;

@@ -17,6 +17,7 @@ mod dynamics;
 mod encode;
 pub(crate) mod expand;
 pub(crate) mod extract;
+mod geo;
 mod hashes;
 pub(crate) mod member;
 pub(crate) mod memory;
@@ -435,6 +436,7 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
             let text = call.arg(0)?;
             call.dynamics(|row| xml::parse(text.text(row)))
         }
+        F::GeoDistance2points | F::GeoAzimuth | F::GeoAngle | F::GeoPointInCircle | F::GeoPointInPolygon | F::GeoDistancePointToLine | F::GeoDistancePointToPolygon | F::GeoClosestPointOnLine | F::GeoClosestPointOnPolygon | F::GeoLineLength | F::GeoLineCentroid | F::GeoLineInterpolatePoint | F::GeoLineLocatePoint | F::GeoPolygonArea | F::GeoPolygonPerimeter | F::GeoPolygonCentroid | F::GeoIntersects2lines | F::GeoIntersectsLineWithPolygon | F::GeoIntersects2polygons | F::GeoFromWkt | F::GeoPointToGeohash | F::GeoGeohashToCentralPoint | F::GeoGeohashToPolygon | F::GeoGeohashNeighbors | F::GeoPointToS2cell | F::GeoS2cellToCentralPoint | F::GeoS2cellToPolygon | F::GeoS2cellNeighbors | F::GeoPointToH3cell | F::GeoH3cellToCentralPoint | F::GeoH3cellToPolygon | F::GeoH3cellNeighbors | F::GeoH3cellChildren | F::GeoH3cellParent | F::GeoH3cellRings | F::GeoH3cellLevel => geo::run(function, call),
         // Nobody supplied the data to answer from.
         F::GeoInfoFromIpAddress | F::ParseUserAgent => call.dynamics(|_| None),
         F::DatetimeListTimezones => exec_err!("`{}` is spelled out by lowering", function.as_str()),

@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
@@ -148,6 +148,8 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             values: 2,
             ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
         },
+        // The library counts the distinct values of a constant over no rows as one.
+        A::CountDistinct if !aggregate.args.iter().any(reads_column) => gathered(Gather::Distinct(sketch::DEFAULT_PRECISION)),
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
@@ -320,5 +322,17 @@ impl Lowering<'_> {
             finished.push(value);
         }
         Ok(())
+    }
+}
+
+/// Whether a value depends on the row.
+fn reads_column(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Column(_) => true,
+        ExprKind::Literal(_) | ExprKind::ToScalar(_) => false,
+        ExprKind::Call { args, .. } => args.iter().any(reads_column),
+        ExprKind::Cast(inner) => reads_column(inner),
+        // Random numbers and parts of values are no constants to the library either.
+        ExprKind::Path { .. } | ExprKind::Member { .. } | ExprKind::Networks { .. } => true,
     }
 }

@@ -4,6 +4,7 @@ mod conditions;
 mod encode;
 mod limits;
 mod profiles;
+mod oracle;
 mod scan;
 mod spec;
 mod store;

@@ -83,7 +83,7 @@ fn specifications_hold() {
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "md"))
         // What is said about mistakes is checked where it is said, in `kql`.
-        .filter(|path| !path.ends_with("diagnostics.md"))
+        .filter(|path| !path.ends_with("diagnostics.md") && !path.ends_with("README.md"))
         .collect();
     files.sort();
     let mut failures = String::new();
@@ -91,13 +91,57 @@ fn specifications_hold() {
     for file in &files {
         let text = std::fs::read_to_string(file).expect("a file");
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        checked += check_file(&name, &text, &mut failures);
+        let mut answers = Vec::new();
+        checked += check_file(&name, &text, &mut failures, &mut answers);
+        if testkit::is_updating() {
+            std::fs::write(file, with_answers(&text, &answers)).expect("a file");
+        }
     }
     assert!(failures.is_empty(), "{failures}");
     assert!(checked >= 30, "only {checked} queries were checked");
 }
 
-fn check_file(name: &str, text: &str, failures: &mut String) -> usize {
+/// An answer that is not the one in the file: the line where its block begins, and its rows.
+type Answer = (usize, String);
+
+/// The text with the blocks that begin at those lines replaced.
+fn with_answers(text: &str, answers: &[Answer]) -> String {
+    let mut out = String::new();
+    let mut skips = false;
+    for (i, line) in text.lines().enumerate() {
+        if skips && line.starts_with("```") {
+            skips = false;
+        }
+        if !skips {
+            out.push_str(line);
+            out.push('\n');
+        }
+        if let Some((_, rows)) = answers.iter().find(|(at, _)| *at == i + 1) {
+            out.push_str(rows);
+            skips = true;
+        }
+    }
+    out
+}
+
+/// Rows in the form of a file, cells in columns.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let line = |row: &Vec<String>| {
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| format!("{cell:0$}", width(i)));
+        let line = cells.collect::<Vec<_>>().join(" | ");
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn check_file(name: &str, text: &str, failures: &mut String, answers: &mut Vec<Answer>) -> usize {
     let mut tables = Tables::default();
     let mut checked = 0;
     let blocks = blocks(text);
@@ -108,10 +152,14 @@ fn check_file(name: &str, text: &str, failures: &mut String) -> usize {
                 let answer = blocks
                     .get(i + 1)
                     .filter(|b| b.words.first() == Some(&"rows"));
-                let wrong =
-                    check_query(&tables, &block.text, rest, answer.map(|b| b.text.as_str()));
+                let mut actual = Vec::new();
+                let wanted = answer.map(|b| b.text.as_str());
+                let wrong = check_query(&tables, &block.text, rest, wanted, &mut actual);
                 if let Err(why) = wrong {
                     let _ = writeln!(failures, "{name}:{}: {why}", block.line);
+                    if let Some(answer) = answer.filter(|_| !actual.is_empty()) {
+                        answers.push((answer.line, aligned(&actual)));
+                    }
                 }
                 checked += 1;
             }
@@ -129,6 +177,7 @@ fn check_query(
     query: &str,
     words: &[&str],
     answer: Option<&str>,
+    actual: &mut Vec<Vec<String>>,
 ) -> Result<(), String> {
     let prepared = prepare(query, tables, now());
     let outcome = run_prepared(&prepared, &tables.rows, Limits::default());
@@ -149,7 +198,8 @@ fn check_query(
                 .lines()
                 .last()
                 .is_some_and(|l| l.contains("order by") || l.contains("sort by"));
-            compare(&grid(&result), &parse_grid(answer), ordered)
+            *actual = grid(&result);
+            compare(actual, &parse_grid(answer), ordered)
         }
         (Ok(_), None, None) => Err("no answer is given".to_owned()),
     }
@@ -157,6 +207,10 @@ fn check_query(
 
 fn compare(actual: &[Vec<String>], wanted: &[Vec<String>], ordered: bool) -> Result<(), String> {
     let (mut a, mut w) = (actual.to_vec(), wanted.to_vec());
+    // A line without cells reads as one empty cell.
+    for row in a.iter_mut().filter(|row| row.is_empty()) {
+        row.push(String::new());
+    }
     if !ordered {
         if let Some(rows) = a.get_mut(1..) {
             rows.sort();
