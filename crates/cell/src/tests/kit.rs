@@ -167,9 +167,10 @@ impl CentrePort for Kept {
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
-        let found = match self.is_cut.load(Ordering::Acquire) {
-            true => Err(PeerError::Unreachable),
-            false => Ok(self.snapshot.lock().unwrap().clone()),
+        let found = if self.is_cut.load(Ordering::Acquire) {
+            Err(PeerError::Unreachable)
+        } else {
+            Ok(self.snapshot.lock().unwrap().clone())
         };
         Box::pin(std::future::ready(found))
     }

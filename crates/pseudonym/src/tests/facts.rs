@@ -432,7 +432,8 @@ fn what_belongs_to_the_tenant_is_read_back_as_it_was_kept() {
     let kept = own.to_bytes();
     let text = String::from_utf8(kept.clone()).unwrap();
     assert!(
-        text.starts_with("bailiwick-own v1\n") && text.contains("registrable-domain/1\talder.co.uk\n"),
+        text.starts_with("bailiwick-own v1\n")
+            && text.contains("registrable-domain/1\talder.co.uk\n"),
         "{text}"
     );
     assert_eq!(Own::from_bytes(&kept), Some(own));
