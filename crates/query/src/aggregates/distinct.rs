@@ -2,11 +2,12 @@
 //! 2^14 registers (standard error 0.8 %). At most 16 KiB per group after that.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BinaryArray};
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::Accumulator;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use model::ColumnType;
 
 use crate::kernels::args::{Arg, Cell};
@@ -18,9 +19,29 @@ const EXACT_MAX: usize = 8_192;
 const PRECISION: u32 = 14;
 const REGISTERS: usize = 1 << PRECISION;
 
+/// A hash is its own hash.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 #[derive(Debug)]
 enum Sketch {
-    Exact(HashSet<u64>),
+    Exact(HashSet<u64, BuildHasherDefault<AsItIs>>),
     Registers(Vec<u8>),
 }
 
@@ -34,7 +55,7 @@ impl Distinct {
     pub(crate) fn new(ty: ColumnType) -> Self {
         Self {
             ty,
-            sketch: Sketch::Exact(HashSet::new()),
+            sketch: Sketch::Exact(HashSet::default()),
         }
     }
 
@@ -47,6 +68,49 @@ impl Distinct {
                 }
             }
             Sketch::Registers(registers) => set_register(registers, hash),
+        }
+    }
+
+    /// Bytes held beside the value itself.
+    fn held(&self) -> usize {
+        match &self.sketch {
+            Sketch::Exact(seen) => seen.capacity() * 9,
+            Sketch::Registers(registers) => registers.capacity(),
+        }
+    }
+
+    /// What another one can be merged with.
+    fn bytes(&self) -> Vec<u8> {
+        match &self.sketch {
+            Sketch::Exact(seen) => {
+                let mut hashes: Vec<u64> = seen.iter().copied().collect();
+                hashes.sort_unstable();
+                std::iter::once(0)
+                    .chain(hashes.into_iter().flat_map(u64::to_le_bytes))
+                    .collect()
+            }
+            Sketch::Registers(registers) => std::iter::once(1)
+                .chain(registers.iter().copied())
+                .collect(),
+        }
+    }
+
+    fn merge(&mut self, state: &[u8]) {
+        match state.split_first() {
+            Some((0, hashes)) => {
+                for hash in hashes.as_chunks::<8>().0 {
+                    self.add(u64::from_le_bytes(*hash));
+                }
+            }
+            Some((_, theirs)) => {
+                self.coarsen();
+                if let Sketch::Registers(ours) = &mut self.sketch {
+                    ours.iter_mut()
+                        .zip(theirs)
+                        .for_each(|(a, b)| *a = (*a).max(*b));
+                }
+            }
+            None => {}
         }
     }
 
@@ -128,27 +192,11 @@ impl Accumulator for Distinct {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self)
-            + match &self.sketch {
-                Sketch::Exact(seen) => seen.capacity() * 9,
-                Sketch::Registers(registers) => registers.capacity(),
-            }
+        size_of_val(self) + self.held()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let bytes = match &self.sketch {
-            Sketch::Exact(seen) => {
-                let mut hashes: Vec<u64> = seen.iter().copied().collect();
-                hashes.sort_unstable();
-                std::iter::once(0)
-                    .chain(hashes.into_iter().flat_map(u64::to_le_bytes))
-                    .collect()
-            }
-            Sketch::Registers(registers) => std::iter::once(1)
-                .chain(registers.iter().copied())
-                .collect(),
-        };
-        Ok(vec![ScalarValue::Binary(Some(bytes))])
+        Ok(vec![ScalarValue::Binary(Some(self.bytes()))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
@@ -159,23 +207,118 @@ impl Accumulator for Distinct {
             return exec_err!("not the state of a dcount");
         };
         for state in array.iter().flatten() {
-            match state.split_first() {
-                Some((0, hashes)) => {
-                    for hash in hashes.as_chunks::<8>().0 {
-                        self.add(u64::from_le_bytes(*hash));
-                    }
-                }
-                Some((_, theirs)) => {
-                    self.coarsen();
-                    if let Sketch::Registers(ours) = &mut self.sketch {
-                        ours.iter_mut()
-                            .zip(theirs)
-                            .for_each(|(a, b)| *a = (*a).max(*b));
-                    }
-                }
-                None => {}
+            self.merge(state);
+        }
+        Ok(())
+    }
+}
+
+/// `dcount` over all groups at once.
+pub(super) struct Sketches {
+    ty: ColumnType,
+    of: Vec<Distinct>,
+    /// Bytes that they hold.
+    held: usize,
+}
+
+impl Sketches {
+    pub(super) fn new(ty: ColumnType) -> Self {
+        Self {
+            ty,
+            of: Vec::new(),
+            held: 0,
+        }
+    }
+
+    fn grow(&mut self, groups: usize) {
+        let new = || Distinct::new(self.ty);
+        self.of.resize_with(groups.max(self.of.len()), new);
+    }
+
+    fn change(&mut self, group: usize, change: impl FnOnce(&mut Distinct)) {
+        if let Some(distinct) = self.of.get_mut(group) {
+            let before = distinct.held();
+            change(distinct);
+            self.held = (self.held + distinct.held()).saturating_sub(before);
+        }
+    }
+
+    fn taken(&mut self, emit_to: EmitTo) -> Vec<Distinct> {
+        let taken = emit_to.take_needed(&mut self.of);
+        let held: usize = taken.iter().map(Distinct::held).sum();
+        self.held = self.held.saturating_sub(held);
+        taken
+    }
+}
+
+impl GroupsAccumulator for Sketches {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let Some(array) = values.first() else {
+            return exec_err!("dcount of nothing");
+        };
+        self.grow(total_num_groups);
+        let arg = Arg::of_array(array, self.ty, false)?;
+        for (row, group) in group_indices.iter().enumerate() {
+            let wanted = opt_filter.is_none_or(|f| f.is_valid(row) && f.value(row));
+            if let Some(hash) = hash_of(arg.cell(row)).filter(|_| wanted) {
+                self.change(*group, |distinct| distinct.add(hash));
             }
         }
         Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let counts = self.taken(emit_to);
+        let counts = counts.iter().map(Distinct::estimate);
+        Ok(Arc::new(Int64Array::from_iter_values(counts)))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let states = self.taken(emit_to);
+        let states = states.iter().map(Distinct::bytes);
+        Ok(vec![Arc::new(BinaryArray::from_iter_values(states))])
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let states = values
+            .first()
+            .map(|a| a.as_any().downcast_ref::<BinaryArray>());
+        let Some(states) = states.flatten() else {
+            return exec_err!("not the state of a dcount");
+        };
+        self.grow(total_num_groups);
+        for (state, group) in states.iter().zip(group_indices) {
+            if let Some(state) = state {
+                self.change(*group, |distinct| distinct.merge(state));
+            }
+        }
+        Ok(())
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let mut own = Self::new(self.ty);
+        let rows = values.first().map_or(0, |a| a.len());
+        let groups: Vec<usize> = (0..rows).collect();
+        own.update_batch(values, &groups, opt_filter, rows)?;
+        own.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.held + self.of.capacity() * size_of::<Distinct>()
     }
 }

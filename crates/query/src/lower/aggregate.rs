@@ -12,7 +12,7 @@ use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
 use super::{Lowered, Lowering, Scope};
-use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
+use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather, unique};
 use crate::error::Error;
 use crate::json::Json;
 use crate::kernels::{Work, convert};
@@ -138,6 +138,13 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             values: 2,
             ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
         },
+        A::CountDistinct
+            if aggregate.args.first().is_some_and(|arg| {
+                unique::is_counted(&crate::kernels::decimals::data_type(arg.ty))
+            }) =>
+        {
+            gathered(Gather::Unique)
+        }
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
