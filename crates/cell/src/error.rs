@@ -69,6 +69,9 @@ pub enum Error {
     /// Nothing here that the caller may know of.
     #[error("no such {0}")]
     NotFound(&'static str),
+    /// The tenant's settings or the viewer's scope do not let this be read from the other cell.
+    #[error("this may not be read from another region")]
+    Withheld,
     /// Work on a thread of its own did not come back.
     #[error("internal failure")]
     Internal,
@@ -79,6 +82,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Denied(denied) => denied.code(),
+            Self::Withheld => Code::Denied,
             Self::Store(error) => error.code(),
             Self::Residency(error) => error.code(),
             Self::Ingest(error) => error.code(),

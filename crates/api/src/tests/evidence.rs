@@ -10,7 +10,7 @@ use residency::egress::{Figure, Prevalence, PrevalenceBucket, Section, Snapshot}
 use serde_json::{Value, json};
 use vault::LinkageShare;
 
-use super::kit::{Customer, Region, request};
+use super::kit::{ACKNOWLEDGED, Customer, Region, request};
 
 const HASH: &str = "5e9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8";
 const DEVICE: &str = "laptop-ada.alder.example";
@@ -129,6 +129,14 @@ async fn what_left_is_listed_batch_by_batch_with_its_receipt() {
     );
     assert_eq!(shown["facts"], 1, "{shown}");
     assert!(shown["bytes"].as_u64().unwrap() > 0);
+    assert_eq!(shown["acknowledged_at"], ACKNOWLEDGED);
+    let nothing = json!({ "batches": 0, "facts": 0, "bytes": 0 });
+    assert_eq!(page["waiting"], nothing, "{page}");
+    let link = region
+        .get(&of(&customer, "link"), &customer.token)
+        .await
+        .json();
+    assert_eq!(link, json!({ "links": [] }), "all of it rests at home");
     let left = shown["receipt"]["left"].as_array().unwrap();
     let of_file: Vec<_> = left.iter().filter(|l| l["column"] == "SHA256").collect();
     assert_eq!(of_file.len(), 1, "{shown}");

@@ -28,7 +28,7 @@ use access::{Credential, Granted, Maintain, ReadIncidents};
 use crypto::kdf::MacKey;
 use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
-use model::{DetectionRuleId, EntityKey, KeyToken, TenantId, Ticks};
+use model::{DetectionRuleId, EntityKey, KeyToken, RegionCode, TenantId, Ticks};
 use serde::{Deserialize, Serialize};
 use store::{DetectionCommit, StateRecord};
 
@@ -37,6 +37,7 @@ use crate::link::reference;
 use crate::{Error, StepReport};
 
 pub(crate) use home::Changes;
+pub use link::LinkView;
 pub(crate) use rules::InForce;
 pub use rules::{RuleOrigin, RuleView};
 pub(crate) use sweep::OWN_SOURCE;
@@ -70,6 +71,9 @@ pub(crate) struct Detectors {
     /// Alerts that went over the link today, by rule.
     #[serde(default)]
     pub(crate) linked: LinkedToday,
+    /// At home: alerts that each other region said it holds back.
+    #[serde(default)]
+    pub(crate) held_back: BTreeMap<RegionCode, u64>,
 }
 
 /// The cap of the tenant link: a rule that matches everything must not copy a mailbox.

@@ -19,6 +19,7 @@ use store::RuleEntry;
 
 use crate::Error;
 use crate::cell::Cell;
+use crate::naming::{Naming, Shipped};
 
 /// Where a rule comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,8 @@ struct Set {
     engine: Option<Arc<dyn Engine>>,
     scheduled: Vec<Arc<ScheduledRule>>,
     views: BTreeMap<DetectionRuleId, RuleView>,
+    /// The rules that ship with the program, in force or replaced; of the shared set alone.
+    shipped: Arc<Shipped>,
 }
 
 /// The rules of one tenant, at one moment.
@@ -88,10 +91,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Changes when any of the rules does.
+    /// A hash that changes when any of the rules does.
     pub(crate) fn version(&self) -> u64 {
         let of = |set: &Set| set.engine.as_ref().map_or(0, |e| e.rules().version());
-        of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1)
+        let all = of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1);
+        // A catalogue's numbers have 63 bits.
+        all & (u64::MAX >> 1)
     }
 
     /// Each engine with those of its rules, by index, that run for the tenant.
@@ -146,12 +151,24 @@ impl Cell {
         }
     }
 
-    /// A rule's title, for alerts of which only the digest is here.
-    pub(crate) fn title_of(&self, rule: &RuleRef) -> String {
+    /// The rules that ship with the program.
+    pub(crate) fn shipped_rules(&self) -> Arc<Shipped> {
         let shared = self.inner.rules.shared.read();
         let shared = shared.unwrap_or_else(PoisonError::into_inner);
-        let known = shared.views.get(&rule.id);
-        known.map_or_else(|| rule.id.to_string(), |view| view.title.clone())
+        shared.shipped.clone()
+    }
+
+    /// Titles of the rules that are known here, by their ids as they may be told.
+    pub(crate) fn told_titles(
+        &self,
+        tenant: TenantId,
+        naming: &Naming,
+    ) -> Result<BTreeMap<DetectionRuleId, String>, Error> {
+        let rules = self.rules_of(tenant);
+        let own = rules.own.iter().flat_map(|own| own.views.values());
+        let views = rules.shared.views.values().chain(own);
+        let told = views.map(|view| Ok((naming.rule_id(&view.id)?, view.title.clone())));
+        told.collect()
     }
 
     /// Reads and compiles all rules; called when the cell opens.
@@ -304,9 +321,12 @@ fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
     let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
     let pack = detect::starter_pack();
     let mut texts: Vec<Document> = Vec::new();
+    let mut shipped = Shipped::new();
     for starter in pack.sigma.iter().chain(pack.scheduled) {
-        let ids = ids_of(starter);
-        if !ids.iter().any(|id| replaced.contains(id)) {
+        let rules = rules_in(starter);
+        let is_replaced = rules.iter().any(|rule| replaced.contains(&rule.id));
+        shipped.extend(rules.into_iter().map(|rule| (rule.id, rule.version)));
+        if !is_replaced {
             texts.push(Document {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
@@ -316,7 +336,9 @@ fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
         }
     }
     texts.extend(entries.iter().map(|e| of_entry(e, RuleOrigin::Cell)));
-    set_of(&texts)
+    let (mut set, problems) = set_of(&texts);
+    set.shipped = Arc::new(shipped);
+    (set, problems)
 }
 
 fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Document {
@@ -333,14 +355,14 @@ fn is_scheduled(text: &str) -> bool {
     text.trim_start().starts_with('{') || text.lines().any(|line| line.starts_with("query:"))
 }
 
-fn ids_of(text: &RuleText<'_>) -> Vec<DetectionRuleId> {
+fn rules_in(text: &RuleText<'_>) -> Vec<RuleRef> {
     if is_scheduled(text.text) {
         let compiled = compile_scheduled(&[*text]);
-        return compiled.rules.into_iter().map(|r| r.reference.id).collect();
+        return compiled.rules.into_iter().map(|r| r.reference).collect();
     }
     let compiled = detect::compile(&[*text]);
     let rules = compiled.engine.rules().rules();
-    rules.iter().map(|r| r.reference.id.clone()).collect()
+    rules.iter().map(|r| r.reference.clone()).collect()
 }
 
 /// Compiles texts; every rule of a text is of its origin.
@@ -371,6 +393,7 @@ fn set_of(texts: &[Document]) -> (Set, Vec<Problem>) {
         engine: Some(Arc::new(compiled.engine)),
         scheduled: schedules.rules.into_iter().map(Arc::new).collect(),
         views,
+        shipped: Arc::default(),
     };
     (set, problems)
 }

@@ -9,10 +9,9 @@ use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
 use super::home::Joined;
 use super::rules::Rules;
-use super::{Detectors, Progress, link_key};
+use super::{Detectors, Progress};
 use crate::Error;
 use crate::cell::{Cell, Standing, Tenant};
-use crate::link::reference;
 use crate::stored::StoredAlert;
 
 /// The source of rows that the cell made itself; their alerts exist already.
@@ -51,6 +50,7 @@ impl Cell {
             mut alerts,
             mut detectors,
         } = found;
+        self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         let mut progress = progress;
         // A rule that matches everything must not make a commit that is refused again and again. Only
@@ -77,6 +77,21 @@ impl Cell {
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
         Ok(made)
+    }
+
+    /// Leaves out what a step before this one kept, and died before it moved the cursor: made again from
+    /// the same rows, these are the same. A vendor's alert that comes again may have grown.
+    async fn drop_kept(&self, id: TenantId, alerts: &mut Vec<Alert>) -> Result<(), Error> {
+        let own = alerts.iter().filter(|alert| alert.vendor_id.is_none());
+        let ids: Vec<_> = own.map(|alert| alert.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let reads = self.detect_reads(id)?;
+        let kept = self.store().known_alerts(&reads, &ids).await?;
+        let kept: std::collections::BTreeSet<_> = kept.into_iter().collect();
+        alerts.retain(|alert| alert.vendor_id.is_some() || !kept.contains(&alert.id));
+        Ok(())
     }
 
     /// What the rules say of the rows. Blocks.
@@ -146,13 +161,13 @@ impl Cell {
         commit: &mut DetectionCommit,
     ) -> Result<Progress, Error> {
         progress.detectors = found.detectors;
-        let key = link_key(tenant)?;
-        let digest = |alert: &Alert| alert.digest(|k| reference(&key, k));
+        let naming = self.naming(tenant)?;
         match &tenant.standing {
             Standing::Home(_) => {
                 self.append_alert_rows(tenant, &found.alerts).await?;
-                let pairs = found.alerts.into_iter().map(|a| (digest(&a), Some(a)));
-                let pairs = pairs.collect();
+                let pairs = found.alerts.into_iter();
+                let pairs = pairs.map(|a| Ok((naming.digest(&a)?, Some(a))));
+                let pairs = pairs.collect::<Result<_, Error>>()?;
                 let joined = self.join(tenant, &mut progress, pairs, commit).await?;
                 self.note_joined(tenant.id, joined);
             }
@@ -160,8 +175,13 @@ impl Cell {
                 let now = self.inner.cx.now();
                 for alert in found.alerts {
                     let linked = &mut progress.detectors.linked;
-                    if linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(&digest(&alert));
+                    // A rule may say that it is of any service: home knows those that rest here.
+                    let mut held = profile.services().iter().map(|pin| &pin.service);
+                    let mut earlier = profile.earlier().iter().map(|e| &e.service);
+                    let is_held =
+                        held.any(|s| *s == alert.service) || earlier.any(|s| *s == alert.service);
+                    if is_held && linked.admit(&alert.rule.id, now) {
+                        let body = serde_json::to_vec(&naming.digest(&alert)?);
                         commit.outbox.push(LinkEntry {
                             destination: profile.home().clone(),
                             body: body.map_err(|_| Error::Internal)?,

@@ -4,4 +4,5 @@
 mod detection;
 mod export;
 mod kit;
+mod link;
 mod two_cells;

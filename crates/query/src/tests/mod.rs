@@ -3,6 +3,8 @@
 mod conditions;
 mod encode;
 mod limits;
+mod oracle;
+mod profiles;
 mod scan;
 mod spec;
 mod store;
