@@ -12,7 +12,7 @@ use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
 use super::{Lowered, Lowering, Scope};
-use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
+use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather, unique};
 use crate::error::Error;
 use crate::json::Json;
 use crate::kernels::{Work, convert};
@@ -149,7 +149,16 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
         },
         // The library counts the distinct values of a constant over no rows as one.
-        A::CountDistinct if !aggregate.args.iter().any(reads_column) => gathered(Gather::Distinct(sketch::DEFAULT_PRECISION)),
+        A::CountDistinct if !aggregate.args.iter().any(reads_column) => {
+            gathered(Gather::Distinct(sketch::DEFAULT_PRECISION))
+        }
+        A::CountDistinct
+            if aggregate.args.first().is_some_and(|arg| {
+                unique::is_counted(&crate::kernels::decimals::data_type(arg.ty))
+            }) =>
+        {
+            gathered(Gather::Unique)
+        }
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)

@@ -3,8 +3,8 @@
 mod conditions;
 mod encode;
 mod limits;
-mod profiles;
 mod oracle;
+mod profiles;
 mod scan;
 mod spec;
 mod store;
