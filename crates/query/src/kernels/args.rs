@@ -319,7 +319,7 @@ impl Call<'_> {
         self.args.get(at)
     }
 
-    fn look(&self, row: usize) -> Result<()> {
+    pub(super) fn look(&self, row: usize) -> Result<()> {
         if row.is_multiple_of(ROWS_PER_LOOK) {
             self.guard.check()?;
         }
