@@ -235,6 +235,8 @@ impl Lowering<'_> {
     ) -> Result<Lowered, Error> {
         let scope = Scope(&input.columns);
         // Keys, arguments and filters first become columns, so that aggregates only name columns.
+        let args = aggregates.iter().flat_map(|a| a.args.iter());
+        self.share_paths(by.iter().chain(args));
         let mut prepared = Vec::new();
         let mut keys = Vec::new();
         for key in by {
@@ -251,6 +253,7 @@ impl Lowering<'_> {
             results.push(call.alias(&name));
             self.finish_aggregate(aggregate, &recipe, &name, &mut finished)?;
         }
+        self.paths.clear();
         if prepared.is_empty() {
             prepared.push(lit(true).alias(self.next_name()));
         }
