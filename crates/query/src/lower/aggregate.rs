@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
