@@ -3,6 +3,10 @@
 //! One cell in a temporary directory with ephemeral keys; records of 3.6 KB (68-column
 //! DeviceProcessEvents) go through the same pipeline as over HTTP, without the socket. CPU is the
 //! whole process's (user and system), so helper threads count. Generation is done before the clock starts.
+//!
+//! `bench detect` measures something else: how well intrusions are told ([`detect`]).
+
+mod detect;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +21,7 @@ use generate::{Options, Profile, TenantSpec, World};
 use model::{Clock as _, RequestId, ServiceName, SourceId, Span100ns, TenantId};
 use vault::SigningKey;
 
-use crate::cli::Bench;
+use crate::cli::{Bench, BenchKind};
 use crate::embedded::{CellSpec, Deployment, Embedded, RegistrySpec, Ring};
 use crate::machine::{MachineClock, MachineRandom};
 use crate::print;
@@ -44,6 +48,9 @@ const HUNTS: [(&str, &str); 5] = [
 ];
 
 pub(crate) fn run(options: &Bench) -> anyhow::Result<i32> {
+    if let Some(BenchKind::Detect(options)) = &options.kind {
+        return detect::run(options);
+    }
     let keep = options.directory.clone();
     let temporary = tempfile::tempdir()?;
     let root = keep.unwrap_or_else(|| temporary.path().to_owned());

@@ -620,7 +620,10 @@ pub(crate) struct Generate {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) kind: Option<BenchKind>,
     /// Records of 3.6 KB (68-column DeviceProcessEvents) to ingest.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: u64,
@@ -636,4 +639,29 @@ pub(crate) struct Bench {
     /// Where to put the data directory; by default a temporary one.
     #[arg(long)]
     pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BenchKind {
+    /// How well intrusions are told from what only looks like them, over many seeds.
+    Detect(BenchDetect),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchDetect {
+    /// Seeds to try.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) first_seed: u64,
+    /// Records of background of each seed, over all tenants.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: u64,
+    /// Intrusions of each seed, half of them in one tenant.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) intrusions: u32,
+    /// Say on standard error which alerts are strangers, what is mixed, in pieces or not seen.
+    #[arg(long)]
+    pub(crate) details: bool,
 }

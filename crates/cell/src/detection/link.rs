@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Credential, Maintain, ReadIncidents};
 use detect::alert_rows;
-use model::{Alert, AlertDigest, RegionCode, limits};
+use model::{Alert, AlertDigest, RegionCode, RuleKind, limits};
 use store::DetectionCommit;
 
 use crate::cell::{Cell, Standing, Tenant};
@@ -65,14 +65,19 @@ impl Cell {
         let mut next = slot.clone().ok_or(Error::Internal)?;
         let ids: Vec<_> = message.alerts.iter().map(|a| a.id).collect();
         let known = self.store().known_alerts(&reads, &ids).await?;
-        let fresh = message.alerts.into_iter();
-        let fresh: Vec<AlertDigest> = fresh.filter(|a| !known.contains(&a.id)).collect();
-        if fresh.is_empty() {
+        // Of those that are known only a vendor's may say more than before.
+        let alerts = message.alerts.into_iter();
+        let alerts: Vec<AlertDigest> = alerts
+            .filter(|a| a.rule.kind == RuleKind::Vendor || !known.contains(&a.id))
+            .collect();
+        if alerts.is_empty() {
             return Ok(());
         }
+        let fresh = alerts.iter().filter(|a| !known.contains(&a.id));
+        let fresh: Vec<AlertDigest> = fresh.cloned().collect();
         self.append_link_rows(&tenant, &fresh).await?;
         let mut commit = DetectionCommit::default();
-        let pairs = fresh.into_iter().map(|digest| (digest, None)).collect();
+        let pairs = alerts.into_iter().map(|digest| (digest, None)).collect();
         self.join(&tenant, &mut next, pairs, &mut commit).await?;
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
@@ -124,6 +129,9 @@ impl Cell {
         tenant: &Tenant,
         digests: &[AlertDigest],
     ) -> Result<(), Error> {
+        if digests.is_empty() {
+            return Ok(());
+        }
         let alerts: Vec<Alert> = digests.iter().map(|d| self.without_content(d)).collect();
         let rows =
             alert_rows::alert_rows(&alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;

@@ -124,6 +124,12 @@ impl Rules {
         .collect()
     }
 
+    /// Whether there is such a rule, running or not.
+    pub(crate) fn has(&self, id: &DetectionRuleId) -> bool {
+        let own = self.own.as_deref();
+        self.shared.views.contains_key(id) || own.is_some_and(|own| own.views.contains_key(id))
+    }
+
     /// The rules as a list, by id.
     fn views(&self) -> Vec<RuleView> {
         let mut views = self.shared.views.clone();

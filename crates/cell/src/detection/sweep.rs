@@ -7,6 +7,7 @@ use model::{Alert, SourceId, TenantId, limits};
 use rows::TableRows;
 use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
+use super::growth::grown_record;
 use super::home::Joined;
 use super::rules::Rules;
 use super::{Detectors, Progress, link_key};
@@ -38,6 +39,10 @@ impl Cell {
             return Ok(0);
         };
         let rules = self.rules_of(id);
+        let mut progress = progress;
+        if progress.rules_version != rules.version() {
+            progress.detectors.retain(&rules);
+        }
         let found = {
             let (cell, tenant) = (self.clone(), tenant.clone());
             let detectors = progress.detectors.clone();
@@ -52,7 +57,6 @@ impl Cell {
             mut detectors,
         } = found;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
-        let mut progress = progress;
         // A rule that matches everything must not make a commit that is refused again and again. Only
         // the last part moves the cursor; after a crash before it the same alerts are made again.
         while alerts.len() > limits::DETECTION_PART_ALERTS_MAX {
@@ -73,7 +77,8 @@ impl Cell {
             ..DetectionCommit::default()
         };
         let last = Found { alerts, detectors };
-        let next = self.keep(&tenant, progress, last, &mut commit).await?;
+        let mut next = self.keep(&tenant, progress, last, &mut commit).await?;
+        next.rules_version = rules.version();
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
         Ok(made)
@@ -158,16 +163,24 @@ impl Cell {
             }
             Standing::Second(profile) => {
                 let now = self.inner.cx.now();
-                for alert in found.alerts {
+                let pairs = found.alerts.into_iter().map(|a| (digest(&a), Some(a)));
+                let news = self.news(tenant.id, pairs.collect(), digest).await?;
+                let grown = news.grown.len();
+                for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
                     let linked = &mut progress.detectors.linked;
-                    if linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(&digest(&alert));
+                    if linked.admit(&incoming.0.rule.id, now) {
+                        let body = serde_json::to_vec(&incoming.0);
                         commit.outbox.push(LinkEntry {
                             destination: profile.home().clone(),
                             body: body.map_err(|_| Error::Internal)?,
                         });
                     }
-                    commit.alerts.push(record(&alert)?);
+                    let kept = grown_record(&incoming)?;
+                    if n < grown {
+                        commit.grown.push(kept);
+                    } else {
+                        commit.alerts.push(kept);
+                    }
                 }
             }
         }

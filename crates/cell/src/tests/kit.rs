@@ -1,8 +1,8 @@
 //! Three cells of one process, linked, with what crossed the link kept for a look.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use access::{Credential, Cx, Discard, Hunt, Ingest, ManageSources, Operate, Policy};
 use crypto::{PublicKey, Signer as _};
@@ -84,7 +84,7 @@ impl Hunting for Names {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     keys: BTreeMap<RegionCode, PublicKey>,
-    cells: OnceLock<BTreeMap<RegionCode, Cell>>,
+    cells: Mutex<BTreeMap<RegionCode, Cell>>,
     /// Everything that crossed, as the receiving side saw it.
     pub(super) crossed: Mutex<Vec<Vec<u8>>>,
     /// Nothing crosses while this is set.
@@ -119,12 +119,12 @@ impl CentrePort for Kept {
 }
 
 impl Link {
-    fn cell(&self, region: &RegionCode, bytes: &[u8]) -> Result<&Cell, PeerError> {
+    fn cell(&self, region: &RegionCode, bytes: &[u8]) -> Result<Cell, PeerError> {
         if self.is_cut.load(Ordering::Acquire) {
             return Err(PeerError::Unreachable);
         }
         self.crossed.lock().unwrap().push(bytes.to_vec());
-        let cell = self.cells.get().and_then(|cells| cells.get(region));
+        let cell = self.cells.lock().unwrap().get(region).cloned();
         cell.ok_or(PeerError::Unreachable)
     }
 }
@@ -187,7 +187,11 @@ pub(super) struct World {
     pub(super) hunting: Arc<Names>,
     /// The time of all cells.
     pub(super) clock: Arc<FakeClock>,
-    _dirs: Vec<tempfile::TempDir>,
+    operator: SigningKey,
+    allowed: Arc<residency::Verified<AllowList>>,
+    vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    dirs: BTreeMap<RegionCode, tempfile::TempDir>,
+    opened: AtomicU64,
 }
 
 pub(super) fn region(code: &str) -> RegionCode {
@@ -220,51 +224,69 @@ impl World {
             keys,
             ..Link::default()
         });
-        let (mut cells, mut dirs) = (BTreeMap::new(), Vec::new());
-        for (seed, (code, vault)) in (20..).zip(&vaults) {
-            let dir = tempfile::tempdir().unwrap();
-            let random = Arc::new(SeededRandom::new(seed));
-            let policy = Arc::new(Policy::shipped().unwrap());
-            let cx = Cx::new(clock.clone(), random, Arc::new(Discard), policy);
-            let path = dir.path().join("catalogue.db");
-            let catalogue = SqliteCatalogue::open(&path, code, vault.geography(), cx.now())
-                .await
-                .unwrap();
-            let options = store::Options {
-                disk: Arc::new(LocalDir::open(dir.path()).unwrap()),
-                catalogue: Arc::new(catalogue),
-                vault: vault.clone(),
-                log: wal::Options::default(),
-            };
-            let options = CellOptions {
-                store: Store::open_with_detection(cx.clone(), options)
-                    .await
-                    .unwrap(),
-                registry_key: operator.public_key(),
-                registry_least_version: 1,
-                hunting: hunting.clone(),
-                peers: link.clone(),
-                centre: centre.clone(),
-                allow_list: Some(allowed.clone()),
-            };
-            let cell = Cell::open(cx, options).await.unwrap();
+        let mut world = Self {
+            cells: BTreeMap::new(),
+            link,
+            centre,
+            clock,
+            hunting,
+            operator,
+            allowed,
+            vaults,
+            dirs: BTreeMap::new(),
+            opened: AtomicU64::new(0),
+        };
+        for code in world.vaults.keys().cloned().collect::<Vec<_>>() {
+            world.dirs.insert(code.clone(), tempfile::tempdir().unwrap());
+            let cell = world.open(&code).await;
             let operate = cell
                 .cx()
                 .decide_cell::<Operate>(&Credential::local_operator())
                 .unwrap();
             cell.accept_registry(&operate, &signed).await.unwrap();
-            cells.insert(code.clone(), cell);
-            dirs.push(dir);
+            world.cells.insert(code, cell);
         }
-        link.cells.set(cells.clone()).unwrap();
-        Self {
-            cells,
-            link,
-            centre,
-            clock,
-            hunting,
-            _dirs: dirs,
-        }
+        *world.link.cells.lock().unwrap() = world.cells.clone();
+        world
+    }
+
+    async fn open(&self, code: &RegionCode) -> Cell {
+        let (vault, dir) = (&self.vaults[code], &self.dirs[code]);
+        // Whatever a cell draws, it never draws again after a restart.
+        let opened = self.opened.fetch_add(1, Ordering::Relaxed);
+        let random = Arc::new(SeededRandom::new(20 + opened));
+        let policy = Arc::new(Policy::shipped().unwrap());
+        let cx = Cx::new(self.clock.clone(), random, Arc::new(Discard), policy);
+        let path = dir.path().join("catalogue.db");
+        let catalogue = SqliteCatalogue::open(&path, code, vault.geography(), cx.now())
+            .await
+            .unwrap();
+        let options = store::Options {
+            disk: Arc::new(LocalDir::open(dir.path()).unwrap()),
+            catalogue: Arc::new(catalogue),
+            vault: vault.clone(),
+            log: wal::Options::default(),
+        };
+        let options = CellOptions {
+            store: Store::open_with_detection(cx.clone(), options)
+                .await
+                .unwrap(),
+            registry_key: self.operator.public_key(),
+            registry_least_version: 1,
+            hunting: self.hunting.clone(),
+            peers: self.link.clone(),
+            centre: self.centre.clone(),
+            allow_list: Some(self.allowed.clone()),
+        };
+        Cell::open(cx, options).await.unwrap()
+    }
+
+    /// Closes a cell and opens it again from its directory: nothing that was in memory only is left.
+    pub(super) async fn restart(&mut self, code: &str) {
+        self.cell(code).close().await.unwrap();
+        let cell = self.open(&region(code)).await;
+        self.cells.insert(region(code), cell);
+        *self.link.cells.lock().unwrap() = self.cells.clone();
     }
 
     pub(super) fn cell(&self, code: &str) -> &Cell {

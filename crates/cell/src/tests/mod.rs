@@ -3,5 +3,6 @@
 
 mod detection;
 mod export;
+mod growth;
 mod kit;
 mod two_cells;
