@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::environment;
 
 pub(crate) use detection::{
-    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
+    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Whose, Woven,
 };
 
 const INIT_EXAMPLES: &str = "\

@@ -5,32 +5,21 @@
 //! (placement, log, rules, tenant link, incidents), without the sockets. What came of it is then
 //! compared with the ground truth; nothing of the ground truth is known to what is measured.
 //!
-//! | figure | means |
-//! |---|---|
-//! | found | intrusions of which any alert is in an incident |
-//! | stages | steps of all intrusions that an alert names a record of |
-//! | in main | an intrusion's alerts that are in the incident which has most of them |
-//! | strangers | alerts of no intrusion in an incident that has an intrusion's |
-//! | mixed | incidents with alerts of two intrusions or more; `by plan` if those share somebody, a machine or an address |
-//! | pieces | incidents per intrusion |
-//! | others | incidents without any alert of an intrusion |
-
-mod score;
+//! The figures are those of [`generate::Score`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use access::{Credential, Discard, Ingest, ManageSources, Operate, ReadIncidents};
+use access::{Credential, Ingest, JsonLines, Level, ManageSources, Operate, ReadIncidents};
 use cell::{
-    AlertFilter, AlertView, Cell, IngestRequest, ProvisionRequest, Settings, Sharing,
+    AlertDetail, AlertFilter, AlertView, Cell, IngestRequest, ProvisionRequest, Settings, Sharing,
     SourceRequest, TenantFacts,
 };
 use crypto::Signer as _;
-use generate::{Attack, AttackOptions, Options, TenantSpec, Truth, World};
+use generate::{Attack, AttackOptions, Options, Score, Seen, TenantSpec, Truth, World, score};
 use model::{Clock as _, RegionCode, RequestId, ServiceName, SourceId, Span100ns, TenantId, Ticks};
 use vault::SigningKey;
 
-use self::score::{Score, Seen};
 use crate::cli::BenchDetect;
 use crate::embedded::{CellSpec, Deployment, Embedded, RegistrySpec, Ring};
 use crate::machine::{MachineClock, MachineRandom};
@@ -71,7 +60,7 @@ async fn tables(options: &BenchDetect) -> anyhow::Result<()> {
     for seed in seeds.clone() {
         let attack = AttackOptions::hardest(Attack::Many(options.intrusions));
         let run = Run::of(seed, options.events, attack).await?;
-        let score = score::score(&run.truth, &run.seen);
+        let score = score(&run.truth, &run.seen);
         if options.details {
             print::note(&score.details(seed));
         }
@@ -237,7 +226,8 @@ async fn open(root: &std::path::Path) -> anyhow::Result<Embedded> {
     let regions = draft.document().regions.iter();
     let cells = regions.map(|region| spec(&region.code)).collect();
     let plan = Deployment::of_cells(cells, registry);
-    Embedded::start(plan, None, Arc::new(Discard))
+    let log = JsonLines::new(Level::Error, std::io::stderr());
+    Embedded::start(plan, None, Arc::new(log))
         .await?
         .whole()
 }
@@ -390,8 +380,20 @@ impl Tenant {
             filter.after = Some(last);
             for view in page {
                 let detail = self.home.alert(&grant, view.id).await?;
-                seen.push(Seen::new(&detail)?);
+                seen.push(seen_as(&detail)?);
             }
         }
     }
+}
+
+fn seen_as(detail: &AlertDetail) -> anyhow::Result<Seen> {
+    let alert = detail.alert.as_ref();
+    let alert = alert.ok_or_else(|| anyhow::anyhow!("an alert without its content"))?;
+    let records = alert.records.iter();
+    Ok(Seen {
+        title: alert.title.clone(),
+        vendor_id: alert.vendor_id.clone(),
+        incident: detail.view.incident,
+        records: records.map(|r| (r.table.to_string(), r.at)).collect(),
+    })
 }

@@ -1,57 +1,67 @@
-//! Alerts against the ground truth: a pure function, no figure of which the measured side sees.
+//! Alerts and incidents against the ground truth: a pure function, of which the measured side sees
+//! nothing.
+//!
+//! | figure | means |
+//! |---|---|
+//! | found | intrusions of which any alert is in an incident |
+//! | stages | steps of all intrusions that an alert names a record of |
+//! | inside | an intrusion's alerts that are in the incident which has most of them |
+//! | strangers | alerts of no intrusion in an incident that has an intrusion's |
+//! | mixed | incidents with alerts of two intrusions or more; by plan if those share somebody, a machine or an address |
+//! | pieces | incidents per intrusion |
+//! | others | incidents without any alert of an intrusion |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
-use cell::AlertDetail;
-use generate::{IntrusionTruth, RecordKey, Truth};
 use model::{IncidentId, Ticks};
 
+use crate::truth::{IntrusionTruth, RecordKey, Truth};
+
 /// A record as both sides name it.
-type Key = (String, Ticks);
+pub type Key = (String, Ticks);
 
 /// An alert with the rows behind it.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) title: String,
-    pub(crate) vendor_id: Option<String>,
-    pub(crate) incident: Option<IncidentId>,
-    pub(crate) records: BTreeSet<Key>,
-}
-
-impl Seen {
-    pub(crate) fn new(detail: &AlertDetail) -> anyhow::Result<Self> {
-        let alert = detail.alert.as_ref().context("an alert's content")?;
-        let records = alert.records.iter();
-        Ok(Self {
-            title: alert.title.clone(),
-            vendor_id: alert.vendor_id.clone(),
-            incident: detail.view.incident,
-            records: records.map(|r| (r.table.to_string(), r.at)).collect(),
-        })
-    }
+pub struct Seen {
+    /// Its title, to speak of it.
+    pub title: String,
+    /// The id that a vendor gave it.
+    pub vendor_id: Option<String>,
+    /// The incident that it is in.
+    pub incident: Option<IncidentId>,
+    /// Its records, by table and their own time.
+    pub records: BTreeSet<Key>,
 }
 
 /// What came of one world, or of several.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Score {
-    pub(crate) found: (usize, usize),
-    pub(crate) stages: (usize, usize),
-    pub(crate) inside: (usize, usize),
-    pub(crate) strangers: usize,
-    pub(crate) mixed: usize,
-    pub(crate) mixed_by_plan: usize,
+pub struct Score {
+    /// Intrusions found, of how many.
+    pub found: (usize, usize),
+    /// Stages seen, of how many.
+    pub stages: (usize, usize),
+    /// Alerts of intrusions in the incident that has most of each, of how many.
+    pub inside: (usize, usize),
+    /// See the header of the module.
+    pub strangers: usize,
+    /// See the header of the module.
+    pub mixed: usize,
+    /// Those of `mixed` that plan explains.
+    pub mixed_by_plan: usize,
     /// Incidents with an alert of an intrusion, counted once for each of these.
-    pub(crate) incidents: usize,
-    pub(crate) others: usize,
-    pub(crate) alerts: usize,
+    pub incidents: usize,
+    /// Incidents without one.
+    pub others: usize,
+    /// All alerts.
+    pub alerts: usize,
     unseen: BTreeMap<String, usize>,
     said: String,
 }
 
 impl Score {
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds what came of another world.
+    pub fn add(&mut self, other: &Self) {
         let add = |a: &mut (usize, usize), b: (usize, usize)| *a = (a.0 + b.0, a.1 + b.1);
         add(&mut self.found, other.found);
         add(&mut self.stages, other.stages);
@@ -66,12 +76,12 @@ impl Score {
 
     /// Incidents per intrusion that was found.
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    pub(crate) fn pieces(&self) -> String {
+    pub fn pieces(&self) -> String {
         format!("{:.2}", self.incidents as f64 / self.found.0.max(1) as f64)
     }
 
     /// What is behind the figures, for whoever works on them.
-    pub(crate) fn details(&self, seed: u64) -> String {
+    pub fn details(&self, seed: u64) -> String {
         let mut text = format!("seed {seed}\n{}", self.said);
         for (stage, n) in &self.unseen {
             let _ = writeln!(text, "  unseen: {stage} {n}");
@@ -81,7 +91,7 @@ impl Score {
 }
 
 /// Alerts by tenant against what happened there.
-pub(crate) fn score(truth: &Truth, seen: &[Vec<Seen>]) -> Score {
+pub fn score(truth: &Truth, seen: &[Vec<Seen>]) -> Score {
     let mut score = Score::default();
     for (tenant, alerts) in seen.iter().enumerate() {
         let intrusions = truth.intrusions.iter().filter(|i| i.tenant == tenant);
@@ -212,6 +222,3 @@ impl Score {
         let _ = writeln!(self.said, "  {line}");
     }
 }
-
-#[cfg(test)]
-mod tests;

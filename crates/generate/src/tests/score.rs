@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use generate::{IntrusionTruth, RecordKey, Scene, Truth};
 use model::{IncidentId, Ticks};
 
-use super::{Seen, score};
+use crate::{IntrusionTruth, RecordKey, Scene, Seen, Truth, score};
 
 fn stage(name: &'static str, at: i64) -> Scene {
     Scene {
