@@ -12,10 +12,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::limits::{INCIDENT_ALERTS_MAX, INCIDENT_ENTITIES_MAX};
-use model::{AlertDigest, AlertId, Classification, IncidentId, Ticks};
+use model::{AlertDigest, AlertId, Classification, IncidentId, IncidentStatus, Ticks};
 
 use crate::effect::{Actor, Apart, Beside, Cap, Effect, Reason, What};
-use crate::incident::{Different, Incident};
+use crate::incident::{Different, Incident, Summary};
 use crate::member::Member;
 use crate::rarity::WHOLE;
 use crate::state::{Outcome, State, is_live};
@@ -361,6 +361,12 @@ impl State {
             self.enlist(kept);
             return;
         };
+        outcome.merged.push(Summary {
+            status: IncidentStatus::Redirected,
+            alerts: Vec::new(),
+            updated_at: now,
+            ..source.summary(IncidentId(gone))
+        });
         for to in self.redirects.values_mut().filter(|to| **to == gone) {
             *to = kept;
         }

@@ -112,6 +112,9 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// Incidents that were archived.
     pub archived: Vec<Archived>,
+    /// Incidents that were merged into others, as they last were: redirected, their alerts handed on.
+    /// Also one that this very step created.
+    pub merged: Vec<Summary>,
     /// The incident that the alert is in, for [`Input::NewAlert`] and [`Input::Grown`].
     pub incident: Option<IncidentId>,
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use incident::{Archived, Effect, Found, Input, What};
-use model::{Alert, AlertDigest, IncidentId, IncidentStatus, TenantId};
+use incident::{Archived, Effect, Found, Input, Summary, What};
+use model::{Alert, AlertDigest, IncidentId, TenantId};
 use residency::Sharing;
 use store::{ActivityRecord, AlertRecord, DetectionCommit, IncidentEntry, IncidentRecord};
 
@@ -75,6 +75,7 @@ impl Cell {
 pub(crate) struct Changes {
     effects: Vec<Effect>,
     archived: BTreeMap<IncidentId, Archived>,
+    merged: BTreeMap<IncidentId, Summary>,
 }
 
 impl Changes {
@@ -82,6 +83,8 @@ impl Changes {
         self.effects.extend(outcome.effects);
         let archived = outcome.archived.into_iter();
         self.archived.extend(archived.map(|a| (a.incident, a)));
+        let merged = outcome.merged.into_iter();
+        self.merged.extend(merged.map(|s| (s.id, s)));
     }
 }
 
@@ -121,11 +124,9 @@ impl Cell {
         let reads = self.detect_reads(tenant)?;
         for id in touched {
             let former = self.store().incident(&reads, id).await?;
-            let version = former.as_ref().map_or(1, |f| f.version + 1);
-            let stored = changes.stored(id, progress, redirected.get(&id), former)?;
-            if let Some(stored) = stored {
-                commit.incidents.push(incident_record(&stored, version)?);
-            }
+            let version = former.map_or(1, |f| f.version + 1);
+            let stored = changes.stored(id, progress, redirected.get(&id))?;
+            commit.incidents.push(incident_record(&stored, version)?);
         }
         progress.write_incidents(commit);
         Ok(joined)
@@ -146,43 +147,37 @@ fn settle_moves(commit: &mut DetectionCommit) {
 }
 
 impl Changes {
-    /// The incident as it is to be kept; nothing if it came and went within one step.
+    /// The incident as it is to be kept. One that came and went within a step is kept too: its number
+    /// was given, and its activity log and the alerts' way tell of it.
     fn stored(
         &self,
         id: IncidentId,
         progress: &Progress,
         redirected: Option<&IncidentId>,
-        former: Option<IncidentEntry>,
-    ) -> Result<Option<StoredIncident>, Error> {
+    ) -> Result<StoredIncident, Error> {
         if let Some(Found::Held(summary)) = progress.incidents.incident(id) {
-            return Ok(Some(StoredIncident {
+            return Ok(StoredIncident {
                 summary: *summary,
                 archived: None,
                 redirected_to: None,
-            }));
+            });
         }
         if let Some(archived) = self.archived.get(&id) {
-            return Ok(Some(StoredIncident {
+            return Ok(StoredIncident {
                 summary: archived.summary.clone(),
                 archived: Some(archived.bytes.clone()),
                 redirected_to: None,
-            }));
+            });
         }
-        let (Some(to), Some(former)) = (redirected, former) else {
-            return Ok(None);
+        // INVARIANT: an incident that a step touched is held, archived or merged after it.
+        let (Some(to), Some(summary)) = (redirected, self.merged.get(&id)) else {
+            return Err(Error::Internal);
         };
-        let mut stored: StoredIncident =
-            serde_json::from_slice(&former.body).map_err(|_| Error::Internal)?;
-        stored.summary.status = IncidentStatus::Redirected;
-        stored.summary.alerts.clear();
-        stored.summary.updated_at = self
-            .effects
-            .iter()
-            .map(|e| e.at)
-            .max()
-            .unwrap_or(former.updated_at);
-        stored.redirected_to = Some(*to);
-        Ok(Some(stored))
+        Ok(StoredIncident {
+            summary: summary.clone(),
+            archived: None,
+            redirected_to: Some(*to),
+        })
     }
 }
 

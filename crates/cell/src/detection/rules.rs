@@ -88,10 +88,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Changes when any of the rules does.
+    /// A hash that changes when any of the rules does.
     pub(crate) fn version(&self) -> u64 {
         let of = |set: &Set| set.engine.as_ref().map_or(0, |e| e.rules().version());
-        of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1)
+        let all = of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1);
+        // A catalogue's numbers have 63 bits.
+        all & (u64::MAX >> 1)
     }
 
     /// Each engine with those of its rules, by index, that run for the tenant.

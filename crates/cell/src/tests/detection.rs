@@ -45,6 +45,23 @@ tags:
   - attack.t1078
 ";
 
+const ODD_PORT: &str = "
+title: Connection to an odd port
+id: 5b4a3928-1706-4f5e-8d4c-3b2a19081726
+status: test
+logsource:
+  product: bailiwick
+  service: DeviceNetworkEvents
+detection:
+  selection:
+    RemotePort: 4444
+  condition: selection
+level: medium
+tags:
+  - attack.command-and-control
+  - attack.t1571
+";
+
 /// The same person on a device at home and in the directory that rests elsewhere.
 const PERSON: &str = "ada.example@alder.example";
 
@@ -53,7 +70,7 @@ async fn with_rules(world: &World) {
         let cell = world.cell(code);
         let me = Credential::local_operator();
         let operate = cell.cx().decide_cell::<Operate>(&me).unwrap();
-        for text in [ENCODED, ODD_LOGON] {
+        for text in [ENCODED, ODD_LOGON, ODD_PORT] {
             let rule = cell.put_cell_rule(&operate, text.to_owned(), true);
             rule.await.unwrap();
         }
@@ -74,13 +91,30 @@ fn process(at: &str) -> String {
     )
 }
 
+/// Of another person on another device.
+fn connection(at: &str) -> String {
+    record(
+        "DeviceNetworkEvents",
+        at,
+        json!({
+            "ReportId": 8, "DeviceId": "d2", "DeviceName": "laptop-ben.alder.example",
+            "ActionType": "ConnectionSuccess", "RemoteIP": "203.0.113.77", "RemotePort": 4444,
+            "InitiatingProcessAccountUpn": "ben.example@alder.example",
+        }),
+    )
+}
+
 fn logon(at: &str) -> String {
+    logon_of(at, "")
+}
+
+fn logon_of(at: &str, target: &str) -> String {
     record(
         "IdentityLogonEvents",
         at,
         json!({
             "ReportId": "l1", "ActionType": "LogonSuccess", "Application": "Active Directory",
-            "AccountUpn": PERSON, "Location": "XX", "IPAddress": "203.0.113.77",
+            "AccountUpn": PERSON, "TargetAccountUpn": target, "Location": "XX", "IPAddress": "203.0.113.77",
         }),
     )
 }
@@ -174,6 +208,63 @@ async fn one_person_in_two_geographies_is_one_incident_and_no_name_crosses() {
             .iter()
             .any(|h| h.query.contains("DeviceProcessEvents"))
     );
+}
+
+#[tokio::test]
+async fn an_incident_that_comes_and_goes_within_one_step_keeps_its_number() {
+    let world = World::new().await;
+    with_rules(&world).await;
+    let (tenant, source) = world.tenant("eu", "IE").await;
+    let lines = [
+        process("2026-01-01T10:10:00Z"),
+        connection("2026-01-01T10:11:00Z"),
+        // The table after it in the step: this alert is what the other two have in common.
+        logon_of("2026-01-01T10:12:00Z", "ben.example@alder.example"),
+    ];
+    assert_eq!(world.send("eu", tenant, source, &lines).await.stored, 3);
+    let cell = world.cell("eu");
+    assert_eq!(cell.detect_step().await.alerts, 3);
+    // The rows about these alerts.
+    cell.detect_step().await;
+    assert!(cell.store().tenants_behind().is_empty());
+
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    let kept = cell.incident(&grant, IncidentId(1)).await.unwrap();
+    assert_eq!(kept.view.summary.alerts.len(), 3);
+    let gone = cell.incident(&grant, IncidentId(2)).await.unwrap();
+    assert_eq!(gone.view.summary.status, IncidentStatus::Redirected);
+    assert_eq!(gone.view.redirected_to, Some(IncidentId(1)));
+    assert!(gone.view.summary.alerts.is_empty());
+    let log = cell
+        .incident_activity(&grant, IncidentId(2), 0, 100)
+        .await
+        .unwrap();
+    assert!(
+        log.iter().any(|a| a.activity.what == "redirected"),
+        "{log:?}"
+    );
+    for alert in world.alerts("eu", tenant).await {
+        assert_eq!(alert.incident, Some(IncidentId(1)), "{}", alert.title);
+    }
+}
+
+#[tokio::test]
+async fn any_set_of_rules_can_be_in_force() {
+    // A set's version is a hash of its rules; sixteen of them have every upper bit in some.
+    let world = World::new().await;
+    let (tenant, source) = world.tenant("eu", "IE").await;
+    let cell = world.cell("eu");
+    let me = Credential::local_operator();
+    let operate = cell.cx().decide_cell::<Operate>(&me).unwrap();
+    for n in 0..16 {
+        let text = ODD_PORT.replace("4444", &format!("{}", 5000 + n));
+        cell.put_cell_rule(&operate, text, true).await.unwrap();
+        let at = format!("2026-01-01T10:{n:02}:00Z");
+        let sent = world.send("eu", tenant, source, &[logon(&at)]).await;
+        assert_eq!(sent.stored, 1);
+        assert_eq!(cell.detect_step().await.failures, 0, "port {}", 5000 + n);
+    }
 }
 
 #[tokio::test]
