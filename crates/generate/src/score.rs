@@ -123,7 +123,10 @@ impl<'t> Rows<'t> {
     fn has(&self, alert: &Seen) -> bool {
         let vendor = alert.vendor_id.as_ref();
         vendor.is_some_and(|id| self.truth.alerts.iter().any(|a| a.id == *id))
-            || alert.records.iter().any(|record| self.rows.contains(record))
+            || alert
+                .records
+                .iter()
+                .any(|record| self.rows.contains(record))
     }
 }
 
@@ -146,7 +149,10 @@ impl Score {
             let attacked = alert.incident.and_then(|i| of.get(&i));
             if owners.is_empty() && attacked.is_some_and(|o| !o.is_empty()) {
                 self.strangers += 1;
-                self.say(&format!("stranger in {:?}: {}", alert.incident, alert.title));
+                self.say(&format!(
+                    "stranger in {:?}: {}",
+                    alert.incident, alert.title
+                ));
             }
         }
         for (incident, owners) in of.iter().filter(|(_, o)| o.len() > 1) {

@@ -80,13 +80,19 @@ impl State {
         };
         outcome.incident = Some(IncidentId(id));
         let member = Member::new(digest, now);
-        let former = self.incidents.get(&id).and_then(|i| i.members.get(&digest.id));
+        let former = self
+            .incidents
+            .get(&id)
+            .and_then(|i| i.members.get(&digest.id));
         if former.is_some_and(|former| former.says_as_much(&member)) {
             self.counters.repeated += 1;
             return;
         }
         let full = self.incidents.get(&id).and_then(|incident| {
-            let others = incident.members.iter().filter(|(other, _)| **other != digest.id);
+            let others = incident
+                .members
+                .iter()
+                .filter(|(other, _)| **other != digest.id);
             let others = others.map(|(_, m)| m).chain([&member]);
             let entities = Different::of(others.flat_map(|m| &m.entities));
             (entities > INCIDENT_ENTITIES_MAX).then_some(Apart::Entities)

@@ -193,8 +193,7 @@ pub fn story(incident: &Summary, alerts: &[AlertDigest]) -> Path {
     let mut before: Vec<(AlertId, &Member)> = Vec::new();
     let mut path = Path::default();
     for (place, parts) in steps {
-        path.steps
-            .push(step(place.0, &parts, via(&parts, &before)));
+        path.steps.push(step(place.0, &parts, via(&parts, &before)));
         before.extend(parts.iter().map(|p| (p.alert, p.member)));
     }
     path

@@ -12,7 +12,8 @@ use detect::schedule::{
 use detect::{Engine as _, Making, SigmaEngine, starter_pack};
 use ingest::{Format, RawSchema, SourceContext};
 use model::{
-    Code, DetectionRuleId, RegionCode, RowId, ServiceName, SourceId, TableName, TenantId, Ticks, limits,
+    Code, DetectionRuleId, RegionCode, RowId, ServiceName, SourceId, TableName, TenantId, Ticks,
+    limits,
 };
 use rows::RecordBatch;
 use rows::hidden::{Stamp, stamp};
@@ -143,12 +144,7 @@ fn switch(
 }
 
 /// Rules are kept where rows are examined: in every region, or every one of the tenant's.
-fn each_region(
-    global: &Global,
-    client: &Client,
-    whose: &Owner,
-    ask: &Ask,
-) -> anyhow::Result<i32> {
+fn each_region(global: &Global, client: &Client, whose: &Owner, ask: &Ask) -> anyhow::Result<i32> {
     let replies = match whose.0 {
         Some(_) => client.call_each(whose.0, ask)?,
         None => client.call_all(ask)?,
@@ -164,7 +160,10 @@ fn each_region(
     }
     let none = || {
         let whom = whose.0.map(|tenant| format!("no tenant {tenant}"));
-        Failure::new(Code::NotFound, whom.unwrap_or_else(|| "no region".to_owned()))
+        Failure::new(
+            Code::NotFound,
+            whom.unwrap_or_else(|| "no region".to_owned()),
+        )
     };
     show(global, &last.ok_or_else(none)?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use incident::{Archived, Effect, Found, Input, Summary, What};
 use model::{Alert, AlertDigest, IncidentId, TenantId};
 use residency::Sharing;
-use store::{ActivityRecord, AlertRecord, DetectionCommit, IncidentEntry, IncidentRecord};
+use store::{ActivityRecord, AlertRecord, DetectionCommit, IncidentRecord};
 
 use super::growth::{Incoming, grown_record};
 use super::sweep::record;

@@ -179,7 +179,10 @@ async fn evidence_that_comes_days_later_moves_the_alert_and_the_log_says_why() {
     assert!(merged.1.starts_with("device_"), "{merged:?}");
     let of_alone = activity(&world, tenant, before.view.incident.unwrap()).await;
     let whats: Vec<_> = of_alone.iter().map(|(what, _)| what.as_str()).collect();
-    assert!(whats.contains(&"grown") && whats.contains(&"redirected"), "{whats:?}");
+    assert!(
+        whats.contains(&"grown") && whats.contains(&"redirected"),
+        "{whats:?}"
+    );
 
     // The same evidence once more, as a redelivery brings it with another clock.
     let again = world.send("uk", tenant, source, &[machine()]).await;
@@ -221,7 +224,8 @@ tags: [attack.execution]
 ";
 
 fn odd(report: u64, at: &str) -> String {
-    let row = json!({"ReportId": report, "DeviceId": "d1", "ActionType": "Odd", "AccountUpn": PERSON});
+    let row =
+        json!({"ReportId": report, "DeviceId": "d1", "ActionType": "Odd", "AccountUpn": PERSON});
     record("DeviceEvents", at, row)
 }
 
@@ -231,17 +235,22 @@ async fn what_a_rule_has_seen_outlives_other_rules_changes_and_not_its_own() {
         let mut world = World::new().await;
         let (tenant, source) = tenant(&world).await;
         let cell = world.cell("uk").clone();
-        let operate = cell.cx().decide_cell::<Operate>(&Credential::local_operator());
+        let operate = cell
+            .cx()
+            .decide_cell::<Operate>(&Credential::local_operator());
         let operate = operate.unwrap();
-        cell.put_cell_rule(&operate, TWICE.to_owned(), true).await.unwrap();
+        cell.put_cell_rule(&operate, TWICE.to_owned(), true)
+            .await
+            .unwrap();
         let first = [odd(1, "2026-01-01T10:00:00Z")];
         world.send("uk", tenant, source, &first).await;
         cell.detect_step().await;
         assert_eq!(groups(&world, tenant).await, 1);
 
-        let text = match changes {
-            false => ENCODED.replace("7f3c0a4e", "7f3c0a4f"),
-            true => TWICE.replace("timespan: 1h", "timespan: 2h"),
+        let text = if changes {
+            TWICE.replace("timespan: 1h", "timespan: 2h")
+        } else {
+            ENCODED.replace("7f3c0a4e", "7f3c0a4f")
         };
         cell.put_cell_rule(&operate, text, true).await.unwrap();
         if changes {
@@ -251,7 +260,11 @@ async fn what_a_rule_has_seen_outlives_other_rules_changes_and_not_its_own() {
         world.send("uk", tenant, source, &second).await;
         let made = world.cell("uk").detect_step().await.alerts;
         assert_eq!(made, expected, "changed: {changes}");
-        assert_eq!(groups(&world, tenant).await, 1, "no group of a rule that is gone");
+        assert_eq!(
+            groups(&world, tenant).await,
+            1,
+            "no group of a rule that is gone"
+        );
     }
 }
 
@@ -260,14 +273,21 @@ async fn a_tenants_own_rule_keeps_its_state_when_the_shared_ones_change() {
     let world = World::new().await;
     let (tenant, source) = tenant(&world).await;
     let (cell, me) = (world.cell("uk"), Credential::local_operator());
-    let rules = cell.cx().decide::<access::ManageRules>(&me, tenant).unwrap();
+    let rules = cell
+        .cx()
+        .decide::<access::ManageRules>(&me, tenant)
+        .unwrap();
     cell.put_rule(&rules, TWICE.to_owned(), true).await.unwrap();
-    world.send("uk", tenant, source, &[odd(1, "2026-01-01T10:00:00Z")]).await;
+    world
+        .send("uk", tenant, source, &[odd(1, "2026-01-01T10:00:00Z")])
+        .await;
     cell.detect_step().await;
     let operate = cell.cx().decide_cell::<Operate>(&me).unwrap();
     let other = ENCODED.replace("7f3c0a4e", "7f3c0a4f");
     cell.put_cell_rule(&operate, other, true).await.unwrap();
-    world.send("uk", tenant, source, &[odd(2, "2026-01-01T10:05:00Z")]).await;
+    world
+        .send("uk", tenant, source, &[odd(2, "2026-01-01T10:05:00Z")])
+        .await;
     assert_eq!(cell.detect_step().await.alerts, 1);
 }
 

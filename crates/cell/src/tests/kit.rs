@@ -237,7 +237,9 @@ impl World {
             opened: AtomicU64::new(0),
         };
         for code in world.vaults.keys().cloned().collect::<Vec<_>>() {
-            world.dirs.insert(code.clone(), tempfile::tempdir().unwrap());
+            world
+                .dirs
+                .insert(code.clone(), tempfile::tempdir().unwrap());
             let cell = world.open(&code).await;
             let operate = cell
                 .cx()

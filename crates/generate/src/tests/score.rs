@@ -53,12 +53,22 @@ fn every_figure_counts_what_it_says() {
     };
     // The first intrusion is whole, with a stranger and one alert of the second, whose other alert is
     // elsewhere; 90 and 91 are nobody's.
-    let seen = vec![alert(1, 10), alert(1, 20), alert(1, 90), alert(1, 30), alert(2, 30), alert(3, 91)];
+    let seen = vec![
+        alert(1, 10),
+        alert(1, 20),
+        alert(1, 90),
+        alert(1, 30),
+        alert(2, 30),
+        alert(3, 91),
+    ];
     let score = score(&truth, &[seen]);
     assert_eq!(score.found, (2, 2));
     assert_eq!(score.stages, (3, 4), "nobody alerted on 40");
     assert_eq!(score.inside, (3, 4));
-    assert_eq!((score.strangers, score.mixed, score.mixed_by_plan), (1, 1, 0));
+    assert_eq!(
+        (score.strangers, score.mixed, score.mixed_by_plan),
+        (1, 1, 0)
+    );
     assert_eq!(score.pieces(), "1.50");
     assert_eq!((score.others, score.alerts), (1, 6));
 }
