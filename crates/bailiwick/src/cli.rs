@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::environment;
 
 pub(crate) use detection::{
-    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
+    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Whose, Woven,
 };
 pub(crate) use queries::{CompleteQuery, FormatQueries, Kql};
 
@@ -665,6 +665,8 @@ pub(crate) struct Bench {
 pub(crate) enum BenchWhat {
     /// Twenty named hunts over mixed telemetry that is made once and kept.
     Hunt(BenchHunt),
+    /// How well intrusions are told from what only looks like them, over many seeds.
+    Detect(BenchDetect),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -688,4 +690,23 @@ pub(crate) struct BenchHunt {
     /// `benches/peers`.
     #[arg(long)]
     pub(crate) export: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchDetect {
+    /// Seeds to try.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) first_seed: u64,
+    /// Records of background of each seed, over all tenants.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: u64,
+    /// Intrusions of each seed, half of them in one tenant.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) intrusions: u32,
+    /// Say on standard error which alerts are strangers, what is mixed, in pieces or not seen.
+    #[arg(long)]
+    pub(crate) details: bool,
 }

@@ -15,6 +15,7 @@
 //!
 //! One detection of a tenant runs at a time; tenants do not wait for each other.
 
+mod growth;
 mod home;
 mod link;
 mod rules;
@@ -58,6 +59,8 @@ pub(crate) struct Progress {
     /// Versions of the two states in the store; 0 before the first.
     pub(crate) detectors_version: u64,
     pub(crate) incidents_version: u64,
+    /// Version of the rules that examined last.
+    pub(crate) rules_version: u64,
 }
 
 /// What is in progress over several rows; content, and sealed at rest.
@@ -100,6 +103,16 @@ impl LinkedToday {
         }
         *count += 1;
         true
+    }
+}
+
+impl Detectors {
+    /// Forgets what belongs to rules that are no more; what rules that stay have seen stays.
+    pub(crate) fn retain(&mut self, rules: &rules::Rules) {
+        let engines: Vec<_> = rules.engines().map(|(engine, _)| engine.clone()).collect();
+        let sets: Vec<_> = engines.iter().map(|engine| engine.rules()).collect();
+        self.correlations.retain(&sets);
+        self.schedules.retain(|id, _| rules.has(id));
     }
 }
 
@@ -167,6 +180,7 @@ impl Cell {
             incidents,
             detectors_version,
             incidents_version,
+            rules_version: stored.rules_version,
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod detection;
 mod export;
+mod growth;
 mod hunting;
 mod kit;
 mod link;

@@ -254,6 +254,10 @@ fn long_texts_end() {
     ] {
         let t = std::time::Instant::now();
         keeps_its_promises(&text, &rng);
-        eprintln!("TIME {:?} {:?}", t.elapsed(), text.chars().take(30).collect::<String>());
+        eprintln!(
+            "TIME {:?} {:?}",
+            t.elapsed(),
+            text.chars().take(30).collect::<String>()
+        );
     }
 }
