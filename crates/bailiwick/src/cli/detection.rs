@@ -178,14 +178,14 @@ pub(crate) enum Rule {
     },
     /// Say what is wrong with rule files, with line and column. Needs no server.
     Check {
-        /// The files.
+        /// The files, or folders with them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
     /// Run the tests of rules: rows that a rule must find and rows that it must leave alone. Needs no
     /// server.
     Test {
-        /// Rule files; by default the rules that ship with the program.
+        /// Rule files, or folders with them; by default the rules that ship with the program.
         files: Vec<PathBuf>,
         /// Test documents; by default `tests/<id>.yml` beside each rule, or beside its folder.
         #[arg(long)]

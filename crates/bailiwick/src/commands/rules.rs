@@ -177,6 +177,35 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The rule files that are named, those below a folder included, in order.
+fn rule_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut files, mut waiting) = (Vec::new(), Vec::new());
+    for path in paths {
+        if path.is_dir() {
+            waiting.push(path.clone());
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut found = Vec::new();
+    while let Some(folder) = waiting.pop() {
+        let entries = std::fs::read_dir(&folder).map_err(|e| file_error("read", &folder, e))?;
+        for entry in entries {
+            let path = entry.map_err(|e| file_error("read", &folder, e))?.path();
+            let is_rule = path.extension().is_some_and(|e| e == "yml" || e == "yaml");
+            // Tests lie in a folder of their own, beside the rules.
+            if path.is_dir() && path.file_name().is_none_or(|name| name != "tests") {
+                waiting.push(path);
+            } else if path.is_file() && is_rule {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    files.extend(found);
+    Ok(files)
+}
+
 /// Files with their names as problems speak of them.
 fn read_all(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let one = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
@@ -191,7 +220,7 @@ fn texts(files: &[(String, String)]) -> Vec<RuleText<'_>> {
 }
 
 fn check(files: &[PathBuf]) -> anyhow::Result<i32> {
-    let files = read_all(files)?;
+    let files = read_all(&rule_files(files)?)?;
     let problems = cell::check_rules(&texts(&files));
     let mut out = String::new();
     for problem in &problems {
@@ -360,6 +389,7 @@ fn decode(
 
 fn test(global: &Global, files: &[PathBuf], tests: &[PathBuf]) -> anyhow::Result<i32> {
     let pack = starter_pack();
+    let files = &rule_files(files)?;
     let read = read_all(files)?;
     let own = texts(&read);
     let shipped: Vec<RuleText<'_>> = pack.sigma.iter().chain(pack.scheduled).copied().collect();
