@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, PathKey, Relation, Set, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
@@ -311,13 +311,23 @@ impl Lowering<'_> {
 }
 
 /// Whether a value depends on the row.
-fn reads_column(expr: &Expr) -> bool {
+pub(super) fn reads_column(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Column(_) => true,
         ExprKind::Literal(_) | ExprKind::ToScalar(_) => false,
         ExprKind::Call { args, .. } => args.iter().any(reads_column),
         ExprKind::Cast(inner) => reads_column(inner),
-        // Random numbers and parts of values are no constants to the library either.
-        ExprKind::Path { .. } | ExprKind::Member { .. } | ExprKind::Networks { .. } => true,
+        ExprKind::Path { base, key } => {
+            reads_column(base) || matches!(key, PathKey::Computed(key) if reads_column(key))
+        }
+        ExprKind::Member { value, set, .. } => {
+            reads_column(value)
+                || match set {
+                    Set::Exprs(exprs) => exprs.iter().any(reads_column),
+                    Set::Array(array) => reads_column(array),
+                    Set::Shared(_) => false,
+                }
+        }
+        ExprKind::Networks { address, .. } => reads_column(address),
     }
 }
