@@ -233,9 +233,15 @@ impl Lowering<'_> {
         let keys: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
         let plan = LogicalPlanBuilder::from(input.plan)
             .project(prepared)?
-            .aggregate(keys, results)?
-            .build()?;
-        self.project(plan, finished, relation)
+            .aggregate(keys, results)?;
+        // The library moves a condition that comes to a constant below a summary without groups,
+        // which then makes its one row of nothing. It moves none below a limit.
+        let plan = if by.is_empty() {
+            plan.limit(0, Some(1))?
+        } else {
+            plan
+        };
+        self.project(plan.build()?, finished, relation)
     }
 
     fn aggregate_call(
@@ -311,7 +317,7 @@ impl Lowering<'_> {
 }
 
 /// Whether a value depends on the row.
-pub(super) fn reads_column(expr: &Expr) -> bool {
+fn reads_column(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Column(_) => true,
         ExprKind::Literal(_) | ExprKind::ToScalar(_) => false,

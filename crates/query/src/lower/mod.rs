@@ -22,7 +22,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_expr::create_physical_expr;
-use kql::resolved::{Expanded, Expr, ExprKind, Op, Relation, SharedId, SortKey, Value};
+use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks};
 
 use crate::error::Error;
@@ -216,16 +216,11 @@ impl<'a> Lowering<'a> {
     }
 
     fn filter(&mut self, input: &Relation, predicate: &Expr) -> Result<Lowered, Error> {
-        // The library pushes a condition that reads no column below a summary without keys, which
-        // then makes its one row of nothing. It pushes nothing below a limit.
-        let stays = reads_nothing(predicate) && makes_a_row_of_nothing(input);
         let input = self.relation(input)?;
         let predicate = self.predicate(predicate, &Scope(&input.columns))?;
-        let mut plan = LogicalPlanBuilder::from(input.plan);
-        if stays {
-            plan = plan.limit(0, Some(ROWS_BEYOND_ALL))?;
-        }
-        let plan = plan.filter(predicate)?.build()?;
+        let plan = LogicalPlanBuilder::from(input.plan)
+            .filter(predicate)?
+            .build()?;
         Ok(Lowered { plan, ..input })
     }
 
@@ -668,30 +663,4 @@ fn range_reals(bounds: &[f64]) -> Vec<f64> {
         values.push(value);
         n += 1.0;
     }
-}
-
-/// More rows than there are.
-const ROWS_BEYOND_ALL: usize = usize::MAX >> 2;
-
-/// Whether a condition, or one of those it joins with `and`, reads no column.
-fn reads_nothing(predicate: &Expr) -> bool {
-    match &predicate.kind {
-        ExprKind::Call {
-            function: kql::functions::ScalarFn::And,
-            args,
-        } => args.iter().any(reads_nothing),
-        _ => !aggregate::reads_column(predicate),
-    }
-}
-
-/// Whether a relation is made of a summary without keys.
-fn makes_a_row_of_nothing(relation: &Relation) -> bool {
-    let mut open = vec![relation];
-    while let Some(relation) = open.pop() {
-        if matches!(&relation.op, Op::Summarize { by, .. } if by.is_empty()) {
-            return true;
-        }
-        open.extend(relation.inputs());
-    }
-    false
 }
