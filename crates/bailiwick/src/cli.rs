@@ -124,7 +124,7 @@ pub(crate) enum Command {
     /// Run a KQL query.
     #[command(after_help = HUNT_EXAMPLES)]
     Hunt(Hunt),
-    /// Format or check files of KQL queries, or complete one. Reads files and the shipped schema only.
+    /// Format, check or complete KQL queries; reads files and the shipped schema only.
     #[command(subcommand, after_help = KQL_EXAMPLES)]
     Kql(Kql),
     /// List or show alerts.

@@ -205,17 +205,20 @@ fn ordered(function: ScalarFn) -> Option<&'static [Ordering]> {
     })
 }
 
-/// A null equals nothing and differs from everything; it is neither less nor greater, nor not.
+/// A null equals no value and differs from every value; whether two nulls are equal, and whether a
+/// null is less or greater than anything, is null. What is not a number differs from everything.
 fn comparison(function: ScalarFn, a: &Value, b: &Value, holds: &[Ordering]) -> Answer {
-    if is_null(a) || is_null(b) {
-        return Ok(match function {
-            ScalarFn::Equal => Value::Bool(false),
-            ScalarFn::NotEqual => Value::Bool(true),
-            _ => Value::Null(ColumnType::Bool),
-        });
-    }
-    let ordering = compare(a, b)?;
-    Ok(Value::Bool(ordering.is_some_and(|o| holds.contains(&o))))
+    let differs = function == ScalarFn::NotEqual;
+    let is_equality = differs || function == ScalarFn::Equal;
+    Ok(match (is_null(a), is_null(b)) {
+        (false, false) => match compare(a, b)? {
+            Some(ordering) => Value::Bool(holds.contains(&ordering)),
+            None => Value::Bool(differs),
+        },
+        (true, true) => Value::Null(ColumnType::Bool),
+        _ if is_equality => Value::Bool(differs),
+        _ => Value::Null(ColumnType::Bool),
+    })
 }
 
 fn ternary(function: ScalarFn, a: &Value, b: &Value, c: &Value) -> Answer {

@@ -27,8 +27,15 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>, Unsuppor
     })
 }
 
-/// The same for groups, distinct rows and the keys of joins, where nulls are equal to each other.
+/// The same for groups, distinct rows and the keys of joins, where nulls are equal to each other,
+/// and what is not a number too.
 pub(crate) fn is_same(a: &Value, b: &Value) -> Result<bool, Unsupported> {
+    if let (Value::Real(a), Value::Real(b)) = (a, b)
+        && a.is_nan()
+        && b.is_nan()
+    {
+        return Ok(true);
+    }
     match (is_null(a), is_null(b)) {
         (true, true) => Ok(true),
         (false, false) => Ok(compare(a, b)? == Some(Ordering::Equal)),

@@ -11,6 +11,9 @@ use crate::resolved::{Field, Relation};
 use crate::schema::SchemaSource;
 use crate::syntax::{Kind, Node, Syntax};
 
+/// Operators after which the rows are only their columns.
+const OPERATORS_KEPT: usize = 64;
+
 /// A name that a statement defines.
 #[derive(Clone, Debug)]
 pub(crate) enum Defined {
@@ -87,19 +90,17 @@ impl Resolver<'_> {
         let Ok(mut relation) = begun else {
             return Vec::new();
         };
-        for operator in parts {
-            // Only its columns go on, so that a long pipeline costs no more than its length.
-            let columns = relation.columns.clone();
-            let span = relation.span;
-            if let Ok(next) = self.operator(relation, &operator) {
-                relation = next;
-            } else {
-                relation = Relation {
-                    op: crate::resolved::Op::Values { rows: Vec::new() },
-                    columns,
-                    span,
-                };
+        for (number, operator) in parts.enumerate() {
+            let flat = Relation {
+                op: crate::resolved::Op::Values { rows: Vec::new() },
+                columns: relation.columns.clone(),
+                span: relation.span,
+            };
+            // What lies deep below matters no more, and would be walked again and again.
+            if number % OPERATORS_KEPT == OPERATORS_KEPT - 1 {
+                relation = flat.clone();
             }
+            relation = self.operator(relation, &operator).unwrap_or(flat);
         }
         relation.columns
     }

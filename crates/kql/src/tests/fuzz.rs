@@ -228,10 +228,11 @@ fn the_corpus_itself() {
     }
 }
 
-/// Texts as long as they may be. Were anything quadratic in them, this would not end.
+/// Long texts. Were anything quadratic in them, this would not end. (Parser and resolver are also
+/// given texts as long as they may be, in `limits`.)
 #[test]
 fn long_texts_end() {
-    let long = |piece: &str| piece.repeat(limits::QUERY_BYTES_MAX / piece.len());
+    let long = |piece: &str| piece.repeat(limits::QUERY_BYTES_MAX / 8 / piece.len());
     let rng = SeededRandom::new(1);
     for text in [
         long("("),
@@ -239,25 +240,20 @@ fn long_texts_end() {
         long("[{("),
         long("a,"),
         long("| take 1 "),
+        format!("Logon{}", "| take 1 ".repeat(10_000)),
         long("let x = 1;"),
         long("a.b[0]"),
         long("\n\nLogon"),
         long("//x\n"),
-        format!("Logon // {}", long("x").get(..1_000_000).unwrap()),
+        format!("Logon // {}", long("x")),
         format!(
             "Logon | where User in ({}'x')",
-            "'abcdef',\n".repeat(50_000)
+            "'abcdef',\n".repeat(10_000)
         ),
-        format!("Logon | where {}true", "User == 'a' or\n".repeat(30_000)),
+        format!("Logon | where {}true", "User == 'a' or\n".repeat(10_000)),
         format!("print {}1{}", "abs(".repeat(60), ")".repeat(60)),
         "let v = 1;\n".repeat(500) + "Logon | take v",
     ] {
-        let t = std::time::Instant::now();
         keeps_its_promises(&text, &rng);
-        eprintln!(
-            "TIME {:?} {:?}",
-            t.elapsed(),
-            text.chars().take(30).collect::<String>()
-        );
     }
 }

@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, PathKey, Relation, Set, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
@@ -260,9 +260,15 @@ impl Lowering<'_> {
         let keys: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
         let plan = LogicalPlanBuilder::from(input.plan)
             .project(prepared)?
-            .aggregate(keys, results)?
-            .build()?;
-        self.project(plan, finished, relation)
+            .aggregate(keys, results)?;
+        // The library moves a condition that comes to a constant below a summary without groups,
+        // which then makes its one row of nothing. It moves none below a limit.
+        let plan = if by.is_empty() {
+            plan.limit(0, Some(1))?
+        } else {
+            plan
+        };
+        self.project(plan.build()?, finished, relation)
     }
 
     fn aggregate_call(
@@ -344,7 +350,17 @@ fn reads_column(expr: &Expr) -> bool {
         ExprKind::Literal(_) | ExprKind::ToScalar(_) => false,
         ExprKind::Call { args, .. } => args.iter().any(reads_column),
         ExprKind::Cast(inner) => reads_column(inner),
-        // Random numbers and parts of values are no constants to the library either.
-        ExprKind::Path { .. } | ExprKind::Member { .. } | ExprKind::Networks { .. } => true,
+        ExprKind::Path { base, key } => {
+            reads_column(base) || matches!(key, PathKey::Computed(key) if reads_column(key))
+        }
+        ExprKind::Member { value, set, .. } => {
+            reads_column(value)
+                || match set {
+                    Set::Exprs(exprs) => exprs.iter().any(reads_column),
+                    Set::Array(array) => reads_column(array),
+                    Set::Shared(_) => false,
+                }
+        }
+        ExprKind::Networks { address, .. } => reads_column(address),
     }
 }
