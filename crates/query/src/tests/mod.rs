@@ -1,5 +1,6 @@
 //! The tests of this crate.
 
+mod dynamics;
 mod encode;
 mod limits;
 mod scan;
