@@ -121,11 +121,9 @@ fn outcome(bench: &Bench, line: &Value) -> Option<String> {
         .map(|(_, ty)| Value::from(ty.as_str()));
     let expected_types = as_recorded(line, query);
     let mut types: Vec<Value> = types.collect();
+    let expected = expected_types.as_ref().and_then(Value::as_array);
     if !text(line, "quality").is_empty() && INT_PARTS.iter().any(|f| query.contains(f)) {
-        for (ty, expected) in types
-            .iter_mut()
-            .zip(expected_types.iter().flat_map(Value::as_array).flatten())
-        {
+        for (ty, expected) in types.iter_mut().zip(expected.into_iter().flatten()) {
             if *ty == "int" && expected == "long" {
                 *ty = expected.clone();
             }

@@ -242,7 +242,8 @@ fn estimate(registers: &[u8]) -> i64 {
     let m = f64::from(u32::try_from(registers.len()).unwrap_or(u32::MAX));
     let sum: f64 = registers.iter().map(|r| 0.5_f64.powi(i32::from(*r))).sum();
     let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-    let empty = registers.iter().filter(|r| **r == 0).count();
+    let used: usize = registers.iter().map(|r| usize::from(*r != 0)).sum();
+    let empty = registers.len() - used;
     let corrected = if raw <= 2.5 * m && empty > 0 {
         m * (m / convert::real_of_long(convert::long_of(empty))).ln()
     } else {

@@ -110,10 +110,10 @@ pub(super) fn binaries(states: &[ArrayRef]) -> Result<&BinaryArray> {
     let found = states
         .first()
         .and_then(|a| a.as_any().downcast_ref::<BinaryArray>());
-    match found {
-        Some(array) => Ok(array),
-        None => exec_err!("not the state of a sketch"),
-    }
+    let Some(array) = found else {
+        return exec_err!("not the state of a sketch");
+    };
+    Ok(array)
 }
 
 /// `dcount` over all groups at once.

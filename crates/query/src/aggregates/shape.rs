@@ -53,13 +53,11 @@ impl Shape {
 
     fn property(&mut self, key: &str) -> &mut Self {
         let bag = self.bag.get_or_insert_default();
-        let at = match bag.iter().position(|(known, _)| known == key) {
-            Some(at) => at,
-            None => {
-                bag.push((key.to_owned(), Self::default()));
-                bag.len() - 1
-            }
-        };
+        let known = bag.iter().position(|(known, _)| known == key);
+        let at = known.unwrap_or_else(|| {
+            bag.push((key.to_owned(), Self::default()));
+            bag.len() - 1
+        });
         // The position was found or made just now.
         #[expect(clippy::indexing_slicing, reason = "see above")]
         &mut bag[at].1
@@ -122,10 +120,10 @@ impl Shapes {
         let found = arrays
             .first()
             .and_then(|a| a.as_any().downcast_ref::<StringArray>());
-        match found {
-            Some(array) => Ok(array),
-            None => exec_err!("a schema of what is no dynamic"),
-        }
+        let Some(array) = found else {
+            return exec_err!("a schema of what is no dynamic");
+        };
+        Ok(array)
     }
 }
 

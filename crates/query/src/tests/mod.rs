@@ -1,6 +1,7 @@
 //! The tests of this crate.
 
 mod conditions;
+mod dynamics;
 mod encode;
 mod limits;
 mod oracle;

@@ -126,8 +126,7 @@ fn every_aggregate_runs() {
         let name = function.as_str();
         let args = match function {
             AggregateFn::Count => "",
-            AggregateFn::MakeBag => "bag_pack('a', x)",
-            AggregateFn::Buildschema => "bag_pack('a', x)",
+            AggregateFn::MakeBag | AggregateFn::Buildschema => "bag_pack('a', x)",
             AggregateFn::HllMerge | AggregateFn::TdigestMerge => "pack_array(x)",
             AggregateFn::Percentile => "x, 50",
             AggregateFn::PercentilesArray => "x, 50, 90",

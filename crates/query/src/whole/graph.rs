@@ -57,10 +57,10 @@ fn texts(batch: &RecordBatch, at: usize) -> Result<&StringArray> {
         .columns()
         .get(at)
         .and_then(|a| a.as_any().downcast_ref::<StringArray>());
-    match found {
-        Some(array) => Ok(array),
-        None => exec_err!("a graph without ids"),
-    }
+    let Some(array) = found else {
+        return exec_err!("a graph without ids");
+    };
+    Ok(array)
 }
 
 impl Graph {
@@ -584,17 +584,17 @@ impl MatchTask {
 }
 
 fn taken(batch: &RecordBatch, column: usize, rows: &UInt64Array) -> Result<ArrayRef> {
-    match batch.columns().get(column) {
-        Some(column) => Ok(take(column, rows, None)?),
-        None => exec_err!("a graph has no column {column}"),
-    }
+    let Some(found) = batch.columns().get(column) else {
+        return exec_err!("a graph has no column {column}");
+    };
+    Ok(take(found, rows, None)?)
 }
 
 fn argument(batch: &RecordBatch, column: usize, types: &[ColumnType]) -> Result<Arg> {
-    match (batch.columns().get(column), types.get(column)) {
-        (Some(array), Some(ty)) => Arg::of_array(array, *ty, false),
-        _ => exec_err!("a graph has no column {column}"),
-    }
+    let (Some(array), Some(ty)) = (batch.columns().get(column), types.get(column)) else {
+        return exec_err!("a graph has no column {column}");
+    };
+    Arg::of_array(array, *ty, false)
 }
 
 fn lists(found: &[Match], of: impl Fn(&Match) -> Option<Vec<usize>>, values: &Arg) -> ArrayRef {

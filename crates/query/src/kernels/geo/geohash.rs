@@ -1,5 +1,6 @@
 //! Geohash: bits of longitude and latitude in turn, five to a letter (G. Niemeyer, 2008).
 
+use super::super::convert::real_of_long;
 use super::floor;
 use super::sphere::Point;
 
@@ -29,7 +30,7 @@ pub(super) fn of(point: Point, letters: i64) -> Option<String> {
     let (column_bits, row_bits) = bits(letters);
     let place = |share: f64, bits: u32| {
         let cells = 1_i64 << bits;
-        floor(share * cells as f64).clamp(0, cells - 1)
+        floor(share * real_of_long(cells)).clamp(0, cells - 1)
     };
     let cell = Cell {
         column: place((point.longitude + 180.0) / 360.0, column_bits),
@@ -94,11 +95,11 @@ impl Cell {
 
     /// West, south, width and height in degrees.
     fn bounds(&self) -> (f64, f64, f64, f64) {
-        let width = 360.0 / (1_i64 << self.column_bits) as f64;
-        let height = 180.0 / (1_i64 << self.row_bits) as f64;
+        let width = 360.0 / real_of_long(1_i64 << self.column_bits);
+        let height = 180.0 / real_of_long(1_i64 << self.row_bits);
         (
-            self.column as f64 * width - 180.0,
-            self.row as f64 * height - 90.0,
+            real_of_long(self.column) * width - 180.0,
+            real_of_long(self.row) * height - 90.0,
             width,
             height,
         )

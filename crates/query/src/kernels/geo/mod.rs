@@ -198,7 +198,7 @@ fn shapes(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             sphere::located(line, point(call, 1, row)?)
         }),
         F::GeoDistancePointToLine | F::GeoClosestPointOnLine => {
-            nearest(function, call, |shape| shape.lines())
+            nearest(function, call, Shape::lines)
         }
         F::GeoDistancePointToPolygon | F::GeoClosestPointOnPolygon => {
             nearest(function, call, Shape::rings)

@@ -1,6 +1,7 @@
 //! S2 cells: six faces of a cube, each a square in which a Hilbert curve numbers the cells. The
 //! quadratic projection and the numbering are those of the S2 library's documentation.
 
+use super::super::convert::real_of_long;
 use super::floor;
 use super::sphere::{Point, Vector};
 
@@ -25,6 +26,7 @@ struct Cell {
 }
 
 /// Face and coordinates on it, from -1 to 1.
+#[expect(clippy::many_single_char_names, reason = "the letters of the formulas")]
 fn on_face(v: Vector) -> (usize, f64, f64) {
     let [x, y, z] = v;
     let (ax, ay, az) = (x.abs(), y.abs(), z.abs());
@@ -76,7 +78,7 @@ fn unsquared(s: f64) -> f64 {
 }
 
 fn grid(s: f64) -> i64 {
-    floor(s * SIZE as f64).clamp(0, SIZE - 1)
+    floor(s * real_of_long(SIZE)).clamp(0, SIZE - 1)
 }
 
 impl Cell {
@@ -140,7 +142,10 @@ impl Cell {
     }
 
     fn at(self, i: f64, j: f64) -> Point {
-        let (u, v) = (unsquared(i / SIZE as f64), unsquared(j / SIZE as f64));
+        let (u, v) = (
+            unsquared(i / real_of_long(SIZE)),
+            unsquared(j / real_of_long(SIZE)),
+        );
         Point::of_vector(off_face(self.face, u, v))
     }
 
@@ -151,7 +156,7 @@ impl Cell {
         }
         // Just over the edge: by way of the cube.
         let side = |n: i64| {
-            let middle = (2 * n.clamp(-1, SIZE) + 1 - SIZE) as f64 / SIZE as f64;
+            let middle = real_of_long(2 * n.clamp(-1, SIZE) + 1 - SIZE) / real_of_long(SIZE);
             middle.clamp(-1.0 - f64::EPSILON, 1.0 + f64::EPSILON)
         };
         let (face, u, v) = on_face(off_face(self.face, side(i), side(j)));
@@ -182,14 +187,15 @@ pub(super) fn of(point: Point, level: i64) -> Option<String> {
 
 pub(super) fn center(name: &str) -> Option<Point> {
     let cell = Cell::named(name)?;
-    let half = cell.width() as f64 / 2.0;
-    Some(cell.at(cell.i as f64 + half, cell.j as f64 + half))
+    let half = real_of_long(cell.width()) / 2.0;
+    Some(cell.at(real_of_long(cell.i) + half, real_of_long(cell.j) + half))
 }
 
 /// The corners, counterclockwise from the one nearest to the face's origin.
 pub(super) fn corners(name: &str) -> Option<Vec<Point>> {
     let cell = Cell::named(name)?;
-    let (i, j, width) = (cell.i as f64, cell.j as f64, cell.width() as f64);
+    let (i, j) = (real_of_long(cell.i), real_of_long(cell.j));
+    let width = real_of_long(cell.width());
     Some(vec![
         cell.at(i, j),
         cell.at(i + width, j),

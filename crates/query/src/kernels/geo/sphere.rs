@@ -85,6 +85,7 @@ pub(super) fn distance(a: Point, b: Point) -> f64 {
 }
 
 /// Metres on the spheroid; on the sphere where the formula does not end (antipodes).
+#[expect(clippy::many_single_char_names, reason = "the letters of the formulas")]
 pub(super) fn spheroid_distance(a: Point, b: Point) -> f64 {
     const MAJOR: f64 = 6_378_137.0;
     const FLATTENING: f64 = 1.0 / 298.257_223_563;
@@ -232,6 +233,7 @@ pub(super) fn triangle_area(a: Vector, b: Vector, c: Vector) -> f64 {
 }
 
 /// The centroid of a triangle times its signed area, as S2 does it.
+#[expect(clippy::many_single_char_names, reason = "the letters of the formulas")]
 pub(super) fn triangle_centroid(a: Vector, b: Vector, c: Vector) -> Vector {
     let ratio = |angle: f64| {
         if angle == 0.0 {
