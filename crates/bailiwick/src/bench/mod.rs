@@ -13,11 +13,11 @@ mod subject;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::{Bench, BenchWhat};
+use crate::cli::{Bench, BenchKind};
 
 pub(crate) fn run(options: &Bench) -> anyhow::Result<i32> {
     let runtime = tokio::runtime::Runtime::new()?;
-    if let Some(BenchWhat::Hunt(options)) = &options.what {
+    if let Some(BenchKind::Hunt(options)) = &options.kind {
         runtime.block_on(hunts::measure(options))?;
         return Ok(0);
     }
