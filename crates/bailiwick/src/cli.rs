@@ -643,7 +643,7 @@ pub(crate) struct Generate {
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
     #[command(subcommand)]
-    pub(crate) what: Option<BenchWhat>,
+    pub(crate) kind: Option<BenchKind>,
     /// Records of 3.6 KB (68-column DeviceProcessEvents) to ingest.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: u64,
@@ -662,7 +662,7 @@ pub(crate) struct Bench {
 }
 
 #[derive(Debug, Clone, Subcommand)]
-pub(crate) enum BenchWhat {
+pub(crate) enum BenchKind {
     /// Twenty named hunts over mixed telemetry that is made once and kept.
     Hunt(BenchHunt),
     /// How well intrusions are told from what only looks like them, over many seeds.

@@ -15,14 +15,14 @@ mod subject;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::{Bench, BenchWhat};
+use crate::cli::{Bench, BenchKind};
 
 pub(crate) fn run(options: &Bench) -> anyhow::Result<i32> {
-    if let Some(BenchWhat::Detect(options)) = &options.what {
+    if let Some(BenchKind::Detect(options)) = &options.kind {
         return detect::run(options);
     }
     let runtime = tokio::runtime::Runtime::new()?;
-    if let Some(BenchWhat::Hunt(options)) = &options.what {
+    if let Some(BenchKind::Hunt(options)) = &options.kind {
         runtime.block_on(hunts::measure(options))?;
         return Ok(0);
     }

@@ -32,7 +32,7 @@ use super::groups::{self, Group, Job, Wanted};
 use crate::engine::BATCH_ROWS;
 
 /// LIMIT: bytes of decoded rows of one row group that wait to be taken, about.
-const AHEAD_BYTES: usize = 8 << 20;
+const AHEAD_BYTES: usize = 4 << 20;
 /// Batches of one row group that wait, at most.
 const AHEAD_BATCHES: usize = 16;
 /// Threads of one scan, at most.
