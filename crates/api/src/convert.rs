@@ -56,6 +56,7 @@ pub(crate) fn ingest_answer(
         rejected_total: count(outcome.rejected.len()),
         rejected_codes: codes,
         untimed: outcome.tally.untimed,
+        replaced: outcome.tally.replaced,
         wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
         dry_run: query.dry_run,
@@ -587,6 +588,7 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         sequence: entry.sequence,
         at: entry.at,
         outcome: match entry.outcome {
+            cell::EgressOutcome::Sent if entry.facts == 0 => "nothing",
             cell::EgressOutcome::Sent => "sent",
             cell::EgressOutcome::Dropped => "dropped",
         }
@@ -594,7 +596,18 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         rows: entry.rows,
         facts: entry.facts,
         bytes: entry.bytes,
+        acknowledged_at: view.acknowledged_at,
         receipt: view.receipt.map(receipt),
+    }
+}
+
+pub(crate) fn link(view: cell::LinkView) -> wire::Link {
+    wire::Link {
+        with: view.region,
+        entries: view.sent.map(|sent| sent.entries),
+        waiting: view.sent.map(|sent| sent.waiting),
+        bytes: view.sent.map(|sent| sent.bytes),
+        held_back: view.held_back,
     }
 }
 

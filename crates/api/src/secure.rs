@@ -9,7 +9,8 @@
 //!   that say nothing keep no peer out, not even one behind their own address.
 //! - A connection that fails its handshake is dropped without a word.
 //!
-//! Does not choose certificates or whom to believe: the TLS configuration says so.
+//! Does not choose certificates or whom to believe: the TLS configuration says so, the newest that there
+//! is at each handshake. A connection keeps what it began with.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +23,7 @@ use model::limits;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -45,10 +46,10 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(listener: TcpListener, config: watch::Receiver<Arc<ServerConfig>>) -> Self {
         let (send, ready) = mpsc::channel(1);
         let seats = Seats::of(listener);
-        tokio::spawn(shake_hands(seats, TlsAcceptor::from(config), send));
+        tokio::spawn(shake_hands(seats, config, send));
         Self { ready }
     }
 }
@@ -86,7 +87,11 @@ impl Handshakes {
 }
 
 /// Takes connections until nobody waits for them any more.
-async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender<(Stream, Peer)>) {
+async fn shake_hands(
+    mut seats: Seats,
+    config: watch::Receiver<Arc<ServerConfig>>,
+    send: mpsc::Sender<(Stream, Peer)>,
+) {
     let handshakes = Arc::new(Mutex::new(Handshakes::default()));
     loop {
         let (stream, address) = tokio::select! {
@@ -94,7 +99,9 @@ async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender
             () = send.closed() => return,
         };
         let address = Addresses::of(address.ip());
-        let (acceptor, send, done) = (acceptor.clone(), send.clone(), handshakes.clone());
+        // Certificates may have been renewed since the last connection.
+        let acceptor = TlsAcceptor::from(config.borrow().clone());
+        let (send, done) = (send.clone(), handshakes.clone());
         let mut known = handshakes.lock().unwrap_or_else(PoisonError::into_inner);
         known.make_room(address);
         let number = known.next;

@@ -365,6 +365,11 @@ impl Cell {
         );
         let vault = self.store().vault();
         let signed = read.sign(&**vault)?;
+        // Who looks is on record here before anybody is asked, and there when it is answered.
+        let happened = store::AuditDraft::of(grant, ledger::Happening::AlertRead)
+            .with("alert", digest.id)
+            .with("region", &digest.origin);
+        self.store().append_audit(vec![happened]).await?;
         let peers = &self.inner.options.peers;
         let sealed = peers
             .read_alert(&digest.origin, &signed)

@@ -35,10 +35,10 @@ mod upkeep;
 mod viewing;
 
 pub use cell::{Cell, CellOptions};
-pub use detection::{RuleOrigin, RuleView};
+pub use detection::{LinkView, RuleOrigin, RuleView};
 pub use error::Error;
 pub use evidence::{EntityView, Subject};
-pub use export::{EgressView, FileProfile};
+pub use export::{EgressView, FileProfile, KnownFiles};
 pub use hunt::{
     HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
 };

@@ -39,6 +39,10 @@ pub struct LinkAlerts {
     pub home: RegionCode,
     /// When the message was made.
     pub at: Ticks,
+    /// Number, in the origin's outbox, of the last of these alerts.
+    pub upto: u64,
+    /// Alerts of the origin that never cross, because of the cap per rule and day.
+    pub held_back: u64,
     /// At most [`limits::LINK_ALERTS_MAX`].
     pub alerts: Vec<AlertDigest>,
 }
@@ -108,6 +112,7 @@ message!(LinkAlerts, Kind::LinkAlerts, origin);
 message!(LinkRead, Kind::LinkRead, home);
 
 impl LinkAlerts {
+    /// The sender fills in its own figures.
     pub(crate) fn new(
         tenant: TenantId,
         origin: RegionCode,
@@ -122,6 +127,8 @@ impl LinkAlerts {
             origin,
             home,
             at,
+            upto: 0,
+            held_back: 0,
             alerts,
         }
     }

@@ -6,7 +6,7 @@ use crypto::PublicKey;
 use futures::future::BoxFuture;
 use hyper::Method;
 
-use crate::Endpoint;
+use crate::{Endpoint, Error, Identity};
 
 /// The way to the centre.
 #[derive(Debug, Clone)]
@@ -20,6 +20,11 @@ impl HttpCentre {
     pub fn new(endpoint: Endpoint, key: PublicKey) -> Self {
         Self { endpoint, key }
     }
+
+    /// Shows another certificate, and believes another authority.
+    pub fn renew(&self, identity: &Identity) -> Result<(), Error> {
+        self.endpoint.renew(identity)
+    }
 }
 
 impl CentrePort for HttpCentre {
@@ -27,14 +32,13 @@ impl CentrePort for HttpCentre {
         Some(self.key)
     }
 
-    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
         Box::pin(async move {
             let body = Bytes::copy_from_slice(batch);
             let path = "/centre/v1/batches";
-            self.endpoint
-                .exchange(Method::POST, path, body)
-                .await
-                .map(drop)
+            let answer = self.endpoint.exchange(Method::POST, path, body).await?;
+            // Without an acknowledgement nobody knows whether it arrived: it is sent again.
+            Ok(Vec::from(answer.unwrap_or_default()))
         })
     }
 

@@ -10,7 +10,7 @@ use residency::egress::{Figure, Prevalence, PrevalenceBucket, Section, Snapshot}
 use serde_json::{Value, json};
 use vault::LinkageShare;
 
-use super::kit::{Customer, Region, request};
+use super::kit::{ACKNOWLEDGED, Customer, Region, request};
 
 const HASH: &str = "5e9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8";
 const DEVICE: &str = "laptop-ada.alder.example";
@@ -129,6 +129,14 @@ async fn what_left_is_listed_batch_by_batch_with_its_receipt() {
     );
     assert_eq!(shown["facts"], 1, "{shown}");
     assert!(shown["bytes"].as_u64().unwrap() > 0);
+    assert_eq!(shown["acknowledged_at"], ACKNOWLEDGED);
+    let nothing = json!({ "batches": 0, "facts": 0, "bytes": 0 });
+    assert_eq!(page["waiting"], nothing, "{page}");
+    let link = region
+        .get(&of(&customer, "link"), &customer.token)
+        .await
+        .json();
+    assert_eq!(link, json!({ "links": [] }), "all of it rests at home");
     let left = shown["receipt"]["left"].as_array().unwrap();
     let of_file: Vec<_> = left.iter().filter(|l| l["column"] == "SHA256").collect();
     assert_eq!(of_file.len(), 1, "{shown}");
@@ -301,6 +309,76 @@ async fn a_device_and_a_user_are_shown_with_the_alerts_that_name_them() {
     assert_eq!(view["alerts_found"], 0, "another tenant's alerts");
     let long = of(&customer, &format!("users/{}", "a".repeat(2_000)));
     assert_eq!(region.get(&long, &customer.token).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_operator_keeps_rules_for_all_tenants() {
+    let region = Region::new("eu").await;
+    let (one, other) = (region.customer("IE").await, region.customer("DE").await);
+    let text = json!({ "text": ENCODED });
+    let refused = region.post("/api/v1/rules", &one.token, &text).await;
+    assert_eq!(
+        refused.status, 403,
+        "a tenant's token is not the operator's"
+    );
+    let added = region.post("/api/v1/rules", &region.operator, &text).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let id = added.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(added.json()["origin"], "cell");
+
+    // Whoever the rows are of, they are examined with it.
+    for customer in [&one, &other] {
+        region.sent(customer, 1).await;
+        let rule = region
+            .get(&of(customer, &format!("rules/{id}")), &customer.token)
+            .await
+            .json();
+        assert_eq!(
+            (&rule["origin"], &rule["enabled"]),
+            (&json!("cell"), &json!(true))
+        );
+    }
+    assert_eq!(region.cell.detect_step().await.alerts, 2);
+
+    let one_rule = format!("/api/v1/rules/{id}");
+    let off = json!({ "enabled": false });
+    let switch = async |path: &str, body: &Value| {
+        let body = Body::from(body.to_string());
+        let token = Some(region.operator.as_str());
+        region.send(request("PATCH", path, token, body)).await
+    };
+    let switched = switch(&one_rule, &off).await;
+    assert_eq!(
+        (switched.status, &switched.json()["enabled"]),
+        (200, &json!(false))
+    );
+    region.sent(&one, 2).await;
+    assert_eq!(region.cell.detect_step().await.alerts, 0);
+    let missing = switch("/api/v1/rules/no-such-rule", &off).await;
+    assert_eq!(
+        (missing.status, missing.code().as_str()),
+        (404, "not_found")
+    );
+
+    let listed = region
+        .get("/api/v1/rules?limit=1000", &region.operator)
+        .await
+        .json();
+    let listed = listed["rules"].as_array().unwrap();
+    let origins: std::collections::BTreeSet<_> =
+        listed.iter().filter_map(|r| r["origin"].as_str()).collect();
+    assert_eq!(Vec::from_iter(origins), ["cell", "starter"]);
+    let shown = region.get(&one_rule, &region.operator).await.json();
+    assert_eq!(shown["text"], ENCODED);
+    let broken = json!({ "text": ENCODED.replace("condition: selection", "condition: x") });
+    let refused = region
+        .post("/api/v1/rules", &region.operator, &broken)
+        .await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "bad_rule"));
+    let checked = region
+        .post("/api/v1/rules/check", &region.operator, &broken)
+        .await;
+    assert!(!checked.json()["problems"].as_array().unwrap().is_empty());
 }
 
 #[tokio::test]

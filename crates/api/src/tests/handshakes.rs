@@ -50,7 +50,8 @@ async fn shaken_among(silent: &[(u8, usize)], good: u8) -> f64 {
     let (server, client) = configs();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = listener.local_addr().unwrap();
-    let mut secure = Secure::new(listener, Arc::new(server));
+    let (_keep, config) = tokio::sync::watch::channel(Arc::new(server));
+    let mut secure = Secure::new(listener, config);
     let taken = tokio::spawn(async move { secure.accept().await });
     let mut kept = Vec::new();
     for (address, count) in silent {

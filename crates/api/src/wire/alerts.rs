@@ -272,7 +272,7 @@ pub struct Via {
     pub from: AlertId,
     /// The kind of the key.
     pub key: String,
-    /// Time between the two alerts, whole seconds.
+    /// Whole seconds from that alert to this step's; negative if this step's came first.
     pub seconds: i64,
 }
 

@@ -25,8 +25,8 @@ pub use data::{
     Explanation, FlushReport, Leaf, LeafPage, ResidencyReport, ServiceResidence, TableResidence,
 };
 pub use evidence::{
-    AuditPage, AuditQuery, AuditRow, Egress, EgressPage, EntityDetail, FileProfile, Left, Receipt,
-    RuleDraft, RuleProblem, RuleProblems, SnapshotName,
+    AuditPage, AuditQuery, AuditRow, Egress, EgressPage, EntityDetail, FileProfile, Left, Link,
+    LinkPage, Receipt, RuleDraft, RuleProblem, RuleProblems, SnapshotName, Waiting,
 };
 pub use hunt::{Column, Finding, Findings, HuntAnswer, HuntFormat, HuntRequest, HuntStats};
 pub use ingest::{IngestAnswer, IngestQuery, Misdirected, Rejection};

@@ -98,7 +98,10 @@ fn arrive(company: &Company, from: &RegionCode) -> anyhow::Result<()> {
         if alerts.into_iter().flatten().any(is_it) {
             return Ok(());
         }
-        anyhow::ensure!(began.elapsed() < GIVE_UP, "the planted alert does not come home");
+        anyhow::ensure!(
+            began.elapsed() < GIVE_UP,
+            "the planted alert does not come home"
+        );
         std::thread::sleep(PAUSE);
     }
 }

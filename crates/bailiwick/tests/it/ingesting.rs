@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{ENVELOPE, Server, Site, Tenant, now, process_event};
+use crate::support::{self, ENVELOPE, Server, Site, Tenant, now, process_event};
 
 /// A served region with a tenant, and a folder for files.
 struct Desk {
@@ -395,4 +395,146 @@ fn offline_each_record_goes_to_its_own_region_and_so_does_a_hunt() {
     );
     let nobody = site.run(&["hunt", "IdentityLogonEvents | count"]);
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("--tenant"));
+}
+
+/// With a server and a token of each region, records find their own way; without, they are reported.
+#[test]
+fn online_each_record_goes_to_its_own_region_if_there_is_a_way() {
+    let site = Site::init(&["eu", "uk"]);
+    let server = site.serve();
+    let operator = server.client("uk", &site.operators["uk"]);
+    let tenant = Tenant::provision(&operator, "GB", &["endpoint", "identity"]);
+    let second = server.client("eu", &site.operators["eu"]).post(
+        &format!("/api/v1/tenants/{}/tokens", tenant.id),
+        &json!({ "name": "eu", "permissions": ["ingest", "hunt"], "days": 1 }),
+    );
+    let second = second["secret"].as_str().unwrap().to_owned();
+    let logon =
+        process_event("logon", &now()).replace("DeviceProcessEvents", "IdentityLogonEvents");
+    let broken = logon.replace("\"properties\"", "\"nothing\"");
+    let path = site.dir.path().join("mixed.jsonl");
+    let lines = format!(
+        "{logon}\n{}\n{broken}\n{logon}\n",
+        process_event("start", &now())
+    );
+    std::fs::write(&path, lines).unwrap();
+    let (uk, eu) = (&server.addresses["uk"], &server.addresses["eu"]);
+    let run = |servers: &[&String], tokens: &[&String]| {
+        let mut command = support::program();
+        for server in servers {
+            command.args(["--server", server]);
+        }
+        let tokens: Vec<&str> = tokens.iter().map(|t| t.as_str()).collect();
+        command.args(["--token", &tokens.join(",")]);
+        let output = command
+            .args(["ingest", "--source", &tenant.source, text(&path)])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (answer["counts"].clone(), said)
+    };
+    let figures = |counts: &Value| {
+        ["read", "stored", "repeated", "rejected", "wrong_region"]
+            .map(|name| counts[name].as_u64().unwrap_or(u64::MAX))
+    };
+    // One way only: what has none is reported, with what is wanting.
+    let (counts, said) = run(&[uk], &[&tenant.token]);
+    assert_eq!(figures(&counts), [4, 1, 0, 1, 2], "{said}");
+    assert!(
+        said.contains("to region `eu`, give a token of it"),
+        "{said}"
+    );
+    let (counts, said) = run(&[uk], &[&second, &tenant.token]);
+    assert_eq!(figures(&counts), [4, 0, 1, 1, 2], "{said}");
+    assert!(said.contains("to region `eu`, give its server"), "{said}");
+    // All ways, whichever token comes first. Equal records of an export are one.
+    let (counts, said) = run(&[uk, eu], &[&second, &tenant.token]);
+    assert_eq!(figures(&counts), [4, 1, 2, 1, 0], "{said}");
+    let stored = server
+        .client("eu", &second)
+        .hunt("IdentityLogonEvents | count");
+    assert_eq!(stored, [[json!(1)]]);
+    // From the other side nothing but the process start is sent on.
+    let (counts, said) = run(&[eu, uk], &[&tenant.token, &second]);
+    assert_eq!(figures(&counts), [4, 0, 3, 1, 0], "{said}");
+    // A token that says nothing of a region cannot be one of several.
+    let (_, said) = run(&[uk, eu], &[&"secret".to_owned(), &second]);
+    assert!(
+        said.contains("[bad_request]") && !said.contains("secret"),
+        "{said}"
+    );
+}
+
+/// From a Windows event to its row, to the row's id, to why it is here; and what the event said under
+/// its own names. The same on a server and on the stopped directory.
+#[test]
+fn a_hunt_gives_the_id_that_explain_takes() {
+    let mut desk = Desk::new();
+    let event = json!({
+        "EventID": 1,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "Hostname": "ws7.test.example",
+        "EventTime": now(),
+        "UtcTime": now(),
+        "RecordNumber": 77,
+        "ProcessGuid": "{aaaabbbb-0000-1111-2222-ccccdddd0000}",
+        "ProcessId": "4242",
+        "Image": r"C:\Windows\System32\whoami.exe",
+        "CommandLine": "whoami /all",
+        "RuleName": "a rule of ours",
+    });
+    let events = desk.file("sysmon.jsonl", format!("{event}\n"));
+    let (code, answer) = desk.sent(&[text(&events), "--as", "windows-json"]);
+    assert_eq!(
+        (code, &answer["counts"]["stored"]),
+        (Some(0), &json!(1)),
+        "{answer}"
+    );
+    let query = "DeviceProcessEvents | where FileName == 'whoami.exe' \
+        | project id = row_id(), rule = tostring(_source_fields.RuleName), event = _source_fields.EventID";
+    let out = |output: Output| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let read = serde_json::from_slice::<Value>(&output.stdout);
+        read.unwrap_or_else(|_| panic!("{said}"))
+    };
+    let tenant = desk.tenant.id.clone();
+    let mut ids = Vec::new();
+    for online in [true, false] {
+        if !online {
+            desk.server.terminate();
+        }
+        let run = |args: &[&str]| {
+            if online {
+                let mut command = desk.server.command("eu", &desk.tenant.token);
+                out(command.args(args).output().unwrap())
+            } else {
+                out(desk.site.run(args))
+            }
+        };
+        let mut hunt = vec!["hunt", query];
+        if !online {
+            hunt.extend(["--tenant", &tenant]);
+        }
+        let row = run(&hunt);
+        assert_eq!(
+            (&row["rule"], &row["event"]),
+            (&json!("a rule of ours"), &json!(1)),
+            "{row}"
+        );
+        let id = row["id"].as_str().unwrap().to_owned();
+        let why = run(&["residency", "explain", "--tenant", &tenant, &id]);
+        assert_eq!(
+            (&why["table"], &why["service"], &why["region"]),
+            (
+                &json!("DeviceProcessEvents"),
+                &json!("endpoint"),
+                &json!("eu")
+            ),
+            "{why}"
+        );
+        ids.push(id);
+    }
+    assert_eq!(ids[0], ids[1]);
 }

@@ -15,6 +15,7 @@
 //!
 //! One detection of a tenant runs at a time; tenants do not wait for each other.
 
+mod growth;
 mod home;
 mod link;
 mod rules;
@@ -28,7 +29,7 @@ use access::{Credential, Granted, Maintain, ReadIncidents};
 use crypto::kdf::MacKey;
 use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
-use model::{DetectionRuleId, EntityKey, KeyToken, TenantId, Ticks};
+use model::{DetectionRuleId, EntityKey, KeyToken, RegionCode, TenantId, Ticks};
 use serde::{Deserialize, Serialize};
 use store::{DetectionCommit, StateRecord};
 
@@ -37,6 +38,7 @@ use crate::link::reference;
 use crate::{Error, StepReport};
 
 pub(crate) use home::Changes;
+pub use link::LinkView;
 pub(crate) use rules::InForce;
 pub use rules::{RuleOrigin, RuleView};
 pub(crate) use sweep::OWN_SOURCE;
@@ -57,6 +59,8 @@ pub(crate) struct Progress {
     /// Versions of the two states in the store; 0 before the first.
     pub(crate) detectors_version: u64,
     pub(crate) incidents_version: u64,
+    /// Version of the rules that examined last.
+    pub(crate) rules_version: u64,
 }
 
 /// What is in progress over several rows; content, and sealed at rest.
@@ -70,6 +74,9 @@ pub(crate) struct Detectors {
     /// Alerts that went over the link today, by rule.
     #[serde(default)]
     pub(crate) linked: LinkedToday,
+    /// At home: alerts that each other region said it holds back.
+    #[serde(default)]
+    pub(crate) held_back: BTreeMap<RegionCode, u64>,
 }
 
 /// The cap of the tenant link: a rule that matches everything must not copy a mailbox.
@@ -96,6 +103,16 @@ impl LinkedToday {
         }
         *count += 1;
         true
+    }
+}
+
+impl Detectors {
+    /// Forgets what belongs to rules that are no more; what rules that stay have seen stays.
+    pub(crate) fn retain(&mut self, rules: &rules::Rules) {
+        let engines: Vec<_> = rules.engines().map(|(engine, _)| engine.clone()).collect();
+        let sets: Vec<_> = engines.iter().map(|engine| engine.rules()).collect();
+        self.correlations.retain(&sets);
+        self.schedules.retain(|id, _| rules.has(id));
     }
 }
 
@@ -163,6 +180,7 @@ impl Cell {
             incidents,
             detectors_version,
             incidents_version,
+            rules_version: stored.rules_version,
         })
     }
 

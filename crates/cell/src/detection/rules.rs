@@ -129,6 +129,12 @@ impl Rules {
         .collect()
     }
 
+    /// Whether there is such a rule, running or not.
+    pub(crate) fn has(&self, id: &DetectionRuleId) -> bool {
+        let own = self.own.as_deref();
+        self.shared.views.contains_key(id) || own.is_some_and(|own| own.views.contains_key(id))
+    }
+
     /// The rules as a list, by id.
     fn views(&self) -> Vec<RuleView> {
         let mut views = self.shared.views.clone();
@@ -275,6 +281,26 @@ impl Cell {
         let shared = self.inner.rules.shared.read();
         let shared = shared.unwrap_or_else(PoisonError::into_inner);
         shared.views.get(&id).cloned().ok_or(Error::Internal)
+    }
+
+    /// The rules for all tenants of the cell, by id: those that ship with the program and its own.
+    pub fn cell_rules(&self, _grant: &GrantedCell<Operate>) -> Vec<RuleView> {
+        let shared = self.inner.rules.shared.read();
+        let shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.views.values().cloned().collect()
+    }
+
+    /// Switches a rule on or off for all tenants of the cell that have none of their own in its place.
+    pub async fn switch_cell_rule(
+        &self,
+        grant: &GrantedCell<Operate>,
+        id: &DetectionRuleId,
+        enabled: bool,
+    ) -> Result<RuleView, Error> {
+        let rules = self.cell_rules(grant);
+        let rule = rules.into_iter().find(|rule| rule.id == *id);
+        let text = rule.ok_or(Error::NotFound("rule"))?.text;
+        self.put_cell_rule(grant, text, enabled).await
     }
 
     /// Switches a rule on or off for the tenant. A shared rule becomes the tenant's own copy.

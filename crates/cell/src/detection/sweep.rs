@@ -7,6 +7,7 @@ use model::{Alert, SourceId, TenantId, limits};
 use rows::TableRows;
 use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
+use super::growth::grown_record;
 use super::home::Joined;
 use super::rules::Rules;
 use super::{Detectors, Progress};
@@ -37,6 +38,10 @@ impl Cell {
             return Ok(0);
         };
         let rules = self.rules_of(id);
+        let mut progress = progress;
+        if progress.rules_version != rules.version() {
+            progress.detectors.retain(&rules);
+        }
         let found = {
             let (cell, tenant) = (self.clone(), tenant.clone());
             let detectors = progress.detectors.clone();
@@ -50,8 +55,8 @@ impl Cell {
             mut alerts,
             mut detectors,
         } = found;
+        self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
-        let mut progress = progress;
         // A rule that matches everything must not make a commit that is refused again and again. Only
         // the last part moves the cursor; after a crash before it the same alerts are made again.
         while alerts.len() > limits::DETECTION_PART_ALERTS_MAX {
@@ -72,10 +77,26 @@ impl Cell {
             ..DetectionCommit::default()
         };
         let last = Found { alerts, detectors };
-        let next = self.keep(&tenant, progress, last, &mut commit).await?;
+        let mut next = self.keep(&tenant, progress, last, &mut commit).await?;
+        next.rules_version = rules.version();
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
         Ok(made)
+    }
+
+    /// Leaves out what a step before this one kept, and died before it moved the cursor: made again from
+    /// the same rows, these are the same. A vendor's alert that comes again may have grown.
+    async fn drop_kept(&self, id: TenantId, alerts: &mut Vec<Alert>) -> Result<(), Error> {
+        let own = alerts.iter().filter(|alert| alert.vendor_id.is_none());
+        let ids: Vec<_> = own.map(|alert| alert.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let reads = self.detect_reads(id)?;
+        let kept = self.store().known_alerts(&reads, &ids).await?;
+        let kept: std::collections::BTreeSet<_> = kept.into_iter().collect();
+        alerts.retain(|alert| alert.vendor_id.is_some() || !kept.contains(&alert.id));
+        Ok(())
     }
 
     /// What the rules say of the rows. Blocks.
@@ -157,21 +178,32 @@ impl Cell {
             }
             Standing::Second(profile) => {
                 let now = self.inner.cx.now();
-                for alert in found.alerts {
+                let digest = |alert: &Alert| naming.digest(alert);
+                let pairs = found.alerts.into_iter();
+                let pairs = pairs.map(|a| Ok((digest(&a)?, Some(a))));
+                let pairs = pairs.collect::<Result<_, Error>>()?;
+                let news = self.news(tenant.id, pairs, digest).await?;
+                let grown = news.grown.len();
+                for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
                     let linked = &mut progress.detectors.linked;
                     // A rule may say that it is of any service: home knows those that rest here.
+                    let (alert, service) = (&incoming.0, &incoming.0.service);
                     let mut held = profile.services().iter().map(|pin| &pin.service);
                     let mut earlier = profile.earlier().iter().map(|e| &e.service);
-                    let is_held =
-                        held.any(|s| *s == alert.service) || earlier.any(|s| *s == alert.service);
+                    let is_held = held.any(|s| s == service) || earlier.any(|s| s == service);
                     if is_held && linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(&naming.digest(&alert)?);
+                        let body = serde_json::to_vec(alert);
                         commit.outbox.push(LinkEntry {
                             destination: profile.home().clone(),
                             body: body.map_err(|_| Error::Internal)?,
                         });
                     }
-                    commit.alerts.push(record(&alert)?);
+                    let kept = grown_record(&incoming)?;
+                    if n < grown {
+                        commit.grown.push(kept);
+                    } else {
+                        commit.alerts.push(kept);
+                    }
                 }
             }
         }

@@ -52,7 +52,7 @@ pub(crate) struct Flavour {
 /// A region's catalogue: `BWCA`.
 pub(crate) const CATALOGUE: Flavour = Flavour {
     id: 0x4257_4341,
-    format: 2,
+    format: 3,
     tables: TABLES,
     indexes: INDEXES,
 };
@@ -278,6 +278,28 @@ const TABLES: &[Table] = &[
             ("fact_count", Holds::Number),
             ("byte_count", Holds::Number),
             ("sealed", Holds::Sealed),
+            ("acknowledged", Holds::SealedOrNull),
+        ],
+    ),
+    (
+        "parcel",
+        &[
+            ("tenant", ID),
+            ("segment", ID),
+            ("at", Holds::Number),
+            ("fact_count", Holds::Number),
+            ("byte_count", Holds::Number),
+            ("receipt", Holds::Sealed),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "kept",
+        &[
+            ("tenant", Holds::BytesOrNull(16)),
+            ("kind", Holds::Number),
+            ("version", Holds::Number),
+            ("sealed", Holds::Sealed),
         ],
     ),
     (
@@ -295,7 +317,10 @@ const TABLES: &[Table] = &[
         "_sqlx_migrations",
         &[
             ("version", Holds::Number),
-            ("description", Holds::Word(&["first", "detection"])),
+            (
+                "description",
+                Holds::Word(&["first", "detection", "parcels"]),
+            ),
             ("installed_on", Holds::Number),
             ("success", Holds::Number),
             ("checksum", Holds::Bytes(48)),
@@ -380,6 +405,18 @@ const INDEXES: &[(&str, &str)] = &[
     (
         "audit_of_cell",
         "CREATE UNIQUE INDEX audit_of_cell ON audit (sequence) WHERE tenant IS NULL",
+    ),
+    (
+        "parcel_of_segment",
+        "CREATE UNIQUE INDEX parcel_of_segment ON parcel (tenant, segment)",
+    ),
+    (
+        "kept_of_tenant",
+        "CREATE UNIQUE INDEX kept_of_tenant ON kept (tenant, kind)",
+    ),
+    (
+        "kept_of_cell",
+        "CREATE UNIQUE INDEX kept_of_cell ON kept (kind) WHERE tenant IS NULL",
     ),
 ];
 

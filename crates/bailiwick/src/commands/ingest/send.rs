@@ -1,5 +1,5 @@
-//! Parts on their way: to the server that was named, or to the tenant's home in a data directory and
-//! what is misdirected on to the region that it was told.
+//! Parts on their way: to the server that was named, or to the tenant's home in a data directory; and
+//! what is misdirected on to the region that it was told, if there is a way to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -28,17 +28,18 @@ impl Sender<'_> {
     pub(super) fn send(&self, input: &str, part: &Part, kind: Kind) -> anyhow::Result<Value> {
         let key = (input != "-").then(|| key(input, part, ""));
         let ask = self.ask(part.bytes.clone(), key)?;
-        let Client::Local(_) = self.client else {
-            return answer(self.client.call(&ask)?);
+        let mut sum = match self.client {
+            Client::Http(http) => answer(http.call(&ask)?)?,
+            Client::Local(_) => {
+                let tenant = self.tenant.ok_or_else(|| {
+                    Failure::new(Code::BadRequest, "a data directory holds several tenants")
+                        .with_help("name one: `--tenant T`")
+                })?;
+                answer(self.client.call_home(tenant, &ask)?)?
+            }
         };
-        let tenant = self.tenant.ok_or_else(|| {
-            Failure::new(Code::BadRequest, "a data directory holds several tenants")
-                .with_help("name one: `--tenant T`")
-        })?;
-        let mut sum = answer(self.client.call_home(tenant, &ask)?)?;
-        let here = self.client.regions();
         for (region, items) in elsewhere(&sum) {
-            if here.contains(&region) {
+            if self.client.reaches(&region) {
                 self.forward(input, part, kind, &region, &items, &mut sum)?;
             }
         }
@@ -73,7 +74,14 @@ impl Sender<'_> {
         add(
             sum,
             &there,
-            &["stored", "duplicates", "mapped", "raw", "untimed"],
+            &[
+                "stored",
+                "duplicates",
+                "mapped",
+                "raw",
+                "untimed",
+                "replaced",
+            ],
         );
         add_map(sum, &there, "tables");
         if kind != Kind::Evtx {
