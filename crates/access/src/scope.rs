@@ -183,7 +183,8 @@ pub struct Scope {
     pub sources: Only<SourceId>,
     /// Which tables it may read or write.
     pub tables: Only<TableName>,
-    /// Whether it may read what messages say, not only that they were sent.
+    /// Whether it may read what messages say, not only that they were sent. Reserved: no table has the
+    /// text of a message yet, and subjects are columns like any other.
     pub message_content: bool,
 }
 

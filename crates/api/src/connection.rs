@@ -35,7 +35,7 @@ pub(crate) struct Seats {
 
 /// Connections by address; those that have none are not in it.
 #[derive(Debug)]
-struct Addresses {
+pub(crate) struct Addresses {
     max: usize,
     taken: Mutex<BTreeMap<IpAddr, usize>>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Seat {
 
 impl Addresses {
     /// What counts as one address: a client of IPv6 has a network of 64 bits for itself.
-    fn of(address: IpAddr) -> IpAddr {
+    pub(crate) fn of(address: IpAddr) -> IpAddr {
         match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
             v4 @ IpAddr::V4(_) => v4,

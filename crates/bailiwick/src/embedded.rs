@@ -369,7 +369,7 @@ impl CentreRole {
     }
 }
 
-fn centre_code() -> anyhow::Result<RegionCode> {
+pub(crate) fn centre_code() -> anyhow::Result<RegionCode> {
     Ok(RegionCode::new(CENTRE)?)
 }
 
@@ -489,7 +489,7 @@ pub(crate) fn take_lock(data: &Path) -> anyhow::Result<DirectoryLock> {
         let failure = match &error {
             LockError::Held => Failure::new(error.code(), message)
                 .with_help("another process serves it: use `--server`, or stop that process"),
-            LockError::Io(_) if error.code() == Code::Internal => {
+            LockError::Io(_) if matches!(error.code(), Code::FileFailed | Code::Internal) => {
                 Failure::new(Code::FileFailed, message)
                     .with_help("this user must be able to write to the directory")
             }
@@ -675,7 +675,15 @@ async fn open_cell(
     around: &Around<'_>,
 ) -> anyhow::Result<Cell> {
     let registry = &around.plan.registry;
-    let refused = |code: Code, what: String| cannot(spec, code, what);
+    // As when the store opens: the key ring did, so what does not open now is damaged.
+    let refused = |code: Code, what: String| {
+        let code = if code == Code::WrongKey {
+            Code::CatalogueFailed
+        } else {
+            code
+        };
+        cannot(spec, code, what)
+    };
     let policy = Policy::shipped().map_err(|e| refused(Code::Internal, e.to_string()))?;
     let clock = Arc::new(MachineClock);
     let cx = Cx::new(
@@ -703,13 +711,13 @@ async fn open_cell(
     };
     let cell = Cell::open(cx.clone(), options)
         .await
-        .map_err(|e| refused(e.code(), e.to_string()))?;
+        .map_err(|e| refused(e.code(), chain(&e)))?;
     let grant = cx
         .decide_cell::<Operate>(&Credential::local_operator())
         .map_err(|e| refused(e.code(), e.to_string()))?;
     cell.accept_registry(&grant, &registry.signed)
         .await
-        .map_err(|e| refused(e.code(), e.to_string()))?;
+        .map_err(|e| refused(e.code(), chain(&e)))?;
     // So that hunts of a process that does not stay know what the centre said last.
     if around.centre.is_some()
         && let Err(error) = cell.pull_snapshot().await

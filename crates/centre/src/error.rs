@@ -83,12 +83,23 @@ impl Error {
             Self::OtherCentre => Code::WrongKey,
             Self::Format { .. } => Code::NewerFormat,
             Self::Io(source) if source.kind() == io::ErrorKind::StorageFull => Code::DiskFull,
+            Self::Io(source) if is_of_place(source) => Code::FileFailed,
             Self::Io(_) => Code::Internal,
             Self::Damaged { .. } | Self::Database(_) => Code::CatalogueFailed,
             Self::Vault(source) => source.code(),
             Self::Closed => Code::ShuttingDown,
         }
     }
+}
+
+/// Whether whoever runs the program can help it: a directory that is missing or cannot be written to.
+fn is_of_place(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 impl From<sqlx::Error> for Error {

@@ -3,6 +3,7 @@
 //! ```text
 //! raw(places)  every file: of a known format, whole, sealed; no marker in any of its bytes
 //! open(dir)    every value that the region's own keys open: which markers lie where
+//! open_centre  every value that the centre's keys open: no marker may be there
 //! judge        found places against the places that the storage rules give
 //! controls     the same searches over a damaged copy: each must hit
 //! ```
@@ -21,12 +22,14 @@
 //! Does not decide where data belongs (the caller's `expected` does) and opens nothing with keys of
 //! another region.
 
+mod attributes;
 mod catalogue;
 mod controls;
 mod error;
 mod formats;
 mod judge;
 mod marker;
+mod names;
 mod needles;
 mod opened;
 mod places;
@@ -39,7 +42,7 @@ pub use error::Error;
 pub use judge::{Misplaced, Verdict, judge};
 pub use marker::{Form, Marker, Planted};
 pub use needles::Needles;
-pub use opened::{Found, Holding, Opened, Rests, open};
+pub use opened::{Found, Holding, Opened, Rests, open, open_centre};
 pub use places::{DataDir, Finding, Places, What};
 pub use raw::{FileKind, Hit, RawReport, Tally, raw};
 

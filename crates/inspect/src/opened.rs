@@ -32,6 +32,8 @@ pub enum Rests {
     Log,
     /// In a sealed value of the catalogue.
     Catalogue,
+    /// In a sealed value of the centre's database.
+    Centre,
 }
 
 /// Where a marker was found.
@@ -95,22 +97,7 @@ pub struct Opened {
 
 /// Opens everything in `dir` with the keys of its region and searches every value.
 pub fn open(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Opened, Error> {
-    let mut opening = Opening {
-        dir,
-        vault,
-        needles,
-        tenants: BTreeMap::new(),
-        tables: BTreeMap::new(),
-        opened: Opened {
-            region: dir.region.clone(),
-            findings: Vec::new(),
-            found: Vec::new(),
-            holdings: Vec::new(),
-            values: 0,
-        },
-        found: BTreeMap::new(),
-        holdings: BTreeMap::new(),
-    };
+    let mut opening = Opening::new(dir, vault, needles);
     if *vault.region() != dir.region || *vault.geography() != dir.geography {
         opening.finding(
             &dir.path,
@@ -131,6 +118,49 @@ pub fn open(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Opened, E
     opening.key_tables(path, &rows, &files)?;
     opening.segments(path, &rows, &files)?;
     opening.logs(&rows, &files)?;
+    Ok(opening.finish())
+}
+
+/// Opens everything at the centre with its own keys. No marker may be there, sealed or not.
+pub fn open_centre(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Opened, Error> {
+    let mut opening = Opening::new(dir, vault, needles);
+    if *vault.region() != dir.region || *vault.geography() != dir.geography {
+        let detail = "the keys are of another centre";
+        opening.finding(&dir.path, What::WrongRegion, detail);
+        return Ok(opening.opened);
+    }
+    let files = files(&dir.path)?;
+    // Nothing rests at a centre that was never opened.
+    let Some(path) = catalogue_of(&files) else {
+        return Ok(opening.finish());
+    };
+    let Some(mut database) = Catalogue::read_as(&catalogue::CENTRE, path)? else {
+        return Ok(opening.finish());
+    };
+    let (blobs, damaged) = database.centre_blobs()?;
+    if damaged > 0 {
+        let detail = format!("{damaged} rows are not of the documented form");
+        opening.finding(path, What::BadValue, detail);
+    }
+    for blob in &blobs {
+        let plain = match blob.epoch {
+            None => vault.open_cell_blob(&blob.context, &blob.sealed).ok(),
+            Some(epoch) => vault
+                .known_epoch_seal(epoch)
+                .and_then(|seal| seal.open(&blob.context, &blob.sealed))
+                .ok(),
+        };
+        match plain {
+            Some(plain) => opening.value(None, blob.column, Rests::Centre, &plain),
+            None => {
+                let detail = format!("a value of `{}`", blob.column);
+                opening.finding(path, What::DoesNotOpen, detail);
+            }
+        }
+    }
+    if !opening.found.is_empty() {
+        opening.finding(path, What::AtCentre, "a marker in a sealed value");
+    }
     Ok(opening.finish())
 }
 
@@ -188,6 +218,27 @@ struct Origin<'a> {
     rests: Rests,
 }
 
+impl<'a> Opening<'a> {
+    fn new(dir: &'a DataDir, vault: &'a Vault, needles: &'a Needles) -> Self {
+        Self {
+            dir,
+            vault,
+            needles,
+            tenants: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            opened: Opened {
+                region: dir.region.clone(),
+                findings: Vec::new(),
+                found: Vec::new(),
+                holdings: Vec::new(),
+                values: 0,
+            },
+            found: BTreeMap::new(),
+            holdings: BTreeMap::new(),
+        }
+    }
+}
+
 impl Opening<'_> {
     fn finish(self) -> Opened {
         let mut opened = self.opened;
@@ -240,6 +291,10 @@ impl Opening<'_> {
             Owner::Tenant(tenant) => Some(tenant),
             Owner::Cell => None,
         };
+        self.value(tenant, column, Rests::Catalogue, plain);
+    }
+
+    fn value(&mut self, tenant: Option<TenantId>, column: &str, rests: Rests, plain: &[u8]) {
         let (region, found) = (&self.dir.region, &mut self.found);
         values::bytes(self.needles, plain, &mut |form, marker| {
             let at = Found {
@@ -249,7 +304,7 @@ impl Opening<'_> {
                 table: None,
                 service: None,
                 column: column.to_owned(),
-                rests: Rests::Catalogue,
+                rests,
                 form,
                 times: 0,
             };
@@ -258,7 +313,8 @@ impl Opening<'_> {
         self.opened.values += 1;
     }
 
-    /// The key table of each tenant that the catalogue names. Others are of a commit that did not end.
+    /// The key table of each tenant that the catalogue names. Others are of a commit that did not end:
+    /// they open all the same.
     fn key_tables(
         &mut self,
         catalogue: &Path,
@@ -284,6 +340,27 @@ impl Opening<'_> {
                 Some(_) => self.finding(path, What::DoesNotOpen, "a key table"),
                 // Found already.
                 None => {}
+            }
+        }
+        let current = |name: &str| {
+            let mut of = rows.tenants.iter();
+            of.any(|row| key_table::name(row.tenant, row.generation) == name)
+        };
+        for (name, path) in named.iter().filter(|(name, _)| !current(name)) {
+            let tenant = name.split('.').next().and_then(|id| id.parse().ok());
+            let vault = tenant.and_then(|tenant: TenantId| self.tenants.get(&tenant));
+            let Some(vault) = vault else {
+                let detail = "a key table of a tenant that the catalogue does not name";
+                self.finding(path, What::NotInCatalogue, detail);
+                continue;
+            };
+            let bytes = match std::fs::read(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(Error::io(*path))?,
+            };
+            // One that is still being written has no end yet.
+            if !name.ends_with(".new") && vault.open_key_table(&bytes).is_err() {
+                self.finding(path, What::DoesNotOpen, "a key table");
             }
         }
         Ok(())

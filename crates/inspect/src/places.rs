@@ -19,8 +19,12 @@ pub struct DataDir {
 /// Everything that is at rest.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// Data directories.
+    /// Data directories of cells.
     pub data: Vec<DataDir>,
+    /// The centre's directory, with its own code as region.
+    pub centre: Option<DataDir>,
+    /// No process works in these directories: what only a process may have is left over.
+    pub idle: bool,
     /// Folders of temporary files outside them; nothing but sealed temporary files may lie there.
     pub temporary: Vec<PathBuf>,
     /// Files that are meant to be read by people (the services' log output): of any form, without
@@ -75,6 +79,16 @@ pub enum What {
     WrongRegion,
     /// Keys beside what they open.
     KeyRing,
+    /// A file or folder whose name is of no form that names have here.
+    UnknownName,
+    /// An extended attribute, in which anything may stand.
+    Attribute,
+    /// Of a process that has ended; the next start removes it.
+    LeftOver,
+    /// Bytes of a database that belong to no row, and are not empty.
+    FreeSpace,
+    /// A marker at the centre, sealed or not.
+    AtCentre,
     /// A table or column of the catalogue that is on no list.
     UnknownColumn,
     /// A value of the catalogue that is not what its column may hold.

@@ -1,8 +1,8 @@
 //! The raw search: every file that is at rest, without a key.
 //!
 //! Each file must be of a known format by its first bytes *and* by its structure to the end, sealed
-//! where the format says so, and in the directory of its own region. Then every byte, and every file's
-//! name, is searched for markers.
+//! where the format says so, under a name of a known form, and in the directory of its own region. Then
+//! every byte, every file's name and every extended attribute is searched for markers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::catalogue::{self, Catalogue};
 use crate::formats::{Bytes, Fault, key_table, log, segment, small, temporary};
 use crate::places::{DataDir, Finding, Places, What};
-use crate::{Error, Form, Needles};
+use crate::{Error, Form, Needles, attributes, names};
 
 /// Hits that a report keeps; it counts them all.
 const HITS_KEPT_MAX: usize = 10_000;
@@ -38,6 +38,12 @@ pub enum FileKind {
     CatalogueLog,
     /// SQLite's index of that log.
     CatalogueIndex,
+    /// The centre's database.
+    Centre,
+    /// SQLite's log of the centre's database.
+    CentreLog,
+    /// SQLite's index of that log.
+    CentreIndex,
     /// The directory's lock.
     Lock,
     /// Which files of the log must be there.
@@ -55,7 +61,7 @@ pub enum FileKind {
 /// How many files of a kind there are in a place, and how large they are.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Tally {
-    /// The region; nothing outside data directories.
+    /// The region, or the centre's code; nothing outside data directories.
     pub region: Option<RegionCode>,
     /// The kind.
     pub kind: FileKind,
@@ -112,6 +118,7 @@ impl RawReport {
 pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
     let mut search = Search {
         needles,
+        idle: places.idle,
         files: BTreeMap::new(),
         report: RawReport {
             markers: needles.len(),
@@ -121,6 +128,9 @@ pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
     };
     for dir in &places.data {
         search.folder(&dir.path, Role::Data(dir))?;
+    }
+    if let Some(dir) = &places.centre {
+        search.folder(&dir.path, Role::Centre(dir))?;
     }
     for path in &places.temporary {
         search.folder(path, Role::Temporary)?;
@@ -143,12 +153,35 @@ pub fn raw(places: &Places, needles: &Needles) -> Result<RawReport, Error> {
 #[derive(Clone, Copy)]
 enum Role<'a> {
     Data(&'a DataDir),
+    Centre(&'a DataDir),
     Temporary,
     Open,
 }
 
+impl<'a> Role<'a> {
+    fn dir(self) -> Option<&'a DataDir> {
+        match self {
+            Self::Data(dir) | Self::Centre(dir) => Some(dir),
+            Self::Temporary | Self::Open => None,
+        }
+    }
+
+    /// Whether the form of a name is one that names have here.
+    fn knows(self, path: &Path, is_dir: bool) -> bool {
+        let below = |dir: &DataDir| path.strip_prefix(&dir.path).map(Path::to_owned);
+        match self {
+            Self::Data(dir) if is_dir => below(dir).is_ok_and(|p| names::is_folder(&p)),
+            Self::Data(dir) => below(dir).is_ok_and(|p| names::is_file(&p)),
+            Self::Centre(dir) => !is_dir && below(dir).is_ok_and(|p| names::is_file_of_centre(&p)),
+            Self::Temporary | Self::Open => true,
+        }
+    }
+}
+
 struct Search<'a> {
     needles: &'a Needles,
+    /// See [`Places::idle`].
+    idle: bool,
     /// Number and bytes by place and kind.
     files: BTreeMap<(Option<RegionCode>, FileKind), (u64, u64)>,
     report: RawReport,
@@ -160,7 +193,12 @@ impl Search<'_> {
         while let Some(folder) = folders.pop() {
             for (path, kind) in list(&folder)? {
                 self.name(&path);
+                self.attributes(&path)?;
                 if kind.is_dir() {
+                    if !role.knows(&path, true) {
+                        let detail = "no folder of this name belongs here";
+                        self.finding(Finding::new(&path, What::UnknownName, detail));
+                    }
                     folders.push(path);
                 } else if kind.is_file() {
                     self.file(&path, role)?;
@@ -175,8 +213,7 @@ impl Search<'_> {
     fn file(&mut self, path: &Path, role: Role<'_>) -> Result<(), Error> {
         let checked = match role {
             Role::Open => Ok(FileKind::Open),
-            Role::Data(dir) => self.check(path, Some(dir)),
-            Role::Temporary => self.check(path, None),
+            _ => self.check(path, role),
         };
         let kind = match checked {
             // Gone since its folder was listed.
@@ -193,10 +230,7 @@ impl Search<'_> {
             Err(source) if gone(&source) => return Ok(()),
             other => other.map_err(Error::io(path))?,
         };
-        let region = match role {
-            Role::Data(dir) => Some(dir.region.clone()),
-            Role::Temporary | Role::Open => None,
-        };
+        let region = role.dir().map(|dir| dir.region.clone());
         let tally = self.files.entry((region, kind)).or_default();
         *tally = (tally.0 + 1, tally.1 + bytes);
         Ok(())
@@ -209,13 +243,46 @@ impl Search<'_> {
         needles.find(name, |_, form, marker| report.hit(path, None, form, marker));
     }
 
-    /// What the file is, with findings about it. `dir` is nothing outside data directories, where only
-    /// temporary files may be.
-    fn check(&mut self, path: &Path, dir: Option<&DataDir>) -> Result<FileKind, Error> {
+    /// So are attributes, which may hold anything.
+    fn attributes(&mut self, path: &Path) -> Result<(), Error> {
+        let found = match attributes::of(path) {
+            Err(source) if gone(&source) => return Ok(()),
+            other => other.map_err(Error::io(path))?,
+        };
+        for (name, value) in found {
+            let (needles, report) = (self.needles, &mut self.report);
+            for bytes in [&name, &value] {
+                needles.find(bytes, |_, form, marker| {
+                    report.hit(path, None, form, marker)
+                });
+            }
+            if !attributes::is_of_system(&name) {
+                let detail = "an extended attribute that is not the system's";
+                self.finding(Finding::new(path, What::Attribute, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the file is, with findings about it. Outside data directories only temporary files may be.
+    fn check(&mut self, path: &Path, role: Role<'_>) -> Result<FileKind, Error> {
+        let dir = role.dir();
         let bytes = Bytes::open(path).map_err(Error::io(path))?;
         let head = bytes.head(64).map_err(Error::io(path))?;
-        let kind = kind_of(path, &head, bytes.len);
+        let mut kind = kind_of(path, &head, bytes.len);
+        if let Role::Centre(_) = role {
+            kind = kind.at_centre();
+        }
         let faults = self.check_as(kind, path, &bytes, &head, dir)?;
+        // What is nothing of ours is a finding by itself, whatever its name.
+        if ![FileKind::Unknown, FileKind::KeyRing].contains(&kind) && !role.knows(path, false) {
+            let detail = "no file of this name belongs here";
+            self.finding(Finding::new(path, What::UnknownName, detail));
+        }
+        if self.idle && kind == FileKind::Temporary && dir.is_some() {
+            let detail = "a temporary file without a process";
+            self.finding(Finding::new(path, What::LeftOver, detail));
+        }
         for fault in faults {
             let finding = Finding::new(path, fault.what, fault.detail);
             self.finding(finding.at(fault.offset));
@@ -261,8 +328,18 @@ impl Search<'_> {
             },
             FileKind::KeyTable => one(key_table::check(bytes, unfinished).map_err(io)?),
             FileKind::Temporary => one(temporary::check(bytes).map_err(io)?),
-            FileKind::Catalogue => {
-                if let Some(mut catalogue) = Catalogue::read(path)? {
+            FileKind::CatalogueLog | FileKind::CentreLog => {
+                catalogue::pages::log(&bytes.head(bytes.len).map_err(io)?)
+            }
+            FileKind::CatalogueIndex | FileKind::CentreIndex => {
+                catalogue::pages::index(&bytes.head(bytes.len).map_err(io)?)
+            }
+            FileKind::Catalogue | FileKind::Centre => {
+                let flavour = match kind {
+                    FileKind::Centre => &catalogue::CENTRE,
+                    _ => &catalogue::CATALOGUE,
+                };
+                if let Some(mut catalogue) = Catalogue::read_as(flavour, path)? {
                     self.database(path, catalogue.check(dir));
                 }
                 Vec::new()
@@ -291,11 +368,7 @@ impl Search<'_> {
                 self.finding(Finding::new(path, What::UnknownFile, detail));
                 Vec::new()
             }
-            FileKind::CatalogueLog
-            | FileKind::CatalogueIndex
-            | FileKind::Lock
-            | FileKind::Empty
-            | FileKind::Open => Vec::new(),
+            FileKind::Lock | FileKind::Empty | FileKind::Open => Vec::new(),
         })
     }
 
@@ -309,6 +382,18 @@ impl Search<'_> {
 
     fn finding(&mut self, finding: Finding) {
         self.report.findings.push(finding);
+    }
+}
+
+impl FileKind {
+    /// The same beside the centre's database.
+    fn at_centre(self) -> Self {
+        match self {
+            Self::Catalogue => Self::Centre,
+            Self::CatalogueLog => Self::CentreLog,
+            Self::CatalogueIndex => Self::CentreIndex,
+            other => other,
+        }
     }
 }
 
@@ -368,16 +453,13 @@ fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
         .unwrap_or_default();
     let beside = |end: &str| {
         let sibling = name.strip_suffix(end).map(|name| path.with_file_name(name));
-        sibling.is_some_and(|path| path.is_file())
+        let bytes = sibling.and_then(|path| Bytes::open(&path).ok());
+        let head = bytes.and_then(|bytes| Some((bytes.head(16).ok()?, bytes.len)));
+        head.is_some_and(|(head, len)| len == 0 || head.starts_with(catalogue::MAGIC))
     };
-    let number = |bytes: [u8; 4]| (u32::from_be_bytes(bytes), u32::from_ne_bytes(bytes));
-    let (big, native) = head.first_chunk().copied().map_or((0, 0), number);
-    if beside("-wal") && (len == 0 || catalogue::WAL_MAGICS.contains(&big)) {
+    if beside("-wal") {
         FileKind::CatalogueLog
-    } else if beside("-shm")
-        && len.is_multiple_of(32 << 10)
-        && [0, catalogue::SHARED_MAGIC].contains(&native)
-    {
+    } else if beside("-shm") && len.is_multiple_of(32 << 10) {
         FileKind::CatalogueIndex
     } else if len == 0 && is_begun(name) {
         FileKind::Empty

@@ -9,6 +9,10 @@ pub(crate) const SEALED_BYTES_MIN: usize = 12 + 16;
 
 /// As many printable characters in a row do not come by chance.
 const PRINTABLE_RUN_MAX: usize = 36;
+/// Of so many bytes in a row not all but a few are printable by chance: text with line ends and odd bytes
+/// in between is.
+const TEXT_BYTES: usize = 64;
+const TEXT_ODD_MAX: usize = 8;
 /// Bytes that are judged together.
 const BLOCK_BYTES: usize = 64 << 10;
 /// From as many bytes on entropy says something.
@@ -34,7 +38,33 @@ pub(crate) fn noise(bytes: &[u8]) -> bool {
             return false;
         }
     }
-    bytes.chunks(BLOCK_BYTES).all(block)
+    !is_text(bytes) && bytes.chunks(BLOCK_BYTES).all(block)
+}
+
+/// Whether some stretch of the bytes is nearly all text. A short one is judged as a whole, more
+/// strictly; below the least length of something sealed nothing can be said.
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    if bytes.len() < TEXT_BYTES {
+        let odd = bytes.iter().filter(|b| !text(b)).count();
+        return bytes.len() >= SEALED_BYTES_MIN && odd <= bytes.len() / 16;
+    }
+    let mut odd = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        odd += usize::from(!text(byte));
+        let left = at.checked_sub(TEXT_BYTES).and_then(|at| bytes.get(at));
+        odd -= usize::from(left.is_some_and(|b| !text(b)));
+        if at + 1 >= TEXT_BYTES && odd <= TEXT_ODD_MAX {
+            return true;
+        }
+    }
+    false
+}
+
+/// Runs of printable characters that are longer than chance makes them.
+pub(crate) fn long_runs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let runs = bytes.split(|byte| !matches!(byte, b' '..=b'~'));
+    runs.filter(|run| run.len() > PRINTABLE_RUN_MAX)
 }
 
 fn block(bytes: &[u8]) -> bool {

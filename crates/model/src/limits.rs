@@ -323,8 +323,11 @@ pub const LINK_SECONDS_MAX: u64 = 60;
 pub const LINK_ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Bytes of a request from another process.
 pub const LINK_REQUEST_BYTES_MAX: usize = 32 << 20;
-/// TLS handshakes that a listener has under way at a time; the next waits.
+/// TLS handshakes that a listener has under way at a time; the next one ends the longest of the address
+/// that has most.
 pub const HANDSHAKES_MAX: usize = 256;
+/// TLS handshakes that one address has under way at a time; the next one ends the longest of them.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
 /// Seconds that a TLS handshake may take.
 pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Callers that wait for their audit rows; beyond, 429.

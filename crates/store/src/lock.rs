@@ -42,6 +42,16 @@ impl LockError {
         match self {
             Self::Held => Code::DirectoryLocked,
             Self::Io(source) if source.kind() == io::ErrorKind::StorageFull => Code::DiskFull,
+            Self::Io(source)
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Code::FileFailed
+            }
             Self::Io(_) => Code::Internal,
         }
     }

@@ -88,7 +88,10 @@ pub(crate) const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     // Rules are tested on the rows that real events make.
     ("detect", &["ingest"]),
     // The walker's tests need something to walk: a real store writes it.
-    ("inspect", &["access", "residency", "rows", "store", "wal"]),
+    (
+        "inspect",
+        &["access", "centre", "residency", "rows", "store", "wal"],
+    ),
 ];
 
 /// A library, named by prefix if it ends in `*`, and the crates that alone may name it.

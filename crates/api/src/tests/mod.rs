@@ -5,6 +5,7 @@ mod connections;
 mod description;
 mod evidence;
 mod failures;
+mod handshakes;
 mod kit;
 mod present;
 mod requests;

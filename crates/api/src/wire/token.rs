@@ -25,7 +25,8 @@ pub struct TokenRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub tables: Option<BTreeSet<TableName>>,
-    /// Whether it may read what messages say.
+    /// Reserved: kept and never widened by minting, and nothing depends on it yet. Whoever may read a table
+    /// of mail reads its subjects; bodies are in no table.
     #[serde(default)]
     pub message_content: bool,
     /// Days until it is no longer good, 1 to 366.
@@ -52,7 +53,8 @@ pub struct Token {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub tables: Option<BTreeSet<TableName>>,
-    /// Whether it may read what messages say.
+    /// Reserved: kept and never widened by minting, and nothing depends on it yet. Whoever may read a table
+    /// of mail reads its subjects; bodies are in no table.
     pub message_content: bool,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]

@@ -27,6 +27,7 @@ use vault::SigningKey;
 use super::Stage;
 use super::planted::Plants;
 use super::tenants::{Company, SILENT};
+use super::words;
 use crate::client::Ask;
 use crate::commands::table_text;
 use crate::machine::{MachineClock, MachineRandom};
@@ -58,7 +59,8 @@ pub(crate) fn tell(
     let mut text = String::from("Centre\n\n");
     left(companies, &mut text)?;
     prevalence(companies, truth, &mut text)?;
-    let is_clean = search(stage, plants, &mut text)?;
+    let words = words::cross(stage, companies)?;
+    let is_clean = search(stage, plants, &words, &mut text)?;
     Ok(Told { text, is_clean })
 }
 
@@ -165,8 +167,13 @@ fn hunt(asker: &Company, truth: &Truth, text: &mut String) -> anyhow::Result<()>
 }
 
 /// Planted identities in everything that crossed and in what the centre holds.
-fn search(stage: &Stage, plants: &Plants, text: &mut String) -> anyhow::Result<bool> {
-    let needles = Needles::new(plants.markers())?;
+fn search(
+    stage: &Stage,
+    plants: &Plants,
+    words: &[inspect::Marker],
+    text: &mut String,
+) -> anyhow::Result<bool> {
+    let needles = Needles::new(plants.markers().chain(words))?;
     let recorded = stage.recorder.recorded();
     let (mut searched, mut hits) = (0_usize, 0_u64);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -190,7 +197,7 @@ fn search(stage: &Stage, plants: &Plants, text: &mut String) -> anyhow::Result<b
         .collect();
     writeln!(
         text,
-        "  Planted identities in what crossed on {} ways ({}; {} parcels that the centre holds, opened; {}): {hits} hits",
+        "  Planted identities, a rule's id and a raw table's name in what crossed on {} ways ({}; {} parcels that the centre holds, opened; {}): {hits} hits",
         ways.len(),
         kinds.join(", "),
         held.len(),

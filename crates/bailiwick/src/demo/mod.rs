@@ -13,6 +13,7 @@ mod planted;
 mod report;
 mod ship;
 mod tenants;
+mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,6 +73,9 @@ impl Stage {
         self.root.join("data").join(region.as_str())
     }
 }
+
+/// Where the demo's centre stands.
+const CENTRE_GEOGRAPHY: &str = "US";
 
 /// Log lines of all cells, in a file that the search looks through as well.
 #[derive(Debug, Clone)]
@@ -172,7 +176,7 @@ async fn open(
         centre: Some(CentreSpec {
             data: root.join("data").join(CENTRE),
             ring: Ring::Ephemeral,
-            geography: GeographyCode::new("US")?,
+            geography: GeographyCode::new(CENTRE_GEOGRAPHY)?,
             cells: BTreeMap::new(),
             fresh: true,
         }),

@@ -13,11 +13,12 @@ use generate::World;
 use inspect::{
     ControlKind, DataDir, Needles, Opened, Places, RawReport, Subject, controls, judge, open, raw,
 };
-use model::{RegionCode, TableName, TenantId};
+use model::{GeographyCode, RegionCode, TableName, TenantId};
 
-use super::Stage;
 use super::ship::{self, Shipped};
 use super::tenants::Company;
+use super::{CENTRE_GEOGRAPHY, Stage};
+use crate::embedded::CENTRE;
 use crate::machine::MachineRandom;
 use crate::print::{bytes, number};
 
@@ -157,10 +158,16 @@ fn places(stage: &Stage) -> anyhow::Result<Places> {
             geography: declared.geography.clone(),
         });
     }
+    let code = RegionCode::new(CENTRE)?;
     Ok(Places {
         data,
-        temporary: Vec::new(),
+        centre: Some(DataDir {
+            path: stage.data(&code),
+            region: code,
+            geography: GeographyCode::new(CENTRE_GEOGRAPHY)?,
+        }),
         open: vec![stage.log.clone()],
+        ..Places::default()
     })
 }
 

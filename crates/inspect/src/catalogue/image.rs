@@ -17,10 +17,8 @@ use crate::Error;
 pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Checksums over little-endian words, and over big-endian ones.
 pub(crate) const WAL_MAGICS: [u32; 2] = [0x377f_0682, 0x377f_0683];
-/// First number in the shared-memory file, in the machine's order.
-pub(crate) const SHARED_MAGIC: u32 = 3_007_000;
-const WAL_HEADER_BYTES: usize = 32;
-const FRAME_HEADER_BYTES: usize = 24;
+pub(super) const WAL_HEADER_BYTES: usize = 32;
+pub(super) const FRAME_HEADER_BYTES: usize = 24;
 /// The two bytes that say how the file is read and written: 1 is without a log.
 const FORMAT_OFFSET: usize = 18;
 const ATTEMPTS: usize = 8;
@@ -105,13 +103,13 @@ fn apply(image: &mut Vec<u8>, wal: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let word: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
     Some(u32::from_be_bytes(word))
 }
 
 /// SQLite's checksum of an even number of words, continued from `sum`.
-fn checksum(sum: (u32, u32), bytes: &[u8], little_endian: bool) -> (u32, u32) {
+pub(super) fn checksum(sum: (u32, u32), bytes: &[u8], little_endian: bool) -> (u32, u32) {
     let read = |word: [u8; 4]| {
         if little_endian {
             u32::from_le_bytes(word)

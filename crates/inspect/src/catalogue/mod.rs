@@ -6,30 +6,33 @@
 
 mod image;
 mod list;
+pub(crate) mod pages;
 mod rows;
+mod words;
 
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
+use model::RegionCode;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteOwnedBuf};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, TypeInfo, ValueRef};
 
 use crate::Error;
+use crate::formats::Fault;
 use crate::places::{DataDir, Finding, What};
 use crate::shape;
-pub(crate) use image::{MAGIC, SHARED_MAGIC, WAL_MAGICS};
-use list::{Holds, TABLES};
+pub(crate) use image::MAGIC;
+use list::Holds;
+pub(crate) use list::{CATALOGUE, CENTRE, Flavour};
 pub(crate) use rows::{Owner, Rows, SegmentRow, TenantRow};
-
-/// The file's `application_id`: `BWCA`.
-const APPLICATION_ID: i64 = 0x4257_4341;
-/// The newest format that the list below describes.
-const FORMAT: i64 = 3;
 
 /// A catalogue in memory.
 pub(crate) struct Catalogue {
     path: PathBuf,
+    flavour: &'static Flavour,
     connection: SqliteConnection,
+    /// What is wrong with the file's pages.
+    faults: Vec<Fault>,
 }
 
 impl std::fmt::Debug for Catalogue {
@@ -39,9 +42,15 @@ impl std::fmt::Debug for Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the database and its log into memory. `None` if it has no page yet.
+    /// Reads a region's catalogue and its log into memory. `None` if it has no page yet.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
+        Self::read_as(&CATALOGUE, path)
+    }
+
+    /// Reads a database of a kind and its log into memory. `None` if it has no page yet.
+    pub(crate) fn read_as(flavour: &'static Flavour, path: &Path) -> Result<Option<Self>, Error> {
         let image = image::read(path)?;
+        let faults = pages::image(&image);
         let Ok(image) = SqliteOwnedBuf::try_from(image.as_slice()) else {
             return Ok(None);
         };
@@ -61,7 +70,9 @@ impl Catalogue {
         });
         Ok(Some(Self {
             path: path.to_owned(),
+            flavour,
             connection: connection.map_err(failed)?,
+            faults,
         }))
     }
 
@@ -69,7 +80,7 @@ impl Catalogue {
     fn is_ours(&mut self) -> Result<bool, Error> {
         let id = self.number("PRAGMA application_id")?;
         let format = self.number("PRAGMA user_version")?;
-        Ok(id == APPLICATION_ID && (0..=FORMAT).contains(&format))
+        Ok(id == self.flavour.id && (0..=self.flavour.format).contains(&format))
     }
 
     fn number(&mut self, sql: &'static str) -> Result<i64, Error> {
@@ -99,14 +110,17 @@ impl Catalogue {
                 .push(self.finding(What::UnknownFile, "a database of another program or format"));
             return Ok(findings);
         }
-        let others = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')";
-        if self.number(others)? != 0 {
-            findings.push(self.finding(What::UnknownColumn, "a view or trigger"));
+        for fault in &self.faults {
+            let found = Finding::new(&self.path, fault.what, fault.detail);
+            findings.push(found.at(fault.offset));
         }
+        self.schema(&mut findings)?;
         // SQLite's own tables as well: its statistics quote values.
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+        let flavour = self.flavour;
         for table in self.texts(tables.to_owned())? {
-            let Some((name, columns)) = TABLES.iter().find(|(name, _)| *name == table) else {
+            let Some((name, columns)) = flavour.tables.iter().find(|(name, _)| *name == table)
+            else {
                 // The name may be somebody's content.
                 findings.push(self.finding(What::UnknownColumn, "a table that is on no list"));
                 continue;
@@ -121,6 +135,42 @@ impl Catalogue {
             }
         }
         Ok(findings)
+    }
+
+    /// Holds the text of the schema against the list: statements are kept as they were written.
+    fn schema(&mut self, findings: &mut Vec<Finding>) -> Result<(), Error> {
+        let flavour = self.flavour;
+        for row in self.query("SELECT type, name, tbl_name, sql FROM sqlite_schema".to_owned())? {
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let kind = text(0).unwrap_or_default();
+            let name = text(1).unwrap_or_default();
+            let of = text(2).unwrap_or_default();
+            let sql = text(3);
+            let fault = match (kind.as_str(), sql) {
+                ("table", Some(sql)) => {
+                    let is_listed = flavour.tables.iter().any(|(table, _)| *table == name);
+                    let is_known = words::is_table(&sql, flavour);
+                    (is_listed && !is_known)
+                        .then_some("a table's statement has more in it than it may")
+                }
+                // SQLite makes one for each key.
+                ("index", None) => {
+                    let number = name.strip_prefix(&format!("sqlite_autoindex_{of}_"));
+                    let is_made = number.is_some_and(|n| n.len() == 1 && n.parse::<u8>().is_ok());
+                    (!is_made).then_some("an index that is on no list")
+                }
+                ("index", Some(sql)) => {
+                    let listed = flavour.indexes.iter().find(|(index, _)| *index == name);
+                    let is_same = listed.is_some_and(|(_, listed)| words::plain(&sql) == *listed);
+                    (!is_same).then_some("an index that is on no list")
+                }
+                _ => Some("a view or trigger"),
+            };
+            if let Some(detail) = fault {
+                findings.push(self.finding(What::UnknownColumn, detail));
+            }
+        }
+        Ok(())
     }
 
     fn values(
@@ -168,6 +218,7 @@ fn fits(row: &sqlx::sqlite::SqliteRow, holds: &Holds, of: Option<&DataDir>) -> b
         Holds::Word(words) => kind == "TEXT" && words.contains(&text().as_str()),
         Holds::Region => kind == "TEXT" && of.is_none_or(|dir| dir.region.as_str() == text()),
         Holds::Geography => kind == "TEXT" && of.is_none_or(|dir| dir.geography.as_str() == text()),
+        Holds::Code => kind == "TEXT" && RegionCode::new(&text()).is_ok(),
         Holds::Sealed | Holds::SealedOrNull => kind == "BLOB" && shape::looks_sealed(&blob()),
     }
 }

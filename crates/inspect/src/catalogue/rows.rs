@@ -1,7 +1,7 @@
 //! The catalogue's rows, as far as opening what they name takes.
 
 use crypto::Fields;
-use model::{KeyId, SegmentId, StreamId, TenantId};
+use model::{Epoch, KeyId, SegmentId, StreamId, TenantId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -116,6 +116,82 @@ impl Catalogue {
         }
         Ok(rows)
     }
+}
+
+/// A sealed value of the centre.
+#[derive(Debug)]
+pub(crate) struct CentreBlob {
+    /// Which column.
+    pub(crate) column: &'static str,
+    /// The epoch whose secret seals it; nothing for the centre's own key.
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) context: Fields,
+    pub(crate) sealed: Vec<u8>,
+}
+
+impl Catalogue {
+    /// All sealed values of the centre's database, and the number of rows that are not of the documented
+    /// form.
+    pub(crate) fn centre_blobs(&mut self) -> Result<(Vec<CentreBlob>, usize), Error> {
+        let (mut blobs, mut damaged) = (Vec::new(), 0);
+        if !self.is_ours()? {
+            return Ok((blobs, 1));
+        }
+        for (column, sql, read) in CENTRE_BLOBS {
+            for row in self.query((*sql).to_owned())? {
+                let blob = read(&row).and_then(|(epoch, context)| {
+                    Some(CentreBlob {
+                        column,
+                        epoch,
+                        context,
+                        sealed: row.try_get("sealed").ok()?,
+                    })
+                });
+                match blob {
+                    Some(blob) => blobs.push(blob),
+                    None => damaged += 1,
+                }
+            }
+        }
+        Ok((blobs, damaged))
+    }
+}
+
+/// What a blob's row says beside it: epoch and context.
+type CentreReader = fn(&SqliteRow) -> Option<(Option<Epoch>, Fields)>;
+
+const CENTRE_BLOBS: &[(&str, &str, CentreReader)] = &[
+    (
+        "meta.sealed_snapshot",
+        "SELECT sealed_snapshot AS sealed, snapshot_number FROM meta WHERE sealed_snapshot NOT NULL",
+        |row| {
+            let context = Fields::new("centre-snapshot").with_u64(number(row, "snapshot_number")?);
+            Some((None, context))
+        },
+    ),
+    (
+        "batch.sealed",
+        "SELECT sealed, epoch, region, batch FROM batch WHERE sealed NOT NULL",
+        |row| {
+            let region: String = row.try_get("region").ok()?;
+            let context = Fields::new("centre-batch")
+                .with(region.as_bytes())
+                .with(&bytes::<16>(row, "batch")?);
+            Some((Some(epoch(row)?), context))
+        },
+    ),
+    (
+        "indicator.sealed",
+        "SELECT sealed, epoch, indicator FROM indicator",
+        |row| {
+            let context = Fields::new("centre-indicator").with(&bytes::<16>(row, "indicator")?);
+            Some((Some(epoch(row)?), context))
+        },
+    ),
+];
+
+fn epoch(row: &SqliteRow) -> Option<Epoch> {
+    Some(Epoch(u32::try_from(number(row, "epoch")?).ok()?))
 }
 
 /// What a blob's row says beside it: owner and context.

@@ -1,4 +1,8 @@
-//! Temporary files: `BWTF`, version, then blocks: `u32` length and up to 64 KiB, sealed.
+//! Temporary files: `BWTF`, version, then blocks: `u32` length and 64 KiB, sealed; the last block is
+//! shorter or as long.
+//!
+//! Without the key, which is gone with the process, a block is known by its length and by looking like
+//! noise. Whatever calls itself compressed is not sealed.
 
 use std::io;
 
@@ -25,11 +29,43 @@ pub(crate) fn check(bytes: &Bytes) -> io::Result<Option<Fault>> {
         let start = offset + 4;
         let len = u64::from(length).min(bytes.len.saturating_sub(start));
         if let Some(block) = bytes.read(start, len)?
-            && !shape::noise(&block)
+            && (!shape::noise(&block) || is_compressed(&block))
         {
             return Ok(Some(Fault::clear(start, "a block is not sealed")));
         }
         offset = start + u64::from(length);
+        if length < BLOCK_BYTES_MAX && offset < bytes.len {
+            let detail = "something follows the last block";
+            return Ok(Some(Fault::malformed(offset, detail)));
+        }
     }
     Ok(None)
+}
+
+/// Whether the first bytes are those of a compressed file; sealed bytes are so once in 2^30.
+fn is_compressed(block: &[u8]) -> bool {
+    let gzip = matches!(
+        block,
+        [
+            0x1f,
+            0x8b,
+            8,
+            0..=0x1f,
+            _,
+            _,
+            _,
+            _,
+            0 | 2 | 4,
+            0..=13 | 255,
+            ..
+        ]
+    );
+    let others: [&[u8]; 5] = [
+        b"\x28\xb5\x2f\xfd",
+        b"PK\x03\x04",
+        b"\xfd7zXZ\0",
+        b"BZh91AY",
+        b"\x04\x22\x4d\x18",
+    ];
+    gzip || others.iter().any(|magic| block.starts_with(magic))
 }

@@ -23,10 +23,10 @@ fn after(sql: &'static str) -> Vec<(What, String)> {
     world.close();
     execute(&world, sql);
     let report = raw(&world.places, &world.needles).unwrap();
-    report
-        .findings
-        .into_iter()
-        .map(|f| (f.what, f.detail))
+    // What the pages say of the same text is tested with the disguises.
+    let findings = report.findings.into_iter().map(|f| (f.what, f.detail));
+    findings
+        .filter(|(_, detail)| detail != "text that is no schema")
         .collect()
 }
 
@@ -44,10 +44,11 @@ fn what_is_on_no_list_is_found() {
     );
     assert_eq!(
         after("ALTER TABLE tenant ADD COLUMN nickname TEXT"),
-        one(
-            What::UnknownColumn,
-            "a column of `tenant` that is on no list"
-        )
+        [
+            "a column of `tenant` that is on no list",
+            "a table's statement has more in it than it may"
+        ]
+        .map(|detail| (What::UnknownColumn, detail.to_owned()))
     );
     assert_eq!(
         after("CREATE VIEW w AS SELECT 1"),

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod controls;
+mod disguises;
 mod formats;
 mod kit;
 mod needles;

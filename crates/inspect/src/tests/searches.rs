@@ -193,7 +193,8 @@ fn files_that_do_not_belong_are_found() {
     append(&eu.join("ring"), b"BWKR\x01\x00 keys");
     append(&eu.join("core"), &[0x7f, b'E', b'L', b'F']);
     std::os::unix::fs::symlink("/etc/hostname", eu.join("link")).unwrap();
-    std::fs::create_dir(eu.join(token(1, 10))).unwrap();
+    let folder = token(1, 10);
+    std::fs::create_dir(eu.join(&folder)).unwrap();
     let report = raw(&world.places, &world.needles).unwrap();
     let found: Vec<_> = report
         .findings
@@ -205,6 +206,7 @@ fn files_that_do_not_belong_are_found() {
         ("link", What::NotAFile),
         ("notes.txt", What::UnknownFile),
         ("ring", What::KeyRing),
+        (folder.as_str(), What::UnknownName),
     ];
     assert_eq!(found, wanted);
     // A marker in a name is a marker at rest.
@@ -350,20 +352,20 @@ fn what_a_crash_leaves_is_no_finding() {
     let log = std::fs::read(world.file(0, ".log")).unwrap();
     let name = world.file(0, ".log");
     let name = name.file_name().unwrap().to_str().unwrap();
-    for (folder, len) in [("a", 5), ("b", 40), ("c", 100)] {
-        std::fs::create_dir(eu.join(folder)).unwrap();
-        append(&eu.join(folder).join(name), &log[..len]);
+    for (number, len) in [(7, 5), (8, 40), (9, 100)] {
+        let name = format!("{number:016x}-{}.log", &name[17..49]);
+        append(&eu.join("log").join(name), &log[..len]);
     }
-    std::fs::create_dir(eu.join("d")).unwrap();
-    append(&eu.join("d").join(name), &[0; 300]);
+    let zeros = format!("{:016x}-{}.log", 10, &name[17..49]);
+    append(&eu.join("log").join(zeros), &[0; 300]);
+    let opaque = "01".repeat(16);
     append(&eu.join("tmp/0000000000000007.tmp"), b"");
-    append(&eu.join("keytables/x.new"), b"");
+    let table = format!("keytables/{opaque}.0000000000000009.new");
+    append(&eu.join(table), b"");
     append(&eu.join("lock"), b"");
     let segment = std::fs::read(world.file(0, ".parquet")).unwrap();
-    append(
-        &eu.join("segments/part.parquet.new"),
-        &segment[..segment.len() / 2],
-    );
+    let part = format!("segments/{opaque}/{opaque}.parquet.new");
+    append(&eu.join(part), &segment[..segment.len() / 2]);
     let report = raw(&world.places, &world.needles).unwrap();
     assert_eq!(report.findings, vec![]);
     assert_eq!(tally(&report, FileKind::Empty).0, 3);
