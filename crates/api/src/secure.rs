@@ -86,6 +86,11 @@ impl Handshakes {
     }
 }
 
+fn take_out(handshakes: &Mutex<Handshakes>, number: u64) {
+    let mut known = handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+    known.under_way.remove(&number);
+}
+
 /// Takes connections until nobody waits for them any more.
 async fn shake_hands(
     mut seats: Seats,
@@ -110,10 +115,7 @@ async fn shake_hands(
             let patience = Duration::from_secs(limits::HANDSHAKE_SECONDS_MAX);
             let shaken = tokio::time::timeout(patience, acceptor.accept(stream)).await;
             // From here on nobody ends it: it is a connection, or nothing.
-            {
-                let mut known = done.lock().unwrap_or_else(PoisonError::into_inner);
-                known.under_way.remove(&number);
-            }
+            take_out(&done, number);
             if let Ok(Ok(stream)) = shaken {
                 let chain = stream.get_ref().1.peer_certificates();
                 let certificate = chain.and_then(<[_]>::first).map(|c| c.clone().into_owned());

@@ -329,10 +329,10 @@ impl Search<'_> {
             FileKind::KeyTable => one(key_table::check(bytes, unfinished).map_err(io)?),
             FileKind::Temporary => one(temporary::check(bytes).map_err(io)?),
             FileKind::CatalogueLog | FileKind::CentreLog => {
-                catalogue::pages::log(&bytes.head(bytes.len).map_err(io)?)
+                settled(path, catalogue::pages::log).map_err(io)?
             }
             FileKind::CatalogueIndex | FileKind::CentreIndex => {
-                catalogue::pages::index(&bytes.head(bytes.len).map_err(io)?)
+                settled(path, catalogue::pages::index).map_err(io)?
             }
             FileKind::Catalogue | FileKind::Centre => {
                 let flavour = match kind {
@@ -409,6 +409,19 @@ impl RawReport {
             });
         }
     }
+}
+
+/// What is wrong with a file that a process may be writing: what is so each time that one looks.
+fn settled(path: &Path, check: fn(&[u8]) -> Vec<Fault>) -> io::Result<Vec<Fault>> {
+    const LOOKS: usize = 4;
+    let mut faults = Vec::new();
+    for _ in 0..LOOKS {
+        faults = check(&std::fs::read(path)?);
+        if faults.is_empty() {
+            break;
+        }
+    }
+    Ok(faults)
 }
 
 fn gone(error: &io::Error) -> bool {

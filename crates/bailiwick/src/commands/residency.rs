@@ -99,9 +99,8 @@ fn scan(global: &Global, texts: &[String]) -> anyhow::Result<i32> {
         .zip(&opened)
         .map(|(dir, opened)| Scanned::of(dir, opened, &report, texts))
         .collect();
-    if view::is_for_people(global) {
-        regions.iter().for_each(Scanned::say);
-    }
+    // On standard error: what goes to standard output is one document, the findings in it.
+    regions.iter().for_each(Scanned::say);
     let items: Vec<Value> = regions.iter().map(Scanned::json).collect();
     view::list(global, &items, &SCANNED, "no regions")?;
     let clean = report.is_clean() && opened.iter().all(|o| o.findings.is_empty());

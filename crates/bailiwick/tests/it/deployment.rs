@@ -219,7 +219,13 @@ fn a_scan_says_what_it_saw_and_does_not_look_at_running_cells() {
         "{text}"
     );
     assert!(text.contains("nothing is wrong"), "{text}");
-    let region: serde_json::Value = serde_json::from_slice(&scan.stdout).unwrap();
+    let regions = |output: &std::process::Output| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let lines = text.lines();
+        lines.map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let region = regions(&scan).remove(0);
+    assert_eq!(region["findings"], 0, "{region}");
     assert_eq!(
         (&region["region"], &region["log_rows"]),
         (&"eu".into(), &1.into()),
@@ -233,6 +239,16 @@ fn a_scan_says_what_it_saw_and_does_not_look_at_running_cells() {
         said(&clear).contains("in clear: `marker-4711-marker`"),
         "{}",
         said(&clear)
+    );
+    let region = regions(&clear).remove(0);
+    assert_eq!(
+        (&region["findings"], &region["markers_in_clear"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(region["found"][0]["what"], "unknown_file", "{region}");
+    assert_eq!(
+        region["in_clear"][0]["marker"], "marker-4711-marker",
+        "{region}"
     );
     let explain = site.run(&["residency", "explain", "--tenant", &tenant.id, "7"]);
     assert!(
