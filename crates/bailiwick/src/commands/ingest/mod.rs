@@ -268,7 +268,7 @@ fn remarks(total: &Totals, client: &Client, regions: &BTreeSet<String>) {
     let replaced = total.count("replaced");
     if replaced > 0 {
         print::note(&format!(
-            "{} have escapes that are no characters, as `\\ud800` alone: they are U+FFFD in the columns; `_source_fields` has the text as it was sent",
+            "{} with escapes that are no characters, as `\\ud800` alone: stored as U+FFFD, and as sent in `_source_fields`",
             print::rows(replaced)
         ));
     }
