@@ -3,6 +3,8 @@
 //! The tree of an unfinished text says little about what is missing at its end, so this reads the
 //! tokens: which brackets are open, which pipeline they hold, which operator was begun.
 
+use std::fmt::Write as _;
+
 use crate::lexer;
 use crate::syntax::Kind;
 
@@ -207,9 +209,11 @@ impl<'t> Place<'t> {
                 Some(open) if open.kind == Kind::OpenParen => {
                     let columns = self.slice(at + 2, end);
                     let columns = if columns.contains('*') { "()" } else { columns };
-                    out.push_str(&format!("let {name} = datatable{columns} [];\n"));
+                    let _ = writeln!(out, "let {name} = datatable{columns} [];");
                 }
-                Some(ty) => out.push_str(&format!("let {name} = {}(null);\n", ty.text)),
+                Some(ty) => {
+                    let _ = writeln!(out, "let {name} = {}(null);", ty.text);
+                }
                 None => {}
             }
             at = end + 1;

@@ -358,14 +358,11 @@ impl<'t> Walk<'t> {
     }
 
     fn operator_gap(&mut self, node: &Node, before: &Element, after: &Element) {
-        if is_token(before, Kind::OpenParen) || is_token(before, Kind::OpenBrace) {
-            // The brackets around operators.
+        // The brackets around operators.
+        let opens = is_token(before, Kind::OpenParen) || is_token(before, Kind::OpenBrace);
+        if opens || is_node(before, Kind::SubPipeline) {
             self.push(Piece::Soft);
-        } else if is_node(before, Kind::SubPipeline) {
-            self.push(Piece::Soft);
-        } else if is_token(before, Kind::Comma) {
-            self.push(Piece::Line);
-        } else if starts_line(after) && !hugs(before) {
+        } else if is_token(before, Kind::Comma) || (starts_line(after) && !hugs(before)) {
             self.push(Piece::Line);
         } else {
             self.gap(node, before, after);

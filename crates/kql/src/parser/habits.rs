@@ -132,7 +132,7 @@ impl Parser<'_> {
     }
 
     /// What to do about a word that is no operator.
-    pub(super) fn operator_habit(&self, name: &str) -> Option<String> {
+    pub(super) fn operator_habit(name: &str) -> Option<String> {
         let lower = name.to_ascii_lowercase();
         if let Some(operator) = Operator::named(&lower)
             && lower != name

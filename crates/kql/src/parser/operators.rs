@@ -76,7 +76,7 @@ impl Parser<'_> {
             suggest::similar(name, Operator::names())
                 .map(|similar| format!("an operator with a similar name exists: `{similar}`"))
         };
-        let help = self.operator_habit(name).or_else(similar);
+        let help = Self::operator_habit(name).or_else(similar);
         // `||` has been complained about; what follows was meant as a condition.
         if !self.is_after_two_bars() {
             self.error_at(

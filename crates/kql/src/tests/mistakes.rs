@@ -1,5 +1,7 @@
 //! `spec/kql/diagnostics.md`: the commonest mistakes, and every word that is said about them.
 
+use std::fmt::Write as _;
+
 use model::Schema;
 
 use super::NOW;
@@ -39,7 +41,10 @@ fn the_page_says_what_is_said() {
         if !findings.contains("help: ") && !query.contains("cluster") {
             without_help.push(query.to_owned());
         }
-        actual += &format!("{MISTAKE}{query}{END}{between}{FINDINGS}{findings}{END}{rest}");
+        let _ = write!(
+            actual,
+            "{MISTAKE}{query}{END}{between}{FINDINGS}{findings}{END}{rest}"
+        );
         n_mistakes += 1;
     }
     assert!(n_mistakes >= 30);
