@@ -540,7 +540,8 @@ impl Resolver<'_> {
             AggregateFn::WeightedPercentile
             | AggregateFn::WeightedPercentilesArray
             | AggregateFn::Covariance
-            | AggregateFn::Covariancep => 2,
+            | AggregateFn::Covariancep
+            | AggregateFn::Tdigest => 2,
             _ => 1,
         };
         let mut out = Vec::with_capacity(args.len());
