@@ -69,6 +69,9 @@ pub enum Error {
     /// Nothing here that the caller may know of.
     #[error("no such {0}")]
     NotFound(&'static str),
+    /// Examining rows broke off.
+    #[error("rows could not be examined")]
+    NotExamined,
     /// Work on a thread of its own did not come back.
     #[error("internal failure")]
     Internal,
@@ -92,8 +95,15 @@ impl Error {
             Self::BadRule(_) => Code::BadRule,
             Self::NoRegistry | Self::Conflict(_) => Code::Conflict,
             Self::NotFound(_) => Code::NotFound,
-            Self::Internal => Code::Internal,
+            Self::Internal | Self::NotExamined => Code::Internal,
         }
+    }
+}
+
+impl Error {
+    /// Whether a step of detection failed because of what its rows say, so that it would fail again.
+    pub(crate) fn is_of_the_rows(&self) -> bool {
+        matches!(self, Self::NotExamined) || self.code() == Code::TooLarge
     }
 }
 

@@ -144,6 +144,11 @@ impl Cell {
             return Err(Error::Bad("this names no device and no user".to_owned()));
         }
         let tenant = self.tenant_of(grant.tenant())?;
+        let kind = match subject {
+            Subject::Device => "device",
+            Subject::User => "user",
+        };
+        self.note_read(grant, kind, text).await?;
         let secret = link_key(&tenant)?;
         let (all, is_cut) = self.newest_alerts(grant).await?;
         let named = all.iter().filter_map(|(_, stored)| whole(stored));

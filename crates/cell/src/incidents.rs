@@ -132,6 +132,7 @@ impl Cell {
     ) -> Result<AlertDetail, Error> {
         let record = self.store().alert(grant, id).await?;
         let record = record.ok_or(Error::NotFound("alert"))?;
+        self.note_read(grant, "alert", &id.to_string()).await?;
         let (view, stored) = self.alert_view(&record)?;
         let (alert, notice) = match stored {
             StoredAlert::Whole(alert) => (Some(*alert), None),
@@ -216,6 +217,7 @@ impl Cell {
         let tenant = self.tenant_of(grant.tenant())?;
         let entry = self.store().incident(grant, id).await?;
         let view = incident_view(&entry.ok_or(Error::NotFound("incident"))?)?;
+        self.note_read(grant, "incident", &id.to_string()).await?;
         let filter = AlertFilter {
             incident: Some(id),
             ..AlertFilter::default()
@@ -289,20 +291,24 @@ impl Cell {
         let reads = self.detect_reads(tenant.id)?;
         let now = self.inner.cx.now();
         let mut slot = self.progress(tenant.id).await?;
-        let mut next = slot.clone().ok_or(Error::Internal)?;
+        let mut next = slot.take().ok_or(Error::Internal)?;
         self.recall(&reads, &mut next.incidents, id).await?;
         let input = Input::Analyst {
             who: grant.actor().to_string(),
             incident: id,
             change: Box::new(change),
         };
-        let outcome = next
-            .incidents
-            .step(input, now)
-            .map_err(|refusal| match refusal {
-                incident::Refusal::UnknownIncident(_) => Error::NotFound("incident"),
-                other => Error::Conflict(other.to_string()),
-            })?;
+        let outcome = match next.incidents.step(input, now) {
+            Ok(outcome) => outcome,
+            Err(refusal) => {
+                // A refused change changes nothing.
+                *slot = Some(next);
+                return Err(match refusal {
+                    incident::Refusal::UnknownIncident(_) => Error::NotFound("incident"),
+                    other => Error::Conflict(other.to_string()),
+                });
+            }
+        };
         let mut changes = Changes::default();
         changes.take(outcome);
         let mut commit = DetectionCommit::default();

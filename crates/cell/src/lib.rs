@@ -24,6 +24,7 @@ mod ingestion;
 pub mod link;
 mod peers;
 pub mod present;
+mod reads;
 mod residence;
 mod rule_check;
 mod sources;
@@ -33,7 +34,7 @@ mod tokens;
 mod upkeep;
 
 pub use cell::{Cell, CellOptions};
-pub use detection::{RuleOrigin, RuleView};
+pub use detection::{DetectionHealth, RuleFailure, RuleOrigin, RuleView};
 pub use error::Error;
 pub use evidence::{EntityView, Subject};
 pub use export::{EgressView, FileProfile};
@@ -46,7 +47,7 @@ pub use incidents::{
 pub use ingestion::{IngestOutcome, IngestRequest, Misdirected};
 pub use peers::{CentrePort, NoCentre, NoPeers, PeerError, PeerPort};
 pub use residence::{Explanation, ResidencyReport, ServiceResidence, TableResidence};
-pub use rule_check::{check_rules, is_scheduled_rule};
+pub use rule_check::{Queries, check_rules, is_scheduled_rule};
 pub use sources::{SourceRequest, SourceView};
 pub use tenants::{ProvisionRequest, TenantView};
 pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
@@ -62,8 +63,8 @@ pub use residency::{
     Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
 pub use store::{
-    AlertFilter, AuditEntry, AuditRange, EgressOutcome, Error as StoreError, IncidentFilter,
-    PartitionStatus, SourceCounts, TokenEntry, View,
+    AlertFilter, AuditEntry, AuditRange, DamagedRow, EgressOutcome, Error as StoreError,
+    IncidentFilter, PartitionStatus, SourceCounts, TokenEntry, View,
 };
 
 #[cfg(test)]

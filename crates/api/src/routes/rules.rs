@@ -1,6 +1,6 @@
 //! Detection rules of a tenant.
 
-use access::{Granted, ManageRules};
+use access::ManageRules;
 use axum::http::StatusCode;
 use cell::RuleView;
 use model::{Code, DetectionRuleId};
@@ -94,17 +94,10 @@ pub(crate) async fn switch(mut call: Call) -> Answer {
     responses((status = 200, description = "The problems.", body = wire::RuleProblems))
 )]
 pub(crate) async fn check(mut call: Call) -> Answer {
-    let _may: Granted<ManageRules> = call.tenant_grant().await?;
+    let grant = call.tenant_grant::<ManageRules>().await?;
     let draft: wire::RuleDraft = call.json().await?;
-    let look = move || {
-        cell::check_rules(&[cell::RuleText {
-            name: "rule",
-            text: &draft.text,
-        }])
-    };
-    let problems = tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|_| Failure::of(Code::Internal))?;
+    let stop = call.cancel.clone();
+    let problems = call.cell().check_rule(&grant, draft.text, stop).await?;
     json(&wire::RuleProblems {
         problems: problems.into_iter().map(convert::problem).collect(),
     })

@@ -60,6 +60,7 @@ impl Hunting for Engine {
         Prepared {
             tables,
             diagnostics,
+            columns: None,
             plan,
         }
     }

@@ -62,7 +62,6 @@ impl Cell {
         let grant = self.detect_grant(tenant.id)?;
         let reads = self.detect_reads(tenant.id)?;
         let mut slot = self.progress(tenant.id).await?;
-        let mut next = slot.clone().ok_or(Error::Internal)?;
         let ids: Vec<_> = message.alerts.iter().map(|a| a.id).collect();
         let known = self.store().known_alerts(&reads, &ids).await?;
         let fresh = message.alerts.into_iter();
@@ -71,6 +70,7 @@ impl Cell {
             return Ok(());
         }
         self.append_link_rows(&tenant, &fresh).await?;
+        let mut next = slot.take().ok_or(Error::Internal)?;
         let mut commit = DetectionCommit::default();
         let pairs = fresh.into_iter().map(|digest| (digest, None)).collect();
         self.join(&tenant, &mut next, pairs, &mut commit).await?;

@@ -4,4 +4,5 @@
 mod detection;
 mod export;
 mod kit;
+mod robust;
 mod two_cells;
