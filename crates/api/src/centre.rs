@@ -1,7 +1,8 @@
 //! What cells ask of the centre, over mutual TLS, on its one listener.
 //!
 //! ```text
-//! POST /centre/v1/batches    a parcel, as the egress gate of the caller's region packed it
+//! POST /centre/v1/batches    a parcel, as the egress gate of the caller's region packed it; the answer
+//!                            is the signed acknowledgement
 //! GET  /centre/v1/snapshot   the newest signed snapshot; 204 before the first
 //! ```
 //!
@@ -75,7 +76,7 @@ async fn batch(
     let taken = match shared.caller(&peer) {
         Ok(region) => {
             let taken = shared.centre.receive(&region, &body, shared.cx.now()).await;
-            taken.map(|_| None).map_err(|e| e.code())
+            taken.map(|ack| Some(ack.signed)).map_err(|e| e.code())
         }
         Err(code) => Err(code),
     };

@@ -56,6 +56,7 @@ pub(crate) fn ingest_answer(
         rejected_total: count(outcome.rejected.len()),
         rejected_codes: codes,
         untimed: outcome.tally.untimed,
+        replaced: outcome.tally.replaced,
         wrong_region: outcome.wrong_region.iter().map(misdirected).collect(),
         wrong_region_total: count(outcome.wrong_region.len()),
         dry_run: query.dry_run,
@@ -504,7 +505,10 @@ pub(crate) fn incident(view: &cell::IncidentView) -> wire::Incident {
     }
 }
 
-pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDetail {
+pub(crate) fn incident_detail(
+    detail: cell::IncidentDetail,
+    next_page_token: Option<String>,
+) -> wire::IncidentDetail {
     let step = |step: &cell::Step| wire::Step {
         stage: step.stage.to_string(),
         first_at: step.first_at,
@@ -523,6 +527,9 @@ pub(crate) fn incident_detail(detail: cell::IncidentDetail) -> wire::IncidentDet
         steps: detail.path.steps.iter().map(step).collect(),
         alerts: detail.alerts.iter().map(alert).collect(),
         entities: detail.entities.into_iter().map(entity).collect(),
+        entities_found: detail.entities_found,
+        next_page_token,
+        notice: detail.notice,
         elsewhere: elsewhere
             .map(|(region, n)| (region.to_string(), n))
             .collect(),
@@ -603,6 +610,7 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         sequence: entry.sequence,
         at: entry.at,
         outcome: match entry.outcome {
+            cell::EgressOutcome::Sent if entry.facts == 0 => "nothing",
             cell::EgressOutcome::Sent => "sent",
             cell::EgressOutcome::Dropped => "dropped",
         }
@@ -610,7 +618,18 @@ pub(crate) fn egress(view: cell::EgressView) -> wire::Egress {
         rows: entry.rows,
         facts: entry.facts,
         bytes: entry.bytes,
+        acknowledged_at: view.acknowledged_at,
         receipt: view.receipt.map(receipt),
+    }
+}
+
+pub(crate) fn link(view: cell::LinkView) -> wire::Link {
+    wire::Link {
+        with: view.region,
+        entries: view.sent.map(|sent| sent.entries),
+        waiting: view.sent.map(|sent| sent.waiting),
+        bytes: view.sent.map(|sent| sent.bytes),
+        held_back: view.held_back,
     }
 }
 
@@ -655,6 +674,7 @@ pub(crate) fn entity_detail(view: cell::EntityView) -> wire::EntityDetail {
         is_cut: view.is_cut,
         incidents: view.incidents.iter().map(incident).collect(),
         hunts: view.hunts.into_iter().map(ready_hunt).collect(),
+        notice: view.notice,
     }
 }
 

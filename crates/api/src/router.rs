@@ -129,6 +129,7 @@ routes! {
     get "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::show;
     patch "/api/v1/tenants/{tenant}/rules/{rule}" tenant::<ManageRules>() => rules::switch;
     get "/api/v1/tenants/{tenant}/egress" tenant::<ReadEgress>() => evidence::egress;
+    get "/api/v1/tenants/{tenant}/link" tenant::<ReadEgress>() => evidence::link;
     get "/api/v1/tenants/{tenant}/egress/{batch}" tenant::<ReadEgress>() => evidence::egress_of;
     get "/api/v1/tenants/{tenant}/audit" tenant::<ReadAudit>() => evidence::audit;
     get "/api/v1/tenants/{tenant}/files/{sha256}" tenant::<Hunt>() => evidence::file;

@@ -1,6 +1,7 @@
 //! The one table of commands and flags: help, usage errors and the reference page come from here.
 
 mod detection;
+mod queries;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use crate::environment;
 pub(crate) use detection::{
     Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
 };
+pub(crate) use queries::{CompleteQuery, FormatQueries, Kql};
 
 const INIT_EXAMPLES: &str = "\
 Examples:
@@ -30,6 +32,12 @@ Examples:
   bailiwick hunt -f hunt.kql --format csv
   bailiwick hunt --config FILE --tenant T 'DeviceEvents | where Timestamp > datetime(2019-01-01) | take 5'";
 
+const KQL_EXAMPLES: &str = "\
+Examples:
+  bailiwick kql check hunts/*.kql
+  bailiwick kql fmt --write hunts/*.kql
+  echo 'DeviceEvents | where ' | bailiwick kql complete -";
+
 /// Open threat protection in which every tenant's data stays in its geography.
 #[derive(Debug, Parser)]
 #[command(name = "bailiwick", version, propagate_version = true)]
@@ -43,12 +51,15 @@ pub(crate) struct Cli {
 /// Where commands go: a running server, or a data directory opened by this process.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Address of a running server, for example `http://127.0.0.1:7401`.
-    #[arg(long, global = true, env = environment::SERVER, help_heading = "Global options")]
-    pub(crate) server: Option<String>,
-    /// Token presented to the server.
-    #[arg(long, global = true, env = environment::TOKEN, hide_env_values = true, help_heading = "Global options")]
-    pub(crate) token: Option<String>,
+    /// Address of a running server, for example `http://127.0.0.1:7401`. With several, comma between
+    /// them, commands go to the first, and `ingest` sends what belongs to another region on to the
+    /// server of that region.
+    #[arg(long, global = true, env = environment::SERVER, value_delimiter = ',', help_heading = "Global options")]
+    pub(crate) server: Vec<String>,
+    /// Token presented to the server. With several, comma between them, each goes to the server of
+    /// the region that it names.
+    #[arg(long, global = true, env = environment::TOKEN, value_delimiter = ',', hide_env_values = true, help_heading = "Global options")]
+    pub(crate) token: Vec<String>,
     /// Configuration of a data directory: used by `serve`, and by other commands without `--server`.
     /// Given here, it goes before a server of the environment.
     #[arg(long, global = true, env = environment::CONFIG, help_heading = "Global options")]
@@ -108,6 +119,9 @@ pub(crate) enum Command {
     /// Run a KQL query.
     #[command(after_help = HUNT_EXAMPLES)]
     Hunt(Hunt),
+    /// Format or check files of KQL queries, or complete one. Reads files and the shipped schema only.
+    #[command(subcommand, after_help = KQL_EXAMPLES)]
+    Kql(Kql),
     /// List or show alerts.
     #[command(subcommand)]
     Alert(Alert),
@@ -482,7 +496,7 @@ pub(crate) enum Token {
         /// What you call it.
         #[arg(long)]
         name: String,
-        /// What it may do: ingest, hunt, read, administer, residency.
+        /// What it may do: ingest, hunt, incidents, rules, read, administer, residency.
         #[arg(long, value_delimiter = ',', required = true)]
         permissions: Vec<String>,
         /// Sources it is limited to.
@@ -620,7 +634,10 @@ pub(crate) struct Generate {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: Option<BenchWhat>,
     /// Records of 3.6 KB (68-column DeviceProcessEvents) to ingest.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: u64,
@@ -633,7 +650,36 @@ pub(crate) struct Bench {
     /// Seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Where to put the data directory; by default a temporary one.
+    /// Where to put the data directory, which stays; by default a temporary one.
     #[arg(long)]
-    pub(crate) directory: Option<PathBuf>,
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BenchWhat {
+    /// Twenty named hunts over mixed telemetry that is made once and kept.
+    Hunt(BenchHunt),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchHunt {
+    /// Records to make, if the directory has none yet.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: u64,
+    /// Seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where the rows are kept; by default they are made in a temporary directory.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Times that each hunt runs; the best one counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Only hunts whose name contains this.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+    /// Write the hunted tables here as Arrow files, and the questions and answers as JSON: for
+    /// `benches/peers`.
+    #[arg(long)]
+    pub(crate) export: Option<PathBuf>,
 }

@@ -5,8 +5,9 @@
 //! through the same routes and the same policy; a ledger leaf says so.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use access::{Credential, Discard, Operate};
@@ -149,6 +150,24 @@ pub(crate) struct Http {
     agent: ureq::Agent,
     base: String,
     token: Option<String>,
+    others: Arc<Others>,
+}
+
+/// What the caller gave for other regions. An address comes from the caller only, never from a
+/// server: otherwise one server could have the tokens and records of all regions sent where it likes.
+#[derive(Default)]
+struct Others {
+    /// By the region that they name.
+    tokens: BTreeMap<String, String>,
+    servers: Vec<String>,
+    /// Address of each region, asked once.
+    addresses: OnceLock<BTreeMap<String, String>>,
+}
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Others({} servers)", self.servers.len())
+    }
 }
 
 /// Opened cells and the runtime they live on.
@@ -168,7 +187,84 @@ impl Http {
             agent,
             base: base.trim_end_matches('/').to_owned(),
             token: token.map(str::to_owned),
+            others: Arc::default(),
         }
+    }
+
+    /// The first of `servers`, with the token of its region; the others are other regions'.
+    fn among(servers: &[String], tokens: &[String]) -> anyhow::Result<Self> {
+        let first = servers.first().map_or("", String::as_str);
+        let mut http = Self::new(first, tokens.first().map(String::as_str));
+        if servers.len() < 2 && tokens.len() < 2 {
+            return Ok(http);
+        }
+        let mut by_region = BTreeMap::new();
+        for token in tokens {
+            let region = cell::region_of_token(token).ok_or_else(|| {
+                Failure::new(
+                    Code::BadRequest,
+                    "one of several tokens does not name its region",
+                )
+                .with_help("a token looks like `bw_REGION_…`, with commas between several")
+            })?;
+            by_region.insert(region.to_string(), token.clone());
+        }
+        let region = http.region()?;
+        if let Some(own) = by_region.get(&region) {
+            http.token = Some(own.clone());
+        }
+        http.others = Arc::new(Others {
+            tokens: by_region,
+            servers: servers.iter().skip(1).cloned().collect(),
+            addresses: OnceLock::new(),
+        });
+        Ok(http)
+    }
+
+    /// Which region's server this is.
+    fn region(&self) -> anyhow::Result<String> {
+        let answer = self.call(&Ask::get("/api/v1/region"))?.json()?;
+        let region = answer.get("region").and_then(Value::as_str);
+        let nameless = || Failure::new(Code::Unreachable, "the server does not say its region");
+        Ok(region.ok_or_else(nameless)?.to_owned())
+    }
+
+    /// The way to another region, if the caller gave its address and a token of it.
+    fn way(&self, region: &str) -> Option<Self> {
+        let token = self.others.tokens.get(region)?;
+        let address = self.addresses().get(region)?;
+        Some(Self {
+            base: address.clone(),
+            token: Some(token.clone()),
+            ..self.clone()
+        })
+    }
+
+    fn addresses(&self) -> &BTreeMap<String, String> {
+        self.others.addresses.get_or_init(|| {
+            let mut found = BTreeMap::new();
+            for server in &self.others.servers {
+                let other = Self {
+                    base: server.trim_end_matches('/').to_owned(),
+                    token: None,
+                    ..self.clone()
+                };
+                match other.region() {
+                    Ok(region) => drop(found.insert(region, other.base)),
+                    Err(error) => print::error(&error),
+                }
+            }
+            found
+        })
+    }
+
+    /// What the caller would have to give, so that records reach a region.
+    pub(crate) fn lacks(&self, region: &str) -> Option<&'static str> {
+        if !self.others.tokens.contains_key(region) {
+            return Some("a token of it (`--token A,B`) and its server (`--server A,B`)");
+        }
+        let known = self.addresses().contains_key(region);
+        (!known).then_some("its server (`--server A,B`)")
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
@@ -365,8 +461,8 @@ pub(crate) fn passphrase(global: &Global) -> anyhow::Result<Option<Zeroizing<Str
 impl Client {
     /// A server if one is named, otherwise the data directory of the configuration.
     pub(crate) fn connect(global: &Global) -> anyhow::Result<Self> {
-        if let Some(server) = &global.server {
-            return Ok(Self::Http(Http::new(server, global.token.as_deref())));
+        if !global.server.is_empty() {
+            return Ok(Self::Http(Http::among(&global.server, &global.token)?));
         }
         match &global.config {
             Some(path) => Ok(Self::Local(Local::open(
@@ -529,7 +625,12 @@ impl Client {
     /// Asks a region by name.
     pub(crate) fn call_region(&self, region: &str, ask: &Ask) -> anyhow::Result<Reply> {
         match self {
-            Self::Http(http) => http.call(ask),
+            Self::Http(http) => match http.way(region) {
+                Some(there) => there.call(ask),
+                None => {
+                    Err(Failure::new(Code::WrongRegion, format!("no way to `{region}`")).into())
+                }
+            },
             Self::Local(local) => {
                 let region = RegionCode::new(region)
                     .map_err(|e| Failure::new(Code::BadRequest, e.to_string()))?;
@@ -538,16 +639,14 @@ impl Client {
         }
     }
 
-    /// The regions of the data directory; nothing for a server.
-    pub(crate) fn regions(&self) -> Vec<String> {
+    /// Whether [`Self::call_region`] reaches the region.
+    pub(crate) fn reaches(&self, region: &str) -> bool {
         match self {
-            Self::Http(_) => Vec::new(),
-            Self::Local(local) => local
-                .embedded
-                .cells
-                .keys()
-                .map(ToString::to_string)
-                .collect(),
+            Self::Http(http) => http.way(region).is_some(),
+            Self::Local(local) => {
+                let mut cells = local.embedded.cells.keys();
+                cells.any(|cell| cell.as_str() == region)
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Every environment variable that the program reads.
 
-/// Address of a running server, for example `http://127.0.0.1:7401`.
+/// Address of a running server, for example `http://127.0.0.1:7401`; several with commas.
 pub(crate) const SERVER: &str = "BAILIWICK_SERVER";
-/// Token presented to it.
+/// Token presented to it; several with commas.
 pub(crate) const TOKEN: &str = "BAILIWICK_TOKEN";
 /// Configuration file of a data directory.
 pub(crate) const CONFIG: &str = "BAILIWICK_CONFIG";

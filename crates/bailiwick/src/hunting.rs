@@ -2,13 +2,16 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use cell::{HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, Prepared, View};
+use cell::{
+    HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, KnownFiles, Prepared, View,
+};
 use futures::future::BoxFuture;
 use kql::{SchemaSource, TableShape};
 use model::{Diagnostic, Schema, Severity, Span, TableName, Ticks};
 use query::over_store::{SealedSpill, table_rows};
-use query::{Cancel, Engine, Limits, Settings};
+use query::{Cancel, Engine, FileAnswer, Limits, Profiles, Settings};
 use rows::arrow::datatypes::Schema as ArrowSchema;
 use rows::{RecordBatch, types};
 use store::TemporaryFiles;
@@ -54,6 +57,40 @@ impl SchemaSource for TenantTables<'_> {
         all.sort();
         all.dedup();
         all
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.0.given_up.load(Ordering::Relaxed)
+    }
+}
+
+/// What the cell knows of files, as the engine asks for it.
+#[derive(Debug)]
+struct Files(KnownFiles);
+
+impl Profiles for Files {
+    fn source(&self) -> Option<String> {
+        let (number, at) = self.0.snapshot()?;
+        Some(format!(
+            "the centre's snapshot {number} of {}",
+            model::Day::of(at)
+        ))
+    }
+
+    fn files<'a>(&'a self, sha256: &'a [String]) -> BoxFuture<'a, Vec<FileAnswer>> {
+        Box::pin(async move {
+            let Ok(found) = self.0.look_up(sha256).await else {
+                return vec![FileAnswer::Failed; sha256.len()];
+            };
+            let answer = |told: Option<residency::egress::Prevalence>| match told {
+                Some(told) => FileAnswer::Known {
+                    groups: told.groups.at_least(),
+                    first_seen: told.first_day.start(),
+                },
+                None => FileAnswer::Unknown,
+            };
+            found.into_iter().map(answer).collect()
+        })
     }
 }
 
@@ -110,6 +147,7 @@ async fn run(
         rows: options.rows_max,
         bytes: options.bytes_max,
         seconds: options.time_max.as_secs(),
+        planning: options.planning_max,
         memory_bytes: options.memory_bytes_max,
         window: options.window,
         ..Limits::default()
@@ -123,6 +161,9 @@ async fn run(
             temporary,
             options.spill_bytes_max,
         ))),
+        profiles: options
+            .files
+            .map(|files| -> Arc<dyn Profiles> { Arc::new(Files(files)) }),
         ..Settings::default()
     };
     let engine = Engine::new(settings);

@@ -59,7 +59,7 @@ fn cli() -> cli::Cli {
         stated
     };
     if stated("config") && !stated("server") {
-        cli.global.server = None;
+        cli.global.server.clear();
     }
     cli
 }

@@ -32,6 +32,8 @@ pub(crate) enum Crosses {
     Answer,
     /// A parcel for the centre.
     Parcel,
+    /// What the centre signed for one.
+    Acknowledgement,
     /// A signed snapshot of prevalence.
     Snapshot,
 }
@@ -235,13 +237,15 @@ impl CentrePort for InsideCentre {
         Some(self.centre.key())
     }
 
-    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
         Box::pin(async move {
             let own = Party::Cell(self.region.clone());
-            self.record(Crosses::Parcel, own, Party::Centre, batch);
+            self.record(Crosses::Parcel, own.clone(), Party::Centre, batch);
             let now = self.cx.now();
             let taken = self.centre.receive(&self.region, batch, now).await;
-            taken.map(drop).map_err(|e| PeerError::Refused(e.code()))
+            let signed = taken.map_err(|e| PeerError::Refused(e.code()))?.signed;
+            self.record(Crosses::Acknowledgement, Party::Centre, own, &signed);
+            Ok(signed)
         })
     }
 

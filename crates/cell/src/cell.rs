@@ -70,6 +70,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
+    /// Version of the document in the store: the first record must be placed by the newest.
+    pub(crate) document_version: u64,
     pub(crate) document: TenantDocument,
     pub(crate) standing: Standing,
     pub(crate) placement: TenantPlacement,
@@ -154,6 +156,7 @@ impl Cell {
         cell.load_tenants().await?;
         cell.load_sources().await?;
         cell.load_rules().await?;
+        cell.load_snapshot().await?;
         Ok(cell)
     }
 
@@ -368,7 +371,12 @@ impl Cell {
         for entry in self.store().tenants() {
             let schema = raw.remove(&entry.tenant).unwrap_or_default();
             match self
-                .verify_tenant(&entry.document, entry.home, entry.tenant)
+                .verify_tenant(
+                    &entry.document,
+                    entry.document_version,
+                    entry.home,
+                    entry.tenant,
+                )
                 .await
             {
                 Ok(tenant) => {

@@ -72,6 +72,9 @@ pub enum Error {
     /// Examining rows broke off.
     #[error("rows could not be examined")]
     NotExamined,
+    /// The tenant's settings or the viewer's scope do not let this be read from the other cell.
+    #[error("this may not be read from another region")]
+    Withheld,
     /// Work on a thread of its own did not come back.
     #[error("internal failure")]
     Internal,
@@ -82,6 +85,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Denied(denied) => denied.code(),
+            Self::Withheld => Code::Denied,
             Self::Store(error) => error.code(),
             Self::Residency(error) => error.code(),
             Self::Ingest(error) => error.code(),

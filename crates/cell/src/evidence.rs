@@ -14,10 +14,8 @@ use store::AlertFilter;
 
 use crate::Error;
 use crate::cell::Cell;
-use crate::detection::link_key;
 use crate::incidents::{AlertView, IncidentView, ReadyHunt, distinct, hunts, incident_view};
-use crate::link::reference;
-use crate::stored::StoredAlert;
+use crate::viewing::{Shown, Viewing, left_out};
 
 /// Alerts that are looked through, the newest first.
 const LOOKED_THROUGH_MAX: usize = 10_000;
@@ -52,6 +50,8 @@ pub struct EntityView {
     pub is_cut: bool,
     /// Hunts to go on with.
     pub hunts: Vec<ReadyHunt>,
+    /// What the reader should know.
+    pub notice: Option<String>,
 }
 
 impl Subject {
@@ -143,15 +143,18 @@ impl Cell {
         if text.is_empty() || text.len() > limits::NAME_BYTES_MAX {
             return Err(Error::Bad("this names no device and no user".to_owned()));
         }
-        let tenant = self.tenant_of(grant.tenant())?;
         let kind = match subject {
             Subject::Device => "device",
             Subject::User => "user",
         };
         self.note_read(grant, kind, text).await?;
-        let secret = link_key(&tenant)?;
-        let (all, is_cut) = self.newest_alerts(grant).await?;
-        let named = all.iter().filter_map(|(_, stored)| whole(stored));
+        let viewing = self.viewing(grant)?;
+        let (mut all, is_cut) = self.newest_alerts(grant, &viewing).await?;
+        let before = all.len();
+        // That an alert names somebody is content as well.
+        all.retain(|shown| shown.may_read);
+        let notice = left_out(before - all.len());
+        let named = all.iter().filter_map(|shown| shown.whole.as_deref());
         let named = named.flat_map(|alert| &alert.entities);
         let named: Vec<Entity> = named.filter(|e| subject.means(text, e)).cloned().collect();
         let entities = distinct(named);
@@ -163,21 +166,15 @@ impl Cell {
             .iter()
             .map(|key| KeyToken {
                 kind: key.kind,
-                token: reference(&secret, key),
+                token: viewing.naming.reference(key),
             })
             .collect();
-        let names = |stored: &StoredAlert| match stored {
-            StoredAlert::Whole(alert) => alert
-                .entities
-                .iter()
-                .any(|e| subject.is_of(e.kind) && e.keys.iter().any(|key| keys.contains(key))),
-            StoredAlert::Digest(digest) => digest
-                .entities
-                .iter()
-                .any(|e| subject.is_of(e.kind) && e.keys.iter().any(|key| tokens.contains(key))),
+        let names = |shown: &Shown| {
+            let mut entities = shown.digest.entities.iter();
+            entities.any(|e| subject.is_of(e.kind) && e.keys.iter().any(|key| tokens.contains(key)))
         };
         let mut alerts: Vec<AlertView> = Vec::new();
-        alerts.extend(all.into_iter().filter(|(_, s)| names(s)).map(|(v, _)| v));
+        alerts.extend(all.into_iter().filter(names).map(|shown| shown.view));
         let incidents: BTreeSet<IncidentId> = alerts.iter().filter_map(|a| a.incident).collect();
         let mut listed = Vec::new();
         for id in incidents.into_iter().rev().take(LISTED_MAX) {
@@ -203,6 +200,7 @@ impl Cell {
             alerts_found,
             is_cut,
             hunts,
+            notice,
         })
     }
 
@@ -210,8 +208,9 @@ impl Cell {
     async fn newest_alerts(
         &self,
         grant: &Granted<ReadIncidents>,
-    ) -> Result<(Vec<(AlertView, StoredAlert)>, bool), Error> {
-        let mut all = Vec::new();
+        viewing: &Viewing,
+    ) -> Result<(Vec<Shown>, bool), Error> {
+        let mut all: Vec<Shown> = Vec::new();
         let mut after: Option<(Ticks, AlertId)> = None;
         while all.len() < LOOKED_THROUGH_MAX {
             let filter = AlertFilter {
@@ -221,20 +220,13 @@ impl Cell {
             let page = self.store().alerts(grant, &filter, limits::PAGE_ITEMS_MAX);
             let page = page.await?;
             for record in &page {
-                all.push(self.alert_view(record)?);
+                all.push(viewing.show(record)?);
             }
-            after = all.last().map(|(view, _)| (view.created_at, view.id));
+            after = all.last().map(|s| (s.view.created_at, s.view.id));
             if page.len() < limits::PAGE_ITEMS_MAX {
                 return Ok((all, false));
             }
         }
         Ok((all, true))
-    }
-}
-
-fn whole(stored: &StoredAlert) -> Option<&model::Alert> {
-    match stored {
-        StoredAlert::Whole(alert) => Some(alert),
-        StoredAlert::Digest(_) => None,
     }
 }

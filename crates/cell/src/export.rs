@@ -1,48 +1,66 @@
 //! The egress gate: what of a tenant's rows leaves for the centre, and what the centre says back.
 //!
 //! ```text
-//! level-0 segments ─► pseudonym::Gatherer ─► tokens ─► Pseudonymised<Batch> ─► CentrePort::submit
-//!                                                             └► receipt, kept with the leaf
+//! level-0 segments ─► pseudonym::Gatherer ─► tokens ─► Pseudonymised<Batch> ─► parcel, kept sealed
+//!   with its leaf ─► CentrePort::submit ─► acknowledgement, kept with receipt and leaf; parcel gone
 //! ```
 //!
 //! Promises
 //! - Nothing is handed to the port but what `pseudonym` made under the allow-list that the operator
 //!   signed. A tenant whose mode is `off` hands over nothing, and rows from before it was switched on
 //!   stay.
-//! - The batch's id is the segment's: a retry is the same batch. A segment is done only when the centre
-//!   has taken its batch, or after it waited [`limits::EXPORT_WAIT_DAYS_MAX`] days, which is counted.
+//! - A parcel is durable, and on record, before its first byte is sent. A retry after a crash or a lost
+//!   answer sends the same bytes. A segment is done only when the centre has signed for its parcel, or after
+//!   it waited [`limits::EXPORT_WAIT_DAYS_MAX`] days, which is counted.
+//! - A parcel that the centre refuses holds up no other.
 //! - What comes back is looked up here: the centre is never asked about one indicator.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use access::{Credential, Granted, Hunt, Maintain, ReadEgress, ReadIncidents};
 use model::{
     Code, Epoch, Indicator, IndicatorClass, IndicatorTokens as _, Purpose, RowId, SegmentId,
-    Technique, TenantId, Ticks, limits,
+    Technique, TenantId, Ticks, TokensError, limits,
 };
 use pseudonym::{Gatherer, Group, Own};
-use residency::egress::{AllowList, Prevalence, Receipt, Snapshot};
+use residency::egress::{Acknowledgement, AllowList, Prevalence, Receipt, Snapshot};
 use residency::{CentreMode, Verified};
-use rows::arrow::array::{BooleanArray, Int64Array};
+use rows::arrow::array::{BooleanArray, FixedSizeBinaryArray, Int64Array};
 use rows::arrow::compute::filter_record_batch;
 use rows::{RecordBatch, hidden};
-use store::{AlertFilter, EgressEntry, ExportCommit, PendingExport};
+use store::{AlertFilter, EgressEntry, ExportCommit, Packed, PendingExport};
+use vault::Vault;
 
 use crate::cell::{Cell, Standing, Tenant};
 use crate::stored::StoredAlert;
 use crate::{Error, PeerError};
-
-/// Alerts that are looked through for the techniques of a segment's rows.
-const ALERTS_MAX: usize = 10_000;
 
 /// What the gate keeps in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// What the centre said last.
     snapshot: RwLock<Option<Arc<Snapshot>>>,
-    /// What belongs to each tenant, learnt from the rows that were looked at since the cell opened.
-    own: Mutex<BTreeMap<TenantId, Own>>,
+    /// What belongs to each tenant, learnt from the rows that were looked at; read from the store the
+    /// first time.
+    own: Mutex<BTreeMap<TenantId, Learnt>>,
+}
+
+/// What belongs to a tenant, and as what the store has it.
+#[derive(Debug, Clone, Default)]
+struct Learnt {
+    own: Own,
+    stored: Vec<u8>,
+}
+
+/// How the export of one segment went.
+enum Exported {
+    /// So many facts left; possibly none.
+    Facts(u64),
+    /// The centre has it not, and refuses it.
+    Refused(Code),
+    /// The centre cannot be reached.
+    Away,
 }
 
 /// Epochs whose secrets are kept, the running one included: as long as the centre keeps their facts.
@@ -55,6 +73,8 @@ pub struct EgressView {
     pub entry: EgressEntry,
     /// The receipt, if anything left.
     pub receipt: Option<Receipt>,
+    /// When the centre had it, as it signed; nothing if it did not say so.
+    pub acknowledged_at: Option<Ticks>,
 }
 
 /// What is known of a file beyond this tenant.
@@ -64,6 +84,61 @@ pub struct FileProfile {
     pub prevalence: Option<Prevalence>,
     /// Number of the snapshot that says so, and when it was made; nothing before the first.
     pub snapshot: Option<(u64, Ticks)>,
+}
+
+/// What one snapshot of the centre says of files. It is looked up here, with the cell's own keys: nobody
+/// outside learns which file was asked about.
+#[derive(Debug, Clone)]
+pub struct KnownFiles {
+    vault: Arc<Vault>,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl KnownFiles {
+    /// Number of the snapshot and when it was made; nothing before the first.
+    pub fn snapshot(&self) -> Option<(u64, Ticks)> {
+        let snapshot = self.snapshot.as_ref()?;
+        Some((snapshot.number(), snapshot.published_at()))
+    }
+
+    /// What may be told of each file, by its SHA-256, in the order given. Of several epochs that know
+    /// one, the larger figure and the earlier day.
+    pub async fn look_up(&self, sha256: &[String]) -> Result<Vec<Option<Prevalence>>, Error> {
+        let class = IndicatorClass::FileSha256;
+        let indicators = sha256.iter().map(|text| {
+            let indicator = pseudonym::canonical::indicator(class, text);
+            indicator.ok_or_else(|| Error::Bad("not a SHA-256".to_owned()))
+        });
+        let indicators: Vec<Indicator> = indicators.collect::<Result<_, _>>()?;
+        let mut best: Vec<Option<Prevalence>> = vec![None; indicators.len()];
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(best);
+        };
+        for (epoch, _) in snapshot.epochs() {
+            let purpose = Purpose::Prevalence;
+            let tokens = match self.vault.tokens(purpose, epoch, &indicators).await {
+                Ok(tokens) => tokens,
+                // An epoch whose secret is not in this ring has nothing to say here.
+                Err(TokensError::NoSecret { .. }) => continue,
+                Err(error) => {
+                    return Err(Error::Hunt {
+                        code: error.code(),
+                        message: error.to_string(),
+                    });
+                }
+            };
+            for (best, token) in best.iter_mut().zip(tokens) {
+                *best = match (best.take(), snapshot.lookup(epoch, &token)) {
+                    (Some(a), Some(b)) => Some(Prevalence {
+                        first_day: a.first_day.min(b.first_day),
+                        ..if b.groups > a.groups { b } else { a }
+                    }),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        Ok(best)
+    }
 }
 
 impl Tenant {
@@ -122,20 +197,19 @@ impl Cell {
         self.store()
             .drop_late_exports(&grant, self.inner.cx.now())
             .await?;
-        let mut facts = 0;
+        let (mut facts, mut refused) = (0, None);
         for pending in self.store().pending_export(&grant)? {
-            match self
-                .export_segment(tenant, &grant, list, group, &pending)
-                .await
-            {
-                Ok(sent) => facts += sent,
+            let exported = self.export_segment(tenant, &grant, list, group, &pending);
+            match exported.await? {
+                Exported::Facts(sent) => facts += sent,
+                Exported::Refused(code) => refused = Some(code),
                 // It waits, and so do those behind it.
-                Err(Error::Hunt {
-                    code: Code::PeerUnreachable,
-                    ..
-                }) => break,
-                Err(error) => return Err(error),
+                Exported::Away => break,
             }
+        }
+        if let Some(code) = refused {
+            let fields = [("tenant", tenant.id.into())];
+            self.inner.cx.warn("parcel_refused", code, &fields);
         }
         Ok(facts)
     }
@@ -158,49 +232,97 @@ impl Cell {
         list: &Arc<Verified<AllowList>>,
         group: Group,
         pending: &PendingExport,
-    ) -> Result<u64, Error> {
-        let mut commit = ExportCommit {
-            segment: pending.segment,
-            facts: 0,
-            bytes: 0,
-            receipt: Vec::new(),
-        };
-        if Gatherer::wants(list, &pending.table) {
+    ) -> Result<Exported, Error> {
+        let mut packed = self.store().packed_export(grant, pending.segment).await?;
+        let mut own = None;
+        if packed.is_none() && Gatherer::wants(list, &pending.table) {
             let batches = self.store().read_export(grant, pending.segment).await?;
-            let techniques = self.techniques_since(tenant, pending.created_at).await?;
-            let own = self.own_of(tenant.id, pending, &batches);
+            let wanted = row_ids(&batches)?;
+            let techniques = self.techniques_of(tenant, &wanted, pending.created_at);
+            let techniques = techniques.await?;
+            let learnt = self.own_of(grant, pending, &batches).await?;
+            own = learnt.changed();
             let parcel = self
-                .parcel(list, group, pending, &own, &batches, &techniques)
+                .parcel(list, group, pending, &learnt.own, &batches, &techniques)
                 .await?;
             if let Some(parcel) = parcel {
-                match self.inner.options.centre.submit(&parcel.bytes).await {
-                    // The centre has had a batch of this segment: its answer was lost on the way.
-                    Ok(()) | Err(PeerError::Refused(Code::AlreadyReceived)) => {}
-                    Err(error) => return Err(error.of_link()),
-                }
-                commit.facts = parcel.receipt.facts;
-                commit.bytes = u64::try_from(parcel.bytes.len()).unwrap_or(u64::MAX);
-                commit.receipt = parcel.signed_receipt;
+                let made = Packed {
+                    segment: pending.segment,
+                    facts: parcel.receipt.facts,
+                    receipt: parcel.signed_receipt,
+                    parcel: parcel.bytes,
+                };
+                let pack = self.store().pack_export(grant, made.clone(), own.clone());
+                pack.await?;
+                self.note_stored(tenant.id, own.take());
+                packed = Some(made);
             }
         }
-        let facts = commit.facts;
+        let acknowledgement = match &packed {
+            None => Vec::new(),
+            Some(packed) => match self.hand_over(packed).await {
+                Ok(signed) => signed,
+                Err(PeerError::Unreachable) => return Ok(Exported::Away),
+                Err(PeerError::Refused(code)) => return Ok(Exported::Refused(code)),
+            },
+        };
+        let commit = ExportCommit {
+            segment: pending.segment,
+            acknowledgement,
+            own: own.clone(),
+        };
         self.store().commit_export(grant, commit).await?;
-        Ok(facts)
+        self.note_stored(tenant.id, own);
+        Ok(Exported::Facts(packed.map_or(0, |packed| packed.facts)))
+    }
+
+    /// Hands a parcel over; what the centre signed for this very parcel.
+    async fn hand_over(&self, packed: &Packed) -> Result<Vec<u8>, PeerError> {
+        let port = &self.inner.options.centre;
+        let signed = port.submit(&packed.parcel).await?;
+        let damaged = |_| PeerError::Refused(Code::BadDocument);
+        let receipt = Receipt::open(&packed.receipt, &self.public_key()).map_err(damaged)?;
+        // Whoever cannot show that the centre has it is asked again.
+        let key = port.key().ok_or(PeerError::Unreachable)?;
+        Acknowledgement::open(&signed, &key, &receipt).map_err(damaged)?;
+        Ok(signed)
     }
 
     /// What belongs to the tenant, with what these rows teach.
-    fn own_of(&self, tenant: TenantId, pending: &PendingExport, batches: &[RecordBatch]) -> Own {
-        let mut all = self
-            .inner
-            .gate
-            .own
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let own = all.entry(tenant).or_default();
-        for batch in batches {
-            own.learn(&pending.table, batch);
+    async fn own_of(
+        &self,
+        grant: &Granted<Maintain>,
+        pending: &PendingExport,
+        batches: &[RecordBatch],
+    ) -> Result<Learnt, Error> {
+        let tenant = grant.tenant();
+        let known = self.learnt().contains_key(&tenant);
+        if !known {
+            let stored = self.store().own_values(grant).await?;
+            let stored = stored.unwrap_or_default();
+            // What is of another form is learnt anew.
+            let own = Own::from_bytes(&stored).unwrap_or_default();
+            self.learnt()
+                .entry(tenant)
+                .or_insert(Learnt { own, stored });
         }
-        own.clone()
+        let mut all = self.learnt();
+        let learnt = all.entry(tenant).or_default();
+        for batch in batches {
+            learnt.own.learn(&pending.table, batch);
+        }
+        Ok(learnt.clone())
+    }
+
+    fn learnt(&self) -> MutexGuard<'_, BTreeMap<TenantId, Learnt>> {
+        let own = &self.inner.gate.own;
+        own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_stored(&self, tenant: TenantId, stored: Option<Vec<u8>>) {
+        if let Some(stored) = stored {
+            self.learnt().entry(tenant).or_default().stored = stored;
+        }
     }
 
     async fn parcel(
@@ -246,35 +368,41 @@ impl Cell {
         Ok(facts.map(pack).transpose()?)
     }
 
-    /// The techniques of alerts, by the rows that they name.
-    async fn techniques_since(
+    /// The techniques of all alerts that name one of these rows, however many alerts there are.
+    async fn techniques_of(
         &self,
         tenant: &Tenant,
+        wanted: &BTreeSet<RowId>,
         at: Ticks,
     ) -> Result<BTreeMap<RowId, BTreeSet<Technique>>, Error> {
         let system = Credential::system("detect");
         let grant = self.inner.cx.decide::<ReadIncidents>(&system, tenant.id)?;
         // A row waits in memory at most this long before it is in a segment.
         let from = at.saturating_add(model::Span100ns::seconds(-limits::MEMTABLE_AGE_SECONDS_MAX));
-        let filter = AlertFilter {
+        let mut filter = AlertFilter {
             from: Some(from),
             ..AlertFilter::default()
         };
         let mut out: BTreeMap<RowId, BTreeSet<Technique>> = BTreeMap::new();
-        for record in self.store().alerts(&grant, &filter, ALERTS_MAX).await? {
-            let Ok(StoredAlert::Whole(alert)) = serde_json::from_slice(&record.body) else {
-                continue;
+        loop {
+            let page = self.store().alerts(&grant, &filter, limits::PAGE_ITEMS_MAX);
+            let page = page.await?;
+            // The newest come first: this one is where the next page begins.
+            let Some(last) = page.last() else {
+                return Ok(out);
             };
-            let techniques: Vec<Technique> = alert
-                .techniques
-                .iter()
-                .filter_map(|t| t.parse().ok())
-                .collect();
-            for record in &alert.records {
-                out.entry(record.row).or_default().extend(&techniques);
+            filter.after = Some((last.created_at, last.id));
+            for record in &page {
+                let Ok(StoredAlert::Whole(alert)) = serde_json::from_slice(&record.body) else {
+                    continue;
+                };
+                let techniques = alert.techniques.iter().filter_map(|t| t.parse().ok());
+                let techniques: Vec<Technique> = techniques.collect();
+                for record in alert.records.iter().filter(|r| wanted.contains(&r.row)) {
+                    out.entry(record.row).or_default().extend(&techniques);
+                }
             }
         }
-        Ok(out)
     }
 
     /// Takes the newest snapshot from the centre, if there is one.
@@ -297,15 +425,46 @@ impl Cell {
             code: e.code(),
             message: "the centre's snapshot was refused".to_owned(),
         })?;
+        // Kept first: after a restart the cell knows no less than before.
+        let bytes = snapshot.as_bytes().to_vec();
+        self.store().put_snapshot(bytes).await?;
+        self.hold(snapshot);
+        Ok(())
+    }
+
+    fn hold(&self, snapshot: Snapshot) {
         let place = self.inner.gate.snapshot.write();
-        let mut place = place.unwrap_or_else(PoisonError::into_inner);
-        *place = Some(Arc::new(snapshot));
+        *place.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
+    }
+
+    /// Takes up the snapshot that was pulled last before the cell closed, verified again.
+    pub(crate) async fn load_snapshot(&self) -> Result<(), Error> {
+        let (kept, key) = (
+            self.store().kept_snapshot().await?,
+            self.inner.options.centre.key(),
+        );
+        let (Some(bytes), Some(key)) = (kept, key) else {
+            return Ok(());
+        };
+        match Snapshot::verify(bytes, &key, None) {
+            Ok(snapshot) => self.hold(snapshot),
+            // Of a centre that is not this cell's any more: the next one is pulled anyway.
+            Err(error) => self.inner.cx.warn("snapshot_refused", error.code(), &[]),
+        }
         Ok(())
     }
 
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let held = &self.inner.gate.snapshot;
         held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the snapshot that is held now says of files, and goes on saying when a newer one comes.
+    pub(crate) fn known_files(&self) -> KnownFiles {
+        KnownFiles {
+            vault: self.store().vault().clone(),
+            snapshot: self.snapshot(),
+        }
     }
 
     /// What the centre's last snapshot says of a file. Answered here: nobody outside learns which file
@@ -315,46 +474,12 @@ impl Cell {
         _grant: &Granted<Hunt>,
         sha256: &str,
     ) -> Result<FileProfile, Error> {
-        let indicator = pseudonym::canonical::indicator(IndicatorClass::FileSha256, sha256);
-        let indicator = indicator.ok_or_else(|| Error::Bad("not a SHA-256".to_owned()))?;
-        let Some(snapshot) = self.snapshot() else {
-            return Ok(FileProfile {
-                prevalence: None,
-                snapshot: None,
-            });
-        };
-        let mut best: Option<Prevalence> = None;
-        let epochs: Vec<Epoch> = snapshot.epochs().map(|(epoch, _)| epoch).collect();
-        for epoch in epochs {
-            let found = self.lookup(&snapshot, epoch, &indicator).await;
-            best = match (best, found) {
-                (Some(a), Some(b)) => Some(Prevalence {
-                    first_day: a.first_day.min(b.first_day),
-                    ..if b.groups > a.groups { b } else { a }
-                }),
-                (a, b) => a.or(b),
-            };
-        }
+        let known = self.known_files();
+        let answers = known.look_up(&[sha256.to_owned()]).await?;
         Ok(FileProfile {
-            prevalence: best,
-            snapshot: Some((snapshot.number(), snapshot.published_at())),
+            prevalence: answers.into_iter().next().flatten(),
+            snapshot: known.snapshot(),
         })
-    }
-
-    async fn lookup(
-        &self,
-        snapshot: &Snapshot,
-        epoch: Epoch,
-        indicator: &Indicator,
-    ) -> Option<Prevalence> {
-        let vault = self.store().vault();
-        let wanted = std::slice::from_ref(indicator);
-        // An epoch whose secret is not in this ring has nothing to say here.
-        let tokens = vault
-            .tokens(Purpose::Prevalence, epoch, wanted)
-            .await
-            .ok()?;
-        snapshot.lookup(epoch, tokens.first()?)
     }
 
     /// What left of the tenant, the newest first.
@@ -385,8 +510,37 @@ impl Cell {
             let opened = Receipt::open(&entry.receipt, &self.public_key())?;
             Some((*opened).clone())
         };
-        Ok(EgressView { entry, receipt })
+        // It was verified when it came; a centre that was replaced since signs with another key.
+        let key = self.inner.options.centre.key();
+        let signed = receipt.as_ref().zip(key).and_then(|(receipt, key)| {
+            Acknowledgement::open(&entry.acknowledgement, &key, receipt).ok()
+        });
+        Ok(EgressView {
+            acknowledged_at: signed.map(|signed| signed.received_at),
+            entry,
+            receipt,
+        })
     }
+}
+
+impl Learnt {
+    /// As it is to be stored, if that is another than what is.
+    fn changed(&self) -> Option<Vec<u8>> {
+        let bytes = self.own.to_bytes();
+        (self.own != Own::default() && bytes != self.stored).then_some(bytes)
+    }
+}
+
+fn row_ids(batches: &[RecordBatch]) -> Result<BTreeSet<RowId>, Error> {
+    let mut ids = BTreeSet::new();
+    for batch in batches {
+        let column = batch.column_by_name(hidden::ROW_ID);
+        let column = column.and_then(|c| c.as_any().downcast_ref::<FixedSizeBinaryArray>());
+        let column = column.ok_or(Error::Internal)?;
+        let id = |bytes: &[u8]| <[u8; 16]>::try_from(bytes).map(RowId::from_bytes).ok();
+        ids.extend(column.iter().flatten().filter_map(id));
+    }
+    Ok(ids)
 }
 
 /// The rows that came when the export was on.

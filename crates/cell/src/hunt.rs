@@ -25,6 +25,8 @@ use crate::cell::{Cell, Standing, Tenant};
 pub struct HuntSchema {
     /// Tables and columns outside the schema.
     pub raw: RawSchema,
+    /// Set when nobody waits for the answer any more: then a query is not read to its end.
+    pub given_up: Arc<AtomicBool>,
 }
 
 /// A query that was read and bound to its tables.
@@ -56,6 +58,8 @@ pub struct HuntOptions {
     pub bytes_max: usize,
     /// How long it may run.
     pub time_max: Duration,
+    /// How long it may be read and planned.
+    pub planning_max: Duration,
     /// Bytes of memory it may hold.
     pub memory_bytes_max: usize,
     /// Bytes it may write to temporary files.
@@ -65,6 +69,8 @@ pub struct HuntOptions {
     pub window: Option<(Ticks, Ticks)>,
     /// Set to stop it.
     pub cancel: Arc<AtomicBool>,
+    /// What is known of files beyond the tenant: the cell puts it in.
+    pub files: Option<crate::KnownFiles>,
     /// To be dropped when nothing of the hunt runs any more, whether or not somebody still waits for it.
     pub place: Option<HuntPlace>,
 }
@@ -79,10 +85,12 @@ impl Default for HuntOptions {
             rows_max: limits::HUNT_ROWS_MAX,
             bytes_max: limits::HUNT_BYTES_MAX,
             time_max: Duration::from_secs(limits::HUNT_SECONDS_MAX),
+            planning_max: Duration::from_secs(limits::HUNT_PLANNING_SECONDS_MAX),
             memory_bytes_max: limits::HUNT_MEMORY_BYTES_MAX,
             spill_bytes_max: limits::HUNT_SPILL_BYTES_MAX,
             window: None,
             cancel: Arc::default(),
+            files: None,
             place: None,
         }
     }
@@ -145,6 +153,20 @@ pub trait Hunting: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>>;
 }
 
+/// Calls a hunt off when its answer is no longer waited for.
+struct Interest {
+    cancel: Arc<AtomicBool>,
+    answered: bool,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.cancel.store(true, Ordering::Release);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Seat {
     cell: Arc<crate::cell::Inner>,
@@ -160,9 +182,20 @@ impl Drop for Seat {
 
 impl Cell {
     /// Reads a query without running it: its findings, and whether it could run here.
-    pub fn check_hunt(&self, grant: &Granted<Hunt>, text: &str) -> Result<Vec<Diagnostic>, Error> {
+    pub async fn check_hunt(
+        &self,
+        grant: &Granted<Hunt>,
+        text: &str,
+        cancel: Arc<AtomicBool>,
+    ) -> Result<Vec<Diagnostic>, Error> {
         let tenant = self.tenant_of(grant.tenant())?;
-        let prepared = self.prepare(&tenant, text, self.inner.cx.now());
+        let mut options = HuntOptions {
+            cancel,
+            place: Some(HuntPlace(self.take_seat(&tenant)?)),
+            ..HuntOptions::default()
+        };
+        let now = self.inner.cx.now();
+        let prepared = self.prepare(&tenant, text, now, &mut options).await?;
         self.check_geography(&tenant, &prepared.tables)?;
         Ok(prepared.diagnostics)
     }
@@ -179,7 +212,11 @@ impl Cell {
         let now = options
             .window
             .map_or(self.inner.cx.now(), |(_, until)| until);
-        let prepared = self.prepare(&tenant, text, now);
+        let mut options = HuntOptions {
+            place: Some(HuntPlace(self.take_seat(&tenant)?)),
+            ..options
+        };
+        let prepared = self.prepare(&tenant, text, now, &mut options).await?;
         if prepared.plan.is_none() || has_errors(&prepared.diagnostics) {
             return Err(Error::Query(prepared.diagnostics));
         }
@@ -194,10 +231,7 @@ impl Cell {
             });
         }
         self.check_geography(&tenant, &prepared.tables)?;
-        let options = HuntOptions {
-            place: Some(HuntPlace(self.take_seat(&tenant)?)),
-            ..options
-        };
+        options.files = Some(self.known_files());
         self.note_hunt(grant, text, &prepared.tables).await?;
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
@@ -239,16 +273,46 @@ impl Cell {
         Ok(())
     }
 
-    fn prepare(&self, tenant: &Tenant, text: &str, now: Ticks) -> Prepared {
+    /// Reads a query beside the runtime's workers, within its time for planning; `options` has what
+    /// is left of it afterwards. The place stays with the work, however long that goes on unseen.
+    async fn prepare(
+        &self,
+        tenant: &Tenant,
+        text: &str,
+        now: Ticks,
+        options: &mut HuntOptions,
+    ) -> Result<Prepared, Error> {
         let raw = tenant
             .raw
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
-        self.inner
-            .options
-            .hunting
-            .prepare(text, &HuntSchema { raw }, now)
+        let given_up = options.cancel.clone();
+        let schema = HuntSchema { raw, given_up };
+        let hunting = self.inner.options.hunting.clone();
+        let (text, place) = (text.to_owned(), options.place.take());
+        let began = tokio::time::Instant::now();
+        let mut interest = Interest {
+            cancel: options.cancel.clone(),
+            answered: false,
+        };
+        let work =
+            tokio::task::spawn_blocking(move || (hunting.prepare(&text, &schema, now), place));
+        let (prepared, place) = tokio::select! {
+            biased;
+            done = work => done.map_err(|_| Error::Internal)?,
+            () = tokio::time::sleep(options.planning_max) => {
+                let seconds = options.planning_max.as_secs();
+                return Err(Error::Hunt {
+                    code: Code::HuntPlanning,
+                    message: format!("the query was not read within {seconds} seconds"),
+                });
+            }
+        };
+        interest.answered = true;
+        options.place = place;
+        options.planning_max = options.planning_max.saturating_sub(began.elapsed());
+        Ok(prepared)
     }
 
     fn take_seat(&self, tenant: &Tenant) -> Result<Seat, Error> {

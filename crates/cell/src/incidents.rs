@@ -1,23 +1,25 @@
 //! What analysts see of alerts and incidents, and what they change.
 //!
 //! An alert whose content rests in another geography is shown without it in lists; its content is read
-//! where it rests, when somebody looks at it, under that person's grant ([`Cell::alert`]).
+//! where it rests, when somebody looks at it, under that person's grant ([`Cell::alert`]). What a grant
+//! that is limited to tables shows of an alert is written in [`crate::viewing`].
 
 use std::collections::BTreeSet;
 
 use access::{Granted, ManageIncidents, ReadIncidents};
 use incident::{Activity, Change, Input, Path, Summary};
 use model::{
-    Alert, AlertDigest, AlertId, AlertSeverity, Entity, EntityKind, IncidentId, KeyKind,
+    Alert, AlertDigest, AlertId, AlertSeverity, Code, Entity, EntityKind, IncidentId, KeyKind,
     RegionCode, RuleRef, ServiceName, Ticks, limits,
 };
-use store::{AlertFilter, AlertRecord, DetectionCommit, IncidentEntry, IncidentFilter};
+use store::{AlertFilter, DetectionCommit, IncidentEntry, IncidentFilter};
 
 use crate::Error;
 use crate::cell::{Cell, Standing};
-use crate::detection::{Changes, link_key};
-use crate::link::{LinkRead, reference};
-use crate::stored::{StoredAlert, StoredIncident};
+use crate::detection::Changes;
+use crate::link::LinkRead;
+use crate::stored::StoredIncident;
+use crate::viewing::{Shown, Viewing, left_out, whole_view};
 
 /// An alert in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +94,14 @@ pub struct IncidentDetail {
     pub alerts: Vec<AlertView>,
     /// The path it took.
     pub path: Path,
-    /// What its alerts are about, as far as their content is in this cell.
+    /// What its alerts are about, as far as their content is in this cell: a part of it.
     pub entities: Vec<Entity>,
+    /// All that they are about, listed or not.
+    pub entities_found: usize,
     /// Alerts whose content rests elsewhere, by region.
     pub elsewhere: Vec<(RegionCode, usize)>,
+    /// What the reader should know.
+    pub notice: Option<String>,
     /// Hunts to go on with.
     pub hunts: Vec<ReadyHunt>,
 }
@@ -118,10 +124,9 @@ impl Cell {
         limit: usize,
     ) -> Result<Vec<AlertView>, Error> {
         let records = self.store().alerts(grant, filter, limit).await?;
-        records
-            .iter()
-            .map(|r| self.alert_view(r).map(|(v, _)| v))
-            .collect()
+        let viewing = self.viewing(grant)?;
+        let views = records.iter().map(|r| viewing.show(r).map(|s| s.view));
+        views.collect()
     }
 
     /// One alert with its content, wherever that rests.
@@ -132,69 +137,61 @@ impl Cell {
     ) -> Result<AlertDetail, Error> {
         let record = self.store().alert(grant, id).await?;
         let record = record.ok_or(Error::NotFound("alert"))?;
-        self.note_read(grant, "alert", &id.to_string()).await?;
-        let (view, stored) = self.alert_view(&record)?;
-        let (alert, notice) = match stored {
-            StoredAlert::Whole(alert) => (Some(*alert), None),
-            StoredAlert::Digest(digest) => match self.read_there(grant, &digest).await {
-                Ok(alert) => (Some(alert), None),
+        let viewing = self.viewing(grant)?;
+        let shown = viewing.show(&record)?;
+        let (is_here, region) = (shown.view.is_here, &shown.digest.origin);
+        let without = |notice| AlertDetail {
+            view: shown.view.clone(),
+            alert: None,
+            notice,
+        };
+        if !shown.may_read {
+            return Ok(without(left_out(1)));
+        }
+        if let Some(alert) = shown.whole {
+            // A read from elsewhere is on record by itself.
+            self.note_read(grant, "alert", &id.to_string()).await?;
+            return Ok(AlertDetail {
+                view: shown.view,
+                alert: Some(*alert),
+                notice: None,
+            });
+        }
+        if !is_here && !self.reads_are_federated(grant)? {
+            return Ok(without(Some(format!(
+                "the content of this alert rests in region `{region}`, and the tenant's federated reads are switched off"
+            ))));
+        }
+        Ok(
+            match self.read_there(grant, &viewing, &shown.digest).await {
+                Ok(alert) => AlertDetail {
+                    view: AlertView {
+                        incident: record.incident,
+                        ..whole_view(&alert)
+                    },
+                    alert: Some(alert),
+                    notice: None,
+                },
+                Err(error) if error.code() == Code::Denied => without(Some(format!(
+                    "the content of this alert rests in region `{region}`, which does not give it to this credential"
+                ))),
                 Err(error) => {
-                    let (region, code) = (&digest.origin, error.code());
-                    let notice = format!(
+                    let code = error.code();
+                    without(Some(format!(
                         "the content of this alert rests in region `{region}`, which could not be asked now ({code})"
-                    );
-                    (None, Some(notice))
+                    )))
                 }
             },
-        };
-        Ok(AlertDetail {
-            view,
-            alert,
-            notice,
-        })
+        )
     }
 
-    pub(crate) fn alert_view(
-        &self,
-        record: &AlertRecord,
-    ) -> Result<(AlertView, StoredAlert), Error> {
-        let stored: StoredAlert =
-            serde_json::from_slice(&record.body).map_err(|_| Error::Internal)?;
-        let view = match &stored {
-            StoredAlert::Whole(alert) => AlertView {
-                id: alert.id,
-                vendor_id: alert.vendor_id.clone(),
-                title: alert.title.clone(),
-                severity: alert.severity,
-                category: alert.category.clone(),
-                techniques: alert.techniques.clone(),
-                service: alert.service.clone(),
-                origin: alert.origin.clone(),
-                rule: alert.rule.clone(),
-                created_at: alert.created_at,
-                first_at: alert.first_at,
-                last_at: alert.last_at,
-                incident: record.incident,
-                is_here: true,
-            },
-            StoredAlert::Digest(digest) => AlertView {
-                id: digest.id,
-                vendor_id: None,
-                title: self.title_of(&digest.rule),
-                severity: digest.severity,
-                category: digest.category.clone(),
-                techniques: digest.techniques.clone(),
-                service: digest.service.clone(),
-                origin: digest.origin.clone(),
-                rule: digest.rule.clone(),
-                created_at: digest.created_at,
-                first_at: digest.first_at,
-                last_at: digest.last_at,
-                incident: record.incident,
-                is_here: false,
-            },
-        };
-        Ok((view, stored))
+    /// Whether content of the tenant's alerts may be read across regions.
+    fn reads_are_federated(&self, grant: &Granted<ReadIncidents>) -> Result<bool, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        Ok(match &tenant.standing {
+            Standing::Home(record) => record.settings().federated_reads,
+            Standing::Second(profile) => profile.federated_reads(),
+        })
     }
 
     /// Incidents, the newest first.
@@ -208,13 +205,26 @@ impl Cell {
         entries.iter().map(incident_view).collect()
     }
 
-    /// One incident with its alerts.
+    /// One incident with its alerts and the first of its entities.
     pub async fn incident(
         &self,
         grant: &Granted<ReadIncidents>,
         id: IncidentId,
     ) -> Result<IncidentDetail, Error> {
-        let tenant = self.tenant_of(grant.tenant())?;
+        self.incident_part(grant, id, 0, limits::PAGE_ITEMS_DEFAULT)
+            .await
+    }
+
+    /// One incident with its alerts, and at most `limit` of its entities after the first `skip`, which
+    /// stay below [`limits::INCIDENT_ENTITY_BYTES_MAX`].
+    pub async fn incident_part(
+        &self,
+        grant: &Granted<ReadIncidents>,
+        id: IncidentId,
+        skip: usize,
+        limit: usize,
+    ) -> Result<IncidentDetail, Error> {
+        let viewing = self.viewing(grant)?;
         let entry = self.store().incident(grant, id).await?;
         let view = incident_view(&entry.ok_or(Error::NotFound("incident"))?)?;
         self.note_read(grant, "incident", &id.to_string()).await?;
@@ -226,33 +236,34 @@ impl Cell {
             .store()
             .alerts(grant, &filter, limits::INCIDENT_ALERTS_SHOWN_MAX)
             .await?;
-        let key = link_key(&tenant)?;
+        let shown = records.iter().map(|record| viewing.show(record));
+        let mut shown: Vec<Shown> = shown.collect::<Result<_, _>>()?;
+        shown.sort_by_key(|s| (s.view.first_at, s.view.id));
         let (mut alerts, mut digests) = (Vec::new(), Vec::new());
         let (mut entities, mut elsewhere) = (Vec::new(), std::collections::BTreeMap::new());
-        for record in &records {
-            let (shown, stored) = self.alert_view(record)?;
-            alerts.push(shown);
-            match stored {
-                StoredAlert::Whole(alert) => {
-                    digests.push(alert.digest(|k| reference(&key, k)));
-                    entities.extend(alert.entities);
-                }
-                StoredAlert::Digest(digest) => {
-                    *elsewhere.entry(digest.origin.clone()).or_default() += 1;
-                    digests.push(*digest);
-                }
+        let mut withheld = 0;
+        for one in shown {
+            withheld += usize::from(!one.may_read);
+            if !one.view.is_here {
+                *elsewhere.entry(one.digest.origin.clone()).or_default() += 1;
             }
+            entities.extend(one.whole.into_iter().flat_map(|alert| alert.entities));
+            alerts.push(one.view);
+            digests.push(one.digest);
         }
-        alerts.sort_by_key(|a| (a.first_at, a.id));
         let path = incident::story(&view.summary, &digests);
         let entities = distinct(entities);
+        let hunts = hunts(view.summary.first_at, view.summary.last_at, &entities);
+        let entities_found = entities.len();
         Ok(IncidentDetail {
-            hunts: hunts(view.summary.first_at, view.summary.last_at, &entities),
+            hunts,
             view,
             alerts,
             path,
-            entities,
+            entities: part_of(entities, skip, limit),
+            entities_found,
             elsewhere: elsewhere.into_iter().collect(),
+            notice: left_out(withheld),
         })
     }
 
@@ -347,6 +358,7 @@ impl Cell {
     async fn read_there(
         &self,
         grant: &Granted<ReadIncidents>,
+        viewing: &Viewing,
         digest: &AlertDigest,
     ) -> Result<Alert, Error> {
         let read = LinkRead::new(
@@ -356,9 +368,15 @@ impl Cell {
             digest.id,
             grant.actor().to_string(),
             grant.until(),
+            viewing.readable().tell(),
         );
         let vault = self.store().vault();
         let signed = read.sign(&**vault)?;
+        // Who looks is on record here before anybody is asked, and there when it is answered.
+        let happened = store::AuditDraft::of(grant, ledger::Happening::AlertRead)
+            .with("alert", digest.id)
+            .with("region", &digest.origin);
+        self.store().append_audit(vec![happened]).await?;
         let peers = &self.inner.options.peers;
         let sealed = peers
             .read_alert(&digest.origin, &signed)
@@ -400,6 +418,22 @@ pub(crate) fn distinct(entities: Vec<Entity>) -> Vec<Entity> {
         }
     }
     out
+}
+
+/// Some of an incident's entities, within their number and bytes; at least one, so that paging goes on.
+pub(crate) fn part_of(entities: Vec<Entity>, skip: usize, limit: usize) -> Vec<Entity> {
+    let mut bytes = 0;
+    let mut part = Vec::new();
+    for entity in entities.into_iter().skip(skip).take(limit) {
+        let details = entity.details.iter().map(|(k, v)| k.len() + v.len());
+        let keys = entity.keys.iter().map(|key| key.value.len());
+        bytes += entity.name.len() + details.sum::<usize>() + keys.sum::<usize>();
+        if bytes > limits::INCIDENT_ENTITY_BYTES_MAX && !part.is_empty() {
+            break;
+        }
+        part.push(entity);
+    }
+    part
 }
 
 /// Hunts around what an incident or somebody is about, over an hour before and after it.

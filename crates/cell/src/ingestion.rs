@@ -96,6 +96,9 @@ struct Sorted {
     tables: BTreeMap<TableName, u64>,
 }
 
+/// How often a tenant's first rows are placed anew because its document was replaced meanwhile.
+const PLACED_TRIES_MAX: u32 = 3;
+
 impl Cell {
     /// Stores the records of a request that belong here. On return the new rows are durable.
     pub async fn ingest(
@@ -104,7 +107,31 @@ impl Cell {
         source: SourceId,
         request: IngestRequest,
     ) -> Result<IngestOutcome, Error> {
-        let tenant = self.tenant_of(grant.tenant())?;
+        let request = Arc::new(request);
+        let mut tries = 1;
+        loop {
+            let tenant = self.tenant_of(grant.tenant())?;
+            let version = tenant.document_version;
+            let done = self.ingest_placed(grant, tenant, source, request.clone());
+            let done = done.await;
+            let refused = matches!(&done, Err(error) if error.code() == model::Code::Conflict);
+            // The tenant's first rows, placed by a document that was replaced meanwhile: they may belong
+            // elsewhere now, and are placed anew.
+            let replaced = refused && self.tenant_of(grant.tenant())?.document_version != version;
+            if !replaced || tries == PLACED_TRIES_MAX {
+                return done;
+            }
+            tries += 1;
+        }
+    }
+
+    async fn ingest_placed(
+        &self,
+        grant: &Granted<Ingest>,
+        tenant: Arc<Tenant>,
+        source: SourceId,
+        request: Arc<IngestRequest>,
+    ) -> Result<IngestOutcome, Error> {
         if !grant.scope().sources.allows(&source) {
             return Err(Error::NotFound("source"));
         }
@@ -142,7 +169,10 @@ impl Cell {
             decoded.domain_controllers,
         )
         .await?;
-        let appended = self.store().append(grant, sorted.here).await?;
+        let placed_by = Some(tenant.document_version);
+        let append = self.store();
+        let appended = append.append_placed_by(grant, sorted.here, placed_by);
+        let appended = appended.await?;
         outcome.tables.clear();
         for durable in &appended.durable {
             let rows = u64::try_from(durable.batch().num_rows()).unwrap_or(u64::MAX);

@@ -22,6 +22,7 @@ mod hunt;
 mod incidents;
 mod ingestion;
 pub mod link;
+mod naming;
 mod peers;
 pub mod present;
 mod reads;
@@ -32,12 +33,13 @@ mod stored;
 mod tenants;
 mod tokens;
 mod upkeep;
+mod viewing;
 
 pub use cell::{Cell, CellOptions};
-pub use detection::{DetectionHealth, RuleFailure, RuleOrigin, RuleView};
+pub use detection::{DetectionHealth, LinkView, RuleFailure, RuleOrigin, RuleView};
 pub use error::Error;
 pub use evidence::{EntityView, Subject};
-pub use export::{EgressView, FileProfile};
+pub use export::{EgressView, FileProfile, KnownFiles};
 pub use hunt::{
     HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
 };

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Promises
-//! - An alert crosses as an [`AlertDigest`]: its type has no place for a name, a path or an address.
+//! - An alert crosses as an [`AlertDigest`] without any free text: rules, tables and categories that are
+//!   not the program's own cross as keyed tokens ([`crate::naming`]).
 //! - A message is used only after its signature was verified with the key configured for the region
 //!   that it names, and only by the cell that it is addressed to.
 //! - What a read answers can be opened by the cell that asked and by nobody on the way.
@@ -15,7 +16,7 @@
 //! Does not move bytes: [`crate::PeerPort`] does.
 
 use crypto::{Fields, PublicKey, Signer};
-use model::{AlertDigest, AlertId, EntityKey, RegionCode, TenantId, Ticks, limits};
+use model::{AlertDigest, AlertId, EntityKey, RegionCode, TableName, TenantId, Ticks, limits};
 use residency::signed::{self, Kind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,10 @@ pub struct LinkAlerts {
     pub home: RegionCode,
     /// When the message was made.
     pub at: Ticks,
+    /// Number, in the origin's outbox, of the last of these alerts.
+    pub upto: u64,
+    /// Alerts of the origin that never cross, because of the cap per rule and day.
+    pub held_back: u64,
     /// At most [`limits::LINK_ALERTS_MAX`].
     pub alerts: Vec<AlertDigest>,
 }
@@ -60,6 +65,9 @@ pub struct LinkRead {
     pub actor: String,
     /// When the grant ends: after it the read is refused.
     pub until: Ticks,
+    /// The tables that the grant is limited to, names of raw ones as tokens; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<TableName>>,
 }
 
 macro_rules! message {
@@ -104,6 +112,7 @@ message!(LinkAlerts, Kind::LinkAlerts, origin);
 message!(LinkRead, Kind::LinkRead, home);
 
 impl LinkAlerts {
+    /// The sender fills in its own figures.
     pub(crate) fn new(
         tenant: TenantId,
         origin: RegionCode,
@@ -118,6 +127,8 @@ impl LinkAlerts {
             origin,
             home,
             at,
+            upto: 0,
+            held_back: 0,
             alerts,
         }
     }
@@ -131,6 +142,7 @@ impl LinkRead {
         alert: AlertId,
         actor: String,
         until: Ticks,
+        tables: Option<Vec<TableName>>,
     ) -> Self {
         Self {
             magic: magic(Kind::LinkRead),
@@ -141,6 +153,7 @@ impl LinkRead {
             alert,
             actor,
             until,
+            tables,
         }
     }
 

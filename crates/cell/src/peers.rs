@@ -74,9 +74,9 @@ pub trait CentrePort: Send + Sync + fmt::Debug {
     /// The key under which the centre signs snapshots; nothing if no centre is configured.
     fn key(&self) -> Option<PublicKey>;
 
-    /// Hands over one batch as the gate signed it. The centre takes the same batch again and counts
-    /// it once.
-    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>>;
+    /// Hands over one parcel as the gate signed it; gives what the centre signed for it. The centre takes
+    /// the same parcel again, counts it once and signs the same.
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>>;
 
     /// The newest signed snapshot of prevalence; nothing before the first.
     fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>>;
@@ -91,7 +91,7 @@ impl CentrePort for NoCentre {
         None
     }
 
-    fn submit<'a>(&'a self, _batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+    fn submit<'a>(&'a self, _batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
         Box::pin(std::future::ready(Err(PeerError::Unreachable)))
     }
 

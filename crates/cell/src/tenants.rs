@@ -21,6 +21,18 @@ use crate::{Error, PeerError};
 /// Bytes of a tenant's name.
 const NAME_BYTES_MAX: usize = model::limits::NAME_BYTES_MAX;
 
+/// Version of a tenant's document when it is new here.
+const FIRST_DOCUMENT: u64 = 1;
+
+/// A record that replaces another.
+struct Changed {
+    record: Provisioning,
+    /// What goes on record with it, in one transaction.
+    happened: Vec<AuditDraft>,
+    /// It may place rows elsewhere: refused once the first has arrived.
+    before_first_record: bool,
+}
+
 /// A tenant to be provisioned, with what was shown and confirmed.
 #[derive(Debug, Clone)]
 pub struct ProvisionRequest {
@@ -143,7 +155,9 @@ impl Cell {
         self.store()
             .put_tenant(grant, id, true, &document.to_bytes()?)
             .await?;
-        let tenant = self.verify_tenant(&document.to_bytes()?, true, id).await?;
+        let tenant = self
+            .verify_tenant(&document.to_bytes()?, FIRST_DOCUMENT, true, id)
+            .await?;
         self.switch_export(&tenant).await?;
         self.put_tenant(tenant);
         drop(one);
@@ -159,10 +173,15 @@ impl Cell {
         confirmed: Digest,
     ) -> Result<TenantView, Error> {
         let registry = self.current_registry()?;
-        self.change(grant, |record, first, now| {
-            Ok(record.correct(&registry, facts, confirmed, first, now)?)
-        })
-        .await
+        let next = |record: &Provisioning, first, now| {
+            let record = record.correct(&registry, facts, confirmed, first, now)?;
+            Ok(Changed {
+                record,
+                happened: Vec::new(),
+                before_first_record: true,
+            })
+        };
+        self.change(grant, next).await
     }
 
     /// What accepting the newest registry would change.
@@ -179,41 +198,49 @@ impl Cell {
         confirmed: Digest,
     ) -> Result<TenantView, Error> {
         let registry = self.current_registry()?;
-        self.change(grant, |record, _, now| {
-            Ok(record.accept_registry(&registry, confirmed, now)?)
-        })
-        .await
+        let next = |record: &Provisioning, _, now| {
+            let record = record.accept_registry(&registry, confirmed, now)?;
+            Ok(Changed {
+                record,
+                happened: Vec::new(),
+                before_first_record: false,
+            })
+        };
+        self.change(grant, next).await
     }
 
     /// Changes retention, consent or what the centre may be told. `change` sees the settings as they
-    /// are when its turn has come, so that of two changes at once neither is lost.
+    /// are when its turn has come, so that of two changes at once neither is lost. What it changes of the
+    /// centre and of consent is on record in the change's own transaction.
     pub async fn change_settings(
         &self,
         grant: &Granted<AdministerTenant>,
         change: impl FnOnce(Settings) -> Settings,
     ) -> Result<TenantView, Error> {
-        let mut happened = Vec::new();
-        let view = self
-            .change(grant, |record, _, now| {
-                let (old, new) = (record.settings(), change(record.settings().clone()));
-                happened = said_of(grant, old, &new);
-                Ok(record.with_settings(new, now)?)
+        let next = |record: &Provisioning, _, now| {
+            let (old, new) = (record.settings(), change(record.settings().clone()));
+            Ok(Changed {
+                happened: said_of(grant, old, &new),
+                record: record.with_settings(new, now)?,
+                before_first_record: false,
             })
-            .await?;
-        self.store().append_audit(happened).await?;
-        Ok(view)
+        };
+        self.change(grant, next).await
     }
 
     async fn change(
         &self,
         grant: &Granted<AdministerTenant>,
-        next: impl FnOnce(&Provisioning, bool, Ticks) -> Result<Provisioning, Error>,
+        next: impl FnOnce(&Provisioning, bool, Ticks) -> Result<Changed, Error>,
     ) -> Result<TenantView, Error> {
         let one = self.inner.changing.lock().await;
         let id = grant.tenant();
         let tenant = self.tenant_of(id)?;
         let first = self.first_record_at(id).is_some();
-        let record = next(home_record(&tenant)?, first, self.inner.cx.now())?;
+        let changed = next(home_record(&tenant)?, first, self.inner.cx.now())?;
+        let Changed {
+            record, happened, ..
+        } = changed;
         if record.home() != self.region() {
             let home = record.home();
             return Err(Error::Bad(format!(
@@ -225,10 +252,16 @@ impl Cell {
             profile_version: tenant.document.profile_version + 1,
             ..tenant.document.clone()
         };
-        self.store()
-            .update_tenant(grant, &document.to_bytes()?)
-            .await?;
-        let next = self.verify_tenant(&document.to_bytes()?, true, id).await?;
+        let bytes = document.to_bytes()?;
+        // A record may arrive at this moment: then it is the store that says no.
+        let version = if changed.before_first_record {
+            let update = self.store();
+            let update = update.update_tenant_before_first_record(grant, &bytes, happened);
+            update.await?
+        } else {
+            self.store().update_tenant(grant, &bytes, happened).await?
+        };
+        let next = self.verify_tenant(&bytes, version, true, id).await?;
         self.switch_export(&next).await?;
         self.put_tenant(Tenant {
             raw: tenant.raw.clone(),
@@ -295,6 +328,7 @@ impl Cell {
     pub(crate) async fn verify_tenant(
         &self,
         bytes: &[u8],
+        version: u64,
         home: bool,
         id: TenantId,
     ) -> Result<Tenant, Error> {
@@ -322,6 +356,7 @@ impl Cell {
         );
         Ok(Tenant {
             id,
+            document_version: version,
             document,
             standing,
             placement,
@@ -375,7 +410,7 @@ impl Cell {
             profile_version: profile.version(),
         };
         let link = Credential::system("link");
-        let (raw, hunts) = if let Ok(former) = self.tenant_of(id) {
+        let (raw, hunts, version) = if let Ok(former) = self.tenant_of(id) {
             let Standing::Second(last) = &former.standing else {
                 return Err(Error::Conflict("this cell is the tenant's home".to_owned()));
             };
@@ -394,18 +429,19 @@ impl Cell {
                 .ok_or(Error::Internal)?;
             CellProfile::open(signed, &key, self.region(), Some(last.accepted()))?;
             let grant = self.inner.cx.decide::<AdministerTenant>(&link, id)?;
-            self.store()
-                .update_tenant(&grant, &document.to_bytes()?)
-                .await?;
-            (former.raw.clone(), former.hunts.clone())
+            let bytes = document.to_bytes()?;
+            let version = self.store().update_tenant(&grant, &bytes, Vec::new());
+            (former.raw.clone(), former.hunts.clone(), version.await?)
         } else {
             let grant = self.inner.cx.decide_cell::<Operate>(&link)?;
             self.store()
                 .put_tenant(&grant, id, false, &document.to_bytes()?)
                 .await?;
-            (Arc::default(), Arc::default())
+            (Arc::default(), Arc::default(), FIRST_DOCUMENT)
         };
-        let tenant = self.verify_tenant(&document.to_bytes()?, false, id).await?;
+        let tenant = self
+            .verify_tenant(&document.to_bytes()?, version, false, id)
+            .await?;
         self.switch_export(&tenant).await?;
         let sources = profile.sources().to_vec();
         self.put_tenant(Tenant {
@@ -561,12 +597,10 @@ impl Cell {
     async fn rewrite(&self, tenant: &Tenant, document: TenantDocument) -> Result<(), Error> {
         let link = Credential::system("link");
         let grant = self.inner.cx.decide::<AdministerTenant>(&link, tenant.id)?;
-        self.store()
-            .update_tenant(&grant, &document.to_bytes()?)
-            .await?;
-        let next = self
-            .verify_tenant(&document.to_bytes()?, true, tenant.id)
-            .await?;
+        let bytes = document.to_bytes()?;
+        let version = self.store().update_tenant(&grant, &bytes, Vec::new());
+        let version = version.await?;
+        let next = self.verify_tenant(&bytes, version, true, tenant.id).await?;
         self.put_tenant(Tenant {
             raw: tenant.raw.clone(),
             hunts: tenant.hunts.clone(),

@@ -32,6 +32,9 @@ pub enum Error {
     /// The allow-list is not accepted.
     #[error("the allow-list is not accepted")]
     AllowList(#[source] residency::Error),
+    /// An acknowledgement could not be made.
+    #[error("the acknowledgement was not signed")]
+    NotSigned(#[source] residency::Error),
     /// The directory belongs to another process.
     #[error("another process owns this directory")]
     Locked,
@@ -75,7 +78,7 @@ impl Error {
             Self::OtherBatch => Code::AlreadyReceived,
             Self::EpochClosed { .. } => Code::Conflict,
             Self::Full { .. } => Code::Busy,
-            Self::AllowList(source) => source.code(),
+            Self::AllowList(source) | Self::NotSigned(source) => source.code(),
             Self::Locked => Code::DirectoryLocked,
             Self::OtherCentre => Code::WrongKey,
             Self::Format { .. } => Code::NewerFormat,

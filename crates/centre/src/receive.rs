@@ -14,7 +14,7 @@ use model::{
     limits,
 };
 use residency::Verified;
-use residency::egress::parcel::{self, Receipt};
+use residency::egress::parcel::{self, Acknowledgement, Receipt};
 use residency::egress::{Batch, Value};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
@@ -58,12 +58,14 @@ impl Received {
 }
 
 /// What the centre answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
     /// The batch.
     pub batch: SegmentId,
     /// Whether it had been received before.
     pub repeated: bool,
+    /// The signed [`Acknowledgement`]; the same bytes each time.
+    pub signed: Vec<u8>,
 }
 
 /// Rows of one statement: SQLite binds at most 32,766 values.
@@ -123,21 +125,19 @@ impl Centre {
     pub async fn keep(&self, received: &Received, now: Ticks) -> Result<Ack, Error> {
         let header = received.batch.header();
         let mut tx = self.database.begin().await?;
-        let known: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT digest FROM batch WHERE region = ?1 AND batch = ?2")
-                .bind(received.region.as_str())
-                .bind(header.batch.as_bytes().as_slice())
-                .fetch_optional(tx.connection())
-                .await?;
-        if let Some(known) = known {
+        let known: Option<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT digest, received_at FROM batch WHERE region = ?1 AND batch = ?2",
+        )
+        .bind(received.region.as_str())
+        .bind(header.batch.as_bytes().as_slice())
+        .fetch_optional(tx.connection())
+        .await?;
+        if let Some((known, received_at)) = known {
             tx.commit().await?;
             if known != received.receipt.digest.as_bytes() {
                 return Err(Error::OtherBatch);
             }
-            return Ok(Ack {
-                batch: header.batch,
-                repeated: true,
-            });
+            return self.acknowledge(received, Ticks(received_at), true);
         }
         let seal = self.keys.epoch_seal(header.epoch)?;
         put_batch(tx.connection(), received, &seal, now).await?;
@@ -145,9 +145,21 @@ impl Centre {
         let indicators = put_sightings(tx.connection(), &received.batch, &seal).await?;
         put_totals(tx.connection(), received, indicators).await?;
         tx.commit().await?;
+        self.acknowledge(received, now, false)
+    }
+
+    /// Signs for a parcel that is kept: of the same parcel the same bytes, since the time is the first's.
+    fn acknowledge(
+        &self,
+        received: &Received,
+        received_at: Ticks,
+        repeated: bool,
+    ) -> Result<Ack, Error> {
+        let signed = Acknowledgement::sign(&received.receipt, received_at, &*self.keys);
         Ok(Ack {
-            batch: header.batch,
-            repeated: false,
+            batch: received.batch.header().batch,
+            repeated,
+            signed: signed.map_err(Error::NotSigned)?,
         })
     }
 

@@ -27,14 +27,13 @@ impl CentrePort for HttpCentre {
         Some(self.key)
     }
 
-    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
         Box::pin(async move {
             let body = Bytes::copy_from_slice(batch);
             let path = "/centre/v1/batches";
-            self.endpoint
-                .exchange(Method::POST, path, body)
-                .await
-                .map(drop)
+            let answer = self.endpoint.exchange(Method::POST, path, body).await?;
+            // Without an acknowledgement nobody knows whether it arrived: it is sent again.
+            Ok(Vec::from(answer.unwrap_or_default()))
         })
     }
 

@@ -52,6 +52,18 @@ pub(crate) const CATEGORIES: &[&str] = &[
     NO_TACTIC,
 ];
 
+/// The category of the list that a text is, letters alone counting, upper and lower case alike; what
+/// an untagged rule gets if it is none. Products have words of their own.
+pub fn category(text: &str) -> &'static str {
+    let letters = |t: &str| -> String {
+        let letters = t.chars().filter(char::is_ascii_alphabetic);
+        letters.map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let wanted = letters(text);
+    let mut known = CATEGORIES.iter().copied();
+    known.find(|c| letters(c) == wanted).unwrap_or(NO_TACTIC)
+}
+
 /// The technique of a tag such as `attack.t1566.002`, or of a bare id, upper case.
 pub(crate) fn technique(tag: &str) -> Option<String> {
     let word = match tag.get(..7) {

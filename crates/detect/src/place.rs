@@ -23,6 +23,7 @@ pub(crate) fn locate(problems: &mut [Problem], name: &str, text: &str) {
         }
         let title = problem.rule.as_deref();
         let place = of_quoted(text, &problem.message)
+            .or_else(|| of_tail(text, &problem.message))
             .or_else(|| title.and_then(|title| of_value(text, "title", title)));
         if let Some((line, column)) = place {
             (problem.line, problem.column) = (Some(line), Some(column));
@@ -96,6 +97,13 @@ fn of_quoted(text: &str, message: &str) -> Option<Place> {
         rest = after.strip_prefix(quote).unwrap_or_default();
     }
     None
+}
+
+/// The one word after the last colon of the message.
+fn of_tail(text: &str, message: &str) -> Option<Place> {
+    let (_, tail) = message.rsplit_once(": ")?;
+    let is_word = !tail.contains(char::is_whitespace);
+    is_word.then(|| of_word(text, tail)).flatten()
 }
 
 /// A word as a key or modifier, else anywhere.

@@ -4,6 +4,9 @@
 //! fail to the file `FAILING`, prints totals per file and family, and ends with 1 if a case fails
 //! that `KNOWN` does not list, or one passes that it lists.
 //!
+//! `evaluate answers QUERIES` reads lines with an id and a query and prints for each what it gives:
+//! for looking at the language beside another engine.
+//!
 //! Reads files and the machine's clock because that is what it is for; ships with nothing.
 
 #![expect(
@@ -12,6 +15,7 @@
     reason = "it reports to whoever runs it"
 )]
 
+mod answers;
 mod cases;
 mod compare;
 mod engine;
@@ -41,8 +45,9 @@ fn main() -> ExitCode {
         ["conformance", data, known, failing, only] => {
             conformance(Path::new(data), Path::new(known), Path::new(failing), only)
         }
+        ["answers", queries] => answers::print(Path::new(queries)).map(|()| true),
         _ => {
-            eprintln!("usage: evaluate conformance DATA KNOWN FAILING [FILE]");
+            eprintln!("usage: evaluate conformance DATA KNOWN FAILING [FILE] | answers QUERIES");
             return ExitCode::from(2);
         }
     };
@@ -86,7 +91,7 @@ fn conformance(data: &Path, known: &Path, failing: &Path, only: &str) -> Result<
 }
 
 /// One JSON object per line.
-fn lines_of(path: &Path) -> Result<Vec<serde_json::Value>, Failure> {
+pub(crate) fn lines_of(path: &Path) -> Result<Vec<serde_json::Value>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     let mut lines = Vec::new();

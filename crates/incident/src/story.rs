@@ -120,12 +120,13 @@ pub struct Via {
     pub from: AlertId,
     /// The kind of the key that says most.
     pub kind: KeyKind,
-    /// Time between the two, in ticks of 100 ns.
+    /// Time from the other alert to this one, in ticks of 100 ns; none if they overlap, and negative if
+    /// this one came first (a step begins with its first alert, and any of its alerts may be the one).
     pub gap_ticks: i64,
 }
 
 impl Via {
-    /// Time between the two alerts.
+    /// Time from the other alert to this one; see [`Self::gap_ticks`].
     pub const fn gap(&self) -> Span100ns {
         Span100ns(self.gap_ticks)
     }
@@ -226,7 +227,11 @@ fn via(alerts: &[(AlertId, &Member)], before: &[(AlertId, &Member)]) -> Option<V
                     alert: *id,
                     from: *from,
                     kind: link.key.kind,
-                    gap_ticks: link.gap.0,
+                    gap_ticks: if member.first_at < earlier.first_at {
+                        -link.gap.0
+                    } else {
+                        link.gap.0
+                    },
                 };
                 best = Some((link.weight, via));
             }

@@ -5,7 +5,8 @@
 //! checked without recursion, so depth cannot exhaust the stack; how deep they go is reported.
 //!
 //! Promises
-//! - Accepts exactly the JSON of RFC 8259 (lone surrogate escapes become U+FFFD).
+//! - Accepts exactly the JSON of RFC 8259. The escape of a lone surrogate is no character: it reads as
+//!   U+FFFD, and [`Value::is_inexact`] says that something was lost.
 //! - Numbers keep their text: no digit of a 64-bit id is lost.
 //! - A [`Fault`] says at which byte the text stops being JSON.
 
@@ -66,7 +67,7 @@ impl<'a> Value<'a> {
     pub(crate) fn text(self) -> Cow<'a, str> {
         if self.kind == Kind::String && self.escaped {
             let mut out = String::with_capacity(self.text.len());
-            unescape(self.text, &mut out);
+            unescape(self.text, &mut out, replace_lone);
             Cow::Owned(out)
         } else {
             Cow::Borrowed(self.text)
@@ -80,7 +81,7 @@ impl<'a> Value<'a> {
     {
         if self.kind == Kind::String && self.escaped {
             scratch.clear();
-            unescape(self.text, scratch);
+            unescape(self.text, scratch, replace_lone);
             scratch
         } else {
             self.text
@@ -118,6 +119,20 @@ impl<'a> Value<'a> {
     pub(crate) fn get(self, name: &str) -> Option<Self> {
         let found = self.members().into_iter().find(|m| m.key.text() == name)?;
         Some(found.value)
+    }
+
+    /// Whether reading the value loses something: it has the escape of half a character.
+    pub(crate) fn is_inexact(self) -> bool {
+        match self.kind {
+            Kind::String => self.escaped && has_lone_surrogate(self.text),
+            Kind::Object | Kind::Array => has_lone_surrogate(self.text),
+            _ => false,
+        }
+    }
+
+    /// Appends what was sent, escapes and all, as the text of a JSON string.
+    pub(crate) fn write_as_sent(self, out: &mut String) {
+        write_string(self.text, out);
     }
 
     /// Appends the value as JSON without blanks between its tokens.
@@ -180,7 +195,19 @@ pub(crate) fn canonical_in_order(
 }
 
 fn canonical_string(value: Value<'_>, out: &mut Vec<u8>) {
-    if value.escaped {
+    if value.is_inexact() {
+        // Two texts that differ in half a character are two.
+        let mut text = String::from("\"");
+        let mut whole = String::new();
+        unescape(value.text, &mut whole, |unit, whole| {
+            write_inside(whole, &mut text);
+            whole.clear();
+            let _ = write!(text, "\\u{unit:04x}");
+        });
+        write_inside(&whole, &mut text);
+        text.push('"');
+        out.extend_from_slice(text.as_bytes());
+    } else if value.escaped {
         let mut text = String::new();
         write_string(&value.text(), &mut text);
         out.extend_from_slice(text.as_bytes());
@@ -195,6 +222,11 @@ fn canonical_string(value: Value<'_>, out: &mut Vec<u8>) {
 /// Appends `text` as a JSON string with as few escapes as JSON allows.
 pub(crate) fn write_string(text: &str, out: &mut String) {
     out.push('"');
+    write_inside(text, out);
+    out.push('"');
+}
+
+fn write_inside(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some(at) = rest
         .bytes()
@@ -217,7 +249,6 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
         rest = chars.as_str();
     }
     out.push_str(rest);
-    out.push('"');
 }
 
 /// Whether `text` is one JSON value and nothing else but blanks; the value if so.
@@ -271,7 +302,35 @@ fn names_surrogates(value: Value<'_>) -> bool {
     value.escaped && (value.text.contains("\\ud") || value.text.contains("\\uD"))
 }
 
-fn unescape(text: &str, out: &mut String) {
+/// Whether JSON text has the escape of half a character.
+pub(crate) fn has_lone_surrogate(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        rest = match escape.strip_prefix('u') {
+            Some(unit) => {
+                let (c, after) = unicode_escape(unit);
+                if c.is_err() {
+                    return true;
+                }
+                after
+            }
+            // Whatever is escaped is no backslash that escapes.
+            None => {
+                let mut chars = escape.chars();
+                chars.next();
+                chars.as_str()
+            }
+        };
+    }
+    false
+}
+
+fn replace_lone(_unit: u32, out: &mut String) {
+    out.push(char::REPLACEMENT_CHARACTER);
+}
+
+/// Appends the characters that `text` says; `lone` is asked about each half of one.
+fn unescape(text: &str, out: &mut String, mut lone: impl FnMut(u32, &mut String)) {
     let mut rest = text;
     while let Some((plain, escape)) = rest.split_once('\\') {
         out.push_str(plain);
@@ -284,7 +343,10 @@ fn unescape(text: &str, out: &mut String) {
             Some('t') => out.push('\t'),
             Some('u') => {
                 let (c, after) = unicode_escape(chars.as_str());
-                out.push(c);
+                match c {
+                    Ok(c) => out.push(c),
+                    Err(unit) => lone(unit, out),
+                }
                 chars = after.chars();
             }
             Some(c) => out.push(c),
@@ -295,12 +357,11 @@ fn unescape(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Reads what follows `\u`; a pair of surrogates is one character, a lone one U+FFFD.
-fn unicode_escape(text: &str) -> (char, &str) {
+/// Reads what follows `\u`; a pair of surrogates is one character, a lone one none.
+fn unicode_escape(text: &str) -> (Result<char, u32>, &str) {
     let unit = |t: &str| t.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    let lost = char::REPLACEMENT_CHARACTER;
     let Some(first) = unit(text) else {
-        return (lost, text);
+        return (Ok(char::REPLACEMENT_CHARACTER), text);
     };
     let rest = text.get(4..).unwrap_or_default();
     if (0xD800..0xDC00).contains(&first)
@@ -309,12 +370,10 @@ fn unicode_escape(text: &str) -> (char, &str) {
         && (0xDC00..0xE000).contains(&second)
     {
         let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (
-            char::from_u32(code).unwrap_or(lost),
-            tail.get(4..).unwrap_or_default(),
-        );
+        let rest = tail.get(4..).unwrap_or_default();
+        return (char::from_u32(code).ok_or(first), rest);
     }
-    (char::from_u32(first).unwrap_or(lost), rest)
+    (char::from_u32(first).ok_or(first), rest)
 }
 
 /// Which brackets are open, one bit each.

@@ -84,9 +84,10 @@ pub fn decode(format: Format, body: &[u8], context: &SourceContext<'_>) -> Resul
             }
         }
     };
-    let untimed = sink.untimed;
+    let (untimed, replaced) = (sink.untimed, sink.replaced);
     let (batches, new_raw) = sink.finish()?;
     tally.untimed = untimed;
+    tally.replaced = replaced;
     Ok(Decoded {
         batches,
         rejected,

@@ -112,6 +112,9 @@ pub struct Tally {
     /// Rows of tables outside the schema that have no time of their own. A hunt that does not ask
     /// for them looks back from now and does not see them.
     pub untimed: u64,
+    /// Rows with an escape that is no character, a lone surrogate: it is U+FFFD in the columns, and
+    /// the text as it was sent is in `_source_fields`.
+    pub replaced: u64,
 }
 
 impl Tally {

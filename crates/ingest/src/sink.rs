@@ -202,6 +202,8 @@ pub(crate) struct Sink<'c> {
     time_column: Option<&'c str>,
     /// Rows outside the schema without a time of their own.
     pub(crate) untimed: u64,
+    /// Rows with text that is no text; see [`Value::is_inexact`].
+    pub(crate) replaced: u64,
 }
 
 impl<'c> Sink<'c> {
@@ -215,6 +217,7 @@ impl<'c> Sink<'c> {
             scratch: String::new(),
             time_column: context.time_column,
             untimed: 0,
+            replaced: 0,
         }
     }
 
@@ -273,6 +276,7 @@ impl<'c> Sink<'c> {
             scratch,
             finished,
             untimed,
+            replaced,
             ..
         } = self;
         let Some(open) = open.get_mut(at) else {
@@ -282,12 +286,14 @@ impl<'c> Sink<'c> {
         let time = row_time(open, shape, members, scratch)?;
         let mut kept: Vec<&Member<'_>> = Vec::new();
         let mut bag: Vec<&Member<'_>> = Vec::new();
+        let mut any_inexact = false;
         if let (Some(column), Some(time)) = (open.time, time) {
             open.builder.set_ticks(column, time.ticks);
         }
         for (n, member) in members.iter().enumerate() {
             let is_time = time.as_ref().is_some_and(|t| t.from == n);
-            let outcome = match open.slot(shape, n, member, quota) {
+            let slot = open.slot(shape, n, member, quota);
+            let outcome = match slot {
                 Slot::Typed(at, _) if Some(at) == open.time && is_time => Outcome::Done,
                 // Another column was named as the time: this one's value has no cell left.
                 Slot::Typed(at, _) if Some(at) == open.time && time.is_some() => homeless(member),
@@ -302,10 +308,14 @@ impl<'c> Sink<'c> {
                     Outcome::Done
                 }
             };
-            if outcome == Outcome::Kept {
+            let is_dynamic = matches!(slot, Slot::Typed(_, ColumnType::Dynamic));
+            let inexact = member.key.is_inexact() || loses(member.value, is_dynamic);
+            if outcome == Outcome::Kept || inexact {
                 kept.push(member);
             }
+            any_inexact |= inexact;
         }
+        *replaced += u64::from(any_inexact);
         *untimed += u64::from(time.is_none() && open.table.is_none());
         if !bag.is_empty() {
             let at = open.builder.raw_column(RAW_BAG, ColumnType::Dynamic);
@@ -313,7 +323,7 @@ impl<'c> Sink<'c> {
             open.builder.set_text(at, &object(&bag));
         }
         if !kept.is_empty() {
-            open.builder.set_source_fields(&object(&kept));
+            open.builder.set_source_fields(&as_sent(&kept));
         }
         let sorted = open.shapes.get(shape).map(|s| s.sorted.iter().copied());
         open.builder.end_row(record, |out| {
@@ -338,8 +348,10 @@ impl<'c> Sink<'c> {
             open,
             scratch,
             finished,
+            replaced,
             ..
         } = self;
+        let mut any_inexact = false;
         let Some(open) = open.get_mut(at) else {
             return Ok(());
         };
@@ -375,8 +387,10 @@ impl<'c> Sink<'c> {
             // The first of several sources of a column wins, as the mapping lists them.
             if !open.builder.is_set(at) {
                 convert::set(&mut open.builder, at, ty, value, scratch);
+                any_inexact |= value.is_inexact();
             }
         }
+        *replaced += u64::from(any_inexact);
         open.builder.set_source_fields(source_fields);
         open.builder
             .end_row(record, |out| out.extend_from_slice(identity));
@@ -478,6 +492,35 @@ fn cut(open: &mut Open, text_bytes: usize, finished: &mut Vec<TableRows>) -> Res
         finished.push(rows);
     }
     Ok(())
+}
+
+/// Whether a cell cannot hold the value's text; JSON inside of a string becomes a dynamic cell's value.
+fn loses(value: Value<'_>, is_dynamic: bool) -> bool {
+    let inside = || {
+        let may = is_dynamic && value.escaped && value.text.contains("\\\\u");
+        may && json::has_lone_surrogate(&value.text())
+    };
+    value.is_inexact() || inside()
+}
+
+/// The members as one JSON object; what cannot be said in text stands there as it was sent.
+fn as_sent(members: &[&Member<'_>]) -> String {
+    let mut out = String::from("{");
+    for (n, member) in members.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        for (value, before) in [(member.key, ""), (member.value, ":")] {
+            out.push_str(before);
+            if value.is_inexact() {
+                value.write_as_sent(&mut out);
+            } else {
+                value.write_compact(&mut out);
+            }
+        }
+    }
+    out.push('}');
+    out
 }
 
 /// The members as one JSON object, in the order they came.

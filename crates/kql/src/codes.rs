@@ -33,6 +33,7 @@ codes! {
     TOO_DEEP "KQL0102" "a query nested deeper than the limit";
     TOO_LARGE "KQL0103" "a query that spells out to more than the limit";
     MANY_LETS "KQL0104" "more `let` statements than the limit";
+    GIVEN_UP "KQL0105" "reading the query took longer than the limit";
     UNKNOWN_OPERATOR "KQL0201" "an operator that does not exist";
     UNKNOWN_FUNCTION "KQL0202" "a function that does not exist";
     UNKNOWN_TABLE "KQL0203" "a table that does not exist";

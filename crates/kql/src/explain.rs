@@ -151,6 +151,15 @@ fn wide_line(this: &Relation) -> String {
         Op::Scan {
             declared, steps, ..
         } => format!("scan {} columns, {} steps", declared.len(), steps.len()),
+        Op::GraphMatch { pattern, parts, .. } => format!(
+            "graph-match {} steps to {parts:?}, {:?}",
+            pattern.steps.len(),
+            pattern.cycles
+        ),
+        Op::GraphComponents { strong, .. } => format!("graph components, strong={strong}"),
+        Op::FileProfile {
+            sha256, files_max, ..
+        } => format!("file-profile #{sha256} max={files_max}"),
         Op::External { addresses, .. } => format!("external {}", addresses.join(", ")),
         _ => "serialize".to_owned(),
     }

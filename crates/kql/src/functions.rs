@@ -41,6 +41,8 @@ pub enum Special {
     Ago,
     /// When the row was stored.
     IngestionTime,
+    /// What the row is called.
+    RowId,
     /// A column if there is one of that name, else a default.
     ColumnIfExists,
     /// One value of a relation.
@@ -66,12 +68,16 @@ pub enum Naming {
     First,
     /// `prefix_argument`.
     Prefix(&'static str),
+    /// This, whatever the arguments.
+    Whole(&'static str),
     /// `prefix_argument_argument`.
     Pair(&'static str),
     /// `argument_suffix`.
     Suffix(&'static str),
     /// As the argument, if there is only one.
     Only,
+    /// Always so.
+    Fixed(&'static str),
 }
 
 /// One row of the table.
@@ -125,7 +131,7 @@ macro_rules! scalar_functions {
     };
 }
 
-use Naming::{First, None as Plain, Only, Prefix};
+use Naming::{First, None as Plain, Only, Prefix, Whole};
 
 scalar_functions! {
     // Text.
@@ -408,7 +414,59 @@ scalar_functions! {
     ParseIpv6Mask "parse_ipv6_mask" [] Plain, ["(address: string, prefix: long) -> string"] "an address under a prefix, in full IPv6 form";
     GeoInfoFromIpAddress "geo_info_from_ip_address" [] Plain, ["(address: string) -> dynamic"] "where an address is, from data that the operator supplies";
     ParseUserAgent "parse_user_agent" [] Plain, ["(agent: string, wanted: any) -> dynamic"] "bag of what a user agent says, from data that the operator supplies";
+    HllMerge "hll_merge" [] Naming::Fixed("hll_merged_result"), ["(sketch: array, sketch: array+) -> dynamic"] "sketches of distinct values as one";
+    DcountHll "dcount_hll" [] Prefix("dcount_hll"), ["(sketch: array) -> long"] "number of distinct values in a sketch, estimated";
+    TdigestMerge "tdigest_merge" ["merge_tdigest"] Naming::Fixed("tdigests_merge_result"), ["(digest: array, digest: array+) -> dynamic"] "digests of values as one";
+    PercentileTdigest "percentile_tdigest" [] Prefix("percentile_tdigest"), ["(digest: array, percentile: number) -> dynamic", "(digest: array, percentile: number, type: type) -> type"] "a percentile of the values in a digest";
+    PercentilesArrayTdigest "percentiles_array_tdigest" [] Prefix("percentile_tdigest"), ["(digest: array, percentiles: array) -> dynamic", "(digest: array, percentile: number+) -> dynamic"] "several percentiles of the values in a digest, as an array";
+    PercentrankTdigest "percentrank_tdigest" [] Plain, ["(digest: array, value: any) -> real"] "the percent of the values in a digest that are not above a value";
+    RankTdigest "rank_tdigest" [] Plain, ["(digest: array, value: any) -> real"] "the number of the values in a digest that are not above a value";
+    SeriesFft "series_fft" [] Plain, ["(real: array, imaginary: array?) -> dynamic"] "Fourier transform of a series";
+    SeriesIfft "series_ifft" [] Plain, ["(real: array, imaginary: array?) -> dynamic"] "inverse Fourier transform of a series";
+    SeriesFitPoly "series_fit_poly" [] Plain, ["(y: array, x: array?, degree: integer?) -> dynamic", "(y: array, degree: integer) -> dynamic"] "the polynomial that fits a series best";
+    SeriesFit2lines "series_fit_2lines" [] Plain, ["(series: array) -> dynamic"] "the two lines, one after the other, that fit a series best";
+    SeriesFit2linesDynamic "series_fit_2lines_dynamic" [] Plain, ["(series: array) -> dynamic"] "bag of the two lines that fit a series best";
+    SeriesPeriodsDetect "series_periods_detect" [] Plain, ["(series: array, least: number, most: number, count: integer) -> dynamic"] "the periods with which a series repeats";
+    SeriesPeriodsValidate "series_periods_validate" [] Plain, ["(series: array, period: number+) -> dynamic"] "how well a series repeats with given periods";
     DatetimeListTimezones "datetime_list_timezones" [] Plain, ["() -> dynamic"] "array of the names of time zones";
+
+    // Places.
+    GeoDistance2points "geo_distance_2points" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number, spheroid: any?) -> real"] "metres between two points";
+    GeoAzimuth "geo_azimuth" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number) -> real"] "direction from a point to another, clockwise from north, in radians";
+    GeoAngle "geo_angle" [] Plain, ["(longitude1: number, latitude1: number, longitude2: number, latitude2: number, longitude3: number, latitude3: number) -> real"] "clockwise angle at the second of three points, in radians";
+    GeoPointInCircle "geo_point_in_circle" [] Plain, ["(longitude: number, latitude: number, center_longitude: number, center_latitude: number, radius: number) -> bool"] "whether a point is in a circle on the earth";
+    GeoPointInPolygon "geo_point_in_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> bool"] "whether a point is in a polygon";
+    GeoDistancePointToLine "geo_distance_point_to_line" [] Plain, ["(longitude: number, latitude: number, line: array) -> real"] "metres from a point to a line";
+    GeoDistancePointToPolygon "geo_distance_point_to_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> real"] "metres from a point to a polygon, 0 inside";
+    GeoClosestPointOnLine "geo_closest_point_on_line" [] Plain, ["(longitude: number, latitude: number, line: array) -> dynamic"] "the point of a line nearest to a point";
+    GeoClosestPointOnPolygon "geo_closest_point_on_polygon" [] Plain, ["(longitude: number, latitude: number, polygon: array) -> dynamic"] "the point of a polygon nearest to a point";
+    GeoLineLength "geo_line_length" [] Plain, ["(line: array) -> real"] "metres along a line";
+    GeoLineCentroid "geo_line_centroid" [] Plain, ["(line: array) -> dynamic"] "the mean point of a line";
+    GeoLineInterpolatePoint "geo_line_interpolate_point" [] Plain, ["(line: array, fraction: number) -> dynamic"] "the point after a share of a line";
+    GeoLineLocatePoint "geo_line_locate_point" [] Plain, ["(line: array, longitude: number, latitude: number, spheroid: any?) -> real"] "the share of a line at which it is nearest to a point";
+    GeoPolygonArea "geo_polygon_area" [] Plain, ["(polygon: array) -> real"] "square metres of a polygon";
+    GeoPolygonPerimeter "geo_polygon_perimeter" [] Plain, ["(polygon: array) -> real"] "metres around a polygon";
+    GeoPolygonCentroid "geo_polygon_centroid" [] Plain, ["(polygon: array) -> dynamic"] "the mean point of a polygon";
+    GeoIntersects2lines "geo_intersects_2lines" [] Plain, ["(a: array, b: array) -> bool"] "whether two lines meet";
+    GeoIntersectsLineWithPolygon "geo_intersects_line_with_polygon" [] Plain, ["(line: array, polygon: array) -> bool"] "whether a line meets a polygon";
+    GeoIntersects2polygons "geo_intersects_2polygons" [] Plain, ["(a: array, b: array) -> bool"] "whether two polygons meet";
+    GeoFromWkt "geo_from_wkt" [] Plain, ["(text: stringish) -> dynamic"] "the GeoJSON of a geometry in well-known text";
+    GeoPointToGeohash "geo_point_to_geohash" [] Plain, ["(longitude: number, latitude: number, accuracy: integer?) -> string"] "the Geohash of a point";
+    GeoGeohashToCentralPoint "geo_geohash_to_central_point" [] Plain, ["(geohash: string) -> dynamic"] "the middle of a Geohash cell";
+    GeoGeohashToPolygon "geo_geohash_to_polygon" [] Plain, ["(geohash: string) -> dynamic"] "the polygon of a Geohash cell";
+    GeoGeohashNeighbors "geo_geohash_neighbors" [] Plain, ["(geohash: string) -> dynamic"] "the Geohash cells around one";
+    GeoPointToS2cell "geo_point_to_s2cell" [] Plain, ["(longitude: number, latitude: number, level: integer?) -> string"] "the S2 cell of a point";
+    GeoS2cellToCentralPoint "geo_s2cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an S2 cell";
+    GeoS2cellToPolygon "geo_s2cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an S2 cell";
+    GeoS2cellNeighbors "geo_s2cell_neighbors" [] Plain, ["(cell: string) -> dynamic"] "the S2 cells around one";
+    GeoPointToH3cell "geo_point_to_h3cell" [] Plain, ["(longitude: number, latitude: number, resolution: integer?) -> string"] "the H3 cell of a point";
+    GeoH3cellToCentralPoint "geo_h3cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an H3 cell";
+    GeoH3cellToPolygon "geo_h3cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an H3 cell";
+    GeoH3cellNeighbors "geo_h3cell_neighbors" [] Plain, ["(cell: string) -> dynamic"] "the H3 cells around one";
+    GeoH3cellChildren "geo_h3cell_children" [] Plain, ["(cell: string, resolution: integer?) -> dynamic"] "the H3 cells inside of one";
+    GeoH3cellParent "geo_h3cell_parent" [] Plain, ["(cell: string, resolution: integer?) -> string"] "the H3 cell around one, of a coarser resolution";
+    GeoH3cellRings "geo_h3cell_rings" [] Plain, ["(cell: string, distance: integer) -> dynamic"] "the H3 cells around one, ring by ring";
+    GeoH3cellLevel "geo_h3cell_level" [] Plain, ["(cell: string) -> int"] "the resolution of an H3 cell";
 
     ; // Operators.
     // Of two numbers of one type, or with datetimes and timespans.
@@ -478,6 +536,11 @@ aggregate_functions! {
     Covariancep "covariancep" "covariance of two values over a population";
     Stdev "stdev" "standard deviation of a sample";
     Stdevp "stdevp" "standard deviation of a population";
+    Hll "hll" "sketch of the distinct values; the second argument, if any, is a literal accuracy";
+    HllMerge "hll_merge" "sketches of distinct values as one";
+    Tdigest "tdigest" "digest of the values, for percentiles; the second argument, if any, is a weight";
+    TdigestMerge "tdigest_merge" "digests of values as one";
+    Buildschema "buildschema" "the schema that all values admit";
     Variance "variance" "variance of a sample";
     Variancep "variancep" "variance of a population";
     BinaryAllAnd "binary_all_and" "bits set in all values";
@@ -607,9 +670,17 @@ const SPECIALS: &[Function] = &[
         "ingestion_time",
         &[],
         Special::IngestionTime,
-        Prefix("$IngestionTime"),
+        Whole("$IngestionTime"),
         &["() -> datetime"],
         "when the row was stored; null once the row is projected",
+    ),
+    special(
+        "row_id",
+        &[],
+        Special::RowId,
+        Whole("RowId"),
+        &["() -> string"],
+        "what the row is called, as `residency explain` takes it; empty once the row is projected",
     ),
     special(
         "column_ifexists",
@@ -1111,6 +1182,54 @@ const AGGREGATES: &[Function] = &[
         "variance of a population of the rows that meet a condition",
     ),
     aggregate(
+        "hll",
+        &[],
+        (AggregateFn::Hll, ALL_ROWS),
+        Prefix("hll"),
+        &["(value: any, accuracy: integer?) -> dynamic"],
+        "sketch of the distinct values, for `dcount_hll` and `hll_merge`",
+    ),
+    aggregate(
+        "hll_if",
+        &[],
+        (AggregateFn::Hll, FILTERED),
+        Prefix("hll_if"),
+        &["(value: any, filter: bool, accuracy: integer?) -> dynamic"],
+        "sketch of the distinct values of the rows that meet a condition",
+    ),
+    aggregate(
+        "hll_merge",
+        &[],
+        (AggregateFn::HllMerge, ALL_ROWS),
+        Prefix("hll_merge"),
+        &["(sketch: array) -> dynamic"],
+        "sketches of distinct values as one",
+    ),
+    aggregate(
+        "tdigest",
+        &[],
+        (AggregateFn::Tdigest, ALL_ROWS),
+        Prefix("tdigest"),
+        &["(value: summable, weight: integer?) -> dynamic"],
+        "digest of the values, for `percentile_tdigest` and `rank_tdigest`",
+    ),
+    aggregate(
+        "tdigest_merge",
+        &["merge_tdigest"],
+        (AggregateFn::TdigestMerge, ALL_ROWS),
+        Prefix("merge_tdigests"),
+        &["(digest: array) -> dynamic"],
+        "digests of values as one",
+    ),
+    aggregate(
+        "buildschema",
+        &[],
+        (AggregateFn::Buildschema, ALL_ROWS),
+        Prefix("schema"),
+        &["(value: dynamic) -> dynamic"],
+        "the schema that all values admit",
+    ),
+    aggregate(
         "binary_all_and",
         &[],
         (AggregateFn::BinaryAllAnd, ALL_ROWS),
@@ -1139,6 +1258,58 @@ const AGGREGATES: &[Function] = &[
 /// Functions that give several columns: what each is called and its type. In an expression such a
 /// call is its first value.
 pub const TUPLES: &[(ScalarFn, &[(&str, ColumnType)])] = &[
+    (
+        ScalarFn::SeriesFft,
+        &[("real", ColumnType::Dynamic), ("imag", ColumnType::Dynamic)],
+    ),
+    (
+        ScalarFn::SeriesIfft,
+        &[("real", ColumnType::Dynamic), ("imag", ColumnType::Dynamic)],
+    ),
+    (
+        ScalarFn::SeriesFitPoly,
+        &[
+            ("rsquare", ColumnType::Real),
+            ("coefficients", ColumnType::Dynamic),
+            ("variance", ColumnType::Real),
+            ("rvariance", ColumnType::Real),
+            ("poly_fit", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesFit2lines,
+        &[
+            ("rsquare", ColumnType::Real),
+            ("split_idx", ColumnType::Long),
+            ("variance", ColumnType::Real),
+            ("rvariance", ColumnType::Real),
+            ("line_fit", ColumnType::Dynamic),
+            ("right_rsquare", ColumnType::Real),
+            ("right_slope", ColumnType::Real),
+            ("right_interception", ColumnType::Real),
+            ("right_variance", ColumnType::Real),
+            ("right_rvariance", ColumnType::Real),
+            ("left_rsquare", ColumnType::Real),
+            ("left_slope", ColumnType::Real),
+            ("left_interception", ColumnType::Real),
+            ("left_variance", ColumnType::Real),
+            ("left_rvariance", ColumnType::Real),
+        ],
+    ),
+    (
+        ScalarFn::SeriesPeriodsDetect,
+        &[
+            ("periods", ColumnType::Dynamic),
+            ("scores", ColumnType::Dynamic),
+        ],
+    ),
+    (
+        ScalarFn::SeriesPeriodsValidate,
+        &[
+            ("periods", ColumnType::Dynamic),
+            ("scores", ColumnType::Dynamic),
+        ],
+    ),
     (
         ScalarFn::SeriesStats,
         &[

@@ -6,7 +6,9 @@
 //! Does no I/O, reads no clock (`now` is an argument) and executes nothing.
 
 pub mod codes;
+mod complete;
 pub mod explain;
+mod format;
 pub mod functions;
 mod lexer;
 mod not_yet;
@@ -16,13 +18,17 @@ mod resolve;
 pub mod resolved;
 mod schema;
 mod signatures;
+mod split;
 mod suggest;
 pub mod syntax;
 
+pub use complete::{Completion, CompletionKind, Completions, complete};
+pub use format::{format, formatted};
 pub use parser::parse;
 pub use resolve::{PLUGINS, resolve, resolve_with};
 pub use resolved::Resolved;
 pub use schema::{SchemaSource, TableShape};
+pub use split::queries;
 pub use syntax::Syntax;
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub(crate) enum Grammar {
     OptionalNamedList,
     /// Column names and patterns.
     Patterns,
+    /// Expressions.
+    Expressions,
     /// Aggregates, then `by`.
     Summarize,
     /// Options, a table, `on`.
@@ -65,6 +67,8 @@ pub(crate) enum Grammar {
     MakeGraph,
     /// Options, patterns, `where`, `project`.
     GraphMatch,
+    /// Options.
+    GraphComponents,
     /// `nodes`, `edges`, with options.
     GraphToTable,
     /// Not supported yet: balanced tokens.
@@ -123,6 +127,7 @@ impl Operator {
 operators! {
     Where "where" ["filter"] Condition "rows that meet a condition";
     Project "project" [] NamedList "exactly these columns";
+    ProjectByNames "project-by-names" [] Expressions "the columns that texts name";
     ProjectAway "project-away" [] Patterns "all but these columns";
     ProjectKeep "project-keep" [] Patterns "these columns, in the order they had";
     ProjectRename "project-rename" [] Patterns "the same columns, some under new names";
@@ -150,11 +155,11 @@ operators! {
     Find "find" [] Find "rows of several tables that meet a condition";
     Fork "fork" [] Opaque "several queries of one input";
     GraphMatch "graph-match" [] GraphMatch "patterns in a graph";
-    GraphMarkComponents "graph-mark-components" [] Opaque "components of a graph";
-    GraphShortestPaths "graph-shortest-paths" [] Opaque "shortest paths in a graph";
+    GraphMarkComponents "graph-mark-components" [] GraphComponents "components of a graph";
+    GraphShortestPaths "graph-shortest-paths" [] GraphMatch "shortest paths in a graph";
     GraphToTable "graph-to-table" [] GraphToTable "a graph as tables";
-    GraphWhereEdges "graph-where-edges" [] Opaque "edges that meet a condition";
-    GraphWhereNodes "graph-where-nodes" [] Opaque "nodes that meet a condition";
+    GraphWhereEdges "graph-where-edges" [] Condition "edges that meet a condition";
+    GraphWhereNodes "graph-where-nodes" [] Condition "nodes that meet a condition";
     Invoke "invoke" [] Invoke "a function of the input";
     MakeGraph "make-graph" [] MakeGraph "a graph of edges and nodes";
     MakeSeries "make-series" [] MakeSeries "aggregates along an axis";

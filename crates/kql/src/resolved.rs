@@ -34,7 +34,40 @@ pub struct Resolved {
     pub probes: Vec<Probe>,
     /// What stays null because the operator supplied no data for it: names of functions.
     pub without_data: BTreeSet<&'static str>,
+    /// By which columns `FileProfile` was asked about files.
+    pub profiled: BTreeSet<Profiled>,
 }
+
+/// One use of `FileProfile`. Files are known by their SHA-256 alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Profiled {
+    /// The column that the query names, or the default.
+    pub asked: Arc<str>,
+    /// The column that holds the SHA-256 of the same file; nothing if the rows have none.
+    pub by: Option<Arc<str>>,
+}
+
+/// The columns that `FileProfile` adds, in order.
+pub const FILE_PROFILE: &[(&str, ColumnType)] = &[
+    ("SHA1", ColumnType::String),
+    ("SHA256", ColumnType::String),
+    ("MD5", ColumnType::String),
+    ("FileSize", ColumnType::Long),
+    ("GlobalPrevalence", ColumnType::Long),
+    ("GlobalFirstSeen", ColumnType::DateTime),
+    ("GlobalLastSeen", ColumnType::DateTime),
+    ("Signer", ColumnType::String),
+    ("Issuer", ColumnType::String),
+    ("SignerHash", ColumnType::String),
+    ("IsCertificateValid", ColumnType::Bool),
+    ("IsRootSignerMicrosoft", ColumnType::Bool),
+    ("SignatureState", ColumnType::String),
+    ("IsExecutable", ColumnType::Bool),
+    ("ThreatName", ColumnType::String),
+    ("Publisher", ColumnType::String),
+    ("SoftwareName", ColumnType::String),
+    ("ProfileAvailability", ColumnType::String),
+];
 
 /// Names that stand in the data: the keys of bags (`bag_unpack`) or values (`pivot`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +123,8 @@ pub struct Field {
     pub name: Arc<str>,
     /// Type of its values.
     pub ty: ColumnType,
-    /// Carried along for `ingestion_time()` only; cannot be named and never reaches the result.
+    /// Carried along: what `ingestion_time()`, `row_id()` and `_source_fields` read, and an operator's
+    /// own helpers. Never reaches the result.
     pub hidden: bool,
 }
 
@@ -113,7 +147,7 @@ pub enum Op {
     Source {
         /// The table.
         table: TableName,
-        /// Stored column names, position by position; `_ingested_at` is the hidden one.
+        /// Stored column names, position by position; hidden ones last.
         columns: Vec<Arc<str>>,
     },
     /// Given rows (`datatable`); `print` is a projection of one row without columns.
@@ -261,6 +295,38 @@ pub enum Op {
         /// Whether the last column numbers the matches.
         match_id: bool,
     },
+    /// Patterns in a graph. Output: the parts, in order.
+    GraphMatch {
+        /// One row per node.
+        nodes: Box<Relation>,
+        /// One row per edge.
+        edges: Box<Relation>,
+        /// What is looked for.
+        pattern: GraphPattern,
+        /// One per output column.
+        parts: Vec<GraphPart>,
+    },
+    /// Components of a graph. Output: the nodes' columns, then the component's number from 0.
+    GraphComponents {
+        /// One row per node.
+        nodes: Box<Relation>,
+        /// One row per edge.
+        edges: Box<Relation>,
+        /// Where the ids are.
+        ids: GraphIds,
+        /// Both ways must be open between two nodes of a component.
+        strong: bool,
+    },
+    /// What is known of files beyond the tenant. Output: the input's columns, then those of
+    /// [`FILE_PROFILE`].
+    FileProfile {
+        /// Input.
+        input: Box<Relation>,
+        /// Position of the `string` that is the file's SHA-256.
+        sha256: usize,
+        /// Different files that are looked up at most; the rows of others get nothing.
+        files_max: u64,
+    },
     /// Rows of what the operator allows the query to read beside the tenant's tables.
     External {
         /// Where from, as the query says it.
@@ -268,6 +334,106 @@ pub enum Op {
         /// `format` and the other properties.
         properties: Vec<(String, String)>,
     },
+}
+
+/// Columns (strings) that say which edge joins which nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GraphIds {
+    /// Of the nodes.
+    pub node: usize,
+    /// Of the edges: where it begins.
+    pub source: usize,
+    /// Of the edges: where it ends.
+    pub target: usize,
+}
+
+/// What `graph-match` looks for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct GraphPattern {
+    /// Where the ids are.
+    pub ids: GraphIds,
+    /// In the order in which they are matched.
+    pub steps: Vec<GraphStep>,
+    /// Named and unnamed nodes of the pattern.
+    pub nodes: usize,
+    /// Edges of the pattern.
+    pub edges: usize,
+    /// What may be met twice.
+    pub cycles: Cycles,
+    /// Only the shortest ways between the ends: all of the same length, or any one.
+    pub shortest: Option<bool>,
+}
+
+/// What one match may meet twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cycles {
+    /// Nodes and edges.
+    All,
+    /// Nodes.
+    UniqueEdges,
+    /// Neither.
+    None,
+}
+
+/// One step of a pattern. Filters are columns (bools) of nodes or edges that must be true.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum GraphStep {
+    /// A node, which an earlier step may have found already.
+    Start {
+        /// Which node of the pattern.
+        node: usize,
+        /// Of the nodes.
+        filters: Vec<usize>,
+    },
+    /// Along an edge, or several, to a node.
+    Hop {
+        /// From this node of the pattern.
+        from: usize,
+        /// Along this edge of the pattern.
+        edge: usize,
+        /// To this node of the pattern.
+        to: usize,
+        /// Which way.
+        direction: EdgeDirection,
+        /// Least and most edges; `None`: exactly one, whose columns are its own.
+        range: Option<(u32, u32)>,
+        /// Of the edges.
+        edge_filters: Vec<usize>,
+        /// Of the nodes.
+        node_filters: Vec<usize>,
+    },
+}
+
+/// Which way an edge is followed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EdgeDirection {
+    /// `-->`.
+    Forward,
+    /// `<--`.
+    Backward,
+    /// `--`.
+    Either,
+}
+
+/// One column of what `graph-match` found.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum GraphPart {
+    /// A column of a node: the pattern's node, the column.
+    Node(usize, usize),
+    /// A column of the one edge.
+    Edge(usize, usize),
+    /// An array: a column of each edge of several.
+    Edges(usize, usize),
+    /// An array: a column of each node between the edges of several.
+    Inner(usize, usize),
+    /// Whether a column (a bool) is true of all edges (`false`) or inner nodes (`true`).
+    All(usize, usize, bool),
+    /// The same of any.
+    Any(usize, usize, bool),
+    /// How many edges end at a node of the pattern.
+    DegreeIn(usize),
+    /// How many edges begin there.
+    DegreeOut(usize),
 }
 
 /// Functions of neighbouring rows.
@@ -642,8 +808,12 @@ impl Relation {
             | Op::Extract { input, .. }
             | Op::Series { input, .. }
             | Op::Scan { input, .. }
+            | Op::FileProfile { input, .. }
             | Op::MvExpand { input, .. } => vec![input],
             Op::Join { left, right, .. } => vec![left, right],
+            Op::GraphMatch { nodes, edges, .. } | Op::GraphComponents { nodes, edges, .. } => {
+                vec![nodes, edges]
+            }
             Op::Union { inputs } => inputs.iter().collect(),
         }
     }

@@ -20,6 +20,11 @@ pub trait SchemaSource {
         let _ = address;
         false
     }
+
+    /// Whether nobody waits for the answer any more: then the query is not read to its end.
+    fn is_given_up(&self) -> bool {
+        false
+    }
 }
 
 /// A table as a query sees it. Hidden columns (`_row_id` …) are not listed and cannot be named.

@@ -71,18 +71,25 @@ pub(crate) struct Signature {
 
 /// The signatures of a row of the table.
 pub(crate) fn of(function: &functions::Function) -> &'static [Signature] {
-    static ALL: LazyLock<HashMap<&'static str, Vec<Signature>>> = LazyLock::new(|| {
+    // A name may be a function and an aggregate.
+    type Key = (&'static str, bool);
+    static ALL: LazyLock<HashMap<Key, Vec<Signature>>> = LazyLock::new(|| {
         // A row that does not read would be left out; a test reads them all.
         functions::all()
             .map(|f| {
                 (
-                    f.name,
+                    key(f),
                     f.signatures.iter().filter_map(|s| read(s)).collect(),
                 )
             })
             .collect()
     });
-    ALL.get(function.name).map_or(&[], Vec::as_slice)
+    ALL.get(&key(function)).map_or(&[], Vec::as_slice)
+}
+
+fn key(function: &functions::Function) -> (&'static str, bool) {
+    let is_aggregate = matches!(function.meaning, functions::Meaning::Aggregate(..));
+    (function.name, is_aggregate)
 }
 
 /// Reads `(name: kind?, …) -> result`.
@@ -140,6 +147,15 @@ fn read_param(text: &str) -> Option<(Accepts, Times)> {
 
 /// The ways to call a function, for people: `substring(text: any, start: integer, length: integer?)`.
 pub(crate) fn usage(function: &functions::Function) -> String {
+    let ways: Vec<String> = ways(function)
+        .iter()
+        .map(|way| format!("`{}`", way.split(" -> ").next().unwrap_or(way)))
+        .collect();
+    ways.join(" or ")
+}
+
+/// The ways to call a function with what comes out, in words for people.
+pub(crate) fn ways(function: &functions::Function) -> Vec<String> {
     const WORDS: &[(&str, &str)] = &[
         (": text", ": any"),
         (": stringish", ": string or dynamic"),
@@ -149,21 +165,20 @@ pub(crate) fn usage(function: &functions::Function) -> String {
         (": notdynamic", ": any but dynamic"),
         (": common", ": any"),
         (": type", ": typeof(…)"),
+        (" -> arg1", " -> as the first"),
+        (" -> promoted", " -> as the first"),
+        (" -> mean", " -> as the first"),
+        (" -> widest", " -> number"),
+        (" -> common", " -> their type"),
+        (" -> type", " -> that type"),
+        (" -> row", " -> columns"),
     ];
-    let ways: Vec<String> = function
-        .signatures
-        .iter()
-        .map(|signature| {
-            let mut params = signature
-                .split(" -> ")
-                .next()
-                .unwrap_or(signature)
-                .to_owned();
-            for (kind, words) in WORDS {
-                params = params.replace(kind, words);
-            }
-            format!("`{}{params}`", function.name)
-        })
-        .collect();
-    ways.join(" or ")
+    let in_words = |signature: &&str| {
+        let mut said = (*signature).to_owned();
+        for (kind, words) in WORDS {
+            said = said.replace(kind, words);
+        }
+        format!("{}{said}", function.name)
+    };
+    function.signatures.iter().map(in_words).collect()
 }

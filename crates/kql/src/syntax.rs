@@ -107,6 +107,12 @@ kinds! {
     Let,
     /// `set …`, `declare …`, `alias …`, `restrict …`: kept as tokens.
     OtherStatement,
+    /// `declare query_parameters(a: string = "x")`.
+    QueryParameters,
+    /// `declare pattern name = (a: string)[b: string] { rules }`.
+    PatternDecl,
+    /// `("x").["y"] = { query }` of a declared pattern.
+    PatternRule,
     /// `.command …`, to the end of the text.
     Command,
     /// A query or expression statement.
@@ -211,6 +217,8 @@ kinds! {
     GraphNode,
     /// `-[name*1..3]->` in a graph's pattern.
     GraphEdge,
+    /// `nodes as name with_node_id=id` of `graph-to-table`.
+    GraphOutput,
     /// What was skipped after an error.
     Skipped,
 }

@@ -56,7 +56,9 @@ pub enum Happening {
     ConsentChanged,
     /// The export to the centre was switched on or off.
     ExportSwitched,
-    /// Facts left for the centre.
+    /// Facts were packed for the centre: from now on they may have left.
+    FactsPacked,
+    /// The centre acknowledged facts, or there were none in a segment.
     FactsSent,
     /// Segments waited too long for the export and were dropped from it.
     ExportDropped,

@@ -119,6 +119,8 @@ codes! {
     SeveralGeographies = "several_geographies", 422;
     /// The query ran longer than the named limit.
     HuntTimeout = "hunt_timeout", 504;
+    /// The query could not be read and planned in the time there is for it; a shorter one can.
+    HuntPlanning = "hunt_planning", 422;
     /// The query needs more memory or temporary space than the named limit.
     HuntResources = "hunt_resources", 422;
     /// The query was cancelled.

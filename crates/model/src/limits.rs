@@ -75,21 +75,34 @@ pub const HUNT_ROWS_MAX: usize = 100_000;
 pub const HUNT_BYTES_MAX: usize = 64 << 20;
 /// Seconds a hunt may run.
 pub const HUNT_SECONDS_MAX: u64 = 600;
-/// Bytes of memory one hunt may hold.
+/// Seconds of them for reading the query and planning it, before its first row is read.
+pub const HUNT_PLANNING_SECONDS_MAX: u64 = 20;
+/// Bytes of memory one hunt may hold: what its operators keep, at most three quarters of it, and every
+/// column that its expressions make.
 pub const HUNT_MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Bytes of one value that a hunt makes.
 pub const HUNT_VALUE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one column that a hunt makes of one batch of rows.
 pub const HUNT_COLUMN_BYTES_MAX: usize = 256 << 20;
+/// Values that one `range` of a hunt makes.
+pub const HUNT_RANGE_ROWS_MAX: usize = 10_000_000;
 /// Bytes of sealed temporary files one hunt may write.
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.
 pub const HUNT_LOOKBACK_DAYS: i64 = 30;
+/// Different files that one `FileProfile` looks up if the query does not say how many.
+pub const FILE_PROFILES_DEFAULT: u64 = 100;
+/// Different files that one `FileProfile` looks up at most.
+pub const FILE_PROFILES_MAX: u64 = 1_000;
 /// Hunts of one tenant that may run at once.
 pub const HUNTS_PER_TENANT_MAX: usize = 4;
 /// Hunts of one cell that may run at once.
 pub const HUNTS_PER_CELL_MAX: usize = 8;
 
+/// Matches that one pattern of a graph finds.
+pub const GRAPH_MATCHES_MAX: usize = 1_000_000;
+/// Edges of one path of a graph's pattern.
+pub const GRAPH_PATH_EDGES_MAX: u32 = 256;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Nesting depth of a query.
@@ -102,8 +115,12 @@ pub const QUERY_OPERATORS_MAX: usize = 10_000;
 pub const QUERY_OPERATORS_DEPTH_MAX: usize = 512;
 /// Scalar expressions of a query after its variables and functions are spelled out.
 pub const QUERY_EXPRESSIONS_MAX: usize = 500_000;
+/// Columns of all operators of a query together, variables and functions spelled out.
+pub const QUERY_COLUMNS_MAX: usize = 1_000_000;
 /// Diagnostics reported for one query.
 pub const QUERY_DIAGNOSTICS_MAX: usize = 20;
+/// Completions offered at one place of a query.
+pub const QUERY_COMPLETIONS_MAX: usize = 1_000;
 
 /// Tenants of one cell.
 pub const TENANTS_MAX: usize = 10_000;
@@ -319,6 +336,8 @@ pub const DETECTION_PART_ALERTS_MAX: usize = 1_000;
 pub const LINK_ALERTS_PER_RULE_DAY_MAX: u32 = 1_000;
 /// Alerts that the view of one incident lists.
 pub const INCIDENT_ALERTS_SHOWN_MAX: usize = 1_000;
+/// Bytes of the entities in one answer about an incident, but for the first of them.
+pub const INCIDENT_ENTITY_BYTES_MAX: usize = 1 << 20;
 /// Values of one kind in a ready-made hunt.
 pub const READY_HUNT_VALUES_MAX: usize = 50;
 /// Bytes of a hunt's text that its audit row keeps.

@@ -52,8 +52,11 @@ impl Pseudonymised<Batch> {
     }
 }
 
+/// First line of what is kept of an [`Own`].
+const OWN_FORMAT: &str = "bailiwick-own v1";
+
 /// What belongs to the tenant, and so says nothing to others.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Own(BTreeSet<Indicator>);
 
 impl Own {
@@ -70,6 +73,36 @@ impl Own {
             .into_iter()
             .filter_map(|text| of(IndicatorClass::ExternalIp, text));
         Self(domains.chain(addresses).collect())
+    }
+
+    /// For keeping: a line of the format, then per indicator its class, a tab and its canonical form, in
+    /// order.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = format!("{OWN_FORMAT}\n");
+        for indicator in &self.0 {
+            text.push_str(indicator.class.label());
+            text.push('\t');
+            text.push_str(&indicator.canonical);
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+
+    /// Reads back what was kept; nothing if it is of another form. A line of a class, or of a version of
+    /// a canonical form, that this program does not have is left out: it is learnt again.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (head, lines) = text.split_once('\n')?;
+        let read = |line: &str| {
+            let (label, canonical) = line.split_once('\t')?;
+            let mut classes = IndicatorClass::ALL.into_iter();
+            Some(Indicator {
+                class: classes.find(|class| class.label() == label)?,
+                canonical: canonical.into(),
+            })
+        };
+        let all = lines.lines().take(limits::OWN_INDICATORS_MAX);
+        (head == OWN_FORMAT).then(|| Self(all.filter_map(read).collect()))
     }
 
     /// Learns the tenant's domains from its mail: those that receive what comes from outside.

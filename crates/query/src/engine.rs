@@ -5,21 +5,23 @@
 //!
 //! Promises
 //! - Rows, bytes and time are bounded: too many rows or bytes give a partial result with a notice,
-//!   too much time or memory an error.
+//!   too much time, planning or memory an error.
 //! - A cancelled or dropped query stops: its thread and its kernels look at the switch.
 //! - A panic below becomes this query's error.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryPool, MemoryReservation,
+};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TempFileFactory};
@@ -31,15 +33,18 @@ use kql::resolved::{Found, Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::external::External;
 use crate::found;
 use crate::kernels::args::Guard;
 use crate::kernels::decimals;
+use crate::kernels::memory::Budget;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
 use crate::planner::{HuntPlanner, logical_rules, physical_rules};
 use crate::prepare::{Again, Prepared};
+use crate::profiles::{Lookups, Profiles};
 use crate::result::{HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
 
@@ -53,6 +58,8 @@ pub struct Settings {
     pub temporary: Option<Arc<dyn TempFileFactory>>,
     /// What `externaldata` may read; `None`: nothing.
     pub external: Option<Arc<dyn External>>,
+    /// Who answers `FileProfile`; `None`: nobody, and its columns hold nothing.
+    pub profiles: Option<Arc<dyn Profiles>>,
 }
 
 impl Default for Settings {
@@ -61,6 +68,7 @@ impl Default for Settings {
             parallelism: 1,
             temporary: None,
             external: None,
+            profiles: None,
         }
     }
 }
@@ -71,6 +79,7 @@ impl fmt::Debug for Settings {
             .field("parallelism", &self.parallelism)
             .field("temporary", &self.temporary.is_some())
             .field("external", &self.external.is_some())
+            .field("profiles", &self.profiles.is_some())
             .finish()
     }
 }
@@ -84,6 +93,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Seconds from start to result.
     pub seconds: u64,
+    /// How long of them it may be planned.
+    pub planning: Duration,
     /// Bytes of memory.
     pub memory_bytes: usize,
     /// Days a query looks back in tables that it does not restrict in time.
@@ -99,6 +110,7 @@ impl Default for Limits {
             rows: limits::HUNT_ROWS_MAX,
             bytes: limits::HUNT_BYTES_MAX,
             seconds: limits::HUNT_SECONDS_MAX,
+            planning: Duration::from_secs(limits::HUNT_PLANNING_SECONDS_MAX),
             memory_bytes: limits::HUNT_MEMORY_BYTES_MAX,
             look_back_days: limits::HUNT_LOOKBACK_DAYS,
             window: None,
@@ -141,8 +153,12 @@ impl Engine {
             .tables
             .iter()
             .filter_map(|name| Some((name.clone(), sources(name)?)));
-        let guard = cancel.clone();
-        let state = self.state(limits, &guard)?;
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(FairSpillPool::new(Budget::operators(limits.memory_bytes)));
+        let budget = Arc::new(Budget::new(pool.clone(), limits.memory_bytes));
+        let guard = cancel.with_memory(budget);
+        let lookups = self.lookups();
+        let state = self.state(limits, pool, &guard, &lookups)?;
         let mut run = Run::new(
             resolved,
             prepared.now,
@@ -152,21 +168,39 @@ impl Engine {
         );
         run.again.clone_from(&prepared.again);
         run.external.clone_from(&self.settings.external);
+        run.lookups = lookups;
+        let planning = run.planning.clone();
         let outcome = on_own_thread(run.execute(state), &guard)?;
         let mut interest = StopOnDrop {
             guard,
+            planning,
             answered: false,
         };
         interest.answer(outcome, limits).await
     }
 
-    fn state(&self, limits: Limits, guard: &Guard) -> Result<SessionState, Error> {
+    /// A port that has nothing to answer from is none.
+    fn lookups(&self) -> Lookups {
+        let port = self.settings.profiles.clone();
+        Lookups {
+            port: port.filter(|port| port.source().is_some()),
+            ..Lookups::default()
+        }
+    }
+
+    fn state(
+        &self,
+        limits: Limits,
+        pool: Arc<dyn MemoryPool>,
+        guard: &Guard,
+        lookups: &Lookups,
+    ) -> Result<SessionState, Error> {
         let disk = match &self.settings.temporary {
             Some(factory) => DiskManagerMode::Custom(factory.clone()),
             None => DiskManagerMode::Disabled,
         };
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
+            .with_memory_pool(pool)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()?;
         let mut config = SessionConfig::new()
@@ -190,6 +224,7 @@ impl Engine {
             .with_physical_optimizer_rules(physical_rules(guard))
             .with_query_planner(Arc::new(HuntPlanner {
                 guard: guard.clone(),
+                lookups: lookups.clone(),
             }))
             .build())
     }
@@ -198,6 +233,7 @@ impl Engine {
 /// Throws the switch when the answer is no longer waited for: a timeout, or a caller that went.
 struct StopOnDrop {
     guard: Guard,
+    planning: Arc<Planning>,
     answered: bool,
 }
 
@@ -252,6 +288,9 @@ impl StopOnDrop {
             biased;
             outcome = outcome => outcome,
             () = self.guard.cancelled() => return Err(Error::Cancelled),
+            () = self.planning.exceeds(limits.planning) => {
+                return Err(Error::Planning { seconds: limits.planning.as_secs() });
+            }
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {
                 return Err(Error::Timeout { seconds });
             }
@@ -268,6 +307,54 @@ impl StopOnDrop {
     }
 }
 
+/// How long a query has been planned. It is planned in several pieces: each shared relation on its
+/// own, and anew when the data told about columns.
+#[derive(Debug, Default)]
+struct Planning(Mutex<Spent>);
+
+#[derive(Debug, Default)]
+struct Spent {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+/// A piece of planning; ends when dropped.
+struct Piece<'a>(&'a Planning);
+
+/// How often it is looked whether planning takes too long.
+const PLANNING_LOOK: Duration = Duration::from_millis(50);
+
+impl Planning {
+    fn begin(&self) -> Piece<'_> {
+        self.spent().since = Some(Instant::now());
+        Piece(self)
+    }
+
+    fn spent(&self) -> std::sync::MutexGuard<'_, Spent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns once more than `most` was spent.
+    async fn exceeds(&self, most: Duration) {
+        loop {
+            tokio::time::sleep(PLANNING_LOOK.min(most)).await;
+            let spent = self.spent();
+            let now = spent.since.map_or(Duration::ZERO, |since| since.elapsed());
+            if spent.before + now > most {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Piece<'_> {
+    fn drop(&mut self) {
+        let mut spent = self.0.spent();
+        let piece = spent.since.take().map_or(Duration::ZERO, |s| s.elapsed());
+        spent.before += piece;
+    }
+}
+
 /// One query on its way.
 struct Run {
     resolved: Arc<Resolved>,
@@ -276,8 +363,10 @@ struct Run {
     limits: Limits,
     guard: Guard,
     reads: Arc<Reads>,
+    planning: Arc<Planning>,
     again: Option<Arc<Again>>,
     external: Option<Arc<dyn External>>,
+    lookups: Lookups,
 }
 
 impl Run {
@@ -293,7 +382,7 @@ impl Run {
             .into_iter()
             .map(|(name, rows)| {
                 let time_column = rows.time_column.clone().filter(|_| rows.look_back);
-                let provider = Arc::new(Scan::new(rows, reads.clone()));
+                let provider = Arc::new(Scan::new(rows, reads.clone(), guard.clone()));
                 (
                     name,
                     Table {
@@ -310,8 +399,10 @@ impl Run {
             limits,
             guard,
             reads,
+            planning: Arc::default(),
             again: None,
             external: None,
+            lookups: Lookups::default(),
         }
     }
 
@@ -341,6 +432,7 @@ impl Run {
             && let Some(rows) = shared.get(probe.shared.0)
         {
             found.push(found::find(probe, rows, &self.guard)?);
+            let _piece = self.planning.begin();
             let resolved = again
                 .resolve(found)
                 .map_err(|diagnostics| Error::Query { diagnostics })?;
@@ -349,8 +441,8 @@ impl Run {
         Ok(())
     }
 
-    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
-        let mut lookback = self.lookback();
+    /// What is known before the first row is read.
+    fn first_notices(&self, lookback: &LookBack) -> Vec<Notice> {
         let mut notices = Vec::new();
         if !lookback.sources.is_empty() && self.limits.window.is_none() {
             let days = self.limits.look_back_days;
@@ -358,6 +450,28 @@ impl Run {
         }
         let functions = self.resolved.without_data.iter();
         notices.extend(functions.map(|function| Notice::NoData { function }));
+        if self.resolved.profiled.is_empty() {
+            return notices;
+        }
+        let port = self.lookups.port.as_ref();
+        notices.push(match port.and_then(|port| port.source()) {
+            Some(source) => Notice::FileProfile { source },
+            None => Notice::NoData {
+                function: "FileProfile",
+            },
+        });
+        let others = self.resolved.profiled.iter();
+        let others = others.filter(|p| p.by.as_ref() != Some(&p.asked));
+        notices.extend(others.map(|p| Notice::FileProfileBy {
+            asked: p.asked.to_string(),
+            by: p.by.as_ref().map(ToString::to_string),
+        }));
+        notices
+    }
+
+    async fn execute(mut self, state: SessionState) -> Result<HuntResult, Error> {
+        let mut lookback = self.lookback();
+        let mut notices = self.first_notices(&lookback);
         let mut memory = MemoryConsumer::new("shared").register(&state.runtime_env().memory_pool);
         let mut shared = Vec::with_capacity(self.resolved.shared.len());
         let tables = self.tables.clone();
@@ -372,7 +486,7 @@ impl Run {
                 self.plan(&state, &mut lowering, &relation)?
             };
             sources += lookback::count(&relation);
-            let stream = start(&state, plan).await?;
+            let stream = self.start(&state, plan).await?;
             shared.push(collect_shared(&relation, stream, &mut memory).await?);
             let known = found.len();
             self.learn(&shared, &mut found)?;
@@ -386,9 +500,12 @@ impl Run {
             lowering.resume(&shared, sources);
             self.plan(&state, &mut lowering, &self.resolved.root)?
         };
-        let stream = start(&state, plan).await?;
+        let stream = self.start(&state, plan).await?;
         let collected = collect(stream, self.limits).await?;
         notices.extend(collected.cut);
+        if self.lookups.cut.load(Ordering::Relaxed) {
+            notices.push(Notice::FileProfileCut);
+        }
         self.result(collected.batches, notices)
     }
 
@@ -399,7 +516,22 @@ impl Run {
         relation: &Relation,
     ) -> Result<datafusion::logical_expr::LogicalPlan, Error> {
         self.guard.check()?;
+        let _piece = self.planning.begin();
         Ok(state.optimize(&lowering.finished(relation)?)?)
+    }
+
+    async fn start(
+        &self,
+        state: &SessionState,
+        plan: datafusion::logical_expr::LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, Error> {
+        let piece = self.planning.begin();
+        let physical = state
+            .query_planner()
+            .create_physical_plan(&plan, state)
+            .await?;
+        drop(piece);
+        Ok(execute_stream(physical, state.task_ctx())?)
     }
 
     fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> Result<HuntResult, Error> {
@@ -452,17 +584,6 @@ fn rename(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Error>
         columns.cloned().collect(),
         &options,
     )?)
-}
-
-async fn start(
-    state: &SessionState,
-    plan: datafusion::logical_expr::LogicalPlan,
-) -> Result<SendableRecordBatchStream, Error> {
-    let physical = state
-        .query_planner()
-        .create_physical_plan(&plan, state)
-        .await?;
-    Ok(execute_stream(physical, state.task_ctx())?)
 }
 
 async fn collect_shared(

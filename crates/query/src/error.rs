@@ -22,6 +22,12 @@ pub enum Error {
         /// The limit.
         seconds: u64,
     },
+    /// Reading and planning the query took longer than allowed.
+    #[error("the query was not planned within {seconds} seconds")]
+    Planning {
+        /// The limit.
+        seconds: u64,
+    },
     /// The query needs more memory or temporary space than allowed.
     #[error(
         "the query needs more than {bytes} bytes of memory, or more temporary space than it may use"
@@ -67,6 +73,7 @@ impl Error {
         match self {
             Self::Query { .. } | Self::ExternalData => Code::BadQuery,
             Self::Timeout { .. } => Code::HuntTimeout,
+            Self::Planning { .. } => Code::HuntPlanning,
             Self::Resources { .. } => Code::HuntResources,
             Self::Cancelled => Code::HuntCancelled,
             Self::Segment { .. } => Code::SegmentDamaged,

@@ -20,9 +20,13 @@ mod lower;
 mod nodes;
 pub mod over_store;
 mod planner;
+mod portions;
 mod prepare;
+mod profiles;
 mod result;
 mod scan;
+mod sketch;
+mod watch;
 mod whole;
 
 pub use engine::{Engine, Limits, Settings};
@@ -30,6 +34,7 @@ pub use error::Error;
 pub use external::External;
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};
+pub use profiles::{FileAnswer, Profiles};
 pub use result::{HuntResult, Notice, ResultBatch, Stats};
 pub use scan::{OpenError, Segment, TableRows};
 

@@ -12,19 +12,21 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchemaRef, Result, exec_err, plan_err};
+use datafusion::common::{DFSchemaRef, DataFusionError, Result, exec_err, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::{Distribution, LexOrdering, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, PlanProperties};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::kernels::args::Guard;
+use crate::portions::Cut;
 
 /// The first row of each key.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -136,6 +138,8 @@ pub(crate) enum Action {
     Unique(Vec<Arc<dyn PhysicalExpr>>),
     /// [`InOrder`], with the order that the input had.
     InOrder(Option<LexOrdering>),
+    /// [`Portions`](crate::portions::Portions) by the list in this column.
+    Portions(Arc<dyn PhysicalExpr>),
 }
 
 /// The physical form of both.
@@ -176,6 +180,7 @@ impl ExecutionPlan for OneInput {
         match self.action {
             Action::Unique(_) => "UniqueExec",
             Action::InOrder(_) => "InOrderExec",
+            Action::Portions(_) => "PortionsExec",
         }
     }
 
@@ -210,6 +215,8 @@ impl ExecutionPlan for OneInput {
         match self.action {
             Action::Unique(_) => CardinalityEffect::LowerEqual,
             Action::InOrder(_) => CardinalityEffect::Equal,
+            // A row whose list is cut stands in several portions.
+            Action::Portions(_) => CardinalityEffect::GreaterEqual,
         }
     }
 
@@ -217,11 +224,14 @@ impl ExecutionPlan for OneInput {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        if let Action::Unique(keys) = &self.action {
-            for key in keys {
-                if f(key)? == TreeNodeRecursion::Stop {
-                    return Ok(TreeNodeRecursion::Stop);
-                }
+        let exprs = match &self.action {
+            Action::Unique(keys) => keys.as_slice(),
+            Action::Portions(list) => std::slice::from_ref(list),
+            Action::InOrder(_) => &[],
+        };
+        for expr in exprs {
+            if f(expr)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -247,10 +257,28 @@ impl ExecutionPlan for OneInput {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context.clone())?;
-        let Action::Unique(keys) = &self.action else {
-            return Ok(input);
-        };
         let schema = input.schema();
+        let keys = match &self.action {
+            Action::Unique(keys) => keys,
+            Action::InOrder(_) => return Ok(input),
+            Action::Portions(list) => {
+                let Some(list) = list.downcast_ref::<PhysicalColumn>() else {
+                    return exec_err!("portions go by a column");
+                };
+                let (at, guard) = (list.index(), self.guard.clone());
+                let portions = input
+                    .map(move |batch| {
+                        let guard = guard.clone();
+                        let cut = batch.and_then(|batch| Cut::new(batch, at))?;
+                        Ok::<_, DataFusionError>(stream::iter(cut).map(move |portion| {
+                            guard.check()?;
+                            portion
+                        }))
+                    })
+                    .try_flatten();
+                return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, portions)));
+            }
+        };
         let memory = MemoryConsumer::new("UniqueExec").register(context.memory_pool());
         let mut first = FirstSeen::new(keys.clone(), &schema, memory)?;
         let guard = self.guard.clone();

@@ -9,7 +9,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -18,6 +18,9 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
+use crate::portions::Portions;
+use crate::profiles::{FileProfile, FileProfileExec, Lookups};
+use crate::watch::WatchJoins;
 use crate::whole::{Task, Whole, WholeExec};
 
 /// A rule of the library's, for as long as the query is wanted: planning is one long computation, and
@@ -83,16 +86,20 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         let guard = guard.clone();
         Arc::new(Watched { guard, rule })
     };
-    PhysicalOptimizer::new()
+    let mut rules: Vec<Rule> = PhysicalOptimizer::new()
         .rules
         .into_iter()
         .map(watched)
-        .collect()
+        .collect();
+    // Last: no rule is to look at what it makes.
+    rules.push(Arc::new(WatchJoins::new(guard.clone())));
+    rules
 }
 
 #[derive(Debug)]
 pub(crate) struct HuntPlanner {
     pub(crate) guard: Guard,
+    pub(crate) lookups: Lookups,
 }
 
 #[async_trait]
@@ -102,8 +109,9 @@ impl QueryPlanner for HuntPlanner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let ours = Arc::new(OneInputPlanner {
+        let ours = Arc::new(OurPlanner {
             guard: self.guard.clone(),
+            lookups: self.lookups.clone(),
         });
         DefaultPhysicalPlanner::with_extension_planners(vec![ours])
             .create_physical_plan(plan, session)
@@ -111,12 +119,13 @@ impl QueryPlanner for HuntPlanner {
     }
 }
 
-struct OneInputPlanner {
+struct OurPlanner {
     guard: Guard,
+    lookups: Lookups,
 }
 
 #[async_trait]
-impl ExtensionPlanner for OneInputPlanner {
+impl ExtensionPlanner for OurPlanner {
     async fn plan_extension(
         &self,
         planner: &dyn PhysicalPlanner,
@@ -150,6 +159,14 @@ impl ExtensionPlanner for OneInputPlanner {
         let (Some(input), Some(logical)) = (physical_inputs.first(), logical_inputs.first()) else {
             return plan_err!("{} without an input", node.name());
         };
+        if let Some(profile) = node.as_any().downcast_ref::<FileProfile>() {
+            return Ok(Some(Arc::new(FileProfileExec::new(
+                input.clone(),
+                profile,
+                self.lookups.clone(),
+                self.guard.clone(),
+            ))));
+        }
         let action = if let Some(unique) = node.as_any().downcast_ref::<Unique>() {
             let mut keys = Vec::with_capacity(unique.keys.len());
             for key in &unique.keys {
@@ -161,6 +178,14 @@ impl ExtensionPlanner for OneInputPlanner {
                 )?);
             }
             Action::Unique(keys)
+        } else if let Some(portions) = node.as_any().downcast_ref::<Portions>() {
+            let list = Expr::Column(portions.list.clone());
+            Action::Portions(planner.create_physical_expr(
+                &list,
+                logical.schema(),
+                session,
+                planning_ctx,
+            )?)
         } else if node.as_any().downcast_ref::<InOrder>().is_some() {
             Action::InOrder(input.output_ordering().cloned())
         } else {

@@ -29,6 +29,20 @@ pub enum Notice {
         /// Its name.
         function: &'static str,
     },
+    /// Where the values of `FileProfile` are from.
+    FileProfile {
+        /// In words.
+        source: String,
+    },
+    /// `FileProfile` was asked by another hash than files are known by.
+    FileProfileBy {
+        /// The column that was named.
+        asked: String,
+        /// The column that answered; nothing if no row has a SHA-256 beside it.
+        by: Option<String>,
+    },
+    /// `FileProfile` met more files than it may look up.
+    FileProfileCut,
     /// Some table was not restricted in time and was read only so far back.
     LookBack {
         /// How far.
@@ -43,6 +57,9 @@ impl Notice {
             Self::RowsCut { .. } => "rows_cut",
             Self::BytesCut { .. } => "bytes_cut",
             Self::NoData { .. } => "no_data",
+            Self::FileProfile { .. } => "file_profile",
+            Self::FileProfileBy { .. } => "file_profile_by",
+            Self::FileProfileCut => "file_profile_cut",
             Self::LookBack { .. } => "look_back",
         }
     }
@@ -56,6 +73,25 @@ impl fmt::Display for Notice {
             Self::NoData { function } => write!(
                 f,
                 "`{function}` gives no values: no data for it was supplied"
+            ),
+            Self::FileProfile { source } => write!(
+                f,
+                "`FileProfile` answers from {source}: GlobalPrevalence is the least number of owner groups, nothing below {}, and GlobalFirstSeen the first day it could be told; the other columns hold nothing",
+                model::limits::PREVALENCE_GROUPS_MIN
+            ),
+            Self::FileProfileBy {
+                asked,
+                by: Some(by),
+            } => write!(
+                f,
+                "files are known by their SHA-256: `FileProfile({asked})` was answered by `{by}` of the same row"
+            ),
+            Self::FileProfileBy { asked, by: None } => write!(
+                f,
+                "files are known by their SHA-256, and the rows have none beside `{asked}`: `FileProfile` gives no values"
+            ),
+            Self::FileProfileCut => f.write_str(
+                "`FileProfile` met more files than it looks up; the rows of the others have no values",
             ),
             Self::LookBack { days } => {
                 write!(

@@ -45,6 +45,8 @@ pub enum Kind {
     EgressAllowList,
     /// [`crate::egress::Receipt`].
     EgressReceipt,
+    /// [`crate::egress::Acknowledgement`].
+    EgressAcknowledgement,
     /// [`crate::egress::Snapshot`], which has an envelope of its own.
     PrevalenceSnapshot,
     /// Alerts without content, from one cell of a tenant to its home (tenant link, kind 1).
@@ -62,6 +64,7 @@ impl Kind {
             Self::CellProfile => "cell-profile",
             Self::EgressAllowList => "egress-allow-list",
             Self::EgressReceipt => "egress-receipt",
+            Self::EgressAcknowledgement => "egress-acknowledgement",
             Self::PrevalenceSnapshot => "prevalence-snapshot",
             Self::LinkAlerts => "link-alerts",
             Self::LinkRead => "link-read",

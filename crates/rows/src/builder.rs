@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
 };
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
@@ -134,17 +134,13 @@ impl ColumnBuilder {
     fn finish(&mut self, rows: usize) -> ArrayRef {
         self.pad(rows);
         self.filled = 0;
-        let mut array: ArrayRef = match &mut self.cells {
+        match &mut self.cells {
             Cells::Bool(b) => Arc::new(b.finish()),
             Cells::Int(b) => Arc::new(b.finish()),
             Cells::Long(b) => Arc::new(b.finish()),
             Cells::Real(b) => Arc::new(b.finish()),
             Cells::Text(b) | Cells::OptionalText(b) => Arc::new(b.finish()),
-        };
-        // Builders begin with room for a thousand cells: most requests have fewer, and these rows stay
-        // in memory until they are flushed and examined.
-        array.shrink_to_fit();
-        array
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub fn terms(text: &str) -> impl Iterator<Item = &str> {
 pub struct Needle {
     text: String,
     fold_case: bool,
+    /// For text that is ASCII throughout, if the needle is, too, and case does not matter.
+    folded: Option<Folded>,
 }
 
 impl Needle {
@@ -35,7 +37,12 @@ impl Needle {
         } else {
             needle.to_owned()
         };
-        Self { text, fold_case }
+        let folded = Folded::new(&text).filter(|_| fold_case);
+        Self {
+            text,
+            fold_case,
+            folded,
+        }
     }
 
     /// Whether `haystack` has the phrase between term borders.
@@ -46,8 +53,10 @@ impl Needle {
         if !self.fold_case {
             return self.find(haystack);
         }
-        if haystack.is_ascii() && self.text.is_ascii() {
-            return self.find_ascii(haystack.as_bytes());
+        if let Some(folded) = &self.folded
+            && haystack.is_ascii()
+        {
+            return self.find_ascii(folded, haystack.as_bytes());
         }
         self.find(&fold(haystack))
     }
@@ -91,21 +100,15 @@ impl Needle {
             })
     }
 
-    fn find_ascii(&self, haystack: &[u8]) -> bool {
-        let needle = self.text.as_bytes();
-        haystack
-            .windows(needle.len())
-            .enumerate()
-            .any(|(at, window)| {
-                window.eq_ignore_ascii_case(needle) && {
-                    let before = at.checked_sub(1).and_then(|at| haystack.get(at));
-                    let after = haystack.get(at + needle.len());
-                    self.borders(
-                        before.map(|b| char::from(*b)),
-                        after.map(|b| char::from(*b)),
-                    )
-                }
-            })
+    fn find_ascii(&self, folded: &Folded, haystack: &[u8]) -> bool {
+        folded.positions(haystack).any(|at| {
+            let before = at.checked_sub(1).and_then(|at| haystack.get(at));
+            let after = haystack.get(at + self.text.len());
+            self.borders(
+                before.map(|b| char::from(*b)),
+                after.map(|b| char::from(*b)),
+            )
+        })
     }
 
     /// A border is needed only where the needle itself ends in a term character.
@@ -114,6 +117,59 @@ impl Needle {
             !edge.is_some_and(is_term_char) || !beyond.is_some_and(is_term_char)
         };
         open(self.text.chars().next(), before) && open(self.text.chars().next_back(), after)
+    }
+}
+
+/// Bytes of command lines, paths and addresses, from the most frequent on, about; a wrong guess costs
+/// time only.
+const FREQUENT: &[u8] = b" e\\-itosra.ncdl/p:m_su\"hfgwbxvyk0123456789q=jz";
+
+/// A needle to be found without regard to ASCII case.
+///
+/// The byte of it that is rarest in such texts is looked for, many bytes at a time; only where that
+/// stands the rest is compared.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// In lower case.
+    needle: Box<[u8]>,
+    /// Place of its rarest byte, and that byte in both cases.
+    rare: usize,
+    cases: (u8, u8),
+}
+
+impl Folded {
+    /// Nothing if the needle is not ASCII.
+    pub fn new(needle: &str) -> Option<Self> {
+        if !needle.is_ascii() {
+            return None;
+        }
+        let needle = needle.to_ascii_lowercase().into_bytes();
+        let rank = |byte: u8| FREQUENT.iter().position(|b| *b == byte);
+        let rarest = needle
+            .iter()
+            .copied()
+            .enumerate()
+            .max_by_key(|(_, byte)| rank(*byte).unwrap_or(FREQUENT.len()));
+        let (rare, byte) = rarest.unwrap_or_default();
+        Some(Self {
+            needle: needle.into(),
+            rare,
+            cases: (byte, byte.to_ascii_uppercase()),
+        })
+    }
+
+    /// Every byte position at which the needle begins, overlapping ones included; an empty needle
+    /// begins everywhere.
+    pub fn positions<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+        let empty = self.needle.is_empty();
+        let everywhere = 0..if empty { text.len() + 1 } else { 0 };
+        let begins = text.get(self.rare..).filter(|_| !empty);
+        let hits = memchr::memchr2_iter(self.cases.0, self.cases.1, begins.unwrap_or_default());
+        let found = hits.filter(|at| {
+            text.get(*at..*at + self.needle.len())
+                .is_some_and(|window| window.eq_ignore_ascii_case(&self.needle))
+        });
+        everywhere.chain(found)
     }
 }
 

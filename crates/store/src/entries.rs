@@ -13,6 +13,7 @@ use model::{ServiceName, SourceId, TenantId, Ticks, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::audit::AuditDraft;
 use crate::catalogue::{
     Answer, Catalogue, LeafRow, RegistryRow, SourceCounts, SourceRow, TenantRow, TokenRow,
 };
@@ -136,13 +137,16 @@ impl Store {
         .await
     }
 
-    /// Replaces a tenant's signed document by the next version.
+    /// Replaces a tenant's signed document by the next version; `happened` goes on record in the same
+    /// transaction.
     pub async fn update_tenant(
         &self,
         grant: &Granted<AdministerTenant>,
         document: &[u8],
+        happened: Vec<AuditDraft>,
     ) -> Result<u64, Error> {
-        self.replace_document(grant, document, false).await
+        self.replace_document(grant, document, happened, false)
+            .await
     }
 
     /// The same with a document that may place rows elsewhere: refused with `conflict` once the first
@@ -152,17 +156,23 @@ impl Store {
         &self,
         grant: &Granted<AdministerTenant>,
         document: &[u8],
+        happened: Vec<AuditDraft>,
     ) -> Result<u64, Error> {
-        self.replace_document(grant, document, true).await
+        self.replace_document(grant, document, happened, true).await
     }
 
     async fn replace_document(
         &self,
         grant: &Granted<AdministerTenant>,
         document: &[u8],
+        happened: Vec<AuditDraft>,
         before_first_record: bool,
     ) -> Result<u64, Error> {
         let state = self.inner.tenant(grant.tenant())?;
+        if happened.iter().any(|d| d.0.tenant != Some(state.tenant)) {
+            return Err(Error::NotGranted);
+        }
+        let happened = self.inner.dated(happened)?;
         let (inner, actor) = (self.inner.clone(), *grant.actor());
         let document = document.to_vec();
         detached(async move {
@@ -173,13 +183,13 @@ impl Store {
             let draft = Draft::new(Some(tenant), at, actor, Happening::TenantChanged)
                 .with("document_version", version)
                 .with("document_sha256", crypto::hex(&crypto::sha256(&document)));
-            let leaf = writer.seal(&inner.vault, draft)?;
-            let leaves = std::slice::from_ref(&leaf);
+            let drafts = std::iter::once(draft).chain(happened).collect();
+            let leaves = writer.seal_all(&inner.vault, drafts)?;
             inner
                 .catalogue
-                .update_tenant(tenant, version, &sealed, before_first_record, leaves)
+                .update_tenant(tenant, version, &sealed, before_first_record, &leaves)
                 .await?;
-            writer.committed(&leaf);
+            writer.all_committed(&leaves);
             state.set_document(version, document);
             Ok(version)
         })

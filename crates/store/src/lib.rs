@@ -67,7 +67,7 @@ pub use detection::{
     ActivityRecord, AlertRecord, DetectionCommit, DetectionCommitted, DetectionState,
     IncidentRecord, LinkEntry, StateRecord, Undetected, WindowRecord,
 };
-pub use egress::{EgressEntry, ExportCommit, PendingExport};
+pub use egress::{EgressEntry, ExportCommit, Packed, ParcelCounts, PendingExport};
 pub use entries::{SourceEntry, TenantEntry, TokenEntry};
 pub use error::Error;
 pub use flush::FlushReport;

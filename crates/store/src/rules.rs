@@ -185,10 +185,7 @@ impl Store {
             let mut writer = inner.writer.lock().await;
             let token = inner.rule_token(tenant, &id)?;
             let at = inner.cx.now();
-            let draft = named(
-                Draft::new(tenant, at, actor, Happening::RuleSwitched),
-                &id,
-            );
+            let draft = named(Draft::new(tenant, at, actor, Happening::RuleSwitched), &id);
             let draft = draft
                 .with("rule", crypto::hex(&token))
                 .with("enabled", enabled);

@@ -30,7 +30,12 @@ pub(crate) async fn list(call: Call) -> Answer {
     let filter = AlertFilter {
         from: query.from,
         to: query.to,
-        severity_min: word(query.severity.as_deref(), "severity", AlertSeverity::parse)?,
+        severity_min: word(
+            query.severity.as_deref(),
+            "severity",
+            AlertSeverity::ALL,
+            AlertSeverity::as_str,
+        )?,
         incident: query.incident.map(IncidentId),
         after: page.after.as_deref().map(after).transpose()?,
         ..AlertFilter::default()
@@ -83,8 +88,18 @@ pub(crate) async fn incidents(call: Call) -> Answer {
         &paging(query.limit, query.page_token.as_ref()),
     )?;
     let filter = IncidentFilter {
-        status: word(query.status.as_deref(), "status", IncidentStatus::parse)?,
-        severity_min: word(query.severity.as_deref(), "severity", AlertSeverity::parse)?,
+        status: word(
+            query.status.as_deref(),
+            "status",
+            IncidentStatus::ALL,
+            IncidentStatus::as_str,
+        )?,
+        severity_min: word(
+            query.severity.as_deref(),
+            "severity",
+            AlertSeverity::ALL,
+            AlertSeverity::as_str,
+        )?,
         assigned: query.assigned_to,
         updated_since: query.updated_since,
         before: page
@@ -123,14 +138,25 @@ fn damaged(call: &Call, grant: &Granted<ReadIncidents>) -> Result<Vec<wire::Dama
     params(
         ("tenant" = String, Path, description = "The tenant's id."),
         ("incident" = u64, Path, description = "The incident's number."),
+        wire::PageQuery,
     ),
     responses((status = 200, description = "The incident.", body = wire::IncidentDetail))
 )]
 pub(crate) async fn incident(call: Call) -> Answer {
     let grant = call.tenant_grant::<ReadIncidents>().await?;
     let incident: IncidentId = call.path_id("incident")?;
-    let found = call.cell().incident(&grant, incident).await?;
-    json(&convert::incident_detail(found))
+    let list = format!("entities/{}/{incident}", grant.tenant());
+    let page = Page::of(call.cell(), list, &call.query()?)?;
+    let skip = page.after.as_deref().map(number).transpose()?.unwrap_or(0);
+    let skip = usize::try_from(skip).map_err(|_| Failure::of(Code::BadPageToken))?;
+    let cell = call.cell();
+    let found = cell
+        .incident_part(&grant, incident, skip, page.limit)
+        .await?;
+    let seen = skip.saturating_add(found.entities.len());
+    let next = (seen < found.entities_found).then(|| u64::try_from(seen).ok());
+    let next = next.flatten().map(|seen| page.token(&seen.to_be_bytes()));
+    json(&convert::incident_detail(found, next))
 }
 
 /// Change an incident: all of it or nothing.
@@ -191,22 +217,34 @@ fn changed(asked: wire::IncidentChange) -> Result<Change, Failure> {
     let moves = usize::from(link.is_some()) + usize::from(unlink.is_some());
     let moves = moves + usize::from(!merge.is_empty());
     let update = Update {
-        status: word(asked.status.as_deref(), "status", IncidentStatus::parse)?,
+        status: word(
+            asked.status.as_deref(),
+            "status",
+            IncidentStatus::ALL,
+            IncidentStatus::as_str,
+        )?,
         assigned: asked.assigned_to.clone().map(unless_empty),
         classification: word(
             asked.classification.as_deref(),
             "classification",
-            Classification::parse,
+            Classification::ALL,
+            Classification::as_str,
         )?,
         determination: word(
             asked.determination.as_deref(),
             "determination",
-            Determination::parse,
+            Determination::ALL,
+            Determination::as_str,
         )?,
         severity: match asked.severity.as_deref() {
             None => None,
             Some("") => Some(None),
-            text => Some(word(text, "severity", AlertSeverity::parse)?),
+            text => Some(word(
+                text,
+                "severity",
+                AlertSeverity::ALL,
+                AlertSeverity::as_str,
+            )?),
         },
         name: asked.name.clone().map(unless_empty),
         add_tags: asked.add_tags.clone(),
@@ -230,13 +268,21 @@ fn unless_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A word of a fixed list.
-fn word<T>(
+/// A word of a fixed list, whatever its case.
+fn word<T: Copy>(
     text: Option<&str>,
     name: &str,
-    parse: impl Fn(&str) -> Option<T>,
+    all: &[T],
+    as_str: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, Failure> {
-    let known = |text| parse(text).ok_or_else(|| Failure::bad(format!("no such {name}")));
+    let known = |text: &str| {
+        let same = |v: &T| as_str(*v).eq_ignore_ascii_case(text);
+        all.iter().copied().find(same).ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|v| as_str(*v)).collect();
+            Failure::bad(format!("no such {name}"))
+                .with_help(format!("one of {}", names.join(", ")))
+        })
+    };
     text.map(known).transpose()
 }
 

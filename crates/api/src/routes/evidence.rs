@@ -26,9 +26,30 @@ pub(crate) async fn egress(call: Call) -> Answer {
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let last = found.last().filter(|_| more);
+    let waiting = call.cell().store().parcel_counts(&grant).await;
+    let waiting = waiting.map_err(cell::Error::from)?;
     json(&wire::EgressPage {
+        waiting: wire::Waiting {
+            batches: waiting.waiting,
+            facts: waiting.facts,
+            bytes: waiting.bytes,
+        },
         next_page_token: last.map(|e| page.token(&e.entry.sequence.to_be_bytes())),
         egress: found.into_iter().map(convert::egress).collect(),
+    })
+}
+
+/// Show what crossed the tenant link, and what is held back.
+#[utoipa::path(
+    get, path = "/api/v1/tenants/{tenant}/link", tag = "egress",
+    params(("tenant" = String, Path, description = "The tenant's id.")),
+    responses((status = 200, description = "One entry per region at the other end.", body = wire::LinkPage))
+)]
+pub(crate) async fn link(call: Call) -> Answer {
+    let grant = call.tenant_grant::<ReadEgress>().await?;
+    let views = call.cell().link_views(&grant).await?;
+    json(&wire::LinkPage {
+        links: views.into_iter().map(convert::link).collect(),
     })
 }
 

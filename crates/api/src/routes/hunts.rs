@@ -78,20 +78,14 @@ pub(crate) async fn check(mut call: Call) -> Answer {
     let tenant = call.own_tenant(&credential)?;
     let grant = call.cell().cx().decide::<Hunt>(&credential, tenant)?;
     let request = read(&mut call).await?;
-    let cell = call.cell().clone();
-    let work = move || {
-        let found = cell.check_hunt(&grant, &request.query);
-        found.map(|all| {
-            all.iter()
-                .map(|d| hunting::finding(d, &request.query))
-                .collect()
-        })
-    };
-    let found = tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Failure::of(Code::Internal))?;
+    let cancel = call.cancel.clone();
+    let found = call
+        .cell()
+        .check_hunt(&grant, &request.query, cancel)
+        .await?;
+    let finding = |d| hunting::finding(d, &request.query);
     json(&wire::Findings {
-        diagnostics: found?,
+        diagnostics: found.iter().map(finding).collect(),
     })
 }
 

@@ -10,7 +10,7 @@ use residency::egress::{Figure, Prevalence, PrevalenceBucket, Section, Snapshot}
 use serde_json::{Value, json};
 use vault::LinkageShare;
 
-use super::kit::{Customer, Region, request};
+use super::kit::{ACKNOWLEDGED, Customer, Region, request};
 
 const HASH: &str = "5e9a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8";
 const DEVICE: &str = "laptop-ada.alder.example";
@@ -129,6 +129,14 @@ async fn what_left_is_listed_batch_by_batch_with_its_receipt() {
     );
     assert_eq!(shown["facts"], 1, "{shown}");
     assert!(shown["bytes"].as_u64().unwrap() > 0);
+    assert_eq!(shown["acknowledged_at"], ACKNOWLEDGED);
+    let nothing = json!({ "batches": 0, "facts": 0, "bytes": 0 });
+    assert_eq!(page["waiting"], nothing, "{page}");
+    let link = region
+        .get(&of(&customer, "link"), &customer.token)
+        .await
+        .json();
+    assert_eq!(link, json!({ "links": [] }), "all of it rests at home");
     let left = shown["receipt"]["left"].as_array().unwrap();
     let of_file: Vec<_> = left.iter().filter(|l| l["column"] == "SHA256").collect();
     assert_eq!(of_file.len(), 1, "{shown}");
@@ -370,13 +378,20 @@ async fn who_read_what_is_on_record_and_only_who_may_read_it_sees_the_words() {
     assert_eq!(mine[0]["private"]["query"], "devices");
     assert_eq!(mine[0]["details"]["tables"], "DeviceInfo");
     assert_eq!(theirs[0]["details"], mine[0]["details"]);
-    assert_eq!(theirs[0]["details"]["query_digest"].as_str().unwrap().len(), 32);
+    assert_eq!(
+        theirs[0]["details"]["query_digest"].as_str().unwrap().len(),
+        32
+    );
     assert_eq!(theirs[0].get("private"), None, "{}", theirs[0]);
     let operators = hunted(&region.operator).await;
     assert_eq!(operators[0].get("private"), None);
     let looked = of_whom("incidents_read");
     let (mine, theirs) = (looked(&customer.token).await, looked(&auditor).await);
-    assert_eq!(mine.len(), 1, "three looks within minutes are one access: {mine:?}");
+    assert_eq!(
+        mine.len(),
+        1,
+        "three looks within minutes are one access: {mine:?}"
+    );
     assert_eq!(mine[0]["details"]["kind"], "user");
     assert_eq!(mine[0]["private"]["name"], PERSON);
     assert_eq!(theirs[0].get("private"), None);
@@ -387,7 +402,10 @@ async fn whether_detection_goes_on_is_seen_without_a_name() {
     let region = Region::new("eu").await;
     let customer = region.customer("IE").await;
     let health = region.get("/healthz", "").await.json();
-    assert_eq!((&health["status"], &health["detection"]), (&json!("ok"), &json!("ok")));
+    assert_eq!(
+        (&health["status"], &health["detection"]),
+        (&json!("ok"), &json!("ok"))
+    );
     region.sent(&customer, 1).await;
     let path = format!("/api/v1/tenants/{}", customer.tenant);
     let shown = region.get(&path, &region.operator).await.json();
@@ -397,7 +415,11 @@ async fn whether_detection_goes_on_is_seen_without_a_name() {
     let shown = region.get(&path, &region.operator).await.json();
     assert_eq!(shown["detection"]["lag_rows"], 0);
     let figures = region.get("/metrics", &region.operator).await.text();
-    for name in ["detection_tenants_failing 0", "detection_lag_bytes 0", "detection_last_step_timestamp_seconds"] {
+    for name in [
+        "detection_tenants_failing 0",
+        "detection_lag_bytes 0",
+        "detection_last_step_timestamp_seconds",
+    ] {
         assert!(figures.contains(name), "{name}: {figures}");
     }
 }

@@ -278,7 +278,7 @@ pub struct Via {
     pub from: AlertId,
     /// The kind of the key.
     pub key: String,
-    /// Time between the two alerts, whole seconds.
+    /// Whole seconds from that alert to this step's; negative if this step's came first.
     pub seconds: i64,
 }
 
@@ -303,8 +303,17 @@ pub struct IncidentDetail {
     pub steps: Vec<Step>,
     /// Its alerts, by time.
     pub alerts: Vec<Alert>,
-    /// What its alerts are about, as far as their content is in this region.
+    /// What its alerts are about, as far as their content is in this region: a page of it, of at most
+    /// `limit` entities and 1 MiB.
     pub entities: Vec<Entity>,
+    /// All that they are about, listed or not.
+    pub entities_found: usize,
+    /// For the next page of entities; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+    /// What the reader should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// Number of alerts whose content rests elsewhere, by region.
     pub elsewhere: BTreeMap<String, usize>,
     /// Hunts to go on with.

@@ -19,7 +19,9 @@ pub struct Egress {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Ticks,
-    /// `sent`: what may leave has left, which may be nothing; `dropped`: it waited too long.
+    /// `sent`: what may leave has left; `nothing`: nothing in the segment may leave, and nothing was
+    /// sent; `dropped`: it waited too long, or the export was switched off. A batch with facts that was
+    /// dropped may have arrived: nobody signed for it.
     pub outcome: String,
     /// Rows of the segment.
     pub rows: u64,
@@ -27,6 +29,10 @@ pub struct Egress {
     pub facts: u64,
     /// Bytes that left.
     pub bytes: u64,
+    /// When the centre had it, as it signed; absent if nothing left or nobody signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub acknowledged_at: Option<Ticks>,
     /// The signed receipt of what left; absent if nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -72,9 +78,50 @@ pub struct Left {
 pub struct EgressPage {
     /// The batches of this page.
     pub egress: Vec<Egress>,
+    /// Batches that are packed and may have left, and that the centre has not signed for yet.
+    #[serde(default)]
+    pub waiting: Waiting,
     /// For the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+}
+
+/// Batches that wait for the centre's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    /// How many.
+    pub batches: u64,
+    /// Their facts.
+    pub facts: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The tenant link, as one region sees it: alerts without content go from where they were made to the
+/// tenant's home.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// The region at the other end.
+    #[schema(value_type = String)]
+    pub with: RegionCode,
+    /// Alerts that were ever put into the outbox for it; absent at home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Of these, the ones that wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
+    /// Bytes of all of them, as sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Alerts that stay where they were made for good, because of the cap per rule and day.
+    pub held_back: u64,
+}
+
+/// The tenant link.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct LinkPage {
+    /// One per region at the other end.
+    pub links: Vec<Link>,
 }
 
 /// Which part of the record of what happened to list.
@@ -172,6 +219,9 @@ pub struct EntityDetail {
     pub incidents: Vec<Incident>,
     /// Hunts to go on with.
     pub hunts: Vec<ReadyHunt>,
+    /// What the reader should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// A rule's text to look at.

@@ -51,6 +51,10 @@ pub struct IngestAnswer {
     pub tables: BTreeMap<TableName, u64>,
     /// Rows outside the schema without a time of their own: only hunts that ask for them see them.
     pub untimed: u64,
+    /// Rows with an escape that is no character (a lone surrogate): it is stored as U+FFFD, and the
+    /// text as it was sent in `_source_fields`.
+    #[serde(default)]
+    pub replaced: u64,
     /// The first refused records, in order; with `all_rejected`, all.
     pub rejected: Vec<Rejection>,
     /// How many were refused.

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::print;
 use crate::view::{self, Column};
 
-const EGRESS: [Column; 7] = [
+const EGRESS: [Column; 8] = [
     ("AT", "/at"),
     ("REGION", "/region"),
     ("BATCH", "/batch"),
@@ -21,6 +21,7 @@ const EGRESS: [Column; 7] = [
     ("ROWS", "/rows"),
     ("FACTS", "/facts"),
     ("BYTES", "/bytes"),
+    ("ACKNOWLEDGED", "/acknowledged_at"),
 ];
 const LEFT: [Column; 4] = [
     ("TABLE", "/table"),
@@ -120,6 +121,10 @@ pub(crate) fn egress(global: &Global, command: Egress) -> anyhow::Result<i32> {
                     print::number(sum("facts")),
                     print::number(sum("bytes"))
                 ));
+                let path = format!("/api/v1/tenants/{tenant}/link");
+                for link in client.list(Reach::Each(tenant), &path, "links")? {
+                    print::note(&of_link(&link));
+                }
             }
             Ok(code)
         }
@@ -141,6 +146,26 @@ pub(crate) fn egress(global: &Global, command: Egress) -> anyhow::Result<i32> {
             print::out(&left(&batch))?;
             Ok(0)
         }
+    }
+}
+
+/// What crossed the tenant link, or does not, in a sentence.
+fn of_link(link: &Value) -> String {
+    let n = |name: &str| link.get(name).and_then(Value::as_u64);
+    let text = |name: &str| print::visible(link.get(name).and_then(Value::as_str).unwrap_or("?"));
+    let held_back = print::number(n("held_back").unwrap_or(0));
+    match n("entries") {
+        Some(entries) => format!(
+            "tenant link to {}: {} alert(s) without content, {} byte(s), {} waiting; {held_back} held back by the cap per rule and day",
+            text("with"),
+            print::number(entries),
+            print::number(n("bytes").unwrap_or(0)),
+            print::number(n("waiting").unwrap_or(0)),
+        ),
+        None => format!(
+            "tenant link from {}: {held_back} alert(s) stay there, by the cap per rule and day",
+            text("with")
+        ),
     }
 }
 

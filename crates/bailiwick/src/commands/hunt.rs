@@ -30,19 +30,17 @@ pub(crate) fn run(global: &Global, options: &Hunt) -> anyhow::Result<i32> {
             let failure = Failure::new(Code::BadRequest, "a data directory holds several tenants");
             return Err(failure.with_help("name one: `--tenant T`").into());
         }
-        (Client::Local(_), Some(tenant)) => {
-            let reply = client.call_home(tenant, &ask)?;
-            match elsewhere(&reply, &client.regions()) {
-                // The tables rest in another region of this configuration.
-                Some(region) => client.call_region(&region, &ask)?,
-                None => reply,
-            }
-        }
+        (Client::Local(_), Some(tenant)) => client.call_home(tenant, &ask)?,
         (Client::Http(_), _) => client.call(&ask)?,
+    };
+    let reply = match elsewhere(&reply).filter(|region| client.reaches(region)) {
+        // The tables rest in another region, to which there is a way.
+        Some(region) => client.call_region(&region, &ask)?,
+        None => reply,
     };
     if reply.status == 421 {
         let failure = reply.refusal().with_help(
-            "ask that region: with `--server` its address and a token that was made there",
+            "ask that region: `--server A,B` and `--token A,B` with its address and a token that was made there",
         );
         return Err(failure.into());
     }
@@ -70,14 +68,14 @@ fn query_of(options: &Hunt) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The region that a refusal names, if it is one of ours.
-fn elsewhere(reply: &Reply, here: &[String]) -> Option<String> {
+/// The region that a refusal names.
+fn elsewhere(reply: &Reply) -> Option<String> {
     if reply.status != 421 {
         return None;
     }
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
     let region = body.pointer("/details/region")?.as_str()?;
-    here.iter().find(|r| *r == region).cloned()
+    Some(region.to_owned())
 }
 
 /// A hunt's answer as a table, its notices and cost below.

@@ -49,13 +49,28 @@ struct Signed {
 }
 
 pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
+    let passphrase = passphrase(global)?;
+    let config = lay_out(options, passphrase.as_ref())?;
+    first_operators(&config, passphrase.as_ref())?;
+    let path = config.path.display();
+    print::note(&format!(
+        "\nnext: {} serve --config {path}",
+        print::program()
+    ));
+    Ok(0)
+}
+
+/// Everything but the operators' credentials.
+pub(crate) fn lay_out(
+    options: &Init,
+    passphrase: Option<&Zeroizing<String>>,
+) -> anyhow::Result<Config> {
     let root = &options.directory;
     if root.exists() && std::fs::read_dir(root)?.next().is_some() {
         let message = format!("`{}` exists and is not empty", root.display());
         return Err(Failure::new(Code::Conflict, message).into());
     }
-    let passphrase = passphrase(global)?;
-    protection(passphrase.as_ref())?;
+    protection(passphrase)?;
     // What can be refused is refused before anything is made.
     let signed_elsewhere = options
         .registry_signed
@@ -73,17 +88,9 @@ pub(crate) fn run(global: &Global, options: &Init) -> anyhow::Result<i32> {
     });
     let signed = match signed_elsewhere {
         Some(signed) => signed,
-        None => sign(&keys, &draft, passphrase.as_ref())?,
+        None => sign(&keys, &draft, passphrase)?,
     };
-    let made = make(root, options, &signed, place, passphrase.as_ref());
-    let config = made?;
-    first_operators(&config, passphrase.as_ref())?;
-    let path = config.path.display();
-    print::note(&format!(
-        "\nnext: {} serve --config {path}",
-        print::program()
-    ));
-    Ok(0)
+    make(root, options, &signed, place, passphrase)
 }
 
 /// Writes documents, key rings and configuration.

@@ -7,8 +7,9 @@ mod generate;
 mod hunt;
 mod incidents;
 mod ingest;
-mod init;
+pub(crate) mod init;
 mod key;
+mod kql;
 mod region;
 mod registry;
 mod residency;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Token(command) => token::run(&global, command),
         Command::Ingest(options) => ingest::run(&global, &options),
         Command::Hunt(options) => hunt::run(&global, &options),
+        Command::Kql(command) => kql::run(&global, command),
         Command::Alert(command) => incidents::alert(&global, command),
         Command::Incident(command) => incidents::incident(&global, command),
         Command::Rule(command) => rules::run(&global, command),

@@ -110,7 +110,12 @@ fn note_failing(rule: &Value) {
     let Some(failing) = rule.get("failing").filter(|f| f.is_object()) else {
         return;
     };
-    let text = |name: &str| failing.get(name).and_then(Value::as_str).unwrap_or_default();
+    let text = |name: &str| {
+        failing
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     print::note(&format!(
         "the rule fails since {}: {} [{}]; last tried for {} to {}",
         text("since"),

@@ -21,13 +21,14 @@ use model::{
 use pseudonym::{Gatherer, Group, Own};
 use residency::egress::{Computation, Entry, Transform};
 use rows::hidden;
-use serde_json::Value;
+use serde_json::{Value, json};
 use vault::SigningKey;
 
 use super::Stage;
 use super::planted::Plants;
 use super::tenants::{Company, SILENT};
 use crate::client::Ask;
+use crate::commands::table_text;
 use crate::machine::{MachineClock, MachineRandom};
 use crate::print::{self, bytes, number};
 
@@ -130,6 +131,36 @@ fn prevalence(companies: &[Company], truth: &[Truth; 2], text: &mut String) -> a
             }
         )?;
     }
+    hunt(asker, given, text)
+}
+
+/// Both in a hunt: the figure is looked up here, beside the tenant's own rows.
+fn hunt(asker: &Company, truth: &Truth, text: &mut String) -> anyhow::Result<()> {
+    let tool = truth.tool.iter().map(|tool| tool.sha256.as_str());
+    let document = truth.documents.iter().take(1).map(|d| d.sha256.as_str());
+    let files: Vec<String> = tool.chain(document).map(|h| format!("\"{h}\"")).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let query = format!(
+        "union DeviceProcessEvents, DeviceFileEvents\n| where SHA256 in ({})\n| distinct FileName, SHA256\n| invoke FileProfile(SHA256)\n| project FileName, GlobalPrevalence, GlobalFirstSeen, ProfileAvailability\n| sort by GlobalPrevalence desc",
+        files.join(", ")
+    );
+    let ask = Ask::post("/api/v1/hunt", &json!({ "query": query }));
+    let answer = asker.hunter.call(&ask)?.json()?;
+    writeln!(
+        text,
+        "\n  Hunt of {}: what is known of both beyond it\n",
+        asker.name
+    )?;
+    for line in query.lines() {
+        writeln!(text, "      {line}")?;
+    }
+    text.push('\n');
+    for line in table_text(&answer).lines() {
+        writeln!(text, "    {line}")?;
+    }
+    text.push('\n');
     Ok(())
 }
 

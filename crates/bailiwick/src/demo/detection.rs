@@ -98,10 +98,33 @@ fn wait(stage: &Stage) -> anyhow::Result<()> {
             .values()
             .any(|cell| !cell.store().tenants_behind().is_empty());
         quiet = if behind { 0 } else { quiet + 1 };
-        anyhow::ensure!(began.elapsed() < GIVE_UP, "detection does not end");
+        if began.elapsed() >= GIVE_UP {
+            anyhow::bail!("detection does not end: {}", complaints(stage));
+        }
         std::thread::sleep(Duration::from_millis(if behind { 100 } else { 800 }));
     }
     Ok(())
+}
+
+/// Who is behind, and the last thing that the log says of it. The log itself goes with the demo.
+fn complaints(stage: &Stage) -> String {
+    let behind: Vec<String> = stage
+        .embedded
+        .cells
+        .iter()
+        .flat_map(|(region, cell)| {
+            let tenants = cell.store().tenants_behind().into_iter();
+            tenants.map(move |tenant| format!("{region} {tenant}"))
+        })
+        .collect();
+    let log = std::fs::read_to_string(&stage.log).unwrap_or_default();
+    let is_error = |line: &&str| line.contains("\"level\":\"error\"");
+    let last = log.lines().rev().find(is_error);
+    format!(
+        "rows of {} wait; last error: {}",
+        behind.join(", "),
+        last.unwrap_or("none")
+    )
 }
 
 fn ask(company: &Company, path: &str) -> anyhow::Result<Value> {

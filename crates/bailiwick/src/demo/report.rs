@@ -47,6 +47,10 @@ const HUNTS: [(&str, usize, &str); 3] = [
     ),
 ];
 
+/// How long a directory must stay the same to be at rest, and how often it is looked at for that.
+const SETTLING: Duration = Duration::from_millis(300);
+const SETTLING_LOOKS_MAX: usize = 100;
+
 /// The report, what to try next, and whether everything was as it must be.
 pub(crate) struct Story {
     pub(crate) text: String,
@@ -68,11 +72,11 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     let victims = vec![tenants::SECOND_VICTIM];
     let own = world_of_own(own_seed, share, options, victims)?;
     let (shipped, took, truth) = feed(&companies, &world, &own, options.events)?;
-    let wrong = wrong_region(stage, &companies)?;
     // Before anything is planted: what people read here is background.
     let mut hunted = String::new();
     hunts(&companies, &mut hunted)?;
     let found = detection::tell(stage, &companies, &truth, &shipped, own_seed)?;
+    let wrong = wrong_region(stage, &companies, &world, options.seed)?;
     let freshness = freshness(&companies, &world, options.seed)?;
     let plants = planted::plant(&companies, &world, options.seed)?;
     // Half of the tenants: the search finds markers in logs and in segments.
@@ -82,7 +86,7 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     let told = centre::tell(stage, &companies, &truth, &plants)?;
     let mut text = String::from("\n");
     placement(&companies, &mut text)?;
-    writeln!(text, "\n{wrong}")?;
+    writeln!(text, "\n{}", wrong.text)?;
     ingest(&shipped, took, &mut text)?;
     writeln!(
         text,
@@ -97,7 +101,7 @@ pub(crate) fn tell(stage: &Stage, options: &Demo) -> anyhow::Result<Story> {
     Ok(Story {
         text,
         invitation,
-        is_clean: search.is_clean && told.is_clean,
+        is_clean: search.is_clean && told.is_clean && wrong.is_clean,
     })
 }
 
@@ -224,36 +228,71 @@ fn placement(companies: &[Company], text: &mut String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A UK tenant's record knocks at the US region, first with its UK token.
-fn wrong_region(stage: &Stage, companies: &[Company]) -> anyhow::Result<String> {
-    let company = companies
+/// What became of records that were sent to the wrong region.
+struct Misdirected {
+    text: String,
+    is_clean: bool,
+}
+
+/// A UK tenant's records knock at the US region with their UK token: one for every table, full of
+/// markers. What the region's directory grew by is measured when nothing else writes to it; the
+/// search for planted identities looks for the markers afterwards (the same rows are then sent to the
+/// right region, and a marker may lie nowhere else).
+fn wrong_region(
+    stage: &Stage,
+    companies: &[Company],
+    world: &World,
+    seed: u64,
+) -> anyhow::Result<Misdirected> {
+    let (at, company) = companies
         .iter()
-        .find(|c| c.home.as_str() == "uk")
+        .enumerate()
+        .find(|(_, c)| c.home.as_str() == "uk")
         .context("a UK tenant")?;
     let us = model::RegionCode::new("us")?;
-    let client = stage.client(&us, &company.ingest_token)?;
-    let before = directory_bytes(&stage.data(&us))?;
+    let records = world.plant(at, seed).records;
+    let lines: Vec<&str> = records.iter().map(|r| r.json.as_str()).collect();
+    let before = settled_bytes(&stage.data(&us))?;
     let ask = Ask {
         method: "POST",
         path: "/api/v1/ingest?format=defender".to_owned(),
         headers: Vec::new(),
-        body: format!("{{\"tenantId\":\"{}\"}}", company.envelope).into_bytes(),
+        body: lines.join("\n").into_bytes(),
         tenant: None,
     };
+    let client = stage.client(&us, &company.ingest_token)?;
     let reply = client.call(&ask)?;
-    let after = directory_bytes(&stage.data(&us))?;
+    let after = settled_bytes(&stage.data(&us))?;
     let body: Value = serde_json::from_slice(&reply.body)?;
     let told = body
         .pointer("/details/region")
         .and_then(Value::as_str)
         .unwrap_or("?");
-    Ok(format!(
-        "Wrong region: a record of {} sent to {us}: {} {}, told `{told}`; bytes left there: {}",
-        company.name,
-        reply.status,
-        body.get("code").and_then(Value::as_str).unwrap_or("?"),
-        after.saturating_sub(before)
-    ))
+    let left = after.saturating_sub(before);
+    Ok(Misdirected {
+        text: format!(
+            "Wrong region: {} records of {} sent to {us}: {} {}, told `{told}`; bytes left there: {left}",
+            lines.len(),
+            company.name,
+            reply.status,
+            body.get("code").and_then(Value::as_str).unwrap_or("?"),
+        ),
+        is_clean: reply.status == 421 && told == "uk" && left == 0,
+    })
+}
+
+/// Bytes under a directory once they stay the same.
+fn settled_bytes(dir: &std::path::Path) -> anyhow::Result<u64> {
+    let mut last = directory_bytes(dir)?;
+    for _ in 0..SETTLING_LOOKS_MAX {
+        std::thread::sleep(SETTLING);
+        let now = directory_bytes(dir)?;
+        if now == last {
+            return Ok(now);
+        }
+        last = now;
+    }
+    anyhow::bail!("{} does not come to rest", dir.display())
 }
 
 fn ingest(shipped: &Shipped, took: Duration, text: &mut String) -> anyhow::Result<()> {

@@ -137,15 +137,43 @@ fn the_query_of_a_scheduled_rule_is_checked_with_its_place_in_the_file() {
     };
     assert_eq!(check(SCHEDULED), (Some(0), String::new()));
     for (from, to, place, what) in [
-        ("| where FileName == 'x.exe'", "| whre FileName ==", "10:", "error: KQL0201"),
-        ("DeviceProcessEvents", "DeviceProcesEvents", "9:3:", "error: KQL0203"),
-        ("where FileName", "where FilName", "10:11:", "error: KQL0207"),
-        ("DeviceId: DeviceId", "DeviceId: DevceId", "14:25:", "no column `DevceId`"),
-        ("severity: Low", "severity: Bad", "3:1:", "`Bad` is no severity"),
+        (
+            "| where FileName == 'x.exe'",
+            "| whre FileName ==",
+            "10:",
+            "error: KQL0201",
+        ),
+        (
+            "DeviceProcessEvents",
+            "DeviceProcesEvents",
+            "9:3:",
+            "error: KQL0203",
+        ),
+        (
+            "where FileName",
+            "where FilName",
+            "10:11:",
+            "error: KQL0207",
+        ),
+        (
+            "DeviceId: DeviceId",
+            "DeviceId: DevceId",
+            "14:25:",
+            "no column `DevceId`",
+        ),
+        (
+            "severity: Low",
+            "severity: Bad",
+            "3:1:",
+            "`Bad` is no severity",
+        ),
     ] {
         let (code, line) = check(&SCHEDULED.replace(from, to));
         assert_eq!(code, Some(1), "{to}");
-        assert!(line.starts_with(place) && line.contains(what), "{to}: {line}");
+        assert!(
+            line.starts_with(place) && line.contains(what),
+            "{to}: {line}"
+        );
     }
     // A table of a tenant's own may be there: nobody named a tenant.
     let own = SCHEDULED.replace("DeviceProcessEvents", "Ours_CL");

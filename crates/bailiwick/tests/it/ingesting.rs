@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{ENVELOPE, Server, Site, Tenant, now, process_event};
+use crate::support::{self, ENVELOPE, Server, Site, Tenant, now, process_event};
 
 /// A served region with a tenant, and a folder for files.
 struct Desk {
@@ -395,4 +395,73 @@ fn offline_each_record_goes_to_its_own_region_and_so_does_a_hunt() {
     );
     let nobody = site.run(&["hunt", "IdentityLogonEvents | count"]);
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("--tenant"));
+}
+
+/// With a server and a token of each region, records find their own way; without, they are reported.
+#[test]
+fn online_each_record_goes_to_its_own_region_if_there_is_a_way() {
+    let site = Site::init(&["eu", "uk"]);
+    let server = site.serve();
+    let operator = server.client("uk", &site.operators["uk"]);
+    let tenant = Tenant::provision(&operator, "GB", &["endpoint", "identity"]);
+    let second = server.client("eu", &site.operators["eu"]).post(
+        &format!("/api/v1/tenants/{}/tokens", tenant.id),
+        &json!({ "name": "eu", "permissions": ["ingest", "hunt"], "days": 1 }),
+    );
+    let second = second["secret"].as_str().unwrap().to_owned();
+    let logon =
+        process_event("logon", &now()).replace("DeviceProcessEvents", "IdentityLogonEvents");
+    let broken = logon.replace("\"properties\"", "\"nothing\"");
+    let path = site.dir.path().join("mixed.jsonl");
+    let lines = format!(
+        "{logon}\n{}\n{broken}\n{logon}\n",
+        process_event("start", &now())
+    );
+    std::fs::write(&path, lines).unwrap();
+    let (uk, eu) = (&server.addresses["uk"], &server.addresses["eu"]);
+    let run = |servers: &[&String], tokens: &[&String]| {
+        let mut command = support::program();
+        for server in servers {
+            command.args(["--server", server]);
+        }
+        let tokens: Vec<&str> = tokens.iter().map(|t| t.as_str()).collect();
+        command.args(["--token", &tokens.join(",")]);
+        let output = command
+            .args(["ingest", "--source", &tenant.source, text(&path)])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (answer["counts"].clone(), said)
+    };
+    let figures = |counts: &Value| {
+        ["read", "stored", "repeated", "rejected", "wrong_region"]
+            .map(|name| counts[name].as_u64().unwrap_or(u64::MAX))
+    };
+    // One way only: what has none is reported, with what is wanting.
+    let (counts, said) = run(&[uk], &[&tenant.token]);
+    assert_eq!(figures(&counts), [4, 1, 0, 1, 2], "{said}");
+    assert!(
+        said.contains("to region `eu`, give a token of it"),
+        "{said}"
+    );
+    let (counts, said) = run(&[uk], &[&second, &tenant.token]);
+    assert_eq!(figures(&counts), [4, 0, 1, 1, 2], "{said}");
+    assert!(said.contains("to region `eu`, give its server"), "{said}");
+    // All ways, whichever token comes first. Equal records of an export are one.
+    let (counts, said) = run(&[uk, eu], &[&second, &tenant.token]);
+    assert_eq!(figures(&counts), [4, 1, 2, 1, 0], "{said}");
+    let stored = server
+        .client("eu", &second)
+        .hunt("IdentityLogonEvents | count");
+    assert_eq!(stored, [[json!(1)]]);
+    // From the other side nothing but the process start is sent on.
+    let (counts, said) = run(&[eu, uk], &[&tenant.token, &second]);
+    assert_eq!(figures(&counts), [4, 0, 3, 1, 0], "{said}");
+    // A token that says nothing of a region cannot be one of several.
+    let (_, said) = run(&[uk, eu], &[&"secret".to_owned(), &second]);
+    assert!(
+        said.contains("[bad_request]") && !said.contains("secret"),
+        "{said}"
+    );
 }

@@ -16,5 +16,7 @@ mod journey;
 mod kill;
 mod pages;
 mod processes;
+mod profiles;
+mod queries;
 mod screen;
 mod support;

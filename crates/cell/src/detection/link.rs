@@ -3,15 +3,29 @@
 
 use std::sync::Arc;
 
-use access::{Credential, Maintain, ReadIncidents};
+use access::{Credential, Granted, Maintain, ReadEgress, ReadIncidents};
 use detect::alert_rows;
 use model::{Alert, AlertDigest, RegionCode, limits};
-use store::DetectionCommit;
+use store::{AuditDraft, DetectionCommit, LinkCounts};
 
 use crate::cell::{Cell, Standing, Tenant};
 use crate::link::{LinkAlerts, LinkRead};
+use crate::naming;
 use crate::stored::StoredAlert;
+use crate::viewing::{Readable, Viewing};
 use crate::{Error, PeerError};
+
+/// The tenant link, as one cell sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkView {
+    /// The region at the other end.
+    pub region: RegionCode,
+    /// Alerts without content that went there; nothing at home, which sends none.
+    pub sent: Option<LinkCounts>,
+    /// Alerts that stay at their origin for good, because of the cap per rule and day: of this region, or
+    /// of that one as it last said.
+    pub held_back: u64,
+}
 
 impl Cell {
     /// Delivers what waits for the tenant's home; the number of alerts that arrived there.
@@ -34,13 +48,13 @@ impl Cell {
             .map(|w| serde_json::from_slice(&w.body).map_err(|_| Error::Internal))
             .collect::<Result<_, _>>()?;
         let sent = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
-        let message = LinkAlerts::new(
-            tenant.id,
-            self.region().clone(),
-            home.clone(),
-            cx.now(),
-            alerts,
-        );
+        let slot = self.progress(tenant.id).await?;
+        let linked = slot.as_ref().map(|p| p.detectors.linked.held_back);
+        drop(slot);
+        let (own, at) = (self.region().clone(), cx.now());
+        let mut message = LinkAlerts::new(tenant.id, own, home.clone(), at, alerts);
+        message.upto = upto;
+        message.held_back = linked.unwrap_or(0);
         let signed = message.sign(&**self.store().vault())?;
         match self.inner.options.peers.deliver_alerts(home, &signed).await {
             Ok(()) => {}
@@ -50,6 +64,35 @@ impl Cell {
         }
         self.store().acknowledge_link(&grant, home, upto).await?;
         Ok(sent)
+    }
+
+    /// What crosses the tenant link, by region: at home what others hold back, elsewhere what went home.
+    pub async fn link_views(&self, grant: &Granted<ReadEgress>) -> Result<Vec<LinkView>, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        let slot = self.progress(tenant.id).await?;
+        let detectors = slot.as_ref().map(|p| &p.detectors);
+        let Some(detectors) = detectors else {
+            return Ok(Vec::new());
+        };
+        match &tenant.standing {
+            Standing::Home(_) => {
+                let all = detectors.held_back.iter();
+                let view = |(region, held_back): (&RegionCode, &u64)| LinkView {
+                    region: region.clone(),
+                    sent: None,
+                    held_back: *held_back,
+                };
+                Ok(all.map(view).collect())
+            }
+            Standing::Second(profile) => {
+                let region = profile.home().clone();
+                Ok(vec![LinkView {
+                    sent: Some(self.store().link_counts(grant, &region).await?),
+                    held_back: detectors.linked.held_back,
+                    region,
+                }])
+            }
+        }
     }
 
     /// Takes alerts of a tenant of this home from the cell of `from`, durably. The same ones again are
@@ -69,9 +112,26 @@ impl Cell {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.append_link_rows(&tenant, &fresh).await?;
+        let viewing = self.viewing_of(&tenant, &access::Only::All)?;
+        let shown = fresh.iter().map(|digest| without_content(&viewing, digest));
+        self.append_link_rows(&tenant, &shown.collect::<Vec<_>>())
+            .await?;
         let mut next = slot.take().ok_or(Error::Internal)?;
         let mut commit = DetectionCommit::default();
+        let link = Credential::system("link");
+        let link = self.inner.cx.decide::<Maintain>(&link, tenant.id)?;
+        // In the transaction of the alerts: what comes again is counted once.
+        let received = AuditDraft::of(&link, ledger::Happening::LinkReceived)
+            .with("region", from)
+            .with("entries", fresh.len())
+            .with("upto", message.upto)
+            .with("message_sha256", crypto::hex(&crypto::sha256(signed)));
+        commit.audit.push(received);
+        let held_back = &mut next.detectors.held_back;
+        if held_back.insert(from.clone(), message.held_back) != Some(message.held_back) {
+            next.detectors.changed = true;
+            self.write_detectors(tenant.id, &mut next, &mut commit)?;
+        }
         let pairs = fresh.into_iter().map(|digest| (digest, None)).collect();
         self.join(&tenant, &mut next, pairs, &mut commit).await?;
         self.store().commit_detection(&grant, commit).await?;
@@ -114,41 +174,16 @@ impl Cell {
             {
                 return refuse("an alert has more entities or records than it may");
             }
+            naming::check(alert)?;
         }
         Ok(())
     }
 
     /// Alerts of other geographies can be hunted at home as far as they are known there.
-    async fn append_link_rows(
-        &self,
-        tenant: &Tenant,
-        digests: &[AlertDigest],
-    ) -> Result<(), Error> {
-        let alerts: Vec<Alert> = digests.iter().map(|d| self.without_content(d)).collect();
+    async fn append_link_rows(&self, tenant: &Tenant, alerts: &[Alert]) -> Result<(), Error> {
         let rows =
-            alert_rows::alert_rows(&alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
+            alert_rows::alert_rows(alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
         self.append_own(tenant, vec![rows.info]).await
-    }
-
-    fn without_content(&self, digest: &AlertDigest) -> Alert {
-        Alert {
-            id: digest.id,
-            vendor_id: None,
-            rule: digest.rule.clone(),
-            title: self.title_of(&digest.rule),
-            description: String::new(),
-            severity: digest.severity,
-            category: digest.category.clone(),
-            techniques: digest.techniques.clone(),
-            service: digest.service.clone(),
-            origin: digest.origin.clone(),
-            detection_source: "Tenant link".to_owned(),
-            created_at: digest.created_at,
-            first_at: digest.first_at,
-            last_at: digest.last_at,
-            entities: Vec::new(),
-            records: Vec::new(),
-        }
     }
 
     /// Answers a viewer of the tenant's home with the content of an alert that rests here, sealed to
@@ -165,6 +200,9 @@ impl Cell {
                 "the read is not of the tenant's home".to_owned(),
             ));
         }
+        if !profile.federated_reads() {
+            return Err(Error::Withheld);
+        }
         let cx = &self.inner.cx;
         if read.until <= cx.now() {
             return Err(Error::Bad("the viewer's grant has ended".to_owned()));
@@ -177,14 +215,39 @@ impl Cell {
         let StoredAlert::Whole(alert) = stored else {
             return Err(Error::NotFound("alert"));
         };
+        let digest = self.naming(&tenant)?.digest(&alert)?;
+        if !Readable::told(read.tables.clone()).covers(&digest.records) {
+            return Err(Error::Withheld);
+        }
         let key = peers.key_of(&read.home).ok_or(Error::Internal)?;
         let body = serde_json::to_vec(&alert).map_err(|_| Error::Internal)?;
         let sealed = vault::envelope::seal_to(&key, &read.context(), &body, &*cx.random)?;
-        let happened = store::AuditDraft::of(&grant, ledger::Happening::AlertRead)
+        let happened = AuditDraft::of(&grant, ledger::Happening::AlertRead)
             .with("alert", read.alert)
             .with("home", &read.home)
             .with("viewer", &read.actor);
         self.store().append_audit(vec![happened]).await?;
         Ok(sealed)
+    }
+}
+
+fn without_content(viewing: &Viewing, digest: &AlertDigest) -> Alert {
+    Alert {
+        id: digest.id,
+        vendor_id: None,
+        rule: digest.rule.clone(),
+        title: viewing.title_of(&digest.rule),
+        description: String::new(),
+        severity: digest.severity,
+        category: digest.category.clone(),
+        techniques: digest.techniques.clone(),
+        service: digest.service.clone(),
+        origin: digest.origin.clone(),
+        detection_source: "Tenant link".to_owned(),
+        created_at: digest.created_at,
+        first_at: digest.first_at,
+        last_at: digest.last_at,
+        entities: Vec::new(),
+        records: Vec::new(),
     }
 }

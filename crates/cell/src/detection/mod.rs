@@ -33,7 +33,9 @@ use access::{Credential, Granted, Maintain, ReadIncidents};
 use crypto::kdf::MacKey;
 use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
-use model::{Code, DetectionRuleId, EntityKey, IncidentId, KeyToken, TenantId, Ticks, limits};
+use model::{
+    Code, DetectionRuleId, EntityKey, IncidentId, KeyToken, RegionCode, TenantId, Ticks, limits,
+};
 use serde::{Deserialize, Serialize};
 use store::{DetectionCommit, StateRecord};
 
@@ -45,6 +47,7 @@ use health::Failing;
 pub(crate) use health::STEP_DETECT;
 pub use health::{DetectionHealth, RuleFailure};
 pub(crate) use home::Changes;
+pub use link::LinkView;
 pub(crate) use rules::InForce;
 pub use rules::{RuleOrigin, RuleView};
 pub(crate) use sweep::OWN_SOURCE;
@@ -83,6 +86,9 @@ pub(crate) struct Detectors {
     /// Alerts that went over the link today, by rule.
     #[serde(default)]
     pub(crate) linked: LinkedToday,
+    /// At home: alerts that each other region said it holds back.
+    #[serde(default)]
+    pub(crate) held_back: BTreeMap<RegionCode, u64>,
     /// Whether it is to be written again.
     #[serde(skip)]
     pub(crate) changed: bool,

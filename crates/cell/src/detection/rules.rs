@@ -27,6 +27,7 @@ use super::health::RuleFailure;
 use crate::Error;
 use crate::cell::{Cell, Standing, Tenant};
 use crate::hunt::HuntSchema;
+use crate::naming::{Naming, Shipped};
 use crate::rule_check::{Queries, check_rules, is_scheduled_rule as is_scheduled, query_problems};
 
 /// Where a rule comes from.
@@ -91,6 +92,8 @@ struct Set {
     engine: Option<Arc<dyn Engine>>,
     scheduled: Vec<Arc<ScheduledRule>>,
     views: BTreeMap<DetectionRuleId, RuleView>,
+    /// The rules that ship with the program, in force or replaced; of the shared set alone.
+    shipped: Arc<Shipped>,
     /// Shared rules that the tenant switched on or off.
     switches: BTreeMap<DetectionRuleId, bool>,
 }
@@ -189,12 +192,24 @@ impl Cell {
         }
     }
 
-    /// A rule's title, for alerts of which only the digest is here.
-    pub(crate) fn title_of(&self, rule: &RuleRef) -> String {
+    /// The rules that ship with the program.
+    pub(crate) fn shipped_rules(&self) -> Arc<Shipped> {
         let shared = self.inner.rules.shared.read();
         let shared = shared.unwrap_or_else(PoisonError::into_inner);
-        let known = shared.views.get(&rule.id);
-        known.map_or_else(|| rule.id.to_string(), |view| view.title.clone())
+        shared.shipped.clone()
+    }
+
+    /// Titles of the rules that are known here, by their ids as they may be told.
+    pub(crate) fn told_titles(
+        &self,
+        tenant: TenantId,
+        naming: &Naming,
+    ) -> Result<BTreeMap<DetectionRuleId, String>, Error> {
+        let rules = self.rules_of(tenant);
+        let own = rules.own.iter().flat_map(|own| own.views.values());
+        let views = rules.shared.views.values().chain(own);
+        let told = views.map(|view| Ok((naming.rule_id(&view.id)?, view.title.clone())));
+        told.collect()
     }
 
     /// Reads and compiles all rules; called when the cell opens.
@@ -307,7 +322,7 @@ impl Cell {
         let ends = StopOnDrop(stop.clone());
         let look = move || {
             let _seat = seat;
-            let (schema, others) = cell.tables_of(&tenant);
+            let (schema, others) = cell.tables_of(&tenant, &stop);
             let queries = Queries {
                 hunting: &*cell.inner.options.hunting,
                 schema: &schema,
@@ -320,17 +335,9 @@ impl Cell {
             };
             check_rules(&[text], &queries, &stop)
         };
-        let most = std::time::Duration::from_secs(limits::RULE_CHECK_SECONDS_MAX);
-        let done = tokio::time::timeout(most, tokio::task::spawn_blocking(look)).await;
+        let done = within_time(look).await;
         drop(ends);
-        let late = || Error::Hunt {
-            code: Code::TooLarge,
-            message: format!(
-                "the rule could not be checked within {} seconds",
-                limits::RULE_CHECK_SECONDS_MAX
-            ),
-        };
-        done.map_err(|_| late())?.map_err(|_| Error::Internal)
+        done
     }
 
     /// A place to check or compile a rule of the tenant; given back when the work has ended.
@@ -352,9 +359,12 @@ impl Cell {
     }
 
     /// The tenant's tables outside the schema, and whether there may be others elsewhere.
-    fn tables_of(&self, tenant: &Tenant) -> (HuntSchema, bool) {
+    fn tables_of(&self, tenant: &Tenant, stop: &Arc<AtomicBool>) -> (HuntSchema, bool) {
         let raw = tenant.raw.read().unwrap_or_else(PoisonError::into_inner);
-        let schema = HuntSchema { raw: raw.clone() };
+        let schema = HuntSchema {
+            raw: raw.clone(),
+            given_up: stop.clone(),
+        };
         let services = tenant.registry.document().services.iter();
         let mut regions = services.filter_map(|s| tenant.placement.region_of(&s.name));
         let is_second = matches!(tenant.standing, Standing::Second(_));
@@ -362,12 +372,12 @@ impl Cell {
     }
 
     /// Refuses a scheduled rule that could not run for the tenant.
-    fn check_runs(&self, tenant: &Tenant, text: &str) -> Result<(), Error> {
+    fn check_runs(&self, tenant: &Tenant, text: &str, stop: &Arc<AtomicBool>) -> Result<(), Error> {
         if !is_scheduled(text) {
             return Ok(());
         }
         let text = RuleText { name: "rule", text };
-        let (schema, others) = self.tables_of(tenant);
+        let (schema, others) = self.tables_of(tenant, stop);
         let queries = Queries {
             hunting: &*self.inner.options.hunting,
             schema: &schema,
@@ -405,17 +415,19 @@ impl Cell {
         let maintain = self.detect_grant(grant.tenant())?;
         let entries = self.store().rules(&maintain).await?;
         let cell = self.clone();
+        let stop = Arc::<AtomicBool>::default();
+        let ends = StopOnDrop(stop.clone());
         let compile = move || {
             let _seat = seat;
             let (id, kind) = only_rule(&text)?;
             if enabled {
-                cell.check_runs(&tenant, &text)?;
+                cell.check_runs(&tenant, &text, &stop)?;
             }
             beside_others(&entries, &id, &text)?;
             Ok::<_, Error>((id, kind, text))
         };
-        let compiled = tokio::task::spawn_blocking(compile).await;
-        let (id, kind, text) = compiled.map_err(|_| Error::Internal)??;
+        let (id, kind, text) = within_time(compile).await??;
+        drop(ends);
         self.store()
             .put_rule(grant, &id, kind, enabled, &text)
             .await?;
@@ -459,7 +471,15 @@ impl Cell {
         }
         if enabled && is_own {
             let tenant = self.tenant_of(grant.tenant())?;
-            self.check_runs(&tenant, &view.text)?;
+            let (cell, text) = (self.clone(), view.text.clone());
+            let seat = self.checking_seat(grant.tenant())?;
+            let stop = Arc::<AtomicBool>::default();
+            let _ends = StopOnDrop(stop.clone());
+            let look = move || {
+                let _seat = seat;
+                cell.check_runs(&tenant, &text, &stop)
+            };
+            within_time(look).await??;
         }
         let store = self.store();
         if is_kept {
@@ -486,6 +506,22 @@ impl Drop for CheckSeat {
         let mut checking = checking.unwrap_or_else(PoisonError::into_inner);
         checking.remove(&self.tenant);
     }
+}
+
+/// Work on a rule's text, given up after [`limits::RULE_CHECK_SECONDS_MAX`].
+async fn within_time<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let most = std::time::Duration::from_secs(limits::RULE_CHECK_SECONDS_MAX);
+    let done = tokio::time::timeout(most, tokio::task::spawn_blocking(work)).await;
+    let late = |_| Error::Hunt {
+        code: Code::TooLarge,
+        message: format!(
+            "the rule could not be checked within {} seconds",
+            limits::RULE_CHECK_SECONDS_MAX
+        ),
+    };
+    done.map_err(late)?.map_err(|_| Error::Internal)
 }
 
 /// Tells the work that nobody waits for it any more.
@@ -539,9 +575,12 @@ fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
     let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
     let pack = detect::starter_pack();
     let mut texts: Vec<Document> = Vec::new();
+    let mut shipped = Shipped::new();
     for starter in pack.sigma.iter().chain(pack.scheduled) {
-        let ids = ids_of(starter);
-        if !ids.iter().any(|id| replaced.contains(id)) {
+        let rules = rules_in(starter);
+        let is_replaced = rules.iter().any(|rule| replaced.contains(&rule.id));
+        shipped.extend(rules.into_iter().map(|rule| (rule.id, rule.version)));
+        if !is_replaced {
             texts.push(Document {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
@@ -551,7 +590,9 @@ fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
         }
     }
     texts.extend(entries.iter().map(|e| of_entry(e, RuleOrigin::Cell)));
-    set_of(&texts)
+    let (mut set, problems) = set_of(&texts);
+    set.shipped = Arc::new(shipped);
+    (set, problems)
 }
 
 fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Document {
@@ -563,14 +604,14 @@ fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Document {
     }
 }
 
-fn ids_of(text: &RuleText<'_>) -> Vec<DetectionRuleId> {
+fn rules_in(text: &RuleText<'_>) -> Vec<RuleRef> {
     if is_scheduled(text.text) {
         let compiled = compile_scheduled(&[*text]);
-        return compiled.rules.into_iter().map(|r| r.reference.id).collect();
+        return compiled.rules.into_iter().map(|r| r.reference).collect();
     }
     let compiled = detect::compile(&[*text]);
     let rules = compiled.engine.rules().rules();
-    rules.iter().map(|r| r.reference.id.clone()).collect()
+    rules.iter().map(|r| r.reference.clone()).collect()
 }
 
 /// Compiles texts; every rule of a text is of its origin.
@@ -601,6 +642,7 @@ fn set_of(texts: &[Document]) -> (Set, Vec<Problem>) {
         engine: Some(Arc::new(compiled.engine)),
         scheduled: schedules.rules.into_iter().map(Arc::new).collect(),
         views,
+        shipped: Arc::default(),
         switches: BTreeMap::new(),
     };
     (set, problems)

@@ -10,10 +10,9 @@ use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
 use super::home::Joined;
 use super::rules::Rules;
-use super::{Detectors, Progress, STEP_DETECT, link_key};
+use super::{Detectors, Progress, STEP_DETECT};
 use crate::Error;
 use crate::cell::{Cell, Standing, Tenant};
-use crate::link::reference;
 use crate::stored::StoredAlert;
 
 /// The source of rows that the cell made itself; their alerts exist already.
@@ -59,7 +58,10 @@ impl Cell {
         self.note_trying(id, upto);
         let rules = self.rules_of(id);
         let mut progress = slot.take().ok_or(Error::Internal)?;
-        let Found { alerts, detectors } = {
+        let Found {
+            mut alerts,
+            detectors,
+        } = {
             let (cell, tenant) = (self.clone(), tenant.clone());
             let detectors = std::mem::take(&mut progress.detectors);
             let rules = rules.clone();
@@ -69,6 +71,7 @@ impl Cell {
                 .map_err(|_| Error::NotExamined)??
         };
         progress.detectors = detectors;
+        self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         // A rule that matches everything must not make a commit that is refused again and again. Only
         // the last part moves the cursor and keeps the detectors' state; after a crash before it the
@@ -115,6 +118,21 @@ impl Cell {
             ("rows", rows.into()),
         ];
         cx.error("rows_not_examined", Code::TooLarge, &fields);
+        Ok(())
+    }
+
+    /// Leaves out what a step before this one kept, and died before it moved the cursor: made again from
+    /// the same rows, these are the same. A vendor's alert that comes again may have grown.
+    async fn drop_kept(&self, id: TenantId, alerts: &mut Vec<Alert>) -> Result<(), Error> {
+        let own = alerts.iter().filter(|alert| alert.vendor_id.is_none());
+        let ids: Vec<_> = own.map(|alert| alert.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let reads = self.detect_reads(id)?;
+        let kept = self.store().known_alerts(&reads, &ids).await?;
+        let kept: std::collections::BTreeSet<_> = kept.into_iter().collect();
+        alerts.retain(|alert| alert.vendor_id.is_some() || !kept.contains(&alert.id));
         Ok(())
     }
 
@@ -187,13 +205,13 @@ impl Cell {
         commit: &mut DetectionCommit,
     ) -> Result<(), Error> {
         self.fit_all(tenant.id, &mut alerts);
-        let key = link_key(tenant)?;
-        let digest = |alert: &Alert| alert.digest(|k| reference(&key, k));
+        let naming = self.naming(tenant)?;
         match &tenant.standing {
             Standing::Home(_) => {
                 self.append_alert_rows(tenant, &alerts).await?;
-                let pairs = alerts.into_iter().map(|a| (digest(&a), Some(a)));
-                let pairs = pairs.collect();
+                let pairs = alerts.into_iter();
+                let pairs = pairs.map(|a| Ok((naming.digest(&a)?, Some(a))));
+                let pairs = pairs.collect::<Result<_, Error>>()?;
                 let joined = self.join(tenant, progress, pairs, commit).await?;
                 self.note_joined(tenant.id, joined);
             }
@@ -202,8 +220,13 @@ impl Cell {
                 for alert in alerts {
                     progress.detectors.changed = true;
                     let linked = &mut progress.detectors.linked;
-                    if linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(&digest(&alert));
+                    // A rule may say that it is of any service: home knows those that rest here.
+                    let mut held = profile.services().iter().map(|pin| &pin.service);
+                    let mut earlier = profile.earlier().iter().map(|e| &e.service);
+                    let is_held =
+                        held.any(|s| *s == alert.service) || earlier.any(|s| *s == alert.service);
+                    if is_held && linked.admit(&alert.rule.id, now) {
+                        let body = serde_json::to_vec(&naming.digest(&alert)?);
                         commit.outbox.push(LinkEntry {
                             destination: profile.home().clone(),
                             body: body.map_err(|_| Error::Internal)?,

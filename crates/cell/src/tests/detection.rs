@@ -65,7 +65,7 @@ tags:
 /// The same person on a device at home and in the directory that rests elsewhere.
 const PERSON: &str = "ada.example@alder.example";
 
-async fn with_rules(world: &World) {
+pub(super) async fn with_rules(world: &World) {
     for code in ["eu", "uk"] {
         let cell = world.cell(code);
         let me = Credential::local_operator();
@@ -455,4 +455,176 @@ async fn a_rule_with_errors_changes_nothing_and_says_where() {
         assert_eq!(refused.code(), Code::BadRule, "{text}");
     }
     assert_eq!(cell.rules(&rules), before);
+}
+
+/// Rows that a rule matches one by one.
+fn many(rule_of: &str, rows: u32) -> Vec<String> {
+    let at = "2026-01-01T10:00:00Z";
+    let line = |n: u32| match rule_of {
+        "uk" => record(
+            "DeviceProcessEvents",
+            at,
+            json!({
+                "ReportId": n, "DeviceId": format!("d{n}"), "ActionType": "ProcessCreated",
+                "FileName": "powershell.exe",
+                "FolderPath": "C:\\Windows\\System32\\powershell.exe",
+                "ProcessCommandLine": "powershell.exe -enc SQBFAFgA",
+            }),
+        ),
+        _ => record(
+            "IdentityLogonEvents",
+            at,
+            json!({
+                "ReportId": format!("l{n}"), "ActionType": "LogonSuccess",
+                "Application": "Active Directory", "Location": "XX",
+                "AccountUpn": format!("person-{n}@alder.example"),
+            }),
+        ),
+    };
+    (0..rows).map(line).collect()
+}
+
+impl World {
+    async fn counted(&self, code: &str, tenant: TenantId) -> u64 {
+        let cell = self.cell(code);
+        let me = Credential::local_operator();
+        let grant = cell
+            .cx()
+            .decide::<access::ResidencyRead>(&me, tenant)
+            .unwrap();
+        let counts = cell.store().alert_counts(&grant).await.unwrap();
+        counts.local
+    }
+
+    /// Examines what waits, and dies as soon as a part of what was found is kept.
+    async fn killed_between_parts(&mut self, code: &str, tenant: TenantId, all: u64) {
+        let cell = self.cell(code).clone();
+        let step = tokio::spawn(async move { cell.detect_step().await });
+        while self.counted(code, tenant).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        step.abort();
+        let _ = step.await;
+        self.open(code).await;
+        let kept = self.counted(code, tenant).await;
+        assert!(0 < kept && kept < all, "{kept} of {all}: killed too late");
+    }
+}
+
+#[tokio::test]
+async fn more_alerts_than_one_commit_keeps_are_all_there_once_after_a_kill_between_the_parts() {
+    // Three parts, the last one with less.
+    const ROWS: u32 = 2_400;
+    let mut world = World::new().await;
+    with_rules(&world).await;
+    let (tenant, source) = world.tenant("uk", "GB").await;
+    world.send("uk", tenant, source, &many("uk", ROWS)).await;
+    world
+        .killed_between_parts("uk", tenant, u64::from(ROWS))
+        .await;
+    let report = world.cell("uk").detect_step().await;
+    assert_eq!(report.failures, 0);
+    assert_eq!(world.counted("uk", tenant).await, u64::from(ROWS));
+    assert_eq!(world.cell("uk").detect_step().await.alerts, 0, "examined");
+    // Each is in one incident, and an incident does not count one twice.
+    let mut members = std::collections::BTreeSet::new();
+    let mut counted = 0;
+    let me = Credential::local_operator();
+    let cell = world.cell("uk");
+    let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    let mut filter = IncidentFilter::default();
+    loop {
+        let page = cell.incidents(&grant, &filter, 500).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.before = Some(last.summary.id);
+        for view in &page {
+            counted += view.summary.alerts.len();
+            members.extend(view.summary.alerts.iter().copied());
+        }
+    }
+    assert_eq!(counted, members.len(), "no alert is in two incidents");
+    assert_eq!(members.len(), usize::try_from(ROWS).unwrap());
+}
+
+#[tokio::test]
+async fn the_cap_of_the_link_counts_an_alert_once_over_a_kill_and_says_what_stays() {
+    const ROWS: u32 = 2_400;
+    let mut world = World::new().await;
+    with_rules(&world).await;
+    let (tenant, source) = world.tenant("uk", "GB").await;
+    world.send("eu", tenant, source, &many("eu", ROWS)).await;
+    world
+        .killed_between_parts("eu", tenant, u64::from(ROWS))
+        .await;
+    for _ in 0..4 {
+        assert_eq!(world.cell("eu").detect_step().await.failures, 0);
+    }
+    assert_eq!(world.counted("eu", tenant).await, u64::from(ROWS));
+    let me = Credential::local_operator();
+    let eu = world.cell("eu");
+    let grant = eu.cx().decide::<access::ReadEgress>(&me, tenant).unwrap();
+    let [view] = &*eu.link_views(&grant).await.unwrap() else {
+        panic!("one link");
+    };
+    let sent = view.sent.unwrap();
+    let cap = u64::from(model::limits::LINK_ALERTS_PER_RULE_DAY_MAX);
+    assert_eq!((sent.entries, sent.waiting), (cap, 0));
+    assert_eq!(view.held_back, u64::from(ROWS) - cap);
+    let uk = world.cell("uk");
+    let grant = uk.cx().decide::<access::ReadEgress>(&me, tenant).unwrap();
+    let [view] = &*uk.link_views(&grant).await.unwrap() else {
+        panic!("one link");
+    };
+    assert_eq!((&view.region, view.sent), (&region("eu"), None));
+    assert!(view.held_back > 0);
+}
+
+#[tokio::test]
+async fn each_use_of_the_link_is_on_record_in_both_cells_and_counted_once() {
+    let mut world = World::new().await;
+    let (tenant, _) = world.attacked().await;
+    world.cell("uk").detect_step().await;
+    // The first answer is lost on the way, and both cells die.
+    world.link.loses_answers.store(true, Ordering::Release);
+    world.cell("eu").detect_step().await;
+    world.open("eu").await;
+    world.open("uk").await;
+    world.link.loses_answers.store(false, Ordering::Release);
+    for _ in 0..3 {
+        world.cell("eu").detect_step().await;
+    }
+    let record = async |code: &str, what: ledger::Happening| {
+        let cell = world.cell(code);
+        let me = Credential::local_operator();
+        let grant = cell.cx().decide::<access::ReadTenant>(&me, tenant).unwrap();
+        let mut all = cell.store().leaves(&grant, 0, 1_000).await.unwrap();
+        all.retain(|leaf| leaf.happening == what);
+        all
+    };
+    let delivered = record("eu", ledger::Happening::LinkDelivered).await;
+    let received = record("uk", ledger::Happening::LinkReceived).await;
+    assert_eq!((delivered.len(), received.len()), (1, 1), "counted once");
+    for name in ["entries", "upto"] {
+        assert_eq!(delivered[0].details[name], "1");
+        assert_eq!(received[0].details[name], "1");
+    }
+    assert_eq!(received[0].details["region"], "eu");
+    assert_eq!(delivered[0].details["region"], "uk");
+    assert_eq!(world.alerts("uk", tenant).await.len(), 2);
+
+    // A look at what rests there: at home, too, also if there is no answer.
+    let alerts = world.alerts("uk", tenant).await;
+    let away = alerts.iter().find(|a| !a.is_here).unwrap().id;
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+    cell.alert(&grant, away).await.unwrap();
+    world.link.is_cut.store(true, Ordering::Release);
+    cell.alert(&grant, away).await.unwrap();
+    let home = record("uk", ledger::Happening::AlertRead).await;
+    let there = record("eu", ledger::Happening::AlertRead).await;
+    assert_eq!((home.len(), there.len()), (2, 1));
+    assert_eq!(home[0].details["alert"], away.to_string());
+    assert_eq!(home[0].details["region"], "eu");
+    assert_eq!(there[0].details["home"], "uk");
 }

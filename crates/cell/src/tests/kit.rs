@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use access::{Credential, Cx, Discard, Hunt, Ingest, ManageSources, Operate, Policy};
 use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
 use model::{Diagnostic, RegionCode, RequestId, ServiceName, SourceId, TableName, TenantId};
-use residency::{DEFAULT_REGISTRY, Draft, Settings, Sharing, TenantFacts};
+use residency::egress::{Acknowledgement, Receipt, parcel};
+use residency::{DEFAULT_REGISTRY, Draft, Settings, Sharing, TenantFacts, Verified};
 use rows::RecordBatch;
 use rows::arrow::array::{ArrayRef, StringArray};
 use rows::arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
@@ -101,48 +102,98 @@ impl Hunting for Names {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     keys: BTreeMap<RegionCode, PublicKey>,
-    cells: OnceLock<BTreeMap<RegionCode, Cell>>,
+    cells: RwLock<BTreeMap<RegionCode, Cell>>,
     /// Everything that crossed, as the receiving side saw it.
     pub(super) crossed: Mutex<Vec<Vec<u8>>>,
     /// Nothing crosses while this is set.
     pub(super) is_cut: AtomicBool,
-    /// What crosses arrives, and the answer to a profile does not, while this is set.
+    /// What crosses arrives, and the answer does not, while this is set.
     pub(super) loses_answers: AtomicBool,
 }
 
-/// A centre that keeps what it was handed.
-#[derive(Debug, Default)]
+/// A centre that keeps what it was handed and signs for it, as the real one does.
+#[derive(Debug)]
 pub(super) struct Kept {
+    pub(super) key: SigningKey,
     pub(super) batches: Mutex<Vec<Vec<u8>>>,
+    pub(super) snapshot: Mutex<Option<Vec<u8>>>,
     pub(super) is_cut: AtomicBool,
+    /// What arrives is kept, and the answer is lost, while this is set.
+    pub(super) loses_answers: AtomicBool,
+    /// The next parcel is refused.
+    pub(super) refuses_one: AtomicBool,
+    /// Signs with a key that nobody knows, while this is set.
+    pub(super) forges: AtomicBool,
+    clock: Arc<FakeClock>,
+    /// When each parcel came first.
+    came: Mutex<BTreeMap<Vec<u8>, model::Ticks>>,
+}
+
+impl Kept {
+    fn new(clock: Arc<FakeClock>) -> Self {
+        Self {
+            key: SigningKey::generate(&SeededRandom::new(2)),
+            batches: Mutex::default(),
+            snapshot: Mutex::default(),
+            is_cut: AtomicBool::default(),
+            loses_answers: AtomicBool::default(),
+            refuses_one: AtomicBool::default(),
+            forges: AtomicBool::default(),
+            clock,
+            came: Mutex::default(),
+        }
+    }
+
+    fn take(&self, parcel: &[u8]) -> Result<Vec<u8>, PeerError> {
+        if self.is_cut.load(Ordering::Acquire) {
+            return Err(PeerError::Unreachable);
+        }
+        if self.refuses_one.swap(false, Ordering::AcqRel) {
+            return Err(PeerError::Refused(model::Code::AlreadyReceived));
+        }
+        self.batches.lock().unwrap().push(parcel.to_vec());
+        let mut came = self.came.lock().unwrap();
+        let now = model::Clock::now(&*self.clock);
+        let at = *came.entry(parcel.to_vec()).or_insert(now);
+        if self.loses_answers.load(Ordering::Acquire) {
+            return Err(PeerError::Unreachable);
+        }
+        let (receipt, _) = parcel::split(parcel).unwrap();
+        let line = receipt.iter().position(|b| *b == b'\n').unwrap();
+        let receipt: Receipt = serde_json::from_slice(&receipt[line + 1..]).unwrap();
+        let other = SigningKey::generate(&SeededRandom::new(3));
+        let forges = self.forges.load(Ordering::Acquire);
+        let key = if forges { &other } else { &self.key };
+        Ok(Acknowledgement::sign(&receipt, at, key).unwrap())
+    }
 }
 
 impl CentrePort for Kept {
     fn key(&self) -> Option<PublicKey> {
-        None
+        Some(self.key.public_key())
     }
 
-    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<(), PeerError>> {
-        if self.is_cut.load(Ordering::Acquire) {
-            return Box::pin(std::future::ready(Err(PeerError::Unreachable)));
-        }
-        self.batches.lock().unwrap().push(batch.to_vec());
-        Box::pin(std::future::ready(Ok(())))
+    fn submit<'a>(&'a self, batch: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, PeerError>> {
+        Box::pin(std::future::ready(self.take(batch)))
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
-        Box::pin(std::future::ready(Ok(None)))
+        let found = match self.is_cut.load(Ordering::Acquire) {
+            true => Err(PeerError::Unreachable),
+            false => Ok(self.snapshot.lock().unwrap().clone()),
+        };
+        Box::pin(std::future::ready(found))
     }
 }
 
 impl Link {
-    fn cell(&self, region: &RegionCode, bytes: &[u8]) -> Result<&Cell, PeerError> {
+    fn cell(&self, region: &RegionCode, bytes: &[u8]) -> Result<Cell, PeerError> {
         if self.is_cut.load(Ordering::Acquire) {
             return Err(PeerError::Unreachable);
         }
         self.crossed.lock().unwrap().push(bytes.to_vec());
-        let cell = self.cells.get().and_then(|cells| cells.get(region));
-        cell.ok_or(PeerError::Unreachable)
+        let cells = self.cells.read().unwrap();
+        cells.get(region).cloned().ok_or(PeerError::Unreachable)
     }
 }
 
@@ -176,6 +227,9 @@ impl PeerPort for Link {
             let cell = self.cell(home, message)?;
             let from = LinkAlerts::sender(message).unwrap();
             let taken = cell.accept_alerts(&from, message).await;
+            if self.loses_answers.load(Ordering::Acquire) {
+                return Err(PeerError::Unreachable);
+            }
             taken.map_err(|e| PeerError::Refused(e.code()))
         })
     }
@@ -204,7 +258,11 @@ pub(super) struct World {
     pub(super) hunting: Arc<Names>,
     /// The time of all cells.
     pub(super) clock: Arc<FakeClock>,
-    _dirs: Vec<tempfile::TempDir>,
+    allowed: Arc<Verified<AllowList>>,
+    operator: SigningKey,
+    vaults: BTreeMap<RegionCode, Arc<Vault>>,
+    dirs: BTreeMap<RegionCode, tempfile::TempDir>,
+    opened: u64,
 }
 
 pub(super) fn region(code: &str) -> RegionCode {
@@ -218,70 +276,83 @@ impl World {
             .unwrap()
             .sign(&operator);
         let clock = Arc::new(FakeClock::default());
-        let hunting = Arc::new(Names::default());
         let facts = AllowList::facts(1).unwrap().sign(&operator).unwrap();
         let allowed = AllowList::open(&facts, &operator.public_key(), None).unwrap();
-        let (allowed, centre) = (Arc::new(allowed), Arc::new(Kept::default()));
-        let mut vaults = BTreeMap::new();
+        let (mut vaults, mut dirs) = (BTreeMap::new(), BTreeMap::new());
         for (seed, (code, geography)) in (10..).zip([("eu", "EU"), ("uk", "UK"), ("us", "US")]) {
             let geography = model::GeographyCode::new(geography).unwrap();
             let random = Arc::new(SeededRandom::new(seed));
             let vault = Vault::ephemeral(region(code), geography, random);
             vaults.insert(region(code), Arc::new(vault));
+            dirs.insert(region(code), tempfile::tempdir().unwrap());
         }
         let keys = vaults
             .iter()
             .map(|(code, vault)| (code.clone(), vault.public_key()))
             .collect();
-        let link = Arc::new(Link {
-            keys,
-            ..Link::default()
-        });
-        let (mut cells, mut dirs) = (BTreeMap::new(), Vec::new());
-        for (seed, (code, vault)) in (20..).zip(&vaults) {
-            let dir = tempfile::tempdir().unwrap();
-            let random = Arc::new(SeededRandom::new(seed));
-            let policy = Arc::new(Policy::shipped().unwrap());
-            let cx = Cx::new(clock.clone(), random, Arc::new(Discard), policy);
-            let path = dir.path().join("catalogue.db");
-            let catalogue = SqliteCatalogue::open(&path, code, vault.geography(), cx.now())
-                .await
-                .unwrap();
-            let options = store::Options {
-                disk: Arc::new(LocalDir::open(dir.path()).unwrap()),
-                catalogue: Arc::new(catalogue),
-                vault: vault.clone(),
-                log: wal::Options::default(),
-            };
-            let options = CellOptions {
-                store: Store::open_with_detection(cx.clone(), options)
-                    .await
-                    .unwrap(),
-                registry_key: operator.public_key(),
-                registry_least_version: 1,
-                hunting: hunting.clone(),
-                peers: link.clone(),
-                centre: centre.clone(),
-                allow_list: Some(allowed.clone()),
-            };
-            let cell = Cell::open(cx, options).await.unwrap();
+        let mut world = Self {
+            cells: BTreeMap::new(),
+            link: Arc::new(Link {
+                keys,
+                ..Link::default()
+            }),
+            centre: Arc::new(Kept::new(clock.clone())),
+            hunting: Arc::new(Names::default()),
+            clock,
+            allowed: Arc::new(allowed),
+            operator,
+            vaults,
+            dirs,
+            opened: 0,
+        };
+        for code in ["eu", "uk", "us"] {
+            world.open(code).await;
+            let cell = world.cell(code);
             let operate = cell
                 .cx()
                 .decide_cell::<Operate>(&Credential::local_operator())
                 .unwrap();
             cell.accept_registry(&operate, &signed).await.unwrap();
-            cells.insert(code.clone(), cell);
-            dirs.push(dir);
         }
-        link.cells.set(cells.clone()).unwrap();
-        Self {
-            cells,
-            link,
-            centre,
-            clock,
-            hunting,
-            _dirs: dirs,
-        }
+        world
+    }
+
+    /// Opens a cell over its directory; the one before is gone, as after `kill -9`.
+    pub(super) async fn open(&mut self, code: &str) {
+        let code = region(code);
+        self.cells.remove(&code);
+        self.link.cells.write().unwrap().remove(&code);
+        self.opened += 1;
+        let random = Arc::new(SeededRandom::new(20 + self.opened));
+        let policy = Arc::new(Policy::shipped().unwrap());
+        let cx = Cx::new(self.clock.clone(), random, Arc::new(Discard), policy);
+        let (dir, vault) = (self.dirs[&code].path(), self.vaults[&code].clone());
+        let path = dir.join("catalogue.db");
+        let catalogue = SqliteCatalogue::open(&path, &code, vault.geography(), cx.now())
+            .await
+            .unwrap();
+        let options = store::Options {
+            disk: Arc::new(LocalDir::open(dir).unwrap()),
+            catalogue: Arc::new(catalogue),
+            vault,
+            log: wal::Options::default(),
+        };
+        let options = CellOptions {
+            store: Store::open_with_detection(cx.clone(), options)
+                .await
+                .unwrap(),
+            registry_key: self.operator.public_key(),
+            registry_least_version: 1,
+            hunting: self.hunting.clone(),
+            peers: self.link.clone(),
+            centre: self.centre.clone(),
+            allow_list: Some(self.allowed.clone()),
+        };
+        let cell = Cell::open(cx, options).await.unwrap();
+        let mut linked = self.link.cells.write().unwrap();
+        linked.insert(code.clone(), cell.clone());
+        drop(linked);
+        self.cells.insert(code, cell);
     }
 
     pub(super) fn cell(&self, code: &str) -> &Cell {
@@ -345,6 +416,16 @@ impl World {
         source: SourceId,
         lines: &[String],
     ) -> IngestOutcome {
+        self.try_send(code, tenant, source, lines).await.unwrap()
+    }
+
+    pub(super) async fn try_send(
+        &self,
+        code: &str,
+        tenant: TenantId,
+        source: SourceId,
+        lines: &[String],
+    ) -> Result<IngestOutcome, Error> {
         let cell = self.cell(code);
         let me = Credential::local_operator();
         let grant = cell.cx().decide::<Ingest>(&me, tenant).unwrap();
@@ -358,7 +439,7 @@ impl World {
             request: RequestId::from_bytes([0; 16]),
             dry_run: false,
         };
-        cell.ingest(&grant, source, request).await.unwrap()
+        cell.ingest(&grant, source, request).await
     }
 
     pub(super) async fn hunt(

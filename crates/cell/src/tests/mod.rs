@@ -4,5 +4,6 @@
 mod detection;
 mod export;
 mod kit;
+mod link;
 mod robust;
 mod two_cells;

@@ -181,3 +181,45 @@ async fn a_profile_whose_answer_was_lost_is_taken_when_it_is_issued_again() {
     assert_eq!(sent(), after, "and then it was taken");
     assert_eq!(world.ingest("eu", tenant, source).await.stored, 1);
 }
+
+/// What places the first record is the newest document: the store says no to rows that an older one placed,
+/// and nothing is kept of them.
+#[tokio::test]
+async fn a_first_record_that_an_older_document_placed_is_refused() {
+    let world = World::new().await;
+    let (tenant, source) = world.tenant("uk", "GB").await;
+    let uk = world.cell("uk");
+    let me = Credential::local_operator();
+    let stale = uk.tenant_of(tenant).unwrap();
+    let grant = uk
+        .cx()
+        .decide::<access::AdministerTenant>(&me, tenant)
+        .unwrap();
+    let settings = |settings: crate::Settings| crate::Settings {
+        retention_days: 30,
+        ..settings
+    };
+    uk.change_settings(&grant, settings).await.unwrap();
+    let newest = uk.tenant_of(tenant).unwrap();
+    assert!(newest.document_version > stale.document_version);
+    // As a request sees it that began before the change.
+    let put = |tenant_of| uk.inner.tenants.write().unwrap().insert(tenant, tenant_of);
+    put(stale);
+    let line = [super::kit::record(
+        "DeviceEvents",
+        "2026-01-01T00:00:00Z",
+        serde_json::json!({ "ReportId": "1" }),
+    )];
+    let refused = world.try_send("uk", tenant, source, &line).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Conflict);
+    let first = uk.store().tenants()[0].first_record_at;
+    assert_eq!(first, None);
+    put(newest);
+    let sent = world.try_send("uk", tenant, source, &line).await;
+    assert_eq!(sent.unwrap().stored, 1);
+    // And with the first record there, a document that may move it is refused.
+    let again = uk
+        .store()
+        .update_tenant_before_first_record(&grant, b"elsewhere", Vec::new());
+    assert_eq!(again.await.unwrap_err().code(), Code::Conflict);
+}

@@ -1,8 +1,10 @@
 //! Attacks on the centre: what is refused, and that refusing changes nothing.
 
+use crypto::Signer as _;
 use model::{Code, CountBucket, Day, Epoch, PrivacyClass, Purpose, TableName, limits};
 use residency::egress::{
-    AllowList, Batch, Computation, Entry, Fact, Header, Shape, Transform, Value, parcel,
+    Acknowledgement, AllowList, Batch, Computation, Entry, Fact, Header, Shape, Transform, Value,
+    parcel,
 };
 
 use super::{PROCESSES, World, day, fact, group, open_list, region, shape, signed, start, token};
@@ -127,12 +129,24 @@ async fn a_batch_counts_once_and_its_id_stays_its_own() {
     let mut world = World::new();
     let centre = world.open().await;
     let first = world.parcel(group(1), day(0), &[1, 2]);
+    let mut signed = None;
     for n in 0..3 {
         let ack = centre
             .receive(&region("eu"), &first.bytes, day(n))
             .await
             .unwrap();
         assert_eq!((ack.batch, ack.repeated), (first.receipt.batch, n > 0));
+        // Signed for once: a sender that lost the answer gets the same bytes.
+        let signed = signed.get_or_insert(ack.signed.clone());
+        assert_eq!(*signed, ack.signed);
+        let key = world.keys.public_key();
+        let opened = Acknowledgement::open(&ack.signed, &key, &first.receipt).unwrap();
+        assert_eq!(opened.received_at, day(0));
+        // It says nothing of another parcel, and nobody else can say it.
+        let other = world.parcel(group(1), day(0), &[3]).receipt;
+        assert!(Acknowledgement::open(&ack.signed, &key, &other).is_err());
+        let cell = world.eu.public_key();
+        assert!(Acknowledgement::open(&ack.signed, &cell, &first.receipt).is_err());
     }
     let status = centre.status().await.unwrap();
     assert_eq!((status.epochs[0].batches, status.epochs[0].facts), (1, 2));

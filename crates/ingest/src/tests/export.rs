@@ -611,3 +611,54 @@ fn reasons_quote_no_value() {
         assert!(!reason.is_empty() && !reason.contains(secret), "{reason}");
     }
 }
+
+/// Half a character has no place in a text: the row is kept, counted, and says what was sent.
+#[test]
+fn a_lone_surrogate_is_replaced_counted_and_kept_as_sent() {
+    let properties = |half: &str| {
+        format!(
+            r#"{{"Timestamp":"2026-07-18T15:02:23Z","FileName":"a{half}b","FolderPath":"\ud83d\ude00","AdditionalFields":"{{\"k\":\"\\ud801\"}}","Extra":["{half}"]}}"#
+        )
+    };
+    let decoded = row("DeviceEvents", &properties("\\ud800"));
+    assert_eq!(decoded.tally.replaced, 1);
+    let rows = &decoded.batches[0];
+    assert_eq!(text(rows, "FileName", 0), "a\u{fffd}b");
+    assert_eq!(text(rows, "FolderPath", 0), "😀");
+    // A string column holds the JSON that was in a string as it is.
+    assert_eq!(text(rows, "AdditionalFields", 0), r#"{"k":"\ud801"}"#);
+    assert_eq!(text(rows, "Extra", 0), "[\"\u{fffd}\"]");
+    let kept: serde_json::Value = serde_json::from_str(&source_fields(&decoded)).unwrap();
+    assert_eq!(
+        kept,
+        serde_json::json!({
+            "FileName": r"a\ud800b",
+            "Extra": r#"["\ud800"]"#,
+        })
+    );
+    // Two records that differ in nothing else are two.
+    let other = row("DeviceEvents", &properties("\\ud802"));
+    let identity = |d: &Decoded| d.batches[0].identity.iter().next().unwrap().to_vec();
+    assert_ne!(identity(&decoded), identity(&other));
+    let same = row("DeviceEvents", &properties("\\uD800"));
+    assert_eq!(identity(&decoded), identity(&same));
+    let whole = row("DeviceEvents", &properties("\\ud83d\\ude00"));
+    assert_eq!(
+        (whole.tally.replaced, source_fields(&whole)),
+        (0, "null".to_owned())
+    );
+    // A dynamic column does not, so the string is kept.
+    let inside = row(
+        "CloudAppEvents",
+        r#"{"Timestamp":"2026-07-18T15:02:23Z","RawEventData":"{\"k\":\"\\ud801\"}"}"#,
+    );
+    assert_eq!(
+        text(&inside.batches[0], "RawEventData", 0),
+        "{\"k\":\"\u{fffd}\"}"
+    );
+    assert_eq!(inside.tally.replaced, 1);
+    assert_eq!(
+        source_fields(&inside),
+        r#"{"RawEventData":"{\"k\":\"\\ud801\"}"}"#
+    );
+}

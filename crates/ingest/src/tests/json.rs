@@ -106,6 +106,35 @@ fn a_lone_surrogate_is_replaced_and_a_pair_is_one_character() {
 }
 
 #[test]
+fn what_is_lost_is_known() {
+    for (json, lost) in [
+        (r#""\ud83d\ude00""#, false),
+        (r#""\ud83d""#, true),
+        (r#""\uD83D\u0041""#, true),
+        (r#""\\ud83d""#, false),
+        (r#""\\\ud83d""#, true),
+        (r#"{"a":["x\ude00y"]}"#, true),
+        (r#"{"a":["\\\\ud83d","\ud83d\ude00"]}"#, false),
+        (r#"{"\udfff":1}"#, true),
+        ("17", false),
+    ] {
+        assert_eq!(parse(json).unwrap().0.is_inexact(), lost, "{json}");
+    }
+    let canonical = |json: &str| {
+        let mut out = Vec::new();
+        parse(json).unwrap().0.write_canonical(&mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        canonical(r#""\u0061\uD83D\n\ud83d\ude00""#),
+        "\"a\\ud83d\\n😀\""
+    );
+    assert_ne!(canonical(r#""\ud83d""#), canonical(r#""\ud83e""#));
+    assert_ne!(canonical(r#""\ud83d""#), canonical(r#""\\ud83d""#));
+    assert_ne!(canonical(r#""\ud83d""#), canonical("\"\u{fffd}\""));
+}
+
+#[test]
 fn depth_is_counted_without_recursion() {
     let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
     for n in [1, 2, 63, 64, 65, 128, 129, 1_000_000] {

@@ -63,6 +63,10 @@ impl<'n> Fields<'n> {
         }
         json::write_string(name, &mut self.out);
         self.out.push(':');
-        value.write_compact(&mut self.out);
+        if value.is_inexact() {
+            value.write_as_sent(&mut self.out);
+        } else {
+            value.write_compact(&mut self.out);
+        }
     }
 }

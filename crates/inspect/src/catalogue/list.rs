@@ -20,11 +20,15 @@ pub(super) enum Holds {
     Geography,
     /// Everything else.
     Sealed,
+    SealedOrNull,
 }
 
 impl Holds {
     pub(super) fn may_be_null(&self) -> bool {
-        matches!(self, Self::NumberOrNull | Self::BytesOrNull(_))
+        matches!(
+            self,
+            Self::NumberOrNull | Self::BytesOrNull(_) | Self::SealedOrNull
+        )
     }
 }
 
@@ -241,6 +245,28 @@ pub(super) const TABLES: &[(&str, &[(&str, Holds)])] = &[
             ("fact_count", Holds::Number),
             ("byte_count", Holds::Number),
             ("sealed", Holds::Sealed),
+            ("acknowledged", Holds::SealedOrNull),
+        ],
+    ),
+    (
+        "parcel",
+        &[
+            ("tenant", ID),
+            ("segment", ID),
+            ("at", Holds::Number),
+            ("fact_count", Holds::Number),
+            ("byte_count", Holds::Number),
+            ("receipt", Holds::Sealed),
+            ("sealed", Holds::Sealed),
+        ],
+    ),
+    (
+        "kept",
+        &[
+            ("tenant", Holds::BytesOrNull(16)),
+            ("kind", Holds::Number),
+            ("version", Holds::Number),
+            ("sealed", Holds::Sealed),
         ],
     ),
     (
@@ -258,7 +284,10 @@ pub(super) const TABLES: &[(&str, &[(&str, Holds)])] = &[
         "_sqlx_migrations",
         &[
             ("version", Holds::Number),
-            ("description", Holds::Word(&["first", "detection"])),
+            (
+                "description",
+                Holds::Word(&["first", "detection", "parcels"]),
+            ),
             ("installed_on", Holds::Number),
             ("success", Holds::Number),
             ("checksum", Holds::Bytes(48)),

@@ -24,7 +24,7 @@ pub(crate) use rows::{Owner, Rows, SegmentRow, TenantRow};
 /// The file's `application_id`: `BWCA`.
 const APPLICATION_ID: i64 = 0x4257_4341;
 /// The newest format that the list below describes.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// A catalogue in memory.
 pub(crate) struct Catalogue {
@@ -134,7 +134,7 @@ impl Catalogue {
         let rows = self.query(format!("SELECT \"{column}\" FROM \"{table}\""))?;
         let bad = rows.iter().filter(|row| !fits(row, holds, of)).count();
         if bad > 0 {
-            let what = if matches!(holds, Holds::Sealed) {
+            let what = if matches!(holds, Holds::Sealed | Holds::SealedOrNull) {
                 What::Clear
             } else {
                 What::BadValue
@@ -168,6 +168,6 @@ fn fits(row: &sqlx::sqlite::SqliteRow, holds: &Holds, of: Option<&DataDir>) -> b
         Holds::Word(words) => kind == "TEXT" && words.contains(&text().as_str()),
         Holds::Region => kind == "TEXT" && of.is_none_or(|dir| dir.region.as_str() == text()),
         Holds::Geography => kind == "TEXT" && of.is_none_or(|dir| dir.geography.as_str() == text()),
-        Holds::Sealed => kind == "BLOB" && shape::looks_sealed(&blob()),
+        Holds::Sealed | Holds::SealedOrNull => kind == "BLOB" && shape::looks_sealed(&blob()),
     }
 }

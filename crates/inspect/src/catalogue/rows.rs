@@ -97,8 +97,14 @@ impl Catalogue {
             self.texts("SELECT name FROM sqlite_schema WHERE type = 'table'".to_owned())?;
         for (column, sql, read) in BLOBS.iter().chain(BLOBS_OF_DETECTION) {
             // An older format lacks some.
-            let table = column.split('.').next();
-            if !tables.iter().any(|name| Some(name.as_str()) == table) {
+            let Some((table, name)) = column.split_once('.') else {
+                continue;
+            };
+            if !tables.iter().any(|known| known == table) {
+                continue;
+            }
+            let columns = format!("SELECT name FROM pragma_table_xinfo('{table}')");
+            if !self.texts(columns)?.iter().any(|known| known == name) {
                 continue;
             }
             for row in self.query((*sql).to_owned())? {
@@ -255,6 +261,34 @@ const BLOBS_OF_DETECTION: &[(&str, &str, Reader)] = &[
         },
     ),
     (
+        "egress.acknowledged",
+        "SELECT acknowledged AS sealed, tenant, segment FROM egress
+         WHERE acknowledged IS NOT NULL",
+        |row| {
+            let context = Fields::new("egress-acknowledged");
+            Some((owner(row)?, context.with(&bytes::<16>(row, "segment")?)))
+        },
+    ),
+    (
+        "parcel.receipt",
+        "SELECT receipt AS sealed, tenant, segment, at, fact_count, byte_count FROM parcel",
+        |row| Some((owner(row)?, parcel("parcel-receipt", row)?)),
+    ),
+    (
+        "parcel.sealed",
+        "SELECT sealed, tenant, segment, at, fact_count, byte_count FROM parcel",
+        |row| Some((owner(row)?, parcel("parcel", row)?)),
+    ),
+    (
+        "kept.sealed",
+        "SELECT sealed, tenant, kind, version FROM kept",
+        |row| {
+            let kind = u8::try_from(number(row, "kind")?).ok()?;
+            let context = Fields::new("kept").with(&[kind]);
+            Some((owner(row)?, context.with_u64(number(row, "version")?)))
+        },
+    ),
+    (
         "log_damage.sealed",
         "SELECT sealed, tenant FROM log_damage",
         |row| Some((owner(row)?, Fields::new("log-damage"))),
@@ -272,6 +306,16 @@ const BLOBS_OF_DETECTION: &[(&str, &str, Reader)] = &[
 const SEVERITIES: [&str; 4] = ["Informational", "Low", "Medium", "High"];
 const STATUSES: [&str; 4] = ["active", "inProgress", "resolved", "redirected"];
 const RULE_KINDS: [&str; 4] = ["sigma", "correlation", "scheduled", "vendor"];
+
+/// What a parcel, or the receipt beside it, is sealed for.
+fn parcel(what: &str, row: &SqliteRow) -> Option<Fields> {
+    let context = Fields::new(what)
+        .with(&bytes::<16>(row, "segment")?)
+        .with(&time(row, "at")?)
+        .with_u64(number(row, "fact_count")?)
+        .with_u64(number(row, "byte_count")?);
+    Some(context)
+}
 
 /// The word that a number of the catalogue stands for.
 fn word<'a>(row: &SqliteRow, column: &str, words: &[&'a str]) -> Option<&'a [u8]> {

@@ -19,7 +19,7 @@ use rows::{RecordBatch, TableBuilder};
 use store::catalogue::SqliteCatalogue;
 use store::{
     ActivityRecord, AlertRecord, DetectionCommit, ExportCommit, IncidentRecord, LinkEntry,
-    LocalDir, PlacedRows, SourceEntry, StateRecord, Store,
+    LocalDir, Packed, PlacedRows, SourceEntry, StateRecord, Store,
 };
 use tempfile::TempDir;
 use testkit::{FakeClock, SeededRandom};
@@ -67,6 +67,11 @@ pub(super) fn expected(of: &TenantId, _table: &str) -> Option<RegionCode> {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// The same; if `parcels`, each region has a second segment, whose parcel waits.
+    pub(super) fn with(parcels: bool) -> Self {
         let root = TempDir::new().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -85,14 +90,19 @@ impl World {
             random,
             root,
         };
-        for (n, code, country) in [(1, "eu", "IE"), (2, "us", "US")] {
-            world.region(&operator, n, code, country);
+        for region in [(1, "eu", "IE"), (2, "us", "US")] {
+            world.region(&operator, parcels, region);
         }
         world.needles = Needles::new(world.planted.iter().map(|p| &p.marker)).unwrap();
         world
     }
 
-    fn region(&mut self, operator: &SigningKey, n: u8, code: &str, country: &str) {
+    fn region(
+        &mut self,
+        operator: &SigningKey,
+        parcels: bool,
+        (n, code, country): (u8, &str, &str),
+    ) {
         let dir = DataDir {
             path: self.root.path().join(code),
             region: region(code),
@@ -119,6 +129,7 @@ impl World {
             placement,
             region: dir.region.clone(),
             planted: Vec::new(),
+            parcels,
         };
         let (store, planted) = self
             .runtime
@@ -180,6 +191,8 @@ struct Planter {
     placement: TenantPlacement,
     region: RegionCode,
     planted: Vec<Planted>,
+    /// Whether a second segment waits with its parcel.
+    parcels: bool,
 }
 
 impl Planter {
@@ -303,13 +316,41 @@ impl Planter {
         let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, &text);
         put.await.unwrap();
         let segment = store.pending_export(&self.grant()).unwrap()[0].segment;
-        let sent = ExportCommit {
+        let packed = Packed {
             segment,
             facts: 1,
-            bytes: 2,
             receipt: self.text(99, "receipt").into_bytes(),
+            parcel: b"gone".to_vec(),
+        };
+        let own = Some(self.text(100, "own").into_bytes());
+        let grant = self.grant();
+        store.pack_export(&grant, packed, own).await.unwrap();
+        let sent = ExportCommit {
+            segment,
+            acknowledgement: self.text(101, "acknowledgement").into_bytes(),
+            own: None,
         };
         store.commit_export(&self.grant(), sent).await.unwrap();
+        // No tenant's: nothing of one is in it.
+        let snapshot = b"what the centre published".to_vec();
+        store.put_snapshot(snapshot).await.unwrap();
+        if self.parcels {
+            self.parcel(store).await;
+        }
+    }
+
+    /// A parcel that waits for its acknowledgement.
+    async fn parcel(&mut self, store: &Store) {
+        self.append(store, TABLE, 4).await;
+        store.flush_all(&self.grant()).await.unwrap();
+        let packed = Packed {
+            segment: store.pending_export(&self.grant()).unwrap()[0].segment,
+            facts: 1,
+            receipt: self.text(103, "parcel's receipt").into_bytes(),
+            parcel: self.text(104, "parcel").into_bytes(),
+        };
+        let grant = self.grant();
+        store.pack_export(&grant, packed, None).await.unwrap();
     }
 
     async fn append(&mut self, store: &Store, table: &str, row: u8) {

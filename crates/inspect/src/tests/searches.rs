@@ -130,6 +130,29 @@ fn places_are_told_apart() {
     }));
 }
 
+/// What is sealed for the centre is sealed as everything else, and opened by the walker.
+#[test]
+fn parcels_that_wait_are_searched() {
+    let world = World::with(true);
+    let report = raw(&world.places, &world.needles).unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+    let opened = opened(&world);
+    for opened in &opened {
+        assert_eq!(opened.findings, vec![]);
+    }
+    let verdict = judge(&world.planted, &opened, expected);
+    assert!(verdict.is_clean(), "{verdict:?}");
+    for column in ["parcel", "parcel's receipt", "own", "acknowledgement"] {
+        let mut of = (0..world.planted.len()).filter(|n| world.planted[*n].column == column);
+        let (eu, us) = (of.next().unwrap(), of.next().unwrap());
+        for (place, marker) in opened.iter().zip([eu, us]) {
+            let mut found = place.found.iter().filter(|found| found.marker == marker);
+            let only = found.next().unwrap();
+            assert_eq!(only.rests, Rests::Catalogue, "{column}");
+        }
+    }
+}
+
 #[test]
 fn a_marker_elsewhere_and_a_lost_one_are_told() {
     let world = World::new();

@@ -35,7 +35,7 @@ impl Parser<'_> {
 
     /// `cycles=none (a)-[e]->(b), … where condition project columns`.
     pub(super) fn graph_match(&mut self) {
-        self.options(&["cycles"]);
+        self.options(&["cycles", "output"]);
         self.list_of(Self::graph_pattern);
         if self.is_word("where") {
             self.start(Kind::Clause);
@@ -68,6 +68,7 @@ impl Parser<'_> {
     fn graph_node(&mut self) {
         self.start(Kind::GraphNode);
         self.expect(Kind::OpenParen, "a node in brackets");
+        // A node that nobody asks about has no name.
         self.declared_name();
         self.expect(Kind::CloseParen, "`)`");
         self.finish();
@@ -95,6 +96,16 @@ impl Parser<'_> {
 
     /// `nodes as name with_node_id=id, edges …`.
     pub(super) fn graph_to_table(&mut self) {
-        self.skip_balanced();
+        self.list_of(|p| {
+            p.start(Kind::GraphOutput);
+            if !(p.eat_word("nodes") || p.eat_word("edges")) {
+                p.expected("`nodes` or `edges`");
+            }
+            if p.eat_word("as") && !p.declared_name() {
+                p.expected("a name");
+            }
+            p.options(&["with_node_id", "with_source_id", "with_target_id"]);
+            p.finish();
+        });
     }
 }

@@ -11,7 +11,9 @@
 mod clauses;
 mod expressions;
 mod graphs;
+mod habits;
 mod operators;
+mod statements;
 
 use model::{Diagnostic, Span, limits};
 use rowan::GreenNodeBuilder;
@@ -75,6 +77,8 @@ struct Parser<'t> {
     depth: usize,
     /// Inside `where`, so that `=` is a comparison misspelt and not a name.
     in_condition: bool,
+    /// The statement that could not go on is a `let`.
+    begun_with_let: bool,
     builder: GreenNodeBuilder<'static>,
     diagnostics: Vec<Diagnostic>,
     /// Where the last error was reported: one per place.
@@ -102,6 +106,7 @@ impl<'t> Parser<'t> {
             built: 0,
             depth: 0,
             in_condition: false,
+            begun_with_let: false,
             builder: GreenNodeBuilder::new(),
             diagnostics: Vec::new(),
             last_error: None,
@@ -217,9 +222,12 @@ impl<'t> Parser<'t> {
                 let help = "write straight quotes: `\"` or `'`";
                 self.error_at(codes::BAD_CHARACTER, span, message, Some(help));
             }
+            // The second of `&&` has been said with the first.
+            Some((Kind::Unknown, text)) if self.is_repeated(text) => {}
             Some((Kind::Unknown, text)) => {
                 let (span, message) = (self.here(), format!("unexpected character `{text}`"));
-                self.error_at(codes::BAD_CHARACTER, span, message, None);
+                let help = self.character_habit(text);
+                self.error_at(codes::BAD_CHARACTER, span, message, help);
             }
             _ => {}
         }
@@ -275,11 +283,12 @@ impl<'t> Parser<'t> {
             None => "the end of the query".to_owned(),
         };
         let span = self.here();
+        let help = self.habit(what);
         self.error_at(
             codes::EXPECTED,
             span,
             format!("expected {what}, found {found}").replace('\n', " "),
-            None,
+            help.as_deref(),
         );
     }
 
@@ -394,7 +403,9 @@ impl<'t> Parser<'t> {
                 || self.is(Kind::Semicolon)
                 || (close.is_some() && self.kind(0) == close);
             if !ended {
+                self.begun_with_let = self.starts_with_let(before);
                 self.expected("`|` or `;`");
+                self.begun_with_let = false;
                 self.start(Kind::Skipped);
                 self.skip_balanced();
                 if self.at == before
@@ -412,6 +423,8 @@ impl<'t> Parser<'t> {
     fn statement(&mut self) {
         match self.word(0) {
             Some("let") if self.kind(1) != Some(Kind::Assign) => self.let_statement(),
+            Some("declare") if self.word(1) == Some("query_parameters") => self.query_parameters(),
+            Some("declare") if self.word(1) == Some("pattern") => self.pattern_statement(),
             Some("set" | "declare" | "alias" | "restrict" | "pattern")
                 if self.kind(1) == Some(Kind::Word) =>
             {
@@ -500,40 +513,8 @@ impl<'t> Parser<'t> {
         }
         self.start(Kind::Lambda);
         self.eat_word("view");
-        self.start(Kind::Params);
-        self.expect(Kind::OpenParen, "`(`");
-        while !self.is(Kind::CloseParen) && !self.is_done() {
-            let before = self.at;
-            self.start(Kind::Param);
-            if !self.declared_name() {
-                self.expected("a parameter's name");
-            }
-            if self.eat(Kind::Colon) {
-                if self.is(Kind::OpenParen) {
-                    self.column_decls();
-                } else {
-                    self.expect(Kind::Word, "a type");
-                }
-            }
-            if self.eat(Kind::Assign) {
-                self.expression();
-            }
-            self.finish();
-            if !self.eat(Kind::Comma) && !self.is(Kind::CloseParen) {
-                self.expected("`,` or `)`");
-            }
-            if self.at == before {
-                self.bump();
-            }
-        }
-        self.expect(Kind::CloseParen, "`)`");
-        self.finish();
-        self.start(Kind::Body);
-        if self.expect(Kind::OpenBrace, "`{`") {
-            self.statements(Some(Kind::CloseBrace));
-            self.expect(Kind::CloseBrace, "`}`");
-        }
-        self.finish();
+        self.params(Kind::OpenParen, Kind::CloseParen);
+        self.body();
         self.finish();
         self.shallower();
     }

@@ -72,14 +72,20 @@ impl Parser<'_> {
 
     fn unknown_operator(&mut self, name: &str) {
         let span = self.here();
-        let help = suggest::similar(name, Operator::names())
-            .map(|similar| format!("an operator with a similar name exists: `{similar}`"));
-        self.error_at(
-            codes::UNKNOWN_OPERATOR,
-            span,
-            format!("unknown operator `{name}`"),
-            help.as_deref(),
-        );
+        let similar = || {
+            suggest::similar(name, Operator::names())
+                .map(|similar| format!("an operator with a similar name exists: `{similar}`"))
+        };
+        let help = self.operator_habit(name).or_else(similar);
+        // `||` has been complained about; what follows was meant as a condition.
+        if !self.is_after_two_bars() {
+            self.error_at(
+                codes::UNKNOWN_OPERATOR,
+                span,
+                format!("unknown operator `{name}`"),
+                help.as_deref(),
+            );
+        }
         self.start(Kind::Operator);
         self.bump();
         self.skip_rest_of_operator();
@@ -111,6 +117,7 @@ impl Parser<'_> {
                 }
             }
             Grammar::Patterns => self.list_of(Self::pattern),
+            Grammar::Expressions => self.list_of(Self::expression),
             Grammar::Summarize => self.summarize(),
             Grammar::Join => self.join(),
             Grammar::Union => {
@@ -156,6 +163,7 @@ impl Parser<'_> {
             Grammar::Scan => self.scan(),
             Grammar::MakeGraph => self.make_graph(),
             Grammar::GraphMatch => self.graph_match(),
+            Grammar::GraphComponents => self.options(&["kind", "with_component_id"]),
             Grammar::GraphToTable => self.graph_to_table(),
         }
     }

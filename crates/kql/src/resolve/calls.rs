@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{ColumnType, Span, limits};
 
 use super::operations::{call, fold};
+use super::stored;
 use super::types::{cast, common, is_integer, is_number, wider};
 use super::{Binding, Broken, Fallible, Resolver, Row, call_name, child, plain_name};
 use crate::codes;
@@ -25,6 +26,9 @@ impl Resolver<'_> {
             && let Binding::Function { lambda, env_len } = &*binding
         {
             return self.scalar_function(&name, lambda, *env_len, &args, at, row);
+        }
+        if let Some(done) = self.graph_call(&name, &args, at) {
+            return done;
         }
         if self.aggregates.is_some()
             && let Some(function) = functions::aggregate_named(&name)
@@ -74,6 +78,10 @@ impl Resolver<'_> {
                 at,
                 format!("the function `{name}` is not supported yet"),
             );
+        }
+        if let Some(help) = super::habits::function(name) {
+            let message = format!("unknown function `{name}`");
+            return self.error_help(codes::UNKNOWN_FUNCTION, at, message, help);
         }
         let known = functions::all().map(|f| f.name);
         let own: Vec<Arc<str>> = self.env.iter().map(|(name, _)| name.clone()).collect();
@@ -356,17 +364,13 @@ impl Resolver<'_> {
     ) -> Fallible<Expr> {
         match special {
             Special::Now | Special::Ago => self.instant(special, function, args, at, row),
-            Special::IngestionTime => {
-                // Once the row has been projected nobody knows when it came.
-                let hidden = row
-                    .columns
-                    .iter()
-                    .position(|f| f.hidden && &*f.name == super::sources::INGESTED_AT);
-                Ok(match hidden {
-                    Some(position) => super::column(position, ColumnType::DateTime, at),
-                    None => Expr::literal(Value::Null(ColumnType::DateTime), at),
-                })
-            }
+            Special::IngestionTime => Ok(stored::read(
+                row,
+                stored::INGESTED_AT,
+                ColumnType::DateTime,
+                at,
+            )),
+            Special::RowId => Ok(stored::read(row, stored::ROW_ID, ColumnType::String, at)),
             Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
             Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
@@ -630,7 +634,7 @@ impl Resolver<'_> {
     }
 
     /// Runs `inside` with the definitions that the function saw, and its parameters.
-    fn within<T>(
+    pub(super) fn within<T>(
         &mut self,
         env_len: usize,
         bound: Vec<(Arc<str>, Rc<Binding>)>,
@@ -656,7 +660,7 @@ impl Resolver<'_> {
     }
 
     /// Takes the definitions of a function's body and gives its last expression.
-    fn body(&mut self, lambda: &Node) -> Fallible<Node> {
+    pub(super) fn body(&mut self, lambda: &Node) -> Fallible<Node> {
         let Some(body) = child(lambda, Kind::Body) else {
             return Err(Broken);
         };
@@ -703,7 +707,7 @@ impl Resolver<'_> {
                     return Err(self.error(codes::BAD_ARGUMENTS, at, message));
                 };
                 let relation = self.as_declared(relation, &columns, at)?;
-                let binding = super::table_binding(relation);
+                let binding = self.table_binding(relation, self.pipeline);
                 bound.push((param_name.as_str().into(), Rc::new(binding)));
                 continue;
             }
@@ -737,9 +741,10 @@ impl Resolver<'_> {
             let Some(arg) = arg else {
                 return Err(self.error(codes::BAD_ARGUMENTS, at, missing));
             };
+            let before = self.spelled_out();
             let relation = self.table(&arg)?;
             let relation = self.as_declared(relation, &columns, span(&arg))?;
-            return Ok(super::table_binding(relation));
+            return Ok(self.table_binding(relation, before));
         }
         let expr = match arg {
             Some(arg) => self.expr(&arg, row)?,

@@ -212,6 +212,7 @@ pub(super) fn is_serialized(relation: &Relation) -> bool {
             | Op::Take { input, .. }
             | Op::Window { input, .. }
             | Op::Extract { input, .. }
+            | Op::FileProfile { input, .. }
             | Op::MvExpand { input, .. } => input,
             _ => return false,
         };

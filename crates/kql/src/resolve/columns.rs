@@ -4,7 +4,7 @@ use super::carry;
 use super::names::{Suggested, Taken, suggested};
 use super::{Broken, Fallible, Resolver, Row, column, items, plain_name, words};
 use crate::codes;
-use crate::resolved::{Expr, Field, Op, Relation};
+use crate::resolved::{Expr, Field, Op, Relation, Value};
 use crate::syntax::{Kind, Node, span};
 use model::Span;
 
@@ -114,7 +114,11 @@ impl Resolver<'_> {
         projected(input, exprs, columns, at)
     }
 
-    fn projected_items(&mut self, input: &Relation, node: &Node) -> (Vec<Expr>, Vec<Field>) {
+    pub(super) fn projected_items(
+        &mut self,
+        input: &Relation,
+        node: &Node,
+    ) -> (Vec<Expr>, Vec<Field>) {
         let row = Row {
             columns: &input.columns,
         };
@@ -363,6 +367,40 @@ impl Resolver<'_> {
         let hidden = input.columns.iter().enumerate().filter(|(_, f)| f.hidden);
         kept.extend(hidden.map(|(position, _)| position));
         chosen(input, kept.into_iter().collect(), span(node))
+    }
+
+    /// `project-by-names`: texts and arrays of texts, with `*` for anything; what no column is
+    /// called is left out.
+    pub(super) fn project_by_names(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        let mut patterns = Vec::new();
+        for item in items(node) {
+            let expr = self.expr(&item, Row::NONE)?;
+            match expr.as_literal() {
+                Some(Value::String(name)) => patterns.push(name.to_string()),
+                Some(Value::Dynamic(json)) => {
+                    patterns.extend(super::literals::strings_of_array(json));
+                }
+                _ => {
+                    let message = "the names of columns must be constants";
+                    return Err(self.error(codes::NOT_CONSTANT, span(&item), message));
+                }
+            }
+        }
+        let mut positions: Vec<usize> = Vec::new();
+        for pattern in patterns {
+            let all = input.columns.iter().enumerate();
+            let found = all.filter(|(_, f)| !f.hidden && matches_pattern(&pattern, &f.name));
+            let found: Vec<usize> = found.map(|(position, _)| position).collect();
+            for position in found {
+                if !positions.contains(&position) {
+                    positions.push(position);
+                }
+            }
+        }
+        let hidden = input.columns.iter().enumerate().filter(|(_, f)| f.hidden);
+        positions.extend(hidden.map(|(position, _)| position));
+        Ok(chosen(input, positions, at))
     }
 
     pub(super) fn project_reorder(&mut self, input: Relation, node: &Node) -> Relation {

@@ -8,6 +8,7 @@ use super::aggregate::missing;
 use super::columns::{matches_pattern, projected};
 use super::items;
 use super::names::Taken;
+use super::stored::is_stored;
 use super::types::{cast, wider};
 use super::{Broken, Fallible, Resolver, Row, column, plain_name, words};
 use crate::codes;
@@ -281,6 +282,38 @@ impl Resolver<'_> {
         Ok(united(inputs, &columns, source, at))
     }
 
+    /// The tables and the query's own views whose names match.
+    pub(super) fn tables_like(
+        &mut self,
+        pattern: &str,
+        at: Span,
+    ) -> Fallible<Vec<(String, Relation)>> {
+        let mut names = self.schema.tables();
+        names.retain(|name| matches_pattern(pattern, name));
+        names.sort();
+        self.count_relations(names.len(), at)?;
+        let mut found: Vec<(String, Relation)> = names
+            .into_iter()
+            .filter_map(|name| self.source(&name, at).map(|relation| (name, relation)))
+            .collect();
+        let is_view = |binding: &super::Binding| match binding {
+            super::Binding::Function { lambda, .. } => super::first_word(lambda) == "view",
+            _ => false,
+        };
+        let own: Vec<_> = self
+            .env
+            .iter()
+            .map(|(name, b)| (name.clone(), b.clone()))
+            .collect();
+        for (name, binding) in own {
+            if is_view(&binding) && matches_pattern(pattern, &name) {
+                let relation = self.named_table(&name, at)?;
+                found.push((name.to_string(), relation));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether `node` names a function that was declared as a view.
     fn is_view(&self, node: &Node) -> bool {
         let name = match node.kind() {
@@ -307,21 +340,12 @@ impl Resolver<'_> {
         if matches!(item.kind(), Kind::Wildcard | Kind::All) {
             let pattern = item.text().to_string();
             let pattern = pattern.trim();
-            let mut names: Vec<String> = self
-                .schema
-                .tables()
-                .into_iter()
-                .filter(|name| matches_pattern(pattern, name))
-                .collect();
-            names.sort();
-            if names.is_empty() {
+            let found = self.tables_like(pattern, at)?;
+            if found.is_empty() {
                 let message = format!("no table matches `{pattern}`");
                 return Err(self.error(codes::UNKNOWN_TABLE, at, message));
             }
-            return Ok(names
-                .into_iter()
-                .filter_map(|name| self.source(&name, at).map(|relation| (name, relation)))
-                .collect());
+            return Ok(found);
         }
         let is_name = matches!(item.kind(), Kind::Name | Kind::BracketName);
         let name = match item.kind() {
@@ -532,31 +556,24 @@ fn common_columns(inputs: &[(String, Relation)]) -> Vec<United> {
         .collect()
 }
 
-/// The hidden column that `ingestion_time()` reads.
-fn is_ingestion_time(field: &Field) -> bool {
-    field.hidden && &*field.name == super::sources::INGESTED_AT
-}
-
 fn united(
     inputs: Vec<(String, Relation)>,
     columns: &[United],
     source: Option<&str>,
     at: Span,
 ) -> Relation {
-    // The hidden column stays if every input has it.
-    let keeps_hidden = inputs
-        .iter()
-        .all(|(_, r)| r.columns.iter().any(is_ingestion_time));
     let mut fields: Vec<Field> = Vec::new();
     if let Some(name) = source {
         fields.push(Field::new(name, ColumnType::String));
     }
     fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
-    let hidden = inputs
-        .iter()
-        .find_map(|(_, r)| r.columns.iter().find(|f| is_ingestion_time(f)).cloned())
-        .filter(|_| keeps_hidden);
-    fields.extend(hidden.clone());
+    let mut carried: Vec<Field> = Vec::new();
+    for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
+        if is_stored(field) && !carried.contains(field) {
+            carried.push(field.clone());
+        }
+    }
+    fields.extend(carried.iter().cloned());
     let aligned = inputs
         .into_iter()
         .map(|(origin, relation)| {
@@ -577,10 +594,12 @@ fn united(
                     _ => missing(wanted.ty, at),
                 });
             }
-            if hidden.is_some()
-                && let Some(position) = relation.columns.iter().position(is_ingestion_time)
-            {
-                exprs.push(column(position, ColumnType::DateTime, at));
+            for wanted in &carried {
+                let position = relation.columns.iter().position(|f| f == wanted);
+                exprs.push(match position {
+                    Some(position) => column(position, wanted.ty, at),
+                    None => missing(wanted.ty, at),
+                });
             }
             projected(relation, exprs, fields.clone(), at)
         })

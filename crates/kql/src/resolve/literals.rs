@@ -140,6 +140,10 @@ pub(super) fn datetime(text: &str) -> Option<Ticks> {
     if let Some(found) = Ticks::parse(text) {
         return Some(found);
     }
+    // `datetime(2017 - 08 - 01)`.
+    if text.contains(" - ") {
+        return datetime(&text.replace(" - ", "-"));
+    }
     if text.len() == 4 {
         return Ticks::parse(&format!("{text}-01-01"));
     }

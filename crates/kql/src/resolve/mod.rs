@@ -15,6 +15,9 @@ mod carry;
 mod columns;
 mod expand;
 mod extract;
+mod graph_scope;
+mod graphs;
+mod habits;
 mod invoke;
 mod join;
 mod literals;
@@ -27,14 +30,20 @@ mod rows;
 mod sampling;
 mod scalar;
 mod scan;
+mod scope;
 mod search;
 mod series;
 mod sources;
+mod statements;
+mod stored;
 mod tabular;
+mod templates;
 mod types;
 mod windows;
 
+pub(crate) use invoke::NAMES as SERVICE_FUNCTION_NAMES;
 pub use plugins::PLUGINS;
+pub(crate) use scope::{Defined, Scope, scope};
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -69,25 +78,10 @@ pub fn resolve_with(
     found: &[Found],
 ) -> (Option<Resolved>, Vec<Diagnostic>) {
     let mut resolver = Resolver {
-        schema,
-        now,
         diagnostics: syntax.diagnostics.clone(),
-        env: Vec::new(),
-        shared: Vec::new(),
-        render: None,
-        poisoned: BTreeSet::new(),
-        aggregates: None,
-        relations: 0,
-        expressions: 0,
-        calls: 0,
-        row_depth: 0,
-        wants_ingestion_time: wants_ingestion_time(&syntax.root()),
-        windows: None,
-        applied: 0,
+        stored: stored::asked_for(&syntax.root()),
         found,
-        probes: Vec::new(),
-        open_spans: BTreeSet::new(),
-        without_data: BTreeSet::new(),
+        ..Resolver::new(schema, now)
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
     let root = if syntax.diagnostics.is_empty() {
@@ -100,6 +94,7 @@ pub fn resolve_with(
         render,
         probes,
         without_data,
+        profiled,
         mut diagnostics,
         ..
     } = resolver;
@@ -112,15 +107,9 @@ pub fn resolve_with(
             render,
             probes,
             without_data,
+            profiled,
         });
     (resolved, diagnostics)
-}
-
-/// `ingestion_time()` needs a hidden column along the pipeline; other queries do without.
-fn wants_ingestion_time(root: &Node) -> bool {
-    root.descendants_with_tokens()
-        .filter_map(rowan::NodeOrToken::into_token)
-        .any(|t| t.text() == "ingestion_time")
 }
 
 /// Something is wrong and has been reported.
@@ -140,14 +129,28 @@ enum Binding {
     },
     Table {
         relation: Relation,
-        size: usize,
+        cost: Cost,
     },
     Function {
         lambda: Node,
         /// The definitions it sees: those before it.
         env_len: usize,
     },
+    /// `declare pattern`: a table per combination of texts.
+    Pattern {
+        declaration: Node,
+        /// The definitions it sees: those before it.
+        env_len: usize,
+    },
     Poisoned,
+}
+
+/// What a relation comes to wherever its name is used: it is spelled out there again.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    relations: usize,
+    expressions: usize,
+    columns: usize,
 }
 
 /// The columns an expression may name.
@@ -176,10 +179,14 @@ struct Resolver<'a> {
     aggregates: Option<aggregate::Collector>,
     relations: usize,
     expressions: usize,
+    columns: usize,
+    /// What was spelled out when the pipeline began that is being read.
+    pipeline: (usize, usize),
     /// Functions being inlined, one in the other.
     calls: usize,
     row_depth: usize,
-    wants_ingestion_time: bool,
+    /// Stored columns that are carried along because the query asks for them.
+    stored: Vec<Field>,
     /// Inside an operator whose rows have an order.
     windows: Option<windows::Windows>,
     /// Queries in queries so far, and other things that need a number.
@@ -190,6 +197,46 @@ struct Resolver<'a> {
     /// Places where a name stands for a property of a hidden bag.
     open_spans: BTreeSet<Span>,
     without_data: BTreeSet<&'static str>,
+    /// The graphs made so far; a relation that is one names it by a hidden column.
+    graphs: Vec<graphs::Graph>,
+    /// Inside `graph-match`: what its names stand for.
+    graph_scope: Option<graph_scope::GraphScope>,
+    /// The last statement gave its tables names instead of a result.
+    gave_names: bool,
+    profiled: BTreeSet<crate::resolved::Profiled>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Before anything is read.
+    fn new(schema: &'a dyn SchemaSource, now: Ticks) -> Self {
+        Self {
+            schema,
+            now,
+            diagnostics: Vec::new(),
+            env: Vec::new(),
+            shared: Vec::new(),
+            render: None,
+            poisoned: BTreeSet::new(),
+            aggregates: None,
+            relations: 0,
+            expressions: 0,
+            columns: 0,
+            pipeline: (0, 0),
+            calls: 0,
+            row_depth: 0,
+            stored: Vec::new(),
+            windows: None,
+            applied: 0,
+            found: &[],
+            probes: Vec::new(),
+            open_spans: BTreeSet::new(),
+            without_data: BTreeSet::new(),
+            graphs: Vec::new(),
+            graph_scope: None,
+            gave_names: false,
+            profiled: BTreeSet::new(),
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -216,7 +263,7 @@ impl Resolver<'_> {
 
     fn report(&mut self, diagnostic: Diagnostic) -> Broken {
         // One definition used twice would be blamed twice; one limit says all.
-        let is_large = |d: &Diagnostic| d.code == codes::TOO_LARGE;
+        let is_large = |d: &Diagnostic| d.code == codes::TOO_LARGE || d.code == codes::GIVEN_UP;
         if is_large(&diagnostic) && self.diagnostics.iter().any(is_large) {
             return Broken;
         }
@@ -230,7 +277,17 @@ impl Resolver<'_> {
 
     // Limits.
 
+    /// A query that nobody waits for any more is not read to its end.
+    fn check_wanted(&mut self, span: Span) -> Fallible<()> {
+        if self.schema.is_given_up() {
+            let message = "reading the query took longer than allowed";
+            return Err(self.error(codes::GIVEN_UP, span, message));
+        }
+        Ok(())
+    }
+
     fn count_relations(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.check_wanted(span)?;
         self.relations += n;
         if self.relations <= limits::QUERY_OPERATORS_MAX {
             return Ok(());
@@ -248,6 +305,7 @@ impl Resolver<'_> {
     }
 
     fn count_expressions(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.check_wanted(span)?;
         self.expressions += n;
         if self.expressions <= limits::QUERY_EXPRESSIONS_MAX {
             return Ok(());
@@ -257,6 +315,30 @@ impl Resolver<'_> {
             limits::QUERY_EXPRESSIONS_MAX
         );
         Err(self.error(codes::TOO_LARGE, span, message))
+    }
+
+    fn count_columns(&mut self, n: usize, span: Span) -> Fallible<()> {
+        self.columns += n;
+        if self.columns <= limits::QUERY_COLUMNS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the operators of the query have more than {} columns together",
+            limits::QUERY_COLUMNS_MAX
+        );
+        Err(self.error_help(
+            codes::TOO_LARGE,
+            span,
+            message,
+            "keep the columns that matter with `project`",
+        ))
+    }
+
+    /// Counts a relation that is spelled out again.
+    fn count_again(&mut self, cost: Cost, span: Span) -> Fallible<()> {
+        self.count_relations(cost.relations, span)?;
+        self.count_expressions(cost.expressions, span)?;
+        self.count_columns(cost.columns, span)
     }
 
     fn check_depth(&mut self, depth: usize, span: Span) -> Fallible<()> {
@@ -277,7 +359,9 @@ impl Resolver<'_> {
         for statement in root.children() {
             match statement.kind() {
                 Kind::Let => self.let_statement(&statement),
-                Kind::Query if result.is_some() => {
+                Kind::QueryParameters => self.query_parameters(&statement),
+                Kind::PatternDecl => self.pattern_declaration(&statement),
+                Kind::Query if result.is_some() && !self.gave_names => {
                     let at = span(&statement);
                     let _ = self.error_help(
                         codes::MANY_QUERIES,
@@ -317,7 +401,9 @@ impl Resolver<'_> {
         let Some(node) = statement.children().next() else {
             return Err(Broken);
         };
+        self.gave_names = false;
         let relation = self.table(&node)?;
+        self.refuse_graph(&relation)?;
         Ok(without_hidden(relation))
     }
 
@@ -361,11 +447,28 @@ impl Resolver<'_> {
             });
         }
         if self.is_tabular(value) {
+            let before = self.spelled_out();
             let relation = self.table(value)?;
-            return Ok(table_binding(relation));
+            return Ok(self.table_binding(relation, before));
         }
         let expr = self.expr(value, Row::NONE)?;
         self.scalar_binding(expr, None)
+    }
+
+    /// Expressions and columns so far.
+    fn spelled_out(&self) -> (usize, usize) {
+        (self.expressions, self.columns)
+    }
+
+    /// What stands for a table wherever its name is used; it was begun when `before` was spelled out.
+    fn table_binding(&self, relation: Relation, before: (usize, usize)) -> Binding {
+        let (relations, _) = measure(&relation);
+        let cost = Cost {
+            relations,
+            expressions: self.expressions.saturating_sub(before.0),
+            columns: self.columns.saturating_sub(before.1),
+        };
+        Binding::Table { relation, cost }
     }
 
     /// What stands for a scalar wherever its name is used. Variables in variables could nest
@@ -405,14 +508,18 @@ impl Resolver<'_> {
                 match self.lookup(&name).as_deref() {
                     Some(Binding::Table { .. }) => true,
                     Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
-                    Some(Binding::Scalar { .. } | Binding::Poisoned) => false,
+                    Some(Binding::Scalar { .. } | Binding::Pattern { .. } | Binding::Poisoned) => {
+                        false
+                    }
                     None => self.schema.table(&name).is_some(),
                 }
             }
+            Kind::Path => self.is_pattern(node),
             Kind::Call => {
                 let name = call_name(node);
                 match self.lookup(&name).as_deref() {
                     Some(Binding::Function { lambda, .. }) => self.is_tabular_function(lambda),
+                    Some(Binding::Pattern { .. }) => true,
                     _ => {
                         matches!(name.as_str(), "materialize" | "table" | "view")
                             || invoke::is_service_function(&name)
@@ -454,11 +561,6 @@ impl Resolver<'_> {
         }
         self.is_tabular(&value)
     }
-}
-
-fn table_binding(relation: Relation) -> Binding {
-    let (size, _) = measure(&relation);
-    Binding::Table { relation, size }
 }
 
 /// Size and depth of a relation, without recursion.
@@ -522,7 +624,7 @@ fn weigh(expr: &Expr) -> Weight {
     weight
 }
 
-/// Drops the columns that only `ingestion_time()` reads.
+/// Drops the columns that are only carried along.
 fn without_hidden(relation: Relation) -> Relation {
     if relation.columns.iter().all(|f| !f.hidden) {
         return relation;

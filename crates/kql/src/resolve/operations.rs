@@ -103,10 +103,11 @@ impl Resolver<'_> {
             ColumnType::Dynamic | ColumnType::Int | ColumnType::Long => {
                 Ok(cast(expr, ColumnType::Bool))
             }
-            ty => Err(self.error(
+            ty => Err(self.error_help(
                 codes::TYPE_MISMATCH,
                 expr.span,
                 format!("`{operator}` takes conditions, and this is of type `{ty}`"),
+                format!("write the whole comparison on both sides of `{operator}`"),
             )),
         }
     }
@@ -267,6 +268,9 @@ impl Resolver<'_> {
                     "write instants as `datetime(2024-12-31)`, convert text with `todatetime()`"
                         .to_owned(),
                 ),
+                (ColumnType::DateTime, ColumnType::TimeSpan) => {
+                    Some("compare with an instant, such as `ago(7d)`".to_owned())
+                }
                 (ColumnType::String, ty) | (ty, ColumnType::String) if is_number(ty) => {
                     Some(format!("convert one side: `to{ty}(…)` or `tostring(…)`"))
                 }
@@ -291,7 +295,8 @@ impl Resolver<'_> {
     ) -> Fallible<Expr> {
         let Some(function) = string_function(&op.text) else {
             let message = format!("the operator `{}` is not supported yet", op.text);
-            return Err(self.error(codes::OPERATOR_NOT_YET, op.at, message));
+            let help = "for a part of a text use `contains`, for a whole word `has`, for a pattern `matches regex`";
+            return Err(self.error_help(codes::OPERATOR_NOT_YET, op.at, message, help));
         };
         let is_text = |e: &Expr| matches!(e.ty, ColumnType::String | ColumnType::Dynamic);
         if !is_text(&left) || !is_text(&right) {

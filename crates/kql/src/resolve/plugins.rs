@@ -25,7 +25,27 @@ use crate::syntax::{Kind, Node, span};
 
 /// One row per plugin that works: name and what it does.
 pub const PLUGINS: &[(&str, &str)] = &[
+    (
+        "active_users_count",
+        "ids seen in enough periods before, per bin of time",
+    ),
+    (
+        "activity_counts_metrics",
+        "counts, distinct ids, new ids and all ids so far, per window",
+    ),
+    (
+        "activity_engagement",
+        "distinct ids of a window beside those of a longer one",
+    ),
+    (
+        "activity_metrics",
+        "distinct ids, new ids, and the share that came back, per window",
+    ),
     ("bag_unpack", "the keys of a bag as columns"),
+    (
+        "dcount_intersect",
+        "distinct values that several sketches have in common",
+    ),
     (
         "ipv4_lookup",
         "rows extended by the network that their address is in",
@@ -35,8 +55,19 @@ pub const PLUGINS: &[(&str, &str)] = &[
         "rows extended by the IPv6 network that their address is in",
     ),
     ("narrow", "one row per value"),
+    (
+        "new_activity_metrics",
+        "ids first seen in a window, and how many stay in later ones",
+    ),
     ("pivot", "the values of a column as columns"),
     ("preview", "the first rows"),
+    ("rolling_percentile", "a percentile over a window of bins"),
+    ("rows_near", "the rows around those that meet a condition"),
+    ("session_count", "sessions that begin in each bin of time"),
+    (
+        "sliding_window_counts",
+        "counts and distinct ids over a window that slides",
+    ),
 ];
 
 impl Resolver<'_> {
@@ -52,6 +83,9 @@ impl Resolver<'_> {
         let name = call_name(&plugin);
         let args = super::calls::arguments(&plugin);
         self.count_relations(8, at)?;
+        if let Some(done) = self.template(&input, &name, &args, at) {
+            return done;
+        }
         match name.as_str() {
             "bag_unpack" => self.bag_unpack(input, &args, child(node, Kind::ColumnDecls), at),
             "pivot" => self.pivot(input, &args, at),

@@ -9,15 +9,6 @@ use crate::resolved::{Expr, ExprKind, PathKey, Value};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
 
-/// The columns that every table has and no query may name.
-const HIDDEN: &[&str] = &[
-    "_row_id",
-    "_ingested_at",
-    "_service",
-    "_source",
-    "_source_fields",
-];
-
 impl Resolver<'_> {
     /// A scalar expression over `row`.
     pub(super) fn expr(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
@@ -94,6 +85,9 @@ impl Resolver<'_> {
             self.open_spans.insert(at);
             return Ok(carry::property(position, &key, at));
         }
+        if let Some(stored) = super::stored::named(row, &name, at) {
+            return Ok(stored);
+        }
         if let Some(collector) = &self.aggregates
             && collector.has_column(&name)
         {
@@ -129,7 +123,7 @@ impl Resolver<'_> {
                     ..expr.clone()
                 })
             }
-            Binding::Table { .. } => Err(self.error_help(
+            Binding::Table { .. } | Binding::Pattern { .. } => Err(self.error_help(
                 codes::NOT_A_SCALAR,
                 at,
                 format!("`{name}` is a table, and a scalar is wanted"),
@@ -148,12 +142,8 @@ impl Resolver<'_> {
         if self.poisoned.contains(name) {
             return Broken;
         }
-        if HIDDEN.contains(&name) {
-            return self.error(
-                codes::HIDDEN_COLUMN,
-                at,
-                format!("column `{name}` cannot be named in a query"),
-            );
+        if let Some(broken) = self.refuse_stored(name, at) {
+            return broken;
         }
         let collected: Vec<String> = self
             .aggregates
@@ -181,7 +171,10 @@ impl Resolver<'_> {
                 let help = format!("a {what} with a similar name exists: `{similar}`");
                 self.error_help(code, at, message, help)
             }
-            None => self.error(code, at, message),
+            None => match super::habits::name(name).or_else(|| few_columns(row)) {
+                Some(help) => self.error_help(code, at, message, help),
+                None => self.error(code, at, message),
+            },
         }
     }
 
@@ -231,9 +224,11 @@ impl Resolver<'_> {
             return Err(self.error(codes::TOO_DEEP, span(node), message));
         }
         let mut parts = parts.into_iter().peekable();
-        let qualified = parts
-            .peek()
-            .and_then(|part| super::scan::qualified(row, &base_node, part, span(node)));
+        let qualified = parts.peek().and_then(|part| {
+            let at = span(node);
+            let step = super::scan::qualified(row, &base_node, part, at);
+            step.or_else(|| self.inner_nodes(&base_node, part, at))
+        });
         let mut base = match qualified {
             Some(column) => {
                 parts.next();
@@ -335,4 +330,13 @@ pub(super) fn find_column(row: Row<'_>, name: &str) -> Option<usize> {
             .then(|| exact(&format!("Timestamp{number}")))
             .flatten()
     })
+}
+
+/// The columns there are, where they are few: after `summarize` or `project`.
+fn few_columns(row: Row<'_>) -> Option<String> {
+    const COLUMNS_MAX: usize = 8;
+    let visible = row.columns.iter().filter(|f| !f.hidden);
+    let names: Vec<String> = visible.map(|f| format!("`{}`", f.name)).collect();
+    let few = !names.is_empty() && names.len() <= COLUMNS_MAX;
+    few.then(|| format!("the columns here are {}", names.join(", ")))
 }

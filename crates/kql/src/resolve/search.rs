@@ -47,16 +47,7 @@ impl Resolver<'_> {
             }
             return Ok(inputs);
         }
-        let mut names = self.schema.tables();
-        names.sort();
-        self.count_relations(names.len(), at)?;
-        Ok(names
-            .into_iter()
-            .filter_map(|name| {
-                let relation = self.source(&name, at)?;
-                Some((name, relation))
-            })
-            .collect())
+        self.tables_like("*", at)
     }
 
     /// A condition in which a text alone means: some column has it.
@@ -117,7 +108,7 @@ impl Resolver<'_> {
         self.search_predicate(node, row)
     }
 
-    fn search_predicate(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
+    pub(super) fn search_predicate(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {
         let expr = self.expr(node, row)?;
         if expr.ty != ColumnType::Bool {
             let message = format!(

@@ -11,9 +11,6 @@ use crate::resolved::{Expr, Field, Op, Relation, SharedId, Value};
 use crate::suggest;
 use crate::syntax::{Kind, Node, span};
 
-/// The stored column that says when a row came.
-pub(super) const INGESTED_AT: &str = "_ingested_at";
-
 impl Resolver<'_> {
     /// A table: name, call, literal or pipeline.
     pub(super) fn table(&mut self, node: &Node) -> Fallible<Relation> {
@@ -40,10 +37,18 @@ impl Resolver<'_> {
             Kind::Call => self.table_call(node),
             Kind::DataTable => self.datatable(node),
             Kind::ExternalData => self.external(node),
+            Kind::Path if self.is_pattern(node) => self.pattern_table(node),
             Kind::Path => Err(self.error(
                 codes::FORBIDDEN,
                 at,
                 "a query reads the tables of its own tenant only",
+            )),
+            // A comment as in SQL reads as two signs.
+            Kind::Chain if node.text().to_string().contains("--") => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                "expected a table",
+                "a comment begins with `//`",
             )),
             _ => Err(self.error(codes::NOT_A_TABLE, at, "expected a table")),
         }
@@ -66,16 +71,16 @@ impl Resolver<'_> {
 
     pub(super) fn named_table(&mut self, name: &str, at: Span) -> Fallible<Relation> {
         match self.lookup(name).as_deref() {
-            Some(Binding::Table { relation, size }) => {
-                self.count_relations(*size, at)?;
+            Some(Binding::Table { relation, cost }) => {
+                self.count_again(*cost, at)?;
                 return Ok(relation.clone());
             }
             Some(Binding::Function { lambda, env_len }) => {
                 return self.table_function(name, lambda, *env_len, &[], at);
             }
             Some(Binding::Poisoned) => return Err(Broken),
-            Some(Binding::Scalar { .. }) => {
-                let message = format!("`{name}` is a scalar, and a table is wanted");
+            Some(Binding::Scalar { .. } | Binding::Pattern { .. }) => {
+                let message = format!("`{name}` is no table, and a table is wanted");
                 return Err(self.error(codes::NOT_A_TABLE, at, message));
             }
             None => {}
@@ -83,6 +88,7 @@ impl Resolver<'_> {
         match self.source(name, at) {
             Some(relation) => {
                 self.count_relations(1, at)?;
+                self.count_columns(relation.columns.len(), at)?;
                 Ok(relation)
             }
             None => Err(self.unknown_table(name, at)),
@@ -96,13 +102,7 @@ impl Resolver<'_> {
             .iter()
             .map(|(name, ty)| Field::new(name.clone(), *ty))
             .collect();
-        if self.wants_ingestion_time {
-            columns.push(Field {
-                name: INGESTED_AT.into(),
-                ty: ColumnType::DateTime,
-                hidden: true,
-            });
-        }
+        columns.extend(self.stored.iter().cloned());
         Some(Relation {
             op: Op::Source {
                 table: shape.name,
@@ -141,6 +141,9 @@ impl Resolver<'_> {
             && let Binding::Function { lambda, env_len } = &*binding
         {
             return self.table_function(&name, lambda, *env_len, &args, at);
+        }
+        if matches!(self.lookup(&name).as_deref(), Some(Binding::Pattern { .. })) {
+            return self.pattern_table(node);
         }
         match (name.as_str(), args.as_slice()) {
             ("materialize", [inner]) => {
@@ -222,6 +225,7 @@ impl Resolver<'_> {
             width => values.chunks(width).map(<[Value]>::to_vec).collect(),
         };
         self.count_relations(1, at)?;
+        self.count_expressions(rows.len() * width, at)?;
         Ok(Relation {
             op: Op::Values { rows },
             columns: declared

@@ -15,6 +15,14 @@ use crate::syntax::{Kind, Node, span};
 
 impl Resolver<'_> {
     pub(super) fn pipeline(&mut self, node: &Node) -> Fallible<Relation> {
+        let before = self.spelled_out();
+        let outer = std::mem::replace(&mut self.pipeline, before);
+        let result = self.pipeline_here(node);
+        self.pipeline = outer;
+        result
+    }
+
+    fn pipeline_here(&mut self, node: &Node) -> Fallible<Relation> {
         let mut parts = node.children().filter(|c| c.kind() != Kind::Skipped);
         let Some(first) = parts.next() else {
             return Err(Broken);
@@ -32,6 +40,7 @@ impl Resolver<'_> {
             self.check_depth(depth, at)?;
             self.count_relations(1, at)?;
             relation = self.operator(relation, &operator)?;
+            self.count_columns(relation.columns.len(), at)?;
             // Joins and unions bring a depth of their own.
             if matches!(
                 relation.op,
@@ -76,9 +85,13 @@ impl Resolver<'_> {
         if !operator.is_supported() {
             return Err(self.operator_not_yet(&name, at));
         }
+        if super::graphs::is_graph(&input) {
+            return self.graph_operator(&input, operator, node);
+        }
         match operator {
             Operator::Where => self.filter(input, node),
             Operator::Project => Ok(self.project(input, node)),
+            Operator::ProjectByNames => self.project_by_names(input, node),
             Operator::Serialize => {
                 let input = serialized(input, at);
                 if items(node).next().is_none() {
@@ -126,9 +139,18 @@ impl Resolver<'_> {
                 self.render = Some(render(node));
                 Ok(input)
             }
-            Operator::MakeGraph | Operator::GraphMatch | Operator::GraphToTable => {
-                Err(self.operator_not_yet(&name, at))
-            }
+            Operator::MakeGraph => self.make_graph(input, node),
+            Operator::GraphMatch
+            | Operator::GraphShortestPaths
+            | Operator::GraphMarkComponents
+            | Operator::GraphWhereNodes
+            | Operator::GraphWhereEdges
+            | Operator::GraphToTable => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                format!("`{name}` wants a graph, and this is a table"),
+                "make one with `make-graph source --> target with nodes on id`",
+            )),
             _ => Err(self.error(
                 codes::FORM_NOT_YET,
                 at,
@@ -225,7 +247,7 @@ impl Resolver<'_> {
         let Some(name) = said.last().filter(|_| said.len() > 1) else {
             return Err(self.error(codes::EXPECTED, span(node), "expected a name"));
         };
-        let binding = super::table_binding(input.clone());
+        let binding = self.table_binding(input.clone(), self.pipeline);
         self.env
             .push((name.as_str().into(), std::rc::Rc::new(binding)));
         Ok(input)

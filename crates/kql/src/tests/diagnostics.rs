@@ -68,11 +68,22 @@ fn names() {
     check(
         "Logon | project _row_id",
         expect![[r#"
-        error[KQL0214]: column `_row_id` cannot be named in a query
-          --> query:1:17
-          1 | Logon | project _row_id
-            |                 ^^^^^^^
-    "#]],
+            error[KQL0214]: column `_row_id` cannot be named here
+              --> query:1:17
+              1 | Logon | project _row_id
+                |                 ^^^^^^^
+              help: `row_id()` gives it
+        "#]],
+    );
+    check(
+        "Logon | project User | project _source_fields",
+        expect![[r#"
+            error[KQL0214]: column `_source_fields` cannot be named here
+              --> query:1:32
+              1 | Logon | project User | project _source_fields
+                |                                ^^^^^^^^^^^^^^
+              help: name it in an expression, before the row of the table is projected or grouped
+        "#]],
     );
     check(
         "let since = 1d; Logon | where Timestamp > ago(snce)",
@@ -267,6 +278,7 @@ fn aggregates() {
               --> query:1:39
               1 | Logon | summarize n = count() | where Port > 1
                 |                                       ^^^^
+              help: the columns here are `n`
         "#]],
     );
 }
@@ -358,20 +370,22 @@ fn more_grammar() {
     check(
         "Logon | where User in 'a'",
         expect![[r#"
-        error[KQL0003]: expected a list in brackets, found `'a'`
-          --> query:1:23
-          1 | Logon | where User in 'a'
-            |                       ^^^
-    "#]],
+            error[KQL0003]: expected a list in brackets, found `'a'`
+              --> query:1:23
+              1 | Logon | where User in 'a'
+                |                       ^^^
+              help: write the list in brackets: `("a", "b")`
+        "#]],
     );
     check(
         "Logon | top 5 Port",
         expect![[r#"
-        error[KQL0003]: expected `by`, found `Port`
-          --> query:1:15
-          1 | Logon | top 5 Port
-            |               ^^^^
-    "#]],
+            error[KQL0003]: expected `by`, found `Port`
+              --> query:1:15
+              1 | Logon | top 5 Port
+                |               ^^^^
+              help: write `by` before the columns
+        "#]],
     );
     check(
         "Logon | take many",

@@ -181,3 +181,66 @@ fn a_large_query_under_many_brackets() {
     let query = format!("Logon | where {}{terms}{}", "(".repeat(n), ")".repeat(n));
     assert!(codes(&query).is_empty());
 }
+
+/// What a variable stands for is spelled out at each use, with its values and columns.
+#[test]
+fn what_variables_spell_out_is_bounded() {
+    let row = vec!["1"; 1_000].join(",");
+    let uses = |n: usize| vec!["T"; n].join(", ");
+    let values = |n: usize| format!("let T = datatable (a: long) [{row}]; union {}", uses(n));
+    assert!(codes(&values(100)).is_empty());
+    assert_eq!(codes(&values(600)), ["KQL0103"]);
+    let columns: Vec<String> = (0..2_000).map(|n| format!("c{n} = 1")).collect();
+    let wide = |n: usize| {
+        let filters = " | where c0 == 1".repeat(n);
+        format!("print {}{filters}", columns.join(", "))
+    };
+    assert!(codes(&wide(490)).is_empty());
+    let twice = format!("let T = {}; union T, T | count", wide(300));
+    assert_eq!(codes(&twice), ["KQL0103"]);
+    let named = format!("{} | as X | union X, X | count", wide(100));
+    assert!(codes(&named).is_empty(), "{:?}", codes(&named));
+    let named = format!("{} | as X | union X, X | count", wide(200));
+    assert_eq!(codes(&named), ["KQL0103"]);
+}
+
+struct GivenUp(std::cell::Cell<usize>);
+
+impl crate::SchemaSource for GivenUp {
+    fn table(&self, _: &str) -> Option<crate::TableShape> {
+        None
+    }
+
+    fn tables(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn is_given_up(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
+/// Nothing goes on once nobody waits: however far it came, one error says so.
+#[test]
+fn a_query_that_nobody_waits_for_is_not_read_to_its_end() {
+    let query = format!(
+        "print x = 1{}",
+        " | extend x = x + 1 | where x > 2".repeat(50)
+    );
+    let syntax = crate::parse(&query);
+    let mut ended = 0;
+    for looks in [0, 1, 10, 100, 1_000_000] {
+        let schema = GivenUp(std::cell::Cell::new(looks));
+        let (resolved, found) = crate::resolve(&syntax, &schema, model::Ticks(0));
+        if resolved.is_some() {
+            ended += 1;
+            assert!(found.is_empty());
+        } else {
+            let codes: Vec<_> = found.iter().map(|d| d.code.as_str()).collect();
+            assert_eq!(codes, ["KQL0105"], "{looks}");
+        }
+    }
+    assert_eq!(ended, 1);
+}

@@ -1,11 +1,16 @@
 //! Tests of the whole crate; one file per stage.
 
+mod complete;
 mod corpus;
 mod diagnostics;
+mod format;
 mod forms;
 mod limits;
+mod manual;
+mod mistakes;
 mod names;
 mod soup;
+mod split;
 mod syntax;
 mod tables;
 mod types;

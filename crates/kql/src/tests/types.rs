@@ -275,6 +275,49 @@ fn ingestion_time_is_carried() {
 }
 
 #[test]
+fn row_id_and_source_fields_are_carried() {
+    check(
+        "Logon | where row_id() == 'a' | project id = row_id(), _source_fields.EventID, row_id()",
+        expect![[r#"
+            source Logon
+            filter ==(_row_id#6, "a")
+            project id = _row_id#6, _source_fields_EventID = _source_fields#7["EventID"], RowId_ = _row_id#6
+        "#]],
+    );
+    // Not part of a star, and gone with the row.
+    check(
+        "Logon | where * has 'x' | extend e = _source_fields | summarize n = count(), take_any(row_id()) by tostring(e.a) | extend r = row_id()",
+        expect![[r#"
+            source Logon
+            filter or(has(User#1, "x"), has(Result#2, "x"), has(string(Extra#5), "x"))
+            project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5, _row_id#6, _source_fields#7, e = _source_fields#7
+            summarize count(), take_any(_row_id#6) by string(e#8["a"])
+            project e_a#0, n#1, RowId_#2, r = ""
+        "#]],
+    );
+    check(
+        "union (Logon | project User), (Logon | where ['_source_fields'].x == 1) | project User, row_id(), _source_fields",
+        expect![[r#"
+              source Logon
+              project User#1
+              project User#0, Timestamp = datetime(null), Result = "", Port = int(null), Bytes = long(null), Extra = dynamic(null), _row_id = "", _source_fields = dynamic(null)
+              source Logon
+              filter ==(real(_source_fields#7["x"]), 1.0)
+              project User#1, Timestamp#0, Result#2, Port#3, Bytes#4, Extra#5, _row_id#6, _source_fields#7
+            union (User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic, [_row_id: string], [_source_fields: dynamic])
+            project User#0, RowId_ = _row_id#6, _source_fields#7
+        "#]],
+    );
+    check(
+        "datatable (a: long) [1] | extend row_id(), ingestion_time()",
+        expect![[r#"
+            values 1 rows (a: long)
+            project a#0, RowId_ = "", $IngestionTime = datetime(null)
+        "#]],
+    );
+}
+
+#[test]
 fn functions_of_the_query() {
     check(
         "let recent = (T: (Timestamp: datetime), d: timespan) { T | where Timestamp > ago(d) }; recent(Logon, 2h)",

@@ -425,3 +425,21 @@ fn a_list_that_keeps_a_name_keeps_it_and_only_it() {
             .any(|line| line.starts_with("AccountName !éxxx"))
     );
 }
+
+#[test]
+fn what_belongs_to_the_tenant_is_read_back_as_it_was_kept() {
+    let own = Own::new(["Alder.co.uk", "birch.org"], ["198.51.100.7", "8.8.8.8"]);
+    let kept = own.to_bytes();
+    let text = String::from_utf8(kept.clone()).unwrap();
+    assert!(
+        text.starts_with("bailiwick-own v1\n")
+            && text.contains("registrable-domain/1\talder.co.uk\n"),
+        "{text}"
+    );
+    assert_eq!(Own::from_bytes(&kept), Some(own));
+    // Of another form: learnt anew. A class that this program does not know is left out.
+    assert_eq!(Own::from_bytes(b"bailiwick-own v2\n"), None);
+    assert_eq!(Own::from_bytes(b""), None);
+    let newer = b"bailiwick-own v1\nregistrable-domain/2\tx\nregistrable-domain/1\tbirch.org\n";
+    assert_eq!(Own::from_bytes(newer), Some(Own::new(["birch.org"], [])));
+}

@@ -1,112 +1,61 @@
 //! `dcount`: exact up to [`EXACT_MAX`] values (by 64-bit hashes), beyond it a HyperLogLog sketch of
-//! 2^14 registers (standard error 0.8 %). At most 16 KiB per group after that.
-
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+//! 2^14 registers (standard error 0.8 %), or of as many as the accuracy asked for says. `hll` and
+//! `hll_merge` give the sketch itself.
 
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 use model::ColumnType;
 
-use crate::kernels::args::{Arg, Cell};
-use crate::kernels::{convert, member};
+use crate::kernels::args::Arg;
+use crate::sketch::{CARRIED_EXACT_MAX, Hll, hash_of};
 
 /// Distinct values counted exactly.
 const EXACT_MAX: usize = 8_192;
-/// Bits of a hash that choose a register.
-const PRECISION: u32 = 14;
-const REGISTERS: usize = 1 << PRECISION;
 
-#[derive(Debug)]
-enum Sketch {
-    Exact(HashSet<u64>),
-    Registers(Vec<u8>),
+/// What comes out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gives {
+    Count,
+    Sketch,
 }
 
 #[derive(Debug)]
 pub(crate) struct Distinct {
     ty: ColumnType,
-    sketch: Sketch,
+    sketch: Hll,
+    /// The values are sketches themselves.
+    merges: bool,
+    gives: Gives,
 }
 
 impl Distinct {
-    pub(crate) fn new(ty: ColumnType) -> Self {
+    /// `dcount`.
+    pub(crate) fn count(ty: ColumnType, precision: u32) -> Self {
         Self {
             ty,
-            sketch: Sketch::Exact(HashSet::new()),
+            sketch: Hll::new(precision, EXACT_MAX),
+            merges: false,
+            gives: Gives::Count,
         }
     }
 
-    fn add(&mut self, hash: u64) {
-        match &mut self.sketch {
-            Sketch::Exact(seen) => {
-                seen.insert(hash);
-                if seen.len() > EXACT_MAX {
-                    self.coarsen();
-                }
-            }
-            Sketch::Registers(registers) => set_register(registers, hash),
+    /// `hll`, or `hll_merge` if the values are sketches.
+    pub(crate) fn sketch(ty: ColumnType, precision: u32, merges: bool) -> Self {
+        Self {
+            ty,
+            sketch: Hll::new(precision, CARRIED_EXACT_MAX),
+            merges,
+            gives: Gives::Sketch,
         }
     }
 
-    fn coarsen(&mut self) {
-        if let Sketch::Exact(seen) = &self.sketch {
-            let mut registers = vec![0; REGISTERS];
-            #[expect(
-                clippy::iter_over_hash_type,
-                reason = "a register keeps the largest value, in whatever order they come"
-            )]
-            for hash in seen {
-                set_register(&mut registers, *hash);
-            }
-            self.sketch = Sketch::Registers(registers);
+    fn exact_max(&self) -> usize {
+        match self.gives {
+            Gives::Count => EXACT_MAX,
+            Gives::Sketch => CARRIED_EXACT_MAX,
         }
     }
-
-    fn estimate(&self) -> i64 {
-        match &self.sketch {
-            Sketch::Exact(seen) => convert::long_of(seen.len()),
-            Sketch::Registers(registers) => {
-                let m = f64::from(u32::try_from(registers.len()).unwrap_or(u32::MAX));
-                let sum: f64 = registers.iter().map(|r| 0.5_f64.powi(i32::from(*r))).sum();
-                let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-                let used = registers
-                    .iter()
-                    .map(|r| usize::from(*r != 0))
-                    .sum::<usize>();
-                let empty = registers.len() - used;
-                let corrected = if raw <= 2.5 * m && empty > 0 {
-                    m * (m / convert::real_of_long(convert::long_of(empty))).ln()
-                } else {
-                    raw
-                };
-                convert::long_of_real(corrected.round()).unwrap_or(i64::MAX)
-            }
-        }
-    }
-}
-
-fn set_register(registers: &mut [u8], hash: u64) {
-    let at = usize::try_from(hash >> (64 - PRECISION)).unwrap_or(0);
-    let rank = (hash << PRECISION).leading_zeros().min(64 - PRECISION) + 1;
-    if let Some(register) = registers.get_mut(at) {
-        *register = (*register).max(u8::try_from(rank).unwrap_or(u8::MAX));
-    }
-}
-
-/// The hash of a value; the same in every process, for states may meet.
-fn hash_of(cell: Cell<'_>) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    match cell {
-        Cell::Null => return None,
-        Cell::Text(text) | Cell::Guid(text) => text.hash(&mut hasher),
-        Cell::Bool(b) => b.hash(&mut hasher),
-        Cell::Long(n) | Cell::DateTime(n) | Cell::TimeSpan(n) => n.hash(&mut hasher),
-        Cell::Real(x) => x.to_bits().hash(&mut hasher),
-        Cell::Dynamic(_) => member::canonical(cell)?.hash(&mut hasher),
-    }
-    Some(hasher.finish())
 }
 
 impl Accumulator for Distinct {
@@ -116,66 +65,51 @@ impl Accumulator for Distinct {
         };
         let arg = Arg::of_array(array, self.ty, false)?;
         for row in 0..array.len() {
-            if let Some(hash) = hash_of(arg.cell(row)) {
-                self.add(hash);
+            if self.merges {
+                if let Some(sketch) = arg.json(row).and_then(|v| Hll::from_json(&v)) {
+                    self.sketch.merge(&sketch);
+                }
+            } else if let Some(hash) = hash_of(arg.cell(row)) {
+                self.sketch.add(hash);
             }
         }
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(self.estimate())))
+        Ok(match self.gives {
+            Gives::Count => ScalarValue::Int64(Some(self.sketch.estimate())),
+            Gives::Sketch if self.sketch.is_empty() => ScalarValue::Utf8(None),
+            Gives::Sketch => ScalarValue::Utf8(Some(self.sketch.to_json().to_text())),
+        })
     }
 
     fn size(&self) -> usize {
-        size_of_val(self)
-            + match &self.sketch {
-                Sketch::Exact(seen) => seen.capacity() * 9,
-                Sketch::Registers(registers) => registers.capacity(),
-            }
+        size_of_val(self) + self.sketch.size()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let bytes = match &self.sketch {
-            Sketch::Exact(seen) => {
-                let mut hashes: Vec<u64> = seen.iter().copied().collect();
-                hashes.sort_unstable();
-                std::iter::once(0)
-                    .chain(hashes.into_iter().flat_map(u64::to_le_bytes))
-                    .collect()
-            }
-            Sketch::Registers(registers) => std::iter::once(1)
-                .chain(registers.iter().copied())
-                .collect(),
-        };
-        Ok(vec![ScalarValue::Binary(Some(bytes))])
+        Ok(vec![ScalarValue::Binary(Some(self.sketch.to_bytes()))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(array) = states
-            .first()
-            .and_then(|a| a.as_any().downcast_ref::<BinaryArray>())
-        else {
-            return exec_err!("not the state of a dcount");
-        };
-        for state in array.iter().flatten() {
-            match state.split_first() {
-                Some((0, hashes)) => {
-                    for hash in hashes.as_chunks::<8>().0 {
-                        self.add(u64::from_le_bytes(*hash));
-                    }
-                }
-                Some((_, theirs)) => {
-                    self.coarsen();
-                    if let Sketch::Registers(ours) = &mut self.sketch {
-                        ours.iter_mut()
-                            .zip(theirs)
-                            .for_each(|(a, b)| *a = (*a).max(*b));
-                    }
-                }
-                None => {}
+        let exact_max = self.exact_max();
+        for state in binaries(states)?.iter().flatten() {
+            if let Some(sketch) = Hll::from_bytes(state, exact_max) {
+                self.sketch.merge(&sketch);
             }
         }
         Ok(())
+    }
+}
+
+/// The one column of states.
+pub(super) fn binaries(states: &[ArrayRef]) -> Result<&BinaryArray> {
+    let found = states
+        .first()
+        .and_then(|a| a.as_any().downcast_ref::<BinaryArray>());
+    match found {
+        Some(array) => Ok(array),
+        None => exec_err!("not the state of a sketch"),
     }
 }

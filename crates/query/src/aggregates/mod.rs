@@ -4,10 +4,12 @@
 //! are those it does not have. Each keeps its own bytes in sight of the memory pool.
 
 mod collect;
+mod digest;
 mod distinct;
 mod fold;
 mod pick;
 mod rank;
+mod shape;
 mod weighted;
 
 use std::hash::{Hash, Hasher};
@@ -33,8 +35,14 @@ pub(crate) enum Gather {
     Set { limit: usize },
     /// `make_bag`.
     Bag { limit: usize },
-    /// `dcount`.
-    Distinct,
+    /// `dcount`, with this precision.
+    Distinct(u32),
+    /// `hll`, with this precision; `hll_merge` if the values are sketches.
+    Sketch(u32, bool),
+    /// `tdigest`; `tdigest_merge` if the values are digests.
+    Digest(bool),
+    /// `buildschema`.
+    Shape,
     /// `percentile` and `percentiles`: the percentiles wanted.
     Ranks(Vec<f64>),
     /// `percentiles_array`.
@@ -105,8 +113,12 @@ impl Aggregator {
 
     fn state_type(&self) -> DataType {
         match self.gather {
-            Gather::List { .. } | Gather::Set { .. } | Gather::Bag { .. } => DataType::Utf8,
-            Gather::Distinct
+            Gather::List { .. } | Gather::Set { .. } | Gather::Bag { .. } | Gather::Shape => {
+                DataType::Utf8
+            }
+            Gather::Distinct(_)
+            | Gather::Sketch(..)
+            | Gather::Digest(_)
             | Gather::Ranks(_)
             | Gather::RankArray(_)
             | Gather::WeightedRanks(..)
@@ -155,7 +167,10 @@ impl AggregateUDFImpl for Aggregator {
             Gather::List { .. } => "make_list",
             Gather::Set { .. } => "make_set",
             Gather::Bag { .. } => "make_bag",
-            Gather::Distinct => "dcount",
+            Gather::Distinct(_) => "dcount",
+            Gather::Sketch(..) => "hll",
+            Gather::Digest(_) => "tdigest",
+            Gather::Shape => "buildschema",
             Gather::Ranks(_) => "percentiles",
             Gather::RankArray(_) => "percentiles_array",
             Gather::WeightedRanks(..) => "percentilesw",
@@ -194,7 +209,12 @@ impl AggregateUDFImpl for Aggregator {
             }
             Gather::Set { limit } => Box::new(collect::Elements::set(first, *limit)),
             Gather::Bag { limit } => Box::new(collect::Entries::new(*limit)),
-            Gather::Distinct => Box::new(distinct::Distinct::new(first)),
+            Gather::Distinct(precision) => Box::new(distinct::Distinct::count(first, *precision)),
+            Gather::Sketch(precision, merges) => {
+                Box::new(distinct::Distinct::sketch(first, *precision, *merges))
+            }
+            Gather::Digest(merges) => Box::new(digest::Digests::new(first, *merges)),
+            Gather::Shape => Box::new(shape::Shapes::default()),
             Gather::Ranks(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), false)),
             Gather::RankArray(wanted) => Box::new(rank::Ranks::new(first, wanted.clone(), true)),
             Gather::WeightedRanks(wanted, as_array) => Box::new(weighted::WeightedRanks::new(

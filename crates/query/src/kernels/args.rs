@@ -1,7 +1,8 @@
 //! What a kernel reads and writes: typed arguments by row, and typed columns out.
 //!
 //! A constant argument is one value read at every row. Output builders look at the query's
-//! [`Guard`] as they go, so that a cancelled query stops inside a batch.
+//! [`Guard`] before each row, so that a cancelled query stops inside a batch, however large its
+//! values, and count what they make.
 
 use std::any::Any;
 use std::fmt;
@@ -21,11 +22,16 @@ use model::{ColumnType, limits};
 use tokio::sync::Notify;
 
 use super::decimals;
+use super::memory::{self, Budget, Held};
 use crate::json::{self, Json};
 
 /// The switch that stops a query. Clones are the same switch.
 #[derive(Clone, Debug, Default)]
-pub struct Guard(Arc<Switch>);
+pub struct Guard {
+    switch: Arc<Switch>,
+    /// What the query's kernels may make; nothing bounds them before a query runs.
+    memory: Option<Arc<Budget>>,
+}
 
 #[derive(Default)]
 struct Switch {
@@ -60,24 +66,48 @@ impl Guard {
             waiting: Notify::new(),
             _held: held,
         };
-        Self(Arc::new(switch))
+        Self {
+            switch: Arc::new(switch),
+            memory: None,
+        }
+    }
+
+    /// The same switch, with a budget for what kernels make.
+    pub(crate) fn with_memory(&self, budget: Arc<Budget>) -> Self {
+        Self {
+            switch: self.switch.clone(),
+            memory: Some(budget),
+        }
+    }
+
+    /// A count of bytes that grow, empty at first.
+    pub(crate) fn hold(&self) -> Held {
+        self.memory.as_ref().map(Budget::hold).unwrap_or_default()
+    }
+
+    /// The column, counted for as long as somebody reads it.
+    pub(crate) fn keep(&self, array: ArrayRef) -> Result<ArrayRef> {
+        match &self.memory {
+            Some(budget) => memory::keep(array, budget),
+            None => Ok(array),
+        }
     }
 
     /// Stops everything that looks at this guard.
     pub fn cancel(&self) {
-        self.0.stopped.store(true, Ordering::SeqCst);
-        self.0.waiting.notify_waiters();
+        self.switch.stopped.store(true, Ordering::SeqCst);
+        self.switch.waiting.notify_waiters();
     }
 
     /// Whether the query was stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.0.stopped.load(Ordering::Relaxed)
+        self.switch.stopped.load(Ordering::Relaxed)
     }
 
     /// Returns once the query is stopped.
     pub(crate) async fn cancelled(&self) {
-        while !self.0.stopped.load(Ordering::SeqCst) {
-            let notified = self.0.waiting.notified();
+        while !self.switch.stopped.load(Ordering::SeqCst) {
+            let notified = self.switch.waiting.notified();
             // The flag may be set without a word, so it is looked at again.
             let _ = tokio::time::timeout(FLAG_LOOK, notified).await;
         }
@@ -286,18 +316,15 @@ pub(crate) struct Call<'a> {
     pub(crate) guard: &'a Guard,
 }
 
-/// Rows between two looks at the guard: a power of two.
-const ROWS_PER_LOOK: usize = 256;
-
-/// LIMIT: what kernels make is counted by no memory pool. One value has at most
-/// `HUNT_VALUE_BYTES_MAX` bytes, a column of a batch `HUNT_COLUMN_BYTES_MAX`.
-fn check_made(value: &str, column: &StringBuilder) -> Result<()> {
+/// LIMIT: one value has at most `HUNT_VALUE_BYTES_MAX` bytes, a column of a batch
+/// `HUNT_COLUMN_BYTES_MAX`, and all columns together what the query's budget has.
+fn check_made(value: &str, column: &StringBuilder, held: &Held) -> Result<()> {
     let made = column.values_slice().len() + value.len();
     if value.len() > limits::HUNT_VALUE_BYTES_MAX || made > limits::HUNT_COLUMN_BYTES_MAX {
         let what = "a value or a column is too large".to_owned();
         return Err(DataFusionError::ResourcesExhausted(what));
     }
-    Ok(())
+    held.growing(made)
 }
 
 /// Whether a kernel should stop making more of a value: it is refused anyway.
@@ -319,17 +346,10 @@ impl Call<'_> {
         self.args.get(at)
     }
 
-    fn look(&self, row: usize) -> Result<()> {
-        if row.is_multiple_of(ROWS_PER_LOOK) {
-            self.guard.check()?;
-        }
-        Ok(())
-    }
-
     pub(crate) fn bools(&self, mut f: impl FnMut(usize) -> Option<bool>) -> Result<ArrayRef> {
         let mut out = BooleanBuilder::with_capacity(self.rows);
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             out.append_option(f(row));
         }
         Ok(Arc::new(out.finish()))
@@ -340,14 +360,14 @@ impl Call<'_> {
         if self.result == ColumnType::Int {
             let mut out = Int32Builder::with_capacity(self.rows);
             for row in 0..self.rows {
-                self.look(row)?;
+                self.guard.check()?;
                 out.append_option(f(row).and_then(|n| i32::try_from(n).ok()));
             }
             return Ok(Arc::new(out.finish()));
         }
         let mut out = Int64Builder::with_capacity(self.rows);
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             out.append_option(f(row));
         }
         Ok(Arc::new(out.finish()))
@@ -356,7 +376,7 @@ impl Call<'_> {
     pub(crate) fn reals(&self, mut f: impl FnMut(usize) -> Option<f64>) -> Result<ArrayRef> {
         let mut out = Float64Builder::with_capacity(self.rows);
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             out.append_option(f(row));
         }
         Ok(Arc::new(out.finish()))
@@ -366,7 +386,7 @@ impl Call<'_> {
     pub(crate) fn decimals(&self, mut f: impl FnMut(usize) -> Option<i256>) -> Result<ArrayRef> {
         let mut values = Vec::with_capacity(self.rows);
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             values.push(f(row));
         }
         let array = Decimal256Array::from(values)
@@ -376,13 +396,13 @@ impl Call<'_> {
 
     /// Strings: never null. `f` appends to an empty buffer.
     pub(crate) fn texts(&self, mut f: impl FnMut(usize, &mut String)) -> Result<ArrayRef> {
-        let mut out = StringBuilder::new();
+        let (mut out, held) = (StringBuilder::new(), self.guard.hold());
         let mut buffer = String::new();
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             buffer.clear();
             f(row, &mut buffer);
-            check_made(&buffer, &out)?;
+            check_made(&buffer, &out, &held)?;
             out.append_value(&buffer);
         }
         Ok(Arc::new(out.finish()))
@@ -393,14 +413,14 @@ impl Call<'_> {
         &self,
         mut f: impl FnMut(usize, &mut String) -> Option<()>,
     ) -> Result<ArrayRef> {
-        let mut out = StringBuilder::new();
+        let (mut out, held) = (StringBuilder::new(), self.guard.hold());
         let mut buffer = String::new();
         for row in 0..self.rows {
-            self.look(row)?;
+            self.guard.check()?;
             buffer.clear();
             match f(row, &mut buffer) {
                 Some(()) => {
-                    check_made(&buffer, &out)?;
+                    check_made(&buffer, &out, &held)?;
                     out.append_value(&buffer);
                 }
                 None => out.append_null(),

@@ -22,6 +22,9 @@ pub(crate) struct Expansion {
     pub(crate) rows_max: Option<u64>,
 }
 
+/// What a dynamic takes in memory while it is taken apart, in times of its text.
+const READ_FACTOR: usize = 4;
+
 impl Expansion {
     pub(crate) fn new(
         to: Vec<ColumnType>,
@@ -71,8 +74,13 @@ impl Expansion {
         let mut columns: Vec<Vec<Option<Json>>> = vec![Vec::new(); self.to.len()];
         let mut index: Vec<i64> = Vec::new();
         let mut lengths = Vec::with_capacity(rows);
+        let (held, mut read) = (guard.hold(), 0);
         for row in 0..rows {
             guard.check()?;
+            for arg in args {
+                read += arg.text_or_null(row).map_or(0, str::len);
+            }
+            held.growing(read.saturating_mul(READ_FACTOR))?;
             let expanded: Vec<Vec<Option<Json>>> = args
                 .iter()
                 .map(|arg| self.elements(arg.json(row)))

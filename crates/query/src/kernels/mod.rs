@@ -17,25 +17,31 @@ mod dynamics;
 mod encode;
 pub(crate) mod expand;
 pub(crate) mod extract;
+mod geo;
 mod hashes;
 pub(crate) mod member;
+pub(crate) mod memory;
 pub(crate) mod net;
 mod numbers;
 mod operators;
 mod packed;
 pub(crate) use operators::order;
+pub(crate) use packed::time_zones;
 pub(crate) mod regexes;
 mod series;
+mod sketches;
 mod special;
+mod spectrum;
 mod strings;
 mod text;
 pub(crate) mod time;
+mod xml;
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, StructArray};
+use datafusion::arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, StringArray, StructArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
@@ -43,7 +49,7 @@ use datafusion::logical_expr::{
 };
 use kql::functions::ScalarFn as F;
 use kql::resolved::MemberOp;
-use model::ColumnType;
+use model::{ColumnType, RowId};
 
 use crate::json::Step;
 use args::{Arg, Call, Guard};
@@ -78,6 +84,10 @@ pub(crate) enum Work {
     Field(usize),
     /// NaN as null, so that both sort together.
     NanToNull,
+    /// The printed form of a row's id.
+    RowId,
+    /// The value as it is, counted: what a plain plan expression made.
+    Counted,
 }
 
 /// What tells two kernels apart beside their arguments.
@@ -94,6 +104,8 @@ enum Identity<'a> {
     Networks(u64),
     Field(usize),
     NanToNull,
+    RowId,
+    Counted,
 }
 
 /// One call of a query, as a DataFusion function.
@@ -149,6 +161,8 @@ impl Kernel {
             Work::Networks(_, set) => Identity::Networks(*set),
             Work::Field(at) => Identity::Field(*at),
             Work::NanToNull => Identity::NanToNull,
+            Work::RowId => Identity::RowId,
+            Work::Counted => Identity::Counted,
         }
     }
 
@@ -173,7 +187,9 @@ impl Kernel {
                 let value = call.arg(0)?;
                 call.reals(|row| value.real(row).filter(|x| !x.is_nan()))
             }
-            Work::Field(_) => exec_err!("a struct's field takes no call"),
+            Work::Field(_) | Work::RowId | Work::Counted => {
+                exec_err!("`{}` takes no call", self.name())
+            }
         }
     }
 }
@@ -208,6 +224,8 @@ impl ScalarUDFImpl for Kernel {
             Work::Networks(..) => "networks",
             Work::Field(_) => "field",
             Work::NanToNull => "nan_to_null",
+            Work::RowId => "row_id",
+            Work::Counted => "counted",
         }
     }
 
@@ -225,8 +243,11 @@ impl ScalarUDFImpl for Kernel {
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.guard.check()?;
-        if let Work::Field(at) = self.work {
-            return field(&call, at);
+        match self.work {
+            Work::Field(at) => return self.field(&call, at),
+            Work::RowId => return self.row_id(&call),
+            Work::Counted => return self.counted(&call),
+            _ => {}
         }
         let constant = call
             .args
@@ -243,40 +264,73 @@ impl ScalarUDFImpl for Kernel {
         Ok(if constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)
         } else {
-            ColumnarValue::Array(array)
+            ColumnarValue::Array(self.guard.keep(array)?)
         })
     }
 }
 
-fn field(call: &ScalarFunctionArgs, at: usize) -> Result<ColumnarValue> {
-    let Some(value) = call.args.first() else {
-        return exec_err!("a struct is missing");
-    };
-    let array = value.to_array(call.number_rows)?;
-    let Some(structs) = array.as_any().downcast_ref::<StructArray>() else {
-        return exec_err!("not a struct: {}", array.data_type());
-    };
-    match structs.columns().get(at) {
-        // A null struct's fields are null.
-        Some(column) if structs.null_count() > 0 => {
-            let valid = datafusion::arrow::compute::is_not_null(structs)?;
-            let nulls = datafusion::arrow::array::new_null_array(column.data_type(), column.len());
-            Ok(ColumnarValue::Array(
-                datafusion::arrow::compute::kernels::zip::zip(&valid, column, &nulls)?,
-            ))
+/// Those that work on what is no value of the language.
+impl Kernel {
+    fn field(&self, call: &ScalarFunctionArgs, at: usize) -> Result<ColumnarValue> {
+        let array = first(call)?;
+        let Some(structs) = array.as_any().downcast_ref::<StructArray>() else {
+            return exec_err!("not a struct: {}", array.data_type());
+        };
+        match structs.columns().get(at) {
+            // A null struct's fields are null.
+            Some(column) if structs.null_count() > 0 => {
+                let valid = datafusion::arrow::compute::is_not_null(structs)?;
+                let nulls =
+                    datafusion::arrow::array::new_null_array(column.data_type(), column.len());
+                let zipped = datafusion::arrow::compute::kernels::zip::zip(&valid, column, &nulls)?;
+                Ok(ColumnarValue::Array(self.guard.keep(zipped)?))
+            }
+            Some(column) => Ok(ColumnarValue::Array(column.clone())),
+            None => exec_err!("a struct has no field {at}"),
         }
-        Some(column) => Ok(ColumnarValue::Array(column.clone())),
-        None => exec_err!("a struct has no field {at}"),
+    }
+
+    fn row_id(&self, call: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = first(call)?;
+        let Some(ids) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() else {
+            return exec_err!("not a row's id: {}", array.data_type());
+        };
+        let texts = ids.iter().map(|id| {
+            let id = id.and_then(|bytes| bytes.try_into().ok());
+            id.map_or_else(String::new, |id| RowId::from_bytes(id).to_string())
+        });
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        Ok(ColumnarValue::Array(self.guard.keep(texts)?))
+    }
+
+    fn counted(&self, call: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match call.args.first() {
+            Some(ColumnarValue::Array(array)) => {
+                Ok(ColumnarValue::Array(self.guard.keep(array.clone())?))
+            }
+            Some(scalar) => Ok(scalar.clone()),
+            None => exec_err!("a value is missing"),
+        }
     }
 }
 
-/// Why a function does not run yet; `None` if it does.
-pub(crate) fn refusal(function: F) -> Option<&'static str> {
-    Some(match function {
-        F::ParseXml => "XML is not supported yet",
-        F::DatetimeListTimezones => "the list of time zones is not supported yet",
-        _ => return None,
-    })
+fn first(call: &ScalarFunctionArgs) -> Result<ArrayRef> {
+    let Some(value) = call.args.first() else {
+        return exec_err!("an argument is missing");
+    };
+    value.to_array(call.number_rows)
+}
+
+/// Base64 of bytes, as data of a value.
+pub(crate) fn base64_of(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    encode::base64_encode(bytes, &mut out);
+    out
+}
+
+/// The bytes of base64.
+pub(crate) fn bytes_of_base64(text: &str) -> Option<Vec<u8>> {
+    encode::base64_decode(text)
 }
 
 /// One function of the table. Those that lowering spells out as plan expressions (`and`, `iff` …)
@@ -370,10 +424,21 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
         | F::SeriesStats | F::SeriesStatsDynamic | F::SeriesFitLine | F::SeriesFitLineDynamic
         | F::SeriesOutliers | F::SeriesSeasonal | F::SeriesDecompose
         | F::SeriesDecomposeAnomalies | F::SeriesDecomposeForecast => series::run(function, call),
+        F::SeriesFft | F::SeriesIfft | F::SeriesFitPoly | F::SeriesFit2lines
+        | F::SeriesFit2linesDynamic | F::SeriesPeriodsDetect | F::SeriesPeriodsValidate => {
+            spectrum::run(function, call)
+        }
+        F::HllMerge | F::DcountHll | F::TdigestMerge | F::PercentileTdigest
+        | F::PercentilesArrayTdigest | F::PercentrankTdigest | F::RankTdigest => {
+            sketches::run(function, call)
+        }
+        F::ParseXml => {
+            let text = call.arg(0)?;
+            call.dynamics(|row| xml::parse(text.text(row)))
+        }
+        F::GeoDistance2points | F::GeoAzimuth | F::GeoAngle | F::GeoPointInCircle | F::GeoPointInPolygon | F::GeoDistancePointToLine | F::GeoDistancePointToPolygon | F::GeoClosestPointOnLine | F::GeoClosestPointOnPolygon | F::GeoLineLength | F::GeoLineCentroid | F::GeoLineInterpolatePoint | F::GeoLineLocatePoint | F::GeoPolygonArea | F::GeoPolygonPerimeter | F::GeoPolygonCentroid | F::GeoIntersects2lines | F::GeoIntersectsLineWithPolygon | F::GeoIntersects2polygons | F::GeoFromWkt | F::GeoPointToGeohash | F::GeoGeohashToCentralPoint | F::GeoGeohashToPolygon | F::GeoGeohashNeighbors | F::GeoPointToS2cell | F::GeoS2cellToCentralPoint | F::GeoS2cellToPolygon | F::GeoS2cellNeighbors | F::GeoPointToH3cell | F::GeoH3cellToCentralPoint | F::GeoH3cellToPolygon | F::GeoH3cellNeighbors | F::GeoH3cellChildren | F::GeoH3cellParent | F::GeoH3cellRings | F::GeoH3cellLevel => geo::run(function, call),
         // Nobody supplied the data to answer from.
         F::GeoInfoFromIpAddress | F::ParseUserAgent => call.dynamics(|_| None),
-        F::ParseXml | F::DatetimeListTimezones => {
-            exec_err!("`{}` is refused by lowering", function.as_str())
-        }
+        F::DatetimeListTimezones => exec_err!("`{}` is spelled out by lowering", function.as_str()),
     }
 }

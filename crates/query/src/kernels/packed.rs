@@ -6,9 +6,9 @@ use chrono::{Offset as _, TimeZone as _};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::common::{Result, exec_err};
-use flate2::Compression;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::{Compression, Crc};
 use kql::functions::ScalarFn as F;
 
 use super::args::Call;
@@ -51,22 +51,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 base64_encode(&bytes, out);
             }
         }),
-        F::GzipCompressToBase64String => call.texts(|row, out| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            if encoder.write_all(a.text(row).as_bytes()).is_ok()
-                && let Ok(bytes) = encoder.finish()
-            {
-                base64_encode(&bytes, out);
-            }
-        }),
-        F::ZlibCompressToBase64String => call.texts(|row, out| {
-            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-            if encoder.write_all(a.text(row).as_bytes()).is_ok()
-                && let Ok(bytes) = encoder.finish()
-            {
-                base64_encode(&bytes, out);
-            }
-        }),
+        F::GzipCompressToBase64String => {
+            call.texts(|row, out| base64_encode(&gzip(a.text(row).as_bytes()), out))
+        }
+        F::ZlibCompressToBase64String => {
+            call.texts(|row, out| base64_encode(&zlib(a.text(row).as_bytes()), out))
+        }
         F::GzipDecompressFromBase64String => call.texts(|row, out| {
             let bytes = base64_decode(a.text(row)).unwrap_or_default();
             inflated(GzDecoder::new(bytes.as_slice()), out);
@@ -282,4 +272,73 @@ fn zoned(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         };
         time::in_range(ticks.checked_add(i64::from(away) * SECOND)?)
     })
+}
+
+/// Bytes around the compressed ones.
+const GZIP_FRAME_BYTES: usize = 18;
+const ZLIB_FRAME_BYTES: usize = 6;
+/// Bytes of one stored block.
+const STORED_BYTES_MAX: usize = 65_535;
+
+/// A text in gzip (RFC 1952): stored as it is where compression would make it longer.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(text).and_then(|()| encoder.finish());
+    match (compressed, stored(text)) {
+        (Ok(bytes), Some(_)) if bytes.len() < text.len() + GZIP_FRAME_BYTES => bytes,
+        (_, Some(block)) => {
+            let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+            out.extend(block);
+            let mut crc = Crc::new();
+            crc.update(text);
+            out.extend(crc.sum().to_le_bytes());
+            out.extend(crc.amount().to_le_bytes());
+            out
+        }
+        (compressed, None) => compressed.unwrap_or_default(),
+    }
+}
+
+/// A text in zlib (RFC 1950), the same way.
+fn zlib(text: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(text).and_then(|()| encoder.finish());
+    match (compressed, stored(text)) {
+        (Ok(bytes), Some(_)) if bytes.len() < text.len() + ZLIB_FRAME_BYTES => bytes,
+        (_, Some(block)) => {
+            let mut out = vec![0x78, 0x9c];
+            out.extend(block);
+            let (mut a, mut b) = (1_u32, 0_u32);
+            for byte in text {
+                a = (a + u32::from(*byte)) % 65_521;
+                b = (b + a) % 65_521;
+            }
+            out.extend(((b << 16) | a).to_be_bytes());
+            out
+        }
+        (compressed, None) => compressed.unwrap_or_default(),
+    }
+}
+
+/// One stored block (RFC 1951), if the text fits into one.
+fn stored(text: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(text.len())
+        .ok()
+        .filter(|_| text.len() <= STORED_BYTES_MAX)?;
+    let mut block = vec![1];
+    block.extend(length.to_le_bytes());
+    block.extend((!length).to_le_bytes());
+    block.extend(text);
+    Some(block)
+}
+
+/// The names of all time zones, as a dynamic.
+pub(crate) fn time_zones() -> String {
+    let mut names: Vec<&str> = chrono_tz::TZ_VARIANTS
+        .iter()
+        .map(|zone| zone.name())
+        .collect();
+    names.sort_unstable();
+    let names = names.into_iter().map(|name| Json::Text(name.to_owned()));
+    Json::Array(names.collect()).to_text()
 }

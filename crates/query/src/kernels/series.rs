@@ -377,7 +377,10 @@ fn stats(call: &Call<'_>, as_tuple: bool) -> Result<ArrayRef> {
     })
 }
 
-fn bag_or_tuple<'n>(parts: impl Iterator<Item = (&'n str, Json)>, as_tuple: bool) -> Json {
+pub(super) fn bag_or_tuple<'n>(
+    parts: impl Iterator<Item = (&'n str, Json)>,
+    as_tuple: bool,
+) -> Json {
     if as_tuple {
         return Json::Array(parts.map(|(_, value)| value).collect());
     }

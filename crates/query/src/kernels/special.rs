@@ -365,7 +365,8 @@ const SPEED: Units = &[
 ];
 
 const VOLUME: Units = &[
-    ("AcreFoot", 1_233.481_837_547_52),
+    // Rounded, as in the service's own table.
+    ("AcreFoot", 1.0 / 0.000_810_714),
     ("AuTablespoon", 2e-5),
     ("BoardFoot", 0.002_359_737_216),
     ("Centiliter", 1e-5),

@@ -13,21 +13,3 @@ pub(crate) fn overlapping<'t>(text: &'t str, needle: &'t str) -> impl Iterator<I
         Some(at)
     })
 }
-
-/// Positions at which `needle` (in lower case) begins without regard to ASCII case.
-pub(crate) fn ascii_positions<'t>(
-    text: &'t [u8],
-    needle: &'t [u8],
-) -> impl Iterator<Item = usize> + 't {
-    let first = needle.first().copied();
-    let last = text.len().checked_sub(needle.len());
-    let ends = last.map_or(0, |last| last + 1);
-    (0..ends).filter(move |at| {
-        let Some(first) = first else { return true };
-        text.get(*at)
-            .is_some_and(|b| b.to_ascii_lowercase() == first)
-            && text
-                .get(*at..at + needle.len())
-                .is_some_and(|window| window.eq_ignore_ascii_case(needle))
-    })
-}

@@ -6,7 +6,7 @@ use std::ops::Range;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
-use rows::terms::{Needle, fold, is_term_char};
+use rows::terms::{Folded, Needle, fold, is_term_char};
 
 use super::args::{self, Arg, Call};
 use super::{convert, strings};
@@ -415,8 +415,10 @@ fn test_of(function: F) -> Option<(Test, bool)> {
 /// A test with its needle.
 enum Prepared {
     Has(Needle),
-    /// The needle is folded if the flag says that case does not matter.
-    Plain(Test, String, bool),
+    /// Case matters.
+    Cased(Test, String),
+    /// The needle is folded; the second one is for ASCII.
+    Folded(Test, String, Option<Folded>),
 }
 
 impl Test {
@@ -430,12 +432,12 @@ impl Test {
             | Self::StartsWith(cased)
             | Self::EndsWith(cased) => cased,
         };
-        let needle = if cased {
-            needle.to_owned()
-        } else {
-            fold(needle)
-        };
-        Prepared::Plain(self, needle, !cased)
+        if cased {
+            return Prepared::Cased(self, needle.to_owned());
+        }
+        let needle = fold(needle);
+        let folded = Folded::new(&needle);
+        Prepared::Folded(self, needle, folded)
     }
 }
 
@@ -443,15 +445,11 @@ impl Prepared {
     fn holds(&self, text: &str) -> bool {
         match self {
             Self::Has(needle) => needle.is_in(text),
-            Self::Plain(test, needle, folded) => {
-                if !folded {
-                    return holds(*test, text, needle);
-                }
-                if text.is_ascii() && needle.is_ascii() {
-                    return holds_ascii(*test, text.as_bytes(), needle.as_bytes());
-                }
-                holds(*test, &fold(text), needle)
+            Self::Cased(test, needle) => holds(*test, text, needle),
+            Self::Folded(test, needle, Some(folded)) if text.is_ascii() => {
+                holds_ascii(*test, text.as_bytes(), needle.as_bytes(), folded)
             }
+            Self::Folded(test, needle, _) => holds(*test, &fold(text), needle),
         }
     }
 }
@@ -481,7 +479,7 @@ fn holds(test: Test, text: &str, needle: &str) -> bool {
 }
 
 /// Without regard to ASCII case; the needle is in lower case.
-fn holds_ascii(test: Test, text: &[u8], needle: &[u8]) -> bool {
+fn holds_ascii(test: Test, text: &[u8], needle: &[u8], folded: &Folded) -> bool {
     let term = |at: Option<usize>| {
         at.and_then(|at| text.get(at))
             .is_some_and(u8::is_ascii_alphanumeric)
@@ -497,7 +495,7 @@ fn holds_ascii(test: Test, text: &[u8], needle: &[u8]) -> bool {
             .and_then(|at| text.get(at..))
             .is_some_and(|tail| tail.eq_ignore_ascii_case(needle)),
         Test::Contains(_) | Test::HasPrefix(_) | Test::HasSuffix(_) | Test::Has(_) => {
-            strings::ascii_positions(text, needle).any(|at| match test {
+            folded.positions(text).any(|at| match test {
                 Test::HasPrefix(_) => !term(at.checked_sub(1)),
                 Test::HasSuffix(_) => !term(Some(at + needle.len())),
                 _ => true,

@@ -395,7 +395,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::Endofmonth => end(Part::Month),
         F::Endofyear => end(Part::Year),
         F::Dayofweek => {
-            call.longs(|row| Some(weekday(time.long(row)?.div_euclid(PER_DAY)) * PER_DAY))
+            // The service finds no weekday for the last day of its calendar.
+            let is_last = |day: i64| (day + 2) * PER_DAY - 1 > Ticks::MAX.0;
+            call.longs(|row| {
+                let day = time.long(row)?.div_euclid(PER_DAY);
+                (!is_last(day)).then(|| weekday(day) * PER_DAY)
+            })
         }
         F::Dayofmonth => part(Part::Day),
         F::Dayofyear => part(Part::DayOfYear),

@@ -7,7 +7,7 @@ use datafusion::functions_aggregate::{average, count, covariance, min_max, stdde
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr as Plan, LogicalPlanBuilder, lit};
 use kql::functions::AggregateFn as A;
-use kql::resolved::{Aggregate, Expr, Relation, Value};
+use kql::resolved::{Aggregate, Expr, ExprKind, Relation, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
@@ -16,6 +16,7 @@ use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
 use crate::error::Error;
 use crate::json::Json;
 use crate::kernels::{Work, convert};
+use crate::sketch;
 
 /// How an aggregate is computed, and what its result still needs.
 struct Recipe {
@@ -78,6 +79,15 @@ fn limit(aggregate: &Aggregate) -> usize {
     given.unwrap_or(ELEMENTS_MAX).min(ELEMENTS_MAX)
 }
 
+/// The precision of a sketch with the literal accuracy asked for.
+fn accuracy(aggregate: &Aggregate) -> u32 {
+    match aggregate.args.get(1).and_then(Expr::as_literal) {
+        Some(Value::Long(n)) => sketch::precision(*n),
+        Some(Value::Int(n)) => sketch::precision(i64::from(*n)),
+        _ => sketch::DEFAULT_PRECISION,
+    }
+}
+
 /// The literal percentiles of an aggregate.
 fn percentiles(aggregate: &Aggregate, values: usize) -> Vec<f64> {
     let mut wanted = Vec::new();
@@ -138,11 +148,20 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
             values: 2,
             ..Recipe::real(covariance::covar_pop_udaf(), 0.0)
         },
+        // The library counts the distinct values of a constant over no rows as one.
+        A::CountDistinct if !aggregate.args.iter().any(reads_column) => {
+            gathered(Gather::Distinct(sketch::DEFAULT_PRECISION))
+        }
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
         },
-        A::Dcount => gathered(Gather::Distinct),
+        A::Dcount => gathered(Gather::Distinct(accuracy(aggregate))),
+        A::Hll => gathered(Gather::Sketch(accuracy(aggregate), false)),
+        A::HllMerge => gathered(Gather::Sketch(sketch::DEFAULT_PRECISION, true)),
+        A::Tdigest => Recipe::gathered(Gather::Digest(false), aggregate, aggregate.args.len()),
+        A::TdigestMerge => gathered(Gather::Digest(true)),
+        A::Buildschema => gathered(Gather::Shape),
         A::Sum => Recipe::plain(sum::sum_udaf(), Some(zero)),
         A::Avg if is_ticks => gathered(Gather::MeanTicks),
         A::Avg => Recipe::real(average::avg_udaf(), f64::NAN),
@@ -305,5 +324,17 @@ impl Lowering<'_> {
             finished.push(value);
         }
         Ok(())
+    }
+}
+
+/// Whether a value depends on the row.
+fn reads_column(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Column(_) => true,
+        ExprKind::Literal(_) | ExprKind::ToScalar(_) => false,
+        ExprKind::Call { args, .. } => args.iter().any(reads_column),
+        ExprKind::Cast(inner) => reads_column(inner),
+        // Random numbers and parts of values are no constants to the library either.
+        ExprKind::Path { .. } | ExprKind::Member { .. } | ExprKind::Networks { .. } => true,
     }
 }

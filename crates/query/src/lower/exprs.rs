@@ -201,11 +201,18 @@ impl Lowering<'_> {
         scope: &Scope<'_>,
     ) -> Result<Plan, Error> {
         if let Some(plain) = self.plain_call(function, args, scope)? {
-            return Ok(plain);
+            let copies = matches!(function, F::Iff | F::Case | F::Coalesce)
+                && matches!(expr.ty, ColumnType::String | ColumnType::Dynamic);
+            return Ok(if copies {
+                self.kernel(Work::Counted, vec![(plain, expr.ty)], expr.ty)
+            } else {
+                plain
+            });
         }
         if args.is_empty() {
             return match function {
                 F::Pi => Ok(lit(std::f64::consts::PI)),
+                F::DatetimeListTimezones => Ok(lit(crate::kernels::time_zones())),
                 F::PackArray => Ok(lit("[]")),
                 F::BagPack => Ok(lit("{}")),
                 other => Err(Error::internal(format!(

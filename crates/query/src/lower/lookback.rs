@@ -106,6 +106,7 @@ impl Walk<'_> {
             | Op::Window { input, .. }
             | Op::Extract { input, .. }
             | Op::Scan { input, .. }
+            | Op::FileProfile { input, .. }
             | Op::MvExpand { input, .. } => self.relation(input),
             Op::Series { input, keys, .. } => {
                 let mut marks = self.relation(input);
@@ -124,6 +125,12 @@ impl Walk<'_> {
                         left
                     }
                 }
+            }
+            // What a graph puts out is no column of a source any more.
+            Op::GraphMatch { nodes, edges, .. } | Op::GraphComponents { nodes, edges, .. } => {
+                self.relation(nodes);
+                self.relation(edges);
+                Vec::new()
             }
             Op::Union { inputs } => {
                 let mut all: Marks = Vec::new();

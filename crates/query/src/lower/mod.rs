@@ -23,7 +23,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_expr::create_physical_expr;
 use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
-use model::{ColumnType, TableName, Ticks};
+use model::{ColumnType, TableName, Ticks, limits};
 
 use crate::error::Error;
 use crate::external::External;
@@ -32,10 +32,8 @@ use crate::kernels::expand::Expansion;
 use crate::kernels::regexes::Patterns;
 use crate::kernels::{Work, convert};
 use crate::nodes::InOrder;
+use crate::portions::Portions;
 use lookback::{SourceId, SourceIds};
-
-/// Values that `range` makes at most.
-const RANGE_ROWS_MAX: usize = 10_000_000;
 
 /// A table as lowering sees it.
 #[derive(Clone, Debug)]
@@ -342,6 +340,9 @@ impl<'a> Lowering<'a> {
             });
             exprs.push(if known {
                 stored(name)
+            } else if &**name == rows::hidden::ROW_ID && schema.column_with_name(name).is_some() {
+                let id = vec![(stored(name), ColumnType::String)];
+                self.kernel(Work::RowId, id, ColumnType::String)
             } else {
                 exprs::missing(field.ty)?
             });
@@ -476,9 +477,10 @@ impl<'a> Lowering<'a> {
             let longs = datafusion::arrow::array::Int64Array::from(range_longs(&longs));
             datafusion::arrow::compute::cast(&longs, &crate::kernels::decimals::data_type(ty))?
         };
-        if array.len() >= RANGE_ROWS_MAX {
+        if array.len() > limits::HUNT_RANGE_ROWS_MAX {
             return Err(Error::Resources { bytes: 0 });
         }
+        let array = self.guard.keep(array)?;
         let batch = self.batch(relation, vec![array])?;
         let schema = batch.schema();
         let batches = (0..batch.num_rows().div_ceil(8192))
@@ -547,9 +549,16 @@ impl<'a> Lowering<'a> {
             self.kernel(Work::Expand(expansion.clone()), args, ColumnType::Dynamic)
                 .alias(&list),
         );
-        let plan = LogicalPlanBuilder::from(input.plan)
+        let column = Column::new_unqualified(&list);
+        let lists = LogicalPlanBuilder::from(input.plan)
             .project(kept)?
-            .unnest_column(Column::new_unqualified(&list))?
+            .build()?;
+        let node = Arc::new(Portions {
+            input: lists,
+            list: column.clone(),
+        });
+        let plan = LogicalPlanBuilder::from(LogicalPlan::Extension(Extension { node }))
+            .unnest_column(column)?
             .build()?;
         let mut exprs = Vec::with_capacity(relation.columns.len());
         for (at, name) in input.columns.iter().enumerate() {
@@ -635,7 +644,7 @@ fn range_longs(bounds: &[i64]) -> Vec<i64> {
         } else {
             value >= *to
         };
-        if *step == 0 || !inside || values.len() >= RANGE_ROWS_MAX {
+        if *step == 0 || !inside || values.len() > limits::HUNT_RANGE_ROWS_MAX {
             break;
         }
         values.push(value);
@@ -657,7 +666,7 @@ fn range_reals(bounds: &[f64]) -> Vec<f64> {
         } else {
             value >= *to
         };
-        if *step == 0.0 || !inside || values.len() >= RANGE_ROWS_MAX {
+        if *step == 0.0 || !inside || values.len() > limits::HUNT_RANGE_ROWS_MAX {
             return values;
         }
         values.push(value);

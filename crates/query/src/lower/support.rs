@@ -5,8 +5,6 @@ use kql::functions::AggregateFn;
 use kql::resolved::{Expr, ExprKind, Op, PathKey, Relation, Resolved, Set};
 use model::{Diagnostic, Span};
 
-use crate::kernels;
-
 /// A function that does not run yet.
 const FUNCTION_NOT_YET: &str = "KQL0402";
 /// A pattern that does not compile.
@@ -41,7 +39,12 @@ pub(crate) fn aggregate_refusal(function: AggregateFn) -> Option<&'static str> {
         | AggregateFn::Variancep
         | AggregateFn::BinaryAllAnd
         | AggregateFn::BinaryAllOr
-        | AggregateFn::BinaryAllXor => None,
+        | AggregateFn::BinaryAllXor
+        | AggregateFn::Hll
+        | AggregateFn::HllMerge
+        | AggregateFn::Tdigest
+        | AggregateFn::TdigestMerge
+        | AggregateFn::Buildschema => None,
     }
 }
 
@@ -108,10 +111,6 @@ fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
     match &expr.kind {
         ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::ToScalar(_) => {}
         ExprKind::Call { function, args } => {
-            if let Some(why) = kernels::refusal(*function) {
-                let message = format!("`{}`: {why}", function.as_str());
-                refuse(found, FUNCTION_NOT_YET, expr.span, message);
-            }
             if let Some(Err(_)) = super::exprs::literal_pattern(*function, args) {
                 let message = "the regular expression does not compile".to_owned();
                 refuse(found, BAD_REGEX, expr.span, message);

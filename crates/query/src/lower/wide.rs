@@ -14,7 +14,10 @@ use super::{Lowered, Lowering, Scope, constant, exprs, in_order};
 use crate::error::Error;
 use crate::kernels::Work;
 use crate::kernels::extract::Extraction;
-use crate::whole::{ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask};
+use crate::profiles::FileProfile;
+use crate::whole::{
+    ComponentsTask, MatchTask, ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask,
+};
 
 impl Lowering<'_> {
     pub(super) fn wide(&mut self, relation: &Relation) -> Result<Lowered, Error> {
@@ -50,6 +53,38 @@ impl Lowering<'_> {
                 steps,
                 match_id,
             } => self.scan(relation, input, declared, steps, *match_id),
+            Op::GraphMatch {
+                nodes,
+                edges,
+                pattern,
+                parts,
+            } => {
+                let types = |r: &Relation| r.columns.iter().map(|f| f.ty).collect();
+                let task = Task::Match(MatchTask {
+                    pattern: pattern.clone(),
+                    parts: parts.clone(),
+                    node_types: types(nodes),
+                    edge_types: types(edges),
+                });
+                self.graph(relation, nodes, edges, task)
+            }
+            Op::GraphComponents {
+                nodes,
+                edges,
+                ids,
+                strong,
+            } => {
+                let task = Task::Components(ComponentsTask {
+                    ids: *ids,
+                    strong: *strong,
+                });
+                self.graph(relation, nodes, edges, task)
+            }
+            Op::FileProfile {
+                input,
+                sha256,
+                files_max,
+            } => self.file_profile(relation, input, *sha256, *files_max),
             Op::External {
                 addresses,
                 properties,
@@ -122,6 +157,19 @@ impl Lowering<'_> {
             columns,
             ordered,
         })
+    }
+
+    /// A task over nodes and edges, each with its columns in order.
+    fn graph(
+        &mut self,
+        relation: &Relation,
+        nodes: &Relation,
+        edges: &Relation,
+        task: Task,
+    ) -> Result<Lowered, Error> {
+        let nodes = self.finished(nodes)?;
+        let edges = self.finished(edges)?;
+        self.whole(relation, vec![nodes, edges], task, false)
     }
 
     fn window(
@@ -263,6 +311,31 @@ impl Lowering<'_> {
         Ok(Lowered {
             ordered: lowered.ordered,
             ..projected
+        })
+    }
+
+    fn file_profile(
+        &mut self,
+        relation: &Relation,
+        input: &Relation,
+        sha256: usize,
+        files_max: u64,
+    ) -> Result<Lowered, Error> {
+        let lowered = self.relation(input)?;
+        let ordered = lowered.ordered;
+        let (plan, _) = self.ordered_with(lowered, Vec::new())?;
+        let types = relation.columns.iter().map(|f| f.ty);
+        let (schema, columns) = self.made_schema(types)?;
+        let node = Arc::new(FileProfile {
+            input: plan,
+            sha256,
+            files_max: usize::try_from(files_max).unwrap_or(usize::MAX),
+            schema,
+        });
+        Ok(Lowered {
+            plan: LogicalPlan::Extension(Extension { node }),
+            columns,
+            ordered,
         })
     }
 

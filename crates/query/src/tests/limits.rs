@@ -267,3 +267,169 @@ fn planning_ends_when_nobody_waits_and_the_place_is_kept_until_then() {
     let soon = is_gone.recv_timeout(Duration::from_secs(20));
     assert!(at_once.is_ok() || soon.is_ok(), "the thread goes on");
 }
+
+/// Every column that expressions make is counted together, whatever made it.
+#[test]
+fn what_expressions_make_is_one_budget() {
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    // 8,000 rows of some 3 KB: one such column is 25 MB, each far below the limit of a column.
+    let rows = "range n from 1 to 8000 step 1 | extend a = strrep(strcat('0123456789', n), 240)";
+    limited(&format!("{rows} | summarize max(strlen(a))"), limits).expect("one fits");
+    let three = [
+        "b = strcat(a, 'x'), c = strcat('y', a) | summarize max(strlen(a) + strlen(b) + strlen(c))",
+        "b = iff(n > 4000, a, strcat(a, 'x')), c = iff(n > 4000, 'y', a) | summarize max(strlen(a) + strlen(b) + strlen(c))",
+        "b = pack_array(a), c = todynamic(bag_pack('v', a)) | summarize max(strlen(tostring(b)) + strlen(tostring(c)) + strlen(a))",
+    ];
+    for more in three {
+        let error = limited(&format!("{rows} | extend {more}"), limits).expect_err("an error");
+        assert_eq!(error.code(), Code::HuntResources, "{more}: {error:?}");
+    }
+    // What is made and let go again does not add up.
+    let one_after_the_other = "range n from 1 to 80000 step 1 \
+        | extend a = strrep(strcat('0123456789', n), 240) | summarize sum(strlen(a))";
+    limited(one_after_the_other, limits).expect("batches go one after the other");
+    // A list of numbers is counted like a column, before anything runs.
+    let many = vec!["(range x from 1 to 3000000 step 1)"; 4].join(", ");
+    let error = limited(&format!("union {many} | count"), limits).expect_err("an error");
+    assert_eq!(error.code(), Code::HuntResources, "{error:?}");
+}
+
+/// A wide row with a long list would become gigabytes at once.
+#[test]
+fn expanding_goes_in_portions() {
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    let wide = "print big = strrep(strrep('0123456789', 100), 200), l = range(1, 10000, 1) | mv-expand with_itemindex=i l to typeof(long)";
+    let query = format!(
+        "{wide} | summarize n = count(), bytes = sum(string_size(big)), least = min(l), most = max(l), i = sum(i)"
+    );
+    let result = limited(&query, limits).expect("a result");
+    assert_eq!(
+        super::encode::json(&result),
+        r#"[{"n":10000,"bytes":2000000000,"least":1,"most":10000,"i":49995000}]"#
+    );
+    // Order, empty lists, nulls and rows of all sizes come through.
+    let rows = "range n from 0 to 300 step 1 | extend l = iff(n % 7 == 0, dynamic(null), range(1, n, 1)), big = strrep(strrep('x', 1000), n)";
+    let query = format!(
+        "{rows} | mv-expand l to typeof(long) | where strlen(big) == n * 1000 | summarize rows = count(), nulls = countif(isnull(l)), sum = sum(l)"
+    );
+    let result = limited(&query, Limits::default()).expect("a result");
+    let counted = (0..=300_i64).filter(|n| n % 7 != 0);
+    let sum: i64 = counted.clone().map(|n| n * (n + 1) / 2).sum();
+    let nulls = 43;
+    let rows: i64 = counted.sum::<i64>() + nulls;
+    assert_eq!(
+        super::encode::json(&result),
+        format!(r#"[{{"rows":{rows},"nulls":{nulls},"sum":{sum}}}]"#)
+    );
+    let ordered = "range n from 1 to 3 step 1 | extend l = range(1, 5000, 1) | mv-expand l to typeof(long) | extend at = n * 10000 + l | serialize p = prev(at) | where p > at | count";
+    let result = limited(ordered, Limits::default()).expect("a result");
+    assert_eq!(super::encode::json(&result), r#"[{"Count":0}]"#);
+}
+
+#[test]
+fn planning_that_takes_too_long_says_so_and_gives_its_place_back() {
+    let long = format!(
+        "range g from 1 to 3 step 1 {}",
+        "| extend g = g + 1, h = g * 2 | where h > 1 and g != 3 ".repeat(200)
+    );
+    let prepared = prepare(&long, Schema::hunting(), now());
+    let limits = Limits {
+        planning: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (outcome, ended) = ends(&prepared, limits, None);
+    let error = outcome.expect_err("an error");
+    assert_eq!(error.code(), Code::HuntPlanning, "{error:?}");
+    assert!(ended < Duration::from_secs(20), "{ended:?}");
+    // Work that is not planning is not counted as such.
+    let work = "range x from 1 to 200000 step 1 | where strcat(x, 'é') has 'q' | count";
+    let limits = Limits {
+        planning: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    limited(work, limits).expect("a result");
+}
+
+/// Runs a query, cancels it after a while, and says how long its thread went on after that (or after
+/// the answer, if that came first).
+fn ends(
+    prepared: &crate::Prepared,
+    limits: Limits,
+    cancel_after: Option<Duration>,
+) -> (Result<crate::HuntResult, Error>, Duration) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    let held = Box::new(Held(Some(gone)));
+    let cancel = Cancel::holding(std::sync::Arc::default(), Some(held));
+    let switch = cancel.clone();
+    let engine = Engine::default();
+    let outcome = runtime.block_on(async {
+        if let Some(after) = cancel_after {
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                switch.cancel();
+            });
+        } else {
+            drop(switch);
+        }
+        engine.run(prepared, |_| None, limits, &cancel).await
+    });
+    let since = std::time::Instant::now();
+    drop(cancel);
+    is_gone
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the thread ends");
+    (outcome, since.elapsed())
+}
+
+/// Not only the answer comes at once: the work ends. The bound leaves room for a machine that is
+/// busy and a program that is not optimised.
+#[test]
+fn the_work_of_a_cancelled_query_ends_soon() {
+    let queries = [
+        (
+            "regex over large values",
+            "range x from 1 to 400 step 1 | extend t = strrep(strrep(strcat('ab', x), 1000), 100) | where t matches regex '(a|b|c)*z$' | count",
+        ),
+        (
+            "join",
+            "range x from 1 to 9000000 step 1 | extend k = tostring(x) | join kind=inner (range y from 1 to 9000000 step 1 | extend k = tostring(y)) on k | count",
+        ),
+        (
+            "sort",
+            "range x from 1 to 9000000 step 1 | extend k = tostring(hash(x)) | sort by k asc | count",
+        ),
+        (
+            "groups",
+            "range x from 1 to 9000000 step 1 | summarize n = count(), m = make_set(x) by k = tostring(x % 1000000) | count",
+        ),
+        (
+            "expansion",
+            "range x from 1 to 900000 step 1 | extend l = range(1, 100, 1) | mv-expand l | count",
+        ),
+    ];
+    for (name, query) in queries {
+        let prepared = prepare(query, Schema::hunting(), now());
+        for after in [500, 3000] {
+            let after = Duration::from_millis(after);
+            let (outcome, ended) = ends(&prepared, Limits::default(), Some(after));
+            eprintln!(
+                "{name} cancelled after {after:?}: ended {ended:?} later: {:?}",
+                outcome.as_ref().map(crate::HuntResult::rows)
+            );
+            if matches!(outcome, Err(Error::Cancelled)) {
+                assert!(ended < Duration::from_secs(2), "{name}: {ended:?}");
+            }
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! The literate specifications of `spec/kql/*.md`: prose, tables, queries and what they give.
 //!
 //! A file has blocks of four kinds. `events table=Name` gives rows as JSON lines; the columns are
-//! those of all rows, typed by their first value (an ISO instant is a `datetime`). `kql` is a query
+//! those of all rows, typed by their first value (an ISO instant is a `datetime`; `_row_id` and its
+//! like are stored as the store does, and no part of the table's shape). `kql` is a query
 //! over the tables so far; `rows` after it is the whole answer in the form of a table with `|`
 //! between cells, in any order unless the query's last operator sorts. `kql error=CODE` is a query
 //! that is refused so.
@@ -12,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use kql::{SchemaSource, TableShape};
 use model::{ColumnType, TableName, Ticks};
@@ -80,6 +82,8 @@ fn specifications_hold() {
         .expect("spec/kql")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        // What is said about mistakes is checked where it is said, in `kql`.
+        .filter(|path| !path.ends_with("diagnostics.md") && !path.ends_with("README.md"))
         .collect();
     files.sort();
     let mut failures = String::new();
@@ -87,13 +91,57 @@ fn specifications_hold() {
     for file in &files {
         let text = std::fs::read_to_string(file).expect("a file");
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        checked += check_file(&name, &text, &mut failures);
+        let mut answers = Vec::new();
+        checked += check_file(&name, &text, &mut failures, &mut answers);
+        if testkit::is_updating() {
+            std::fs::write(file, with_answers(&text, &answers)).expect("a file");
+        }
     }
     assert!(failures.is_empty(), "{failures}");
     assert!(checked >= 30, "only {checked} queries were checked");
 }
 
-fn check_file(name: &str, text: &str, failures: &mut String) -> usize {
+/// An answer that is not the one in the file: the line where its block begins, and its rows.
+type Answer = (usize, String);
+
+/// The text with the blocks that begin at those lines replaced.
+fn with_answers(text: &str, answers: &[Answer]) -> String {
+    let mut out = String::new();
+    let mut skips = false;
+    for (i, line) in text.lines().enumerate() {
+        if skips && line.starts_with("```") {
+            skips = false;
+        }
+        if !skips {
+            out.push_str(line);
+            out.push('\n');
+        }
+        if let Some((_, rows)) = answers.iter().find(|(at, _)| *at == i + 1) {
+            out.push_str(rows);
+            skips = true;
+        }
+    }
+    out
+}
+
+/// Rows in the form of a file, cells in columns.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let line = |row: &Vec<String>| {
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| format!("{cell:0$}", width(i)));
+        let line = cells.collect::<Vec<_>>().join(" | ");
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn check_file(name: &str, text: &str, failures: &mut String, answers: &mut Vec<Answer>) -> usize {
     let mut tables = Tables::default();
     let mut checked = 0;
     let blocks = blocks(text);
@@ -104,10 +152,14 @@ fn check_file(name: &str, text: &str, failures: &mut String) -> usize {
                 let answer = blocks
                     .get(i + 1)
                     .filter(|b| b.words.first() == Some(&"rows"));
-                let wrong =
-                    check_query(&tables, &block.text, rest, answer.map(|b| b.text.as_str()));
+                let mut actual = Vec::new();
+                let wanted = answer.map(|b| b.text.as_str());
+                let wrong = check_query(&tables, &block.text, rest, wanted, &mut actual);
                 if let Err(why) = wrong {
                     let _ = writeln!(failures, "{name}:{}: {why}", block.line);
+                    if let Some(answer) = answer.filter(|_| !actual.is_empty()) {
+                        answers.push((answer.line, aligned(&actual)));
+                    }
                 }
                 checked += 1;
             }
@@ -125,6 +177,7 @@ fn check_query(
     query: &str,
     words: &[&str],
     answer: Option<&str>,
+    actual: &mut Vec<Vec<String>>,
 ) -> Result<(), String> {
     let prepared = prepare(query, tables, now());
     let outcome = run_prepared(&prepared, &tables.rows, Limits::default());
@@ -145,7 +198,8 @@ fn check_query(
                 .lines()
                 .last()
                 .is_some_and(|l| l.contains("order by") || l.contains("sort by"));
-            compare(&grid(&result), &parse_grid(answer), ordered)
+            *actual = grid(&result);
+            compare(actual, &parse_grid(answer), ordered)
         }
         (Ok(_), None, None) => Err("no answer is given".to_owned()),
     }
@@ -153,6 +207,10 @@ fn check_query(
 
 fn compare(actual: &[Vec<String>], wanted: &[Vec<String>], ordered: bool) -> Result<(), String> {
     let (mut a, mut w) = (actual.to_vec(), wanted.to_vec());
+    // A line without cells reads as one empty cell.
+    for row in a.iter_mut().filter(|row| row.is_empty()) {
+        row.push(String::new());
+    }
     if !ordered {
         if let Some(rows) = a.get_mut(1..) {
             rows.sort();
@@ -212,10 +270,18 @@ impl Tables {
                 columns.push((key.as_str().into(), type_of(value)));
             }
         }
-        let fields: Vec<_> = columns.iter().map(|(n, ty)| types::field(n, *ty)).collect();
+        let field = |(n, ty): &(Arc<str>, ColumnType)| {
+            rows::hidden::field(n).unwrap_or_else(|| types::field(n, *ty))
+        };
+        let fields: Vec<_> = columns.iter().map(field).collect();
+        let arrays = columns.iter().map(|(n, ty)| array(&events, n, *ty));
         let arrays = columns
             .iter()
-            .map(|(n, ty)| array(&events, n, *ty))
+            .zip(arrays)
+            .map(|((n, _), array)| match &**n {
+                rows::hidden::ROW_ID => ids(&array),
+                _ => array,
+            })
             .collect();
         let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
         let batch = RecordBatch::try_new(schema.clone(), arrays).expect("a batch");
@@ -228,6 +294,7 @@ impl Tables {
             look_back: false,
         };
         self.rows.insert(table.clone(), rows);
+        columns.retain(|(n, _)| !rows::hidden::is_hidden(n));
         self.shapes.insert(
             name.to_owned(),
             TableShape {
@@ -236,6 +303,16 @@ impl Tables {
             },
         );
     }
+}
+
+/// Ids from their printed form.
+fn ids(texts: &ArrayRef) -> ArrayRef {
+    let texts = texts.as_any().downcast_ref::<StringArray>().expect("texts");
+    let id = |text: Option<&str>| text?.parse::<model::RowId>().ok();
+    let ids = texts
+        .iter()
+        .map(|text| *id(text).expect("an id").as_bytes());
+    Arc::new(FixedSizeBinaryArray::try_from_iter(ids).expect("ids"))
 }
 
 fn type_of(value: &Json) -> ColumnType {

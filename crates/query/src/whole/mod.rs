@@ -1,9 +1,10 @@
 //! Operators that see all rows of their inputs at once, in order: functions of neighbouring rows,
-//! `make-series`, `scan`.
+//! `make-series`, `scan`, patterns in graphs.
 //!
 //! [`Whole`] is one logical node for all of them; its physical form collects each input into one
 //! batch, in sight of the memory pool, and hands them to the [`Task`].
 
+mod graph;
 mod scan;
 mod series;
 mod window;
@@ -27,6 +28,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+pub(crate) use graph::{ComponentsTask, MatchTask};
 pub(crate) use scan::{ScanTask, StepPlan};
 pub(crate) use series::SeriesTask;
 pub(crate) use window::WindowTask;
@@ -39,6 +41,8 @@ pub(crate) enum Task {
     Window(WindowTask),
     Series(SeriesTask),
     Scan(ScanTask),
+    Match(MatchTask),
+    Components(ComponentsTask),
 }
 
 /// All rows of all inputs, then a task over them.
@@ -259,6 +263,8 @@ impl Task {
         match (self, inputs) {
             (Self::Window(task), [input]) => task.run(input, schema, guard),
             (Self::Series(task), [input]) => task.run(input, schema, guard),
+            (Self::Match(task), [nodes, edges]) => task.run(nodes, edges, schema, guard),
+            (Self::Components(task), [nodes, edges]) => task.run(nodes, edges, schema, guard),
             (Self::Scan(task), [input]) => task.run(input, exprs, schema, guard),
             _ => plan_err!("a task over another number of inputs"),
         }

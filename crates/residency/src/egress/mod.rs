@@ -2,7 +2,8 @@
 //!
 //! An [`AllowList`], signed by the operator, says which column of which table may leave, in which form,
 //! for which purpose, and which computation reads it. A [`Batch`] is facts of one segment in those forms
-//! and no other; a [`Receipt`], signed by the cell, says what left; the two travel as one [`parcel`].
+//! and no other; a [`Receipt`], signed by the cell, says what left; the two travel as one [`parcel`], for
+//! which the centre signs an [`Acknowledgement`].
 //! The centre answers every cell alike, with a signed [`Snapshot`] (`docs/formats/egress.md`).
 //!
 //! Promises
@@ -21,5 +22,5 @@ mod snapshot;
 
 pub use allow_list::{AllowList, Computation, Entry, Transform};
 pub use batch::{Batch, Fact, Header, NotTaken, Shape, Value};
-pub use parcel::Receipt;
+pub use parcel::{Acknowledgement, Receipt};
 pub use snapshot::{Figure, Prevalence, PrevalenceBucket, Section, Snapshot};

@@ -122,6 +122,75 @@ impl Payload for Receipt {
     }
 }
 
+/// What the centre signs when it has a parcel. Asked to take the same parcel again it signs the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    magic: String,
+    format: u16,
+    /// The region that sent it.
+    pub region: RegionCode,
+    /// The batch's id.
+    pub batch: SegmentId,
+    /// Of the batch's bytes, as in the receipt.
+    pub digest: Digest,
+    /// Its facts.
+    pub facts: u64,
+    /// When it came first.
+    pub received_at: Ticks,
+}
+
+impl Acknowledgement {
+    /// Signs for the parcel of this receipt, which came first at `received_at`.
+    pub fn sign(
+        receipt: &Receipt,
+        received_at: Ticks,
+        signer: &dyn Signer,
+    ) -> Result<Vec<u8>, Error> {
+        let acknowledgement = Self {
+            magic: signed::magic(Self::KIND),
+            format: Self::FORMAT,
+            region: receipt.region.clone(),
+            batch: receipt.batch,
+            digest: receipt.digest,
+            facts: receipt.facts,
+            received_at,
+        };
+        let payload = signed::payload(&acknowledgement)?;
+        Ok(signed::sign(Self::KIND, &payload, signer))
+    }
+
+    /// Verifies what the centre signed; nothing of another parcel passes.
+    pub fn open(bytes: &[u8], key: &PublicKey, receipt: &Receipt) -> Result<Verified<Self>, Error> {
+        let opened: Verified<Self> = signed::open(bytes, key, None)?;
+        let is_of = opened.region == receipt.region
+            && opened.batch == receipt.batch
+            && opened.digest == receipt.digest
+            && opened.facts == receipt.facts;
+        if is_of {
+            return Ok(opened);
+        }
+        Err(Error::Contradiction {
+            kind: Self::KIND,
+            what: "it acknowledges another parcel".to_owned(),
+        })
+    }
+}
+
+impl Payload for Acknowledgement {
+    const KIND: Kind = Kind::EgressAcknowledgement;
+    const FORMAT: u16 = 1;
+
+    /// An acknowledgement is not replaced by another.
+    fn version(&self) -> u64 {
+        1
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// A parcel and the signed receipt in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {

@@ -172,3 +172,15 @@ proptest! {
         prop_assert_eq!(Needle::new(&needle, true).is_in(&text), by_terms);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_folded_needle_is_found_wherever_it_begins(text in "[abAB_ ]{0,16}", needle in "[abA_]{0,3}") {
+        let folded = crate::terms::Folded::new(&needle).unwrap();
+        let (lower, needle) = (text.to_lowercase(), needle.to_lowercase());
+        let expected: Vec<usize> =
+            (0..=lower.len()).filter(|at| lower[*at..].starts_with(&needle)).collect();
+        let found: Vec<usize> = folded.positions(text.as_bytes()).collect();
+        prop_assert_eq!(found, expected);
+    }
+}

@@ -27,7 +27,7 @@ pub use detection::{
     ActivityRow, AlertFilter, AlertRow, DetectionHead, DetectionTx, IncidentRow, IncidentRowFilter,
     LinkQueueRow, LinkRow, RuleRow, StateKind, StateRow, WindowRow,
 };
-pub use record::{AuditRange, AuditRow, EgressOutcome, EgressRow};
+pub use record::{AuditRange, AuditRow, EgressOutcome, EgressRow, KeptKind, KeptRow, ParcelRow};
 pub use sqlite::SqliteCatalogue;
 
 /// Why a transaction did not happen.
@@ -494,15 +494,38 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
         leaves: &'a [LeafRow],
     ) -> Answer<'a, u64>;
 
-    /// Switches the tenant's export on, for segments made from `since` on, or off.
+    /// Switches the tenant's export on, for segments made from `since` on, or off. `given_up` says what
+    /// became of the parcels that wait; they go.
     fn set_export<'a>(
         &'a self,
         tenant: TenantId,
         since: Option<Ticks>,
+        given_up: &'a [EgressRow],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()>;
-    /// Notes what became of segments that waited for the export; `Conflict` if one is noted already.
-    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()>;
+    /// Keeps a parcel, before it is sent; `Conflict` if the segment has one or is noted already.
+    fn put_parcel<'a>(
+        &'a self,
+        parcel: &'a ParcelRow,
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()>;
+    /// The parcel of a segment.
+    fn parcel(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<ParcelRow>>;
+    /// The tenant's parcels by segment, each without its `sealed`.
+    fn parcels(&self, tenant: TenantId) -> Answer<'_, Vec<ParcelRow>>;
+    /// Notes what became of segments that waited for the export, whose parcels go; `Conflict` if one is
+    /// noted already.
+    fn commit_egress<'a>(
+        &'a self,
+        rows: &'a [EgressRow],
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()>;
+    /// Keeps something over a restart; its version must be exactly the former plus one.
+    fn put_kept<'a>(&'a self, kept: &'a KeptRow) -> Answer<'a, ()>;
+    /// What is kept of that kind.
+    fn kept(&self, tenant: Option<TenantId>, kind: KeptKind) -> Answer<'_, Option<KeptRow>>;
     /// The tenant's exports with a number below `before`, the newest first, at most `limit`.
     fn egress(
         &self,

@@ -32,6 +32,49 @@ pub struct EgressRow {
     pub bytes: u64,
     /// The receipt, sealed.
     pub sealed: Vec<u8>,
+    /// What the centre signed, sealed; empty if it signed nothing.
+    pub acknowledged: Vec<u8>,
+}
+
+/// A parcel that was made and is not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParcelRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The segment that it was made of.
+    pub segment: SegmentId,
+    /// When.
+    pub at: Ticks,
+    /// Its facts.
+    pub facts: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The receipt, sealed.
+    pub receipt: Vec<u8>,
+    /// The parcel, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// What is kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeptKind {
+    /// What belongs to a tenant and so never leaves.
+    Own,
+    /// The centre's newest snapshot; no tenant's.
+    Snapshot,
+}
+
+/// Something that is kept over a restart, replaced as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRow {
+    /// Whose; `None` for the cell's own.
+    pub tenant: Option<TenantId>,
+    /// What.
+    pub kind: KeptKind,
+    /// Counts its changes, from 1.
+    pub version: u64,
+    /// Sealed.
+    pub sealed: Vec<u8>,
 }
 
 /// Which part of a record of what happened, the oldest first.

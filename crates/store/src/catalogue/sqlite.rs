@@ -108,6 +108,15 @@
 //! | | `at` | time | |
 //! | | `outcome` | enum | |
 //! | | `sealed` | sealed | the receipt |
+//! | | `acknowledged` | sealed | what the centre signed |
+//! | `parcel` | `tenant`, `segment` | random ids | |
+//! | | `at` | time | |
+//! | | `fact_count`, `byte_count` | counts | |
+//! | | `receipt`, `sealed` | sealed | the receipt, the parcel |
+//! | `kept` | `tenant` | random id | |
+//! | | `kind` | enum | |
+//! | | `version` | count | |
+//! | | `sealed` | sealed | a tenant's domains, the centre's snapshot |
 //! | `audit` | `tenant` | random id | |
 //! | | `sequence` | count | |
 //! | | `at` | time | |
@@ -144,14 +153,15 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use super::{
     ActivityRow, AlertFilter, AlertRow, Answer, AuditRange, AuditRow, Catalogue, CompactionCommit,
     DetectionHead, DetectionTx, EgressRow, Error, FlushCommit, IncidentRow, IncidentRowFilter,
-    LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow, SegmentRow,
-    SourceCounts, SourceRow, StateKind, StateRow, TenantRow, TokenRow,
+    KeptKind, KeptRow, LeafRow, LinkQueueRow, LinkRow, Loaded, ParcelRow, PartitionRow,
+    RegistryRow, RuleRow, SegmentRow, SourceCounts, SourceRow, StateKind, StateRow, TenantRow,
+    TokenRow,
 };
 
 /// The file's `application_id`: `BWCA`.
 const APPLICATION_ID: i64 = 0x4257_4341;
 /// The newest format: the number of the last migration, and the file's `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read-only connections.
@@ -424,7 +434,9 @@ fn migrations() -> Migrator {
     let first = Migration::new(1, "first".into(), MigrationType::Simple, first, false);
     let second = include_str!("../../migrations/catalogue/0002_detection.sql").into_sql_str();
     let second = Migration::new(2, "detection".into(), MigrationType::Simple, second, false);
-    Migrator::with_migrations(vec![first, second])
+    let third = include_str!("../../migrations/catalogue/0003_parcels.sql").into_sql_str();
+    let third = Migration::new(3, "parcels".into(), MigrationType::Simple, third, false);
+    Migrator::with_migrations(vec![first, second, third])
 }
 
 /// What all connections have in common.
@@ -657,7 +669,7 @@ async fn put_tenant(
         record::accept_damage(connection, &[(row.tenant, sealed.clone())], &[]).await?;
     }
     if let Some(since) = row.export_since {
-        record::set_export(connection, row.tenant, Some(since), &[]).await?;
+        record::set_export(connection, row.tenant, Some(since), &[], &[]).await?;
     }
     put_leaves(connection, leaves).await
 }
@@ -1741,21 +1753,61 @@ impl Catalogue for SqliteCatalogue {
         &'a self,
         tenant: TenantId,
         since: Option<Ticks>,
+        given_up: &'a [EgressRow],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done = record::set_export(tx.connection(), tenant, since, leaves).await;
+            let set = record::set_export(tx.connection(), tenant, since, given_up, leaves);
+            let done = set.await;
             tx.end(done).await
         })
     }
 
-    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+    fn put_parcel<'a>(
+        &'a self,
+        parcel: &'a ParcelRow,
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.begin().await?;
-            let done = record::commit_egress(tx.connection(), rows, leaves).await;
+            let done = record::put_parcel(tx.connection(), parcel, kept, leaves).await;
             tx.end(done).await
         })
+    }
+
+    fn parcel(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<ParcelRow>> {
+        Box::pin(record::parcel(&self.readers, tenant, segment))
+    }
+
+    fn parcels(&self, tenant: TenantId) -> Answer<'_, Vec<ParcelRow>> {
+        Box::pin(record::parcels(&self.readers, tenant))
+    }
+
+    fn commit_egress<'a>(
+        &'a self,
+        rows: &'a [EgressRow],
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = record::commit_egress(tx.connection(), rows, kept, leaves).await;
+            tx.end(done).await
+        })
+    }
+
+    fn put_kept<'a>(&'a self, kept: &'a KeptRow) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.begin().await?;
+            let done = record::put_kept(tx.connection(), kept).await;
+            tx.end(done).await
+        })
+    }
+
+    fn kept(&self, tenant: Option<TenantId>, kind: KeptKind) -> Answer<'_, Option<KeptRow>> {
+        Box::pin(record::kept(&self.readers, tenant, kind))
     }
 
     fn egress(

@@ -437,7 +437,7 @@ async fn a_placement_is_not_moved_under_the_first_record() {
     };
     assert_eq!(
         store
-            .update_tenant_before_first_record(&world.grant(1), b"second")
+            .update_tenant_before_first_record(&world.grant(1), b"second", Vec::new())
             .await
             .unwrap(),
         2
@@ -449,7 +449,7 @@ async fn a_placement_is_not_moved_under_the_first_record() {
     append(Some(2)).await.unwrap();
     assert_eq!(
         store
-            .update_tenant_before_first_record(&world.grant(1), b"third")
+            .update_tenant_before_first_record(&world.grant(1), b"third", Vec::new())
             .await
             .unwrap_err()
             .code(),
@@ -459,7 +459,7 @@ async fn a_placement_is_not_moved_under_the_first_record() {
     // What does not move the placement may still change, and older rows may still come.
     assert_eq!(
         store
-            .update_tenant(&world.grant(1), b"third")
+            .update_tenant(&world.grant(1), b"third", Vec::new())
             .await
             .unwrap(),
         3

@@ -152,3 +152,53 @@ async fn a_row_is_refused_if_it_is_too_long_or_of_nobody(world: World) {
     assert_eq!(refused.unwrap_err().code(), Code::NotFound);
     assert_eq!(record(&world, &store, 1).await.len(), 1, "all or none");
 }
+
+/// A change of a tenant's document and what it says go together: neither is there without the other.
+#[tokio::test]
+async fn a_change_and_what_is_said_of_it_are_one_transaction() {
+    let world = World::new(341);
+    let store = world.start().await;
+    let said = || {
+        let grant = world.grant::<access::AdministerTenant>(1);
+        let centre = AuditDraft::of(&grant, Happening::CentreChanged);
+        let consent = AuditDraft::of(&grant, Happening::ConsentChanged);
+        vec![
+            centre.with("to", "facts"),
+            consent.with_private("to", "endpoint+identity"),
+        ]
+    };
+    let before = record(&world, &store, 1).await;
+    for in_doubt in [false, true] {
+        world.database.fail(1, in_doubt);
+        let grant = world.grant(1);
+        let failed = store.update_tenant(&grant, b"next", said()).await;
+        assert!(failed.is_err());
+        assert_eq!(record(&world, &store, 1).await, before);
+        assert_ne!(store.tenants()[0].document, b"next");
+    }
+    // The process died in doubt, and it had happened: all of it.
+    world.database.crash(true);
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(store.tenants()[0].document, b"next");
+    let rows = record(&world, &store, 1).await;
+    let happened: Vec<_> = rows.iter().skip(before.len()).collect();
+    let what: Vec<_> = happened.iter().map(|row| row.leaf.happening).collect();
+    assert_eq!(
+        what,
+        [
+            Happening::TenantChanged,
+            Happening::CentreChanged,
+            Happening::ConsentChanged
+        ]
+    );
+    assert_eq!(happened[2].private["to"], "endpoint+identity");
+    // Nobody says something of another tenant by this way.
+    let other = AuditDraft::of(
+        &world.grant::<access::AdministerTenant>(2),
+        Happening::CentreChanged,
+    );
+    let grant = world.grant(1);
+    let refused = store.update_tenant(&grant, b"third", vec![other]).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Denied);
+}

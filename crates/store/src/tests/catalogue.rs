@@ -20,9 +20,9 @@ use super::memory_catalogue::MemoryDatabase;
 use crate::catalogue::{
     ActivityRow, AlertFilter, AlertRow, AuditRange, AuditRow, Catalogue, CompactionCommit,
     DetectionHead, DetectionTx, EgressOutcome, EgressRow, Error, FlushCommit, IncidentRow,
-    IncidentRowFilter, LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow,
-    SegmentRow, SourceCounts, SourceRow, SqliteCatalogue, StateKind, StateRow, TenantRow, TokenRow,
-    WindowRow,
+    IncidentRowFilter, KeptKind, KeptRow, LeafRow, LinkQueueRow, LinkRow, Loaded, ParcelRow,
+    PartitionRow, RegistryRow, RuleRow, SegmentRow, SourceCounts, SourceRow, SqliteCatalogue,
+    StateKind, StateRow, TenantRow, TokenRow, WindowRow,
 };
 
 type Result<T> = std::result::Result<T, Error>;
@@ -165,6 +165,7 @@ conformance! { sqlite, SqlitePlace::new();
     detection_is_committed_as_a_whole
     steps_of_unknown_tenants_leave_nothing
     exports_and_accepted_damage_are_loaded
+    parcels_wait_until_it_is_noted_what_became_of_them
     writers_at_once_take_turns
     an_abandoned_call_happened_or_did_not
     after_closing_nothing_works_but_closing
@@ -191,6 +192,7 @@ conformance! { memory, MemoryPlace::default();
     detection_is_committed_as_a_whole
     steps_of_unknown_tenants_leave_nothing
     exports_and_accepted_damage_are_loaded
+    parcels_wait_until_it_is_noted_what_became_of_them
     writers_at_once_take_turns
     an_abandoned_call_happened_or_did_not
     after_closing_nothing_works_but_closing
@@ -388,6 +390,28 @@ fn egress(tenant: u8, segment: u8, sequence: u64) -> EgressRow {
         facts: 3,
         bytes: 2,
         sealed: vec![9; 40],
+        acknowledged: vec![8; 40],
+    }
+}
+
+fn parcel(tenant: u8, segment: u8) -> ParcelRow {
+    ParcelRow {
+        tenant: tenant_id(tenant),
+        segment: segment_id(segment),
+        at: Ticks(7),
+        facts: 3,
+        bytes: 2,
+        receipt: vec![6; 40],
+        sealed: vec![7; 40],
+    }
+}
+
+fn kept(tenant: Option<u8>, version: u64) -> KeptRow {
+    KeptRow {
+        tenant: tenant.map(tenant_id),
+        kind: tenant.map_or(KeptKind::Snapshot, |_| KeptKind::Own),
+        version,
+        sealed: vec![u8::try_from(version).unwrap(); 40],
     }
 }
 
@@ -435,6 +459,8 @@ struct Detection {
     queues: Vec<LinkQueueRow>,
     entries: Vec<LinkRow>,
     egress: Vec<EgressRow>,
+    parcels: Vec<ParcelRow>,
+    kept: [Option<KeptRow>; 2],
 }
 
 async fn detection(catalogue: &dyn Catalogue, of: TenantId) -> Detection {
@@ -465,6 +491,11 @@ async fn detection(catalogue: &dyn Catalogue, of: TenantId) -> Detection {
         rules: catalogue.rules(Some(of), None, all).await.unwrap(),
         windows: catalogue.rule_windows(of).await.unwrap(),
         egress: catalogue.egress(of, None, all).await.unwrap(),
+        parcels: catalogue.parcels(of).await.unwrap(),
+        kept: [
+            catalogue.kept(Some(of), KeptKind::Own).await.unwrap(),
+            catalogue.kept(None, KeptKind::Snapshot).await.unwrap(),
+        ],
         incidents,
         activity,
         queues,
@@ -868,8 +899,10 @@ async fn a_writer_that_lost_the_catalogue_is_fenced(place: &dyn Place) {
             .set_rule_enabled(Some(id), [1; 16], false, Ticks(1), &[])
             .await,
         first.acknowledge_link(id, [2; 16], 1, &[]).await.map(drop),
-        first.set_export(id, Some(Ticks(1)), &[]).await,
-        first.commit_egress(&[egress(1, 11, 4)], &[]).await,
+        first.set_export(id, Some(Ticks(1)), &[], &[]).await,
+        first.put_parcel(&parcel(1, 11), None, &[]).await,
+        first.commit_egress(&[egress(1, 11, 4)], None, &[]).await,
+        first.put_kept(&kept(None, 1)).await,
         // Fenced comes before what else would be wrong.
         first.put_source(&source(5, 99), &[]).await,
     ];
@@ -1245,6 +1278,8 @@ async fn detection_is_committed_as_a_whole(place: &dyn Place) {
         }],
         entries: step.link.clone(),
         egress: vec![],
+        parcels: vec![],
+        kept: [None, None],
     };
     assert_eq!(found, expected);
     let before = everything(&*catalogue).await;
@@ -1306,10 +1341,15 @@ async fn steps_of_unknown_tenants_leave_nothing(place: &dyn Place) {
         catalogue
             .set_rule_enabled(Some(tenant_id(1)), [1; 16], false, Ticks(1), &[])
             .await,
-        catalogue.set_export(id, Some(Ticks(1)), &[]).await,
+        catalogue.set_export(id, Some(Ticks(1)), &[], &[]).await,
         catalogue
-            .commit_egress(&[egress(1, 11, 4), egress(99, 1, 1)], &[])
+            .commit_egress(&[egress(1, 11, 4), egress(99, 1, 1)], None, &[])
             .await,
+        catalogue.put_parcel(&parcel(99, 1), None, &[]).await,
+        catalogue
+            .put_parcel(&parcel(1, 1), Some(&kept(Some(99), 1)), &[])
+            .await,
+        catalogue.put_kept(&kept(Some(99), 1)).await,
         catalogue.accept_damage(&[(id, vec![0; 30])], &[]).await,
         catalogue
             .commit_detection(&DetectionTx {
@@ -1332,7 +1372,7 @@ async fn exports_and_accepted_damage_are_loaded(place: &dyn Place) {
     populate(&*catalogue).await;
     let id = tenant_id(1);
     catalogue
-        .set_export(id, Some(Ticks(70)), &[])
+        .set_export(id, Some(Ticks(70)), &[], &[])
         .await
         .unwrap();
     catalogue
@@ -1342,9 +1382,9 @@ async fn exports_and_accepted_damage_are_loaded(place: &dyn Place) {
     // One segment is there still, one is not any more.
     let rows = [egress(1, 11, 4), egress(1, 77, 5)];
     let leaves = [leaf(Some(1), 4), leaf(Some(1), 5)];
-    catalogue.commit_egress(&rows, &leaves).await.unwrap();
+    catalogue.commit_egress(&rows, None, &leaves).await.unwrap();
     for again in [egress(1, 11, 6), egress(1, 12, 5)] {
-        let refused = catalogue.commit_egress(&[again], &[]).await;
+        let refused = catalogue.commit_egress(&[again], None, &[]).await;
         assert!(is_conflict(&refused), "{refused:?}");
     }
     for round in 0..2 {
@@ -1354,7 +1394,7 @@ async fn exports_and_accepted_damage_are_loaded(place: &dyn Place) {
         let since = (round == 0).then_some(Ticks(70));
         assert_eq!(row.export_since, since);
         assert_eq!(row.sealed_damage, Some(vec![7; 30]));
-        catalogue.set_export(id, None, &[]).await.unwrap();
+        catalogue.set_export(id, None, &[], &[]).await.unwrap();
     }
     let newest = catalogue.egress(id, None, 1).await.unwrap();
     assert_eq!(newest, [egress(1, 77, 5)]);
@@ -1362,6 +1402,59 @@ async fn exports_and_accepted_damage_are_loaded(place: &dyn Place) {
     assert_eq!(older, [egress(1, 11, 4)]);
     let one = catalogue.egress_of(id, segment_id(77)).await.unwrap();
     assert_eq!(one, Some(egress(1, 77, 5)));
+}
+
+async fn parcels_wait_until_it_is_noted_what_became_of_them(place: &dyn Place) {
+    let catalogue = place.open().await;
+    populate(&*catalogue).await;
+    let id = tenant_id(1);
+    for (segment, own) in [(11, None), (12, Some(kept(Some(1), 1)))] {
+        catalogue
+            .put_parcel(&parcel(1, segment), own.as_ref(), &[])
+            .await
+            .unwrap();
+    }
+    // Not twice, and not with a state that does not follow.
+    let before = everything(&*catalogue).await;
+    for refused in [
+        catalogue.put_parcel(&parcel(1, 11), None, &[]).await,
+        catalogue
+            .put_parcel(&parcel(1, 13), Some(&kept(Some(1), 3)), &[])
+            .await,
+        catalogue
+            .commit_egress(&[egress(1, 11, 4)], Some(&kept(Some(1), 1)), &[])
+            .await,
+        catalogue.put_kept(&kept(None, 2)).await,
+    ] {
+        assert!(is_conflict(&refused), "{refused:?}");
+    }
+    assert_eq!(everything(&*catalogue).await, before);
+    let whole = catalogue.parcel(id, segment_id(11)).await.unwrap();
+    assert_eq!(whole, Some(parcel(1, 11)));
+    let rows = [egress(1, 11, 4)];
+    let (own, leaves) = (kept(Some(1), 2), [leaf(Some(1), 4)]);
+    let noted = catalogue.commit_egress(&rows, Some(&own), &leaves);
+    noted.await.unwrap();
+    assert_eq!(catalogue.parcel(id, segment_id(11)).await.unwrap(), None);
+    let again = catalogue.put_parcel(&parcel(1, 11), None, &[]).await;
+    assert!(is_conflict(&again), "what left is not packed again");
+    catalogue.put_kept(&kept(None, 1)).await.unwrap();
+    catalogue.put_kept(&kept(None, 2)).await.unwrap();
+    let found = catalogue.kept(None, KeptKind::Snapshot).await.unwrap();
+    assert_eq!(found, Some(kept(None, 2)));
+    let found = catalogue.kept(Some(id), KeptKind::Own).await.unwrap();
+    assert_eq!(found, Some(kept(Some(1), 2)));
+    // Switched off, what waits goes, and it is said what became of it.
+    let given_up = EgressRow {
+        outcome: EgressOutcome::Dropped,
+        acknowledged: Vec::new(),
+        ..egress(1, 12, 5)
+    };
+    let off = catalogue.set_export(id, None, std::slice::from_ref(&given_up), &[]);
+    off.await.unwrap();
+    assert_eq!(catalogue.parcels(id).await.unwrap(), []);
+    let newest = catalogue.egress(id, None, 1).await.unwrap();
+    assert_eq!(newest, [given_up]);
 }
 
 async fn writers_at_once_take_turns(place: &dyn Place) {
@@ -1651,7 +1744,7 @@ async fn a_newer_format_is_refused_and_not_touched() {
                 refused,
                 Error::Format {
                     found: 99,
-                    supported: 2
+                    supported: 3
                 }
             ),
             "{refused:?}"
@@ -1704,7 +1797,8 @@ async fn a_database_of_another_program_is_refused_and_not_touched() {
 /// Statements that make a catalogue one of format 1 again.
 macro_rules! second_undone {
     () => {
-        "DROP TABLE detection; DROP TABLE detection_state; DROP TABLE alert; DROP TABLE incident;
+        "DROP TABLE parcel; DROP TABLE kept; DELETE FROM _sqlx_migrations WHERE version = 3;
+         DROP TABLE detection; DROP TABLE detection_state; DROP TABLE alert; DROP TABLE incident;
          DROP TABLE activity; DROP TABLE rule; DROP TABLE rule_window; DROP TABLE link_queue;
          DROP TABLE link_entry; DROP TABLE export; DROP TABLE egress; DROP TABLE audit;
          DROP TABLE log_damage; DELETE FROM _sqlx_migrations WHERE version = 2;

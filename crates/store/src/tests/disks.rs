@@ -26,7 +26,7 @@ use super::kit::{NOON, TABLES, batch, count, policy, provision, registry, source
 use crate::catalogue::SqliteCatalogue;
 use crate::{
     ActivityRecord, AlertFilter, AlertRecord, AuditDraft, AuditRange, DetectionCommit,
-    ExportCommit, IncidentFilter, IncidentRecord, LinkEntry, LocalDir, Options, PlacedRows,
+    ExportCommit, IncidentFilter, IncidentRecord, LinkEntry, LocalDir, Options, Packed, PlacedRows,
     SourceEntry, StateRecord, Store, TokenEntry, WindowRecord,
 };
 
@@ -412,11 +412,19 @@ async fn fill_detection(store: &Store, cx: &Cx) {
     store.set_export(&export, true).await.unwrap();
     store.flush_all(&export).await.unwrap();
     let waiting = store.pending_export(&export).unwrap();
-    let sent = ExportCommit {
+    let packed = Packed {
         segment: waiting[0].segment,
         facts: 2,
-        bytes: 70,
         receipt: b"a receipt".to_vec(),
+        parcel: vec![b'p'; 70],
+    };
+    let own = Some(b"what belongs to them".to_vec());
+    store.pack_export(&export, packed, own).await.unwrap();
+    store.put_snapshot(b"a snapshot".to_vec()).await.unwrap();
+    let sent = ExportCommit {
+        segment: waiting[0].segment,
+        acknowledgement: b"an acknowledgement".to_vec(),
+        own: None,
     };
     store.commit_export(&export, sent).await.unwrap();
     let draft = AuditDraft::of(&grant, ledger::Happening::RowsHunted);

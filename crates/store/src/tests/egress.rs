@@ -4,11 +4,14 @@ use ledger::Happening;
 use model::{Code, Span100ns, limits};
 
 use super::kit::{World, count, on_both_catalogues, once};
-use crate::{EgressOutcome, ExportCommit, Store};
+use crate::{EgressOutcome, ExportCommit, Packed, Store};
 
 on_both_catalogues! { World::new(360);
     what_waits_is_not_merged_and_what_left_is_on_record
     what_waited_too_long_is_dropped_and_counted
+    a_parcel_is_on_record_and_durable_before_it_is_sent_and_the_same_afterwards
+    a_parcel_that_is_given_up_stays_on_record
+    what_is_kept_survives_a_restart
 }
 
 async fn flushed(world: &World, store: &Store, ids: &[u64]) {
@@ -31,13 +34,27 @@ fn levels(store: &Store) -> Vec<u8> {
     levels
 }
 
+const PARCEL: &[u8] = b"a parcel with a receipt in it";
+
+fn packed(segment: model::SegmentId) -> Packed {
+    Packed {
+        segment,
+        facts: 3,
+        receipt: b"a receipt".to_vec(),
+        parcel: PARCEL.to_vec(),
+    }
+}
+
 fn sent(segment: model::SegmentId) -> ExportCommit {
     ExportCommit {
         segment,
-        facts: 3,
-        bytes: 120,
-        receipt: b"a receipt".to_vec(),
+        acknowledgement: b"signed by the centre".to_vec(),
+        own: None,
     }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    crypto::hex(&crypto::sha256(bytes))
 }
 
 async fn what_waits_is_not_merged_and_what_left_is_on_record(world: World) {
@@ -70,8 +87,13 @@ async fn what_waits_is_not_merged_and_what_left_is_on_record(world: World) {
         count(batch, &mut found);
     }
     assert_eq!(found, once([4]));
+    let grant = world.grant(1);
     store
-        .commit_export(&world.grant(1), sent(first.segment))
+        .pack_export(&grant, packed(first.segment), None)
+        .await
+        .unwrap();
+    store
+        .commit_export(&grant, sent(first.segment))
         .await
         .unwrap();
     let again = store
@@ -92,7 +114,9 @@ async fn what_waits_is_not_merged_and_what_left_is_on_record(world: World) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((entry.facts, entry.bytes, entry.rows), (3, 120, 1));
+    let bytes = u64::try_from(PARCEL.len()).unwrap();
+    assert_eq!((entry.facts, entry.bytes, entry.rows), (3, bytes, 1));
+    assert_eq!(entry.acknowledgement, b"signed by the centre");
     assert_eq!(
         (entry.outcome, &*entry.receipt),
         (EgressOutcome::Sent, &b"a receipt"[..])
@@ -142,4 +166,112 @@ async fn what_waited_too_long_is_dropped_and_counted(world: World) {
         .await;
     assert_eq!(rest.unwrap().len(), 1);
     assert_eq!(world.rows(&store, 1), once(1..=4), "the rows stay");
+}
+
+async fn a_parcel_is_on_record_and_durable_before_it_is_sent_and_the_same_afterwards(world: World) {
+    let store = world.start().await;
+    let grant = world.grant(1);
+    store.set_export(&grant, true).await.unwrap();
+    flushed(&world, &store, &[1, 2]).await;
+    let waiting = store.pending_export(&grant).unwrap();
+    let (first, second) = (waiting[0].segment, waiting[1].segment);
+    // What there is a parcel of is not noted without an acknowledgement, nor the other way about.
+    let early = store.commit_export(&grant, sent(first)).await;
+    assert!(matches!(early, Err(crate::Error::Form { .. })), "{early:?}");
+    let own = Some(b"what belongs to them".to_vec());
+    store.pack_export(&grant, packed(first), own).await.unwrap();
+    let twice = store.pack_export(&grant, packed(first), None).await;
+    assert_eq!(twice.unwrap_err().code(), Code::Conflict);
+    let nothing = ExportCommit {
+        acknowledgement: Vec::new(),
+        ..sent(first)
+    };
+    assert!(store.commit_export(&grant, nothing).await.is_err());
+    let counts = store.parcel_counts(&world.grant(1)).await.unwrap();
+    assert_eq!((counts.waiting, counts.facts), (1, 3));
+
+    // The process dies: the same bytes are there, and the leaf that they may have left.
+    drop(store);
+    let store = world.open().await.unwrap();
+    assert_eq!(pending(&world, &store), 2);
+    let found = store.packed_export(&grant, first).await.unwrap();
+    assert_eq!(found, Some(packed(first)));
+    assert_eq!(store.packed_export(&grant, second).await.unwrap(), None);
+    let own = store.own_values(&grant).await.unwrap();
+    assert_eq!(own.as_deref(), Some(&b"what belongs to them"[..]));
+    store.commit_export(&grant, sent(first)).await.unwrap();
+    assert_eq!(store.packed_export(&grant, first).await.unwrap(), None);
+    let counts = store.parcel_counts(&world.grant(1)).await.unwrap();
+    assert_eq!(counts, crate::ParcelCounts::default());
+
+    let leaves = store.leaves(&world.grant(1), 0, 100).await.unwrap();
+    let of = |what: Happening| {
+        let mut found = leaves.iter().filter(|leaf| leaf.happening == what);
+        let leaf = found.next().unwrap().details.clone();
+        assert!(found.next().is_none(), "counted once");
+        leaf
+    };
+    let (packed_leaf, sent_leaf) = (of(Happening::FactsPacked), of(Happening::FactsSent));
+    assert_eq!(packed_leaf["parcel_sha256"], digest(PARCEL));
+    assert_eq!(packed_leaf["receipt_sha256"], digest(b"a receipt"));
+    for (name, value) in &packed_leaf {
+        assert_eq!(sent_leaf.get(name), Some(value), "{name}");
+    }
+    let signed = digest(b"signed by the centre");
+    assert_eq!(sent_leaf["acknowledgement_sha256"], signed);
+}
+
+async fn a_parcel_that_is_given_up_stays_on_record(world: World) {
+    let store = world.start().await;
+    let grant = world.grant(1);
+    store.set_export(&grant, true).await.unwrap();
+    flushed(&world, &store, &[1]).await;
+    let late = store.pending_export(&grant).unwrap()[0].segment;
+    store.pack_export(&grant, packed(late), None).await.unwrap();
+    world
+        .clock
+        .advance(Span100ns::days(limits::EXPORT_WAIT_DAYS_MAX + 1));
+    let grant = world.grant(1);
+    store.compact_step(&grant).await.unwrap();
+    flushed(&world, &store, &[2]).await;
+    let off = store.pending_export(&grant).unwrap()[0].segment;
+    store.pack_export(&grant, packed(off), None).await.unwrap();
+    store.set_export(&grant, false).await.unwrap();
+    for segment in [late, off] {
+        let entry = store.egress_of(&world.grant(1), segment).await.unwrap();
+        let entry = entry.unwrap();
+        // It may have arrived; nobody said so.
+        assert_eq!((entry.outcome, entry.facts), (EgressOutcome::Dropped, 3));
+        assert_eq!(entry.receipt, b"a receipt");
+        assert_eq!(entry.acknowledgement, b"");
+        assert_eq!(store.packed_export(&grant, segment).await.unwrap(), None);
+    }
+}
+
+async fn what_is_kept_survives_a_restart(world: World) {
+    let mut store = world.start().await;
+    assert_eq!(store.kept_snapshot().await.unwrap(), None);
+    for snapshot in [&b"first"[..], b"second"] {
+        store.put_snapshot(snapshot.to_vec()).await.unwrap();
+        drop(store);
+        store = world.open().await.unwrap();
+        let found = store.kept_snapshot().await.unwrap();
+        assert_eq!(found.as_deref(), Some(snapshot));
+    }
+    // A segment of which nothing may leave teaches, too.
+    let grant = world.grant(1);
+    store.set_export(&grant, true).await.unwrap();
+    flushed(&world, &store, &[1]).await;
+    let segment = store.pending_export(&grant).unwrap()[0].segment;
+    let commit = ExportCommit {
+        segment,
+        acknowledgement: Vec::new(),
+        own: Some(b"own".to_vec()),
+    };
+    store.commit_export(&grant, commit).await.unwrap();
+    drop(store);
+    let store = world.open().await.unwrap();
+    let own = store.own_values(&grant).await.unwrap();
+    assert_eq!(own.as_deref(), Some(&b"own"[..]));
+    assert_eq!(store.own_values(&world.grant(2)).await.unwrap(), None);
 }

@@ -27,7 +27,7 @@ use crate::order::Ordered;
 use crate::segment::{self, Identity};
 use crate::{
     ActivityRecord, AlertRecord, AuditDraft, DetectionCommit, ExportCommit, IncidentRecord,
-    LinkEntry, LocalDir, Options, PlacedRows, SourceEntry, StateRecord, Store, TokenEntry,
+    LinkEntry, LocalDir, Options, Packed, PlacedRows, SourceEntry, StateRecord, Store, TokenEntry,
 };
 
 // ---- the search ----
@@ -253,11 +253,20 @@ async fn fill_detection(store: &Store, cx: &Cx) {
     let put = store.put_rule(&rules, &id, RuleKind::Scheduled, true, MARKERS[14]);
     put.await.unwrap();
     let pending = store.pending_export(&grant).unwrap();
-    let sent = ExportCommit {
-        segment: pending[0].segment,
+    let segment = pending[0].segment;
+    let packed = Packed {
+        segment,
         facts: 1,
-        bytes: 1,
         receipt: marked(16),
+        parcel: marked(16),
+    };
+    let own = Some(marked(16));
+    store.pack_export(&grant, packed, own).await.unwrap();
+    store.put_snapshot(marked(16)).await.unwrap();
+    let sent = ExportCommit {
+        segment,
+        acknowledgement: marked(16),
+        own: None,
     };
     store.commit_export(&grant, sent).await.unwrap();
     let draft = AuditDraft::of(&grant, ledger::Happening::RowsHunted);

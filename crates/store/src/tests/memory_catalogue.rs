@@ -13,8 +13,9 @@ use model::{AlertId, GeographyCode, RegionCode, SegmentId, SourceId, TenantId, T
 use crate::catalogue::{
     ActivityRow, AlertFilter, AlertRow, Answer, AuditRange, AuditRow, Catalogue, CompactionCommit,
     DetectionHead, DetectionTx, EgressRow, Error, FlushCommit, IncidentRow, IncidentRowFilter,
-    LeafRow, LinkQueueRow, LinkRow, Loaded, PartitionRow, RegistryRow, RuleRow, SegmentRow,
-    SourceCounts, SourceRow, StateKind, StateRow, TenantRow, TokenRow,
+    KeptKind, KeptRow, LeafRow, LinkQueueRow, LinkRow, Loaded, ParcelRow, PartitionRow,
+    RegistryRow, RuleRow, SegmentRow, SourceCounts, SourceRow, StateKind, StateRow, TenantRow,
+    TokenRow,
 };
 
 type Result<T> = std::result::Result<T, Error>;
@@ -39,6 +40,8 @@ struct State {
     queues: BTreeMap<(TenantId, [u8; 16]), LinkQueueRow>,
     link: BTreeMap<(TenantId, [u8; 16], u64), LinkRow>,
     egress: BTreeMap<(TenantId, SegmentId), EgressRow>,
+    parcels: BTreeMap<(TenantId, SegmentId), ParcelRow>,
+    kept: BTreeMap<(Option<TenantId>, KeptKind), KeptRow>,
     next_cell_leaf: u64,
 }
 
@@ -336,6 +339,36 @@ impl State {
             bytes: 0,
         };
         self.queues.entry((tenant, destination)).or_insert(new)
+    }
+}
+
+impl State {
+    fn put_egress(&mut self, rows: &[EgressRow]) -> Result<()> {
+        for row in rows {
+            self.tenant(row.tenant)?;
+            let key = (row.tenant, row.segment);
+            let of_tenant = self.egress.values().filter(|r| r.tenant == row.tenant);
+            let mut sequences = of_tenant.map(|r| r.sequence);
+            if self.egress.contains_key(&key) || sequences.any(|s| s == row.sequence) {
+                return conflict("egress");
+            }
+            self.egress.insert(key, row.clone());
+            self.parcels.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn put_kept(&mut self, row: &KeptRow) -> Result<()> {
+        if let Some(tenant) = row.tenant {
+            self.tenant(tenant)?;
+        }
+        let key = (row.tenant, row.kind);
+        let former = self.kept.get(&key).map_or(0, |kept| kept.version);
+        if row.version != former + 1 {
+            return conflict("kept");
+        }
+        self.kept.insert(key, row.clone());
+        Ok(())
     }
 }
 
@@ -871,28 +904,68 @@ impl Catalogue for MemoryCatalogue {
         &'a self,
         tenant: TenantId,
         since: Option<Ticks>,
+        given_up: &'a [EgressRow],
         leaves: &'a [LeafRow],
     ) -> Answer<'a, ()> {
         ready(self.write(|state| {
+            state.put_egress(given_up)?;
             state.tenant(tenant)?.export_since = since;
             state.put_leaves(leaves)
         }))
     }
 
-    fn commit_egress<'a>(&'a self, rows: &'a [EgressRow], leaves: &'a [LeafRow]) -> Answer<'a, ()> {
+    fn put_parcel<'a>(
+        &'a self,
+        parcel: &'a ParcelRow,
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
         ready(self.write(|state| {
-            for row in rows {
-                state.tenant(row.tenant)?;
-                let key = (row.tenant, row.segment);
-                let of_tenant = state.egress.values().filter(|r| r.tenant == row.tenant);
-                let mut sequences = of_tenant.map(|r| r.sequence);
-                if state.egress.contains_key(&key) || sequences.any(|s| s == row.sequence) {
-                    return conflict("egress");
-                }
-                state.egress.insert(key, row.clone());
+            state.tenant(parcel.tenant)?;
+            let key = (parcel.tenant, parcel.segment);
+            if state.egress.contains_key(&key) || state.parcels.contains_key(&key) {
+                return conflict("parcel");
             }
+            state.parcels.insert(key, parcel.clone());
+            kept.map_or(Ok(()), |kept| state.put_kept(kept))?;
             state.put_leaves(leaves)
         }))
+    }
+
+    fn parcel(&self, tenant: TenantId, segment: SegmentId) -> Answer<'_, Option<ParcelRow>> {
+        ready(self.read(|state| state.parcels.get(&(tenant, segment)).cloned()))
+    }
+
+    fn parcels(&self, tenant: TenantId) -> Answer<'_, Vec<ParcelRow>> {
+        ready(self.read(|state| {
+            let rows = state.parcels.values().filter(|row| row.tenant == tenant);
+            let bare = |row: &ParcelRow| ParcelRow {
+                sealed: Vec::new(),
+                ..row.clone()
+            };
+            rows.map(bare).collect()
+        }))
+    }
+
+    fn commit_egress<'a>(
+        &'a self,
+        rows: &'a [EgressRow],
+        kept: Option<&'a KeptRow>,
+        leaves: &'a [LeafRow],
+    ) -> Answer<'a, ()> {
+        ready(self.write(|state| {
+            state.put_egress(rows)?;
+            kept.map_or(Ok(()), |kept| state.put_kept(kept))?;
+            state.put_leaves(leaves)
+        }))
+    }
+
+    fn put_kept<'a>(&'a self, kept: &'a KeptRow) -> Answer<'a, ()> {
+        ready(self.write(|state| state.put_kept(kept)))
+    }
+
+    fn kept(&self, tenant: Option<TenantId>, kind: KeptKind) -> Answer<'_, Option<KeptRow>> {
+        ready(self.read(|state| state.kept.get(&(tenant, kind)).cloned()))
     }
 
     fn egress(

@@ -13,6 +13,7 @@ mod resume;
 mod send;
 mod totals;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,6 +48,7 @@ pub(crate) fn run(global: &Global, options: &Ingest) -> anyhow::Result<i32> {
         resume,
         files: Vec::new(),
         bar: progress(),
+        elsewhere: BTreeSet::new(),
         failed: None,
     };
     for path in &options.files {
@@ -102,6 +104,8 @@ struct Run<'c> {
     resume: Resume,
     files: Vec<FileTotals>,
     bar: ProgressBar,
+    /// Regions of records that were not sent on.
+    elsewhere: BTreeSet<String>,
     /// Exit code of the first failure.
     failed: Option<i32>,
 }
@@ -197,6 +201,15 @@ impl Run<'_> {
             }
             rejects.flush()?;
         }
+        for item in answer
+            .get("wrong_region")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let region = item.get("region").and_then(Value::as_str);
+            self.elsewhere.extend(region.map(str::to_owned));
+        }
         if let Some(file) = self.files.last_mut() {
             file.totals.add(answer);
         }
@@ -241,14 +254,14 @@ impl Run<'_> {
             total.merge(&file.totals);
         }
         totals::show(global, &self.files, &total, self.sender.options.dry_run)?;
-        remarks(&total, self.sender.client);
+        remarks(&total, self.sender.client, &self.elsewhere);
         let not_stored = total.count("rejected") + total.count("wrong_region");
         Ok(self.failed.unwrap_or(i32::from(not_stored > 0)))
     }
 }
 
 /// What a person should know of the figures.
-fn remarks(total: &Totals, client: &Client) {
+fn remarks(total: &Totals, client: &Client, regions: &BTreeSet<String>) {
     let untimed = total.count("untimed");
     if untimed > 0 {
         print::note(&format!(
@@ -256,16 +269,29 @@ fn remarks(total: &Totals, client: &Client) {
             print::rows(untimed)
         ));
     }
+    let replaced = total.count("replaced");
+    if replaced > 0 {
+        print::note(&format!(
+            "{} have escapes that are no characters, as `\\ud800` alone: they are U+FFFD in the columns; `_source_fields` has the text as it was sent",
+            print::rows(replaced)
+        ));
+    }
     let elsewhere = total.count("wrong_region");
     if elsewhere > 0 {
-        let how = match client {
-            Client::Http(_) => "send them to that region with a token of it",
-            Client::Local(_) => "their regions are not in this configuration",
-        };
         print::note(&format!(
-            "{} of another region were not stored: {how} (`--rejects FILE` writes them with their region)",
+            "{} of another region were not stored (`--rejects FILE` writes them with their region)",
             print::rows(elsewhere)
         ));
+        for region in regions {
+            let why = match client {
+                Client::Http(http) => http.lacks(region).map_or_else(
+                    || format!("region `{region}` did not take all of them"),
+                    |what| format!("to send them on to region `{region}`, give {what}"),
+                ),
+                Client::Local(_) => format!("region `{region}` is not in this configuration"),
+            };
+            print::note(&why);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Parts on their way: to the server that was named, or to the tenant's home in a data directory and
-//! what is misdirected on to the region that it was told.
+//! Parts on their way: to the server that was named, or to the tenant's home in a data directory; and
+//! what is misdirected on to the region that it was told, if there is a way to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -32,17 +32,18 @@ impl Sender<'_> {
     pub(super) fn send(&self, input: &str, part: &Part, kind: Kind) -> anyhow::Result<Value> {
         let key = (input != "-").then(|| key(input, part, ""));
         let ask = self.ask(part.bytes.clone(), key)?;
-        let Client::Local(_) = self.client else {
-            return answer(patiently(|| self.client.call(&ask))?);
+        let mut sum = match self.client {
+            Client::Http(http) => answer(patiently(|| http.call(&ask))?)?,
+            Client::Local(_) => {
+                let tenant = self.tenant.ok_or_else(|| {
+                    Failure::new(Code::BadRequest, "a data directory holds several tenants")
+                        .with_help("name one: `--tenant T`")
+                })?;
+                answer(patiently(|| self.client.call_home(tenant, &ask))?)?
+            }
         };
-        let tenant = self.tenant.ok_or_else(|| {
-            Failure::new(Code::BadRequest, "a data directory holds several tenants")
-                .with_help("name one: `--tenant T`")
-        })?;
-        let mut sum = answer(patiently(|| self.client.call_home(tenant, &ask))?)?;
-        let here = self.client.regions();
         for (region, items) in elsewhere(&sum) {
-            if here.contains(&region) {
+            if self.client.reaches(&region) {
                 self.forward(input, part, kind, &region, &items, &mut sum)?;
             }
         }
@@ -78,7 +79,14 @@ impl Sender<'_> {
         add(
             sum,
             &there,
-            &["stored", "duplicates", "mapped", "raw", "untimed"],
+            &[
+                "stored",
+                "duplicates",
+                "mapped",
+                "raw",
+                "untimed",
+                "replaced",
+            ],
         );
         add_map(sum, &there, "tables");
         if kind != Kind::Evtx {
@@ -270,7 +278,9 @@ mod tests {
     fn reply(status: u16, code: &str, retry_after: Option<u64>) -> Reply {
         Reply {
             status,
-            body: json!({ "code": code, "message": "m" }).to_string().into_bytes(),
+            body: json!({ "code": code, "message": "m" })
+                .to_string()
+                .into_bytes(),
             retry_after,
         }
     }
@@ -279,13 +289,24 @@ mod tests {
     fn it_waits_as_long_as_it_is_told_and_not_for_ever() {
         let behind = reply(429, "detection_behind", Some(3));
         assert_eq!(wait_of(&behind, 0), Some(3));
-        assert_eq!(wait_of(&behind, limits::INGEST_WAIT_SECONDS_MAX - 3), Some(3));
+        assert_eq!(
+            wait_of(&behind, limits::INGEST_WAIT_SECONDS_MAX - 3),
+            Some(3)
+        );
         assert_eq!(wait_of(&behind, limits::INGEST_WAIT_SECONDS_MAX - 2), None);
         assert_eq!(wait_of(&reply(429, "busy", None), 0), Some(1));
-        assert_eq!(wait_of(&reply(429, "busy", Some(9_999)), 0), Some(WAIT_SECONDS_MAX));
+        assert_eq!(
+            wait_of(&reply(429, "busy", Some(9_999)), 0),
+            Some(WAIT_SECONDS_MAX)
+        );
         assert_eq!(wait_of(&reply(503, "shutting_down", Some(5)), 0), Some(5));
         assert_eq!(wait_of(&reply(503, "shutting_down", Some(5)), 60), None);
-        for (status, code) in [(503, "tenant_damaged"), (503, "wrong_key"), (400, "bad_format"), (200, "busy")] {
+        for (status, code) in [
+            (503, "tenant_damaged"),
+            (503, "wrong_key"),
+            (400, "bad_format"),
+            (200, "busy"),
+        ] {
             assert_eq!(wait_of(&reply(status, code, Some(5)), 0), None, "{code}");
         }
     }

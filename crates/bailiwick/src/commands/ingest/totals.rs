@@ -26,7 +26,7 @@ pub(super) struct FileTotals {
 
 impl Totals {
     /// The names in the answer, and ours.
-    const COUNTS: [(&'static str, &'static str); 8] = [
+    const COUNTS: [(&'static str, &'static str); 9] = [
         ("read", "read"),
         ("mapped", "mapped"),
         ("raw", "raw"),
@@ -35,6 +35,7 @@ impl Totals {
         ("rejected_total", "rejected"),
         ("wrong_region_total", "wrong_region"),
         ("untimed", "untimed"),
+        ("replaced", "replaced"),
     ];
 
     pub(super) fn add(&mut self, answer: &Value) {

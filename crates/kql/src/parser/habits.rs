@@ -1,0 +1,262 @@
+//! Remedies for what people write who know another language, or this one half.
+//!
+//! The parser says where it could not go on; from the words there this guesses what was meant.
+//! A guess changes the help of a finding only, never whether there is one.
+
+use super::Parser;
+use crate::operators::Operator;
+use crate::syntax::Kind;
+
+/// A word of another language that begins a clause, and what does its work here.
+const CLAUSES: &[(&str, &str)] = &[
+    (
+        "select",
+        "begin with the table, then choose columns with `| project`",
+    ),
+    (
+        "from",
+        "begin with the table: `Table | where … | project …`",
+    ),
+    ("where", "filter with `| where`"),
+    ("group", "aggregate with `| summarize … by …`"),
+    ("having", "filter after `summarize` with `| where`"),
+    ("order", "sort with `| sort by`"),
+    ("sort", "sort with `| sort by`"),
+    ("limit", "take some rows with `| take`"),
+    ("top", "take the first rows with `| top 10 by column`"),
+    (
+        "offset",
+        "there is no offset: sort, number the rows with `row_number()`, and filter",
+    ),
+    ("inner", "join with `| join kind=inner (table) on column`"),
+    (
+        "left",
+        "join with `| join kind=leftouter (table) on column`",
+    ),
+    (
+        "right",
+        "join with `| join kind=rightouter (table) on column`",
+    ),
+    (
+        "outer",
+        "join with `| join kind=fullouter (table) on column`",
+    ),
+    ("join", "join with `| join kind=inner (table) on column`"),
+    ("stats", "aggregate with `| summarize … by …`"),
+    ("eval", "make columns with `| extend name = value`"),
+    ("table", "choose columns with `| project`"),
+    ("fields", "choose columns with `| project`"),
+    ("dedup", "take each combination once with `| distinct`"),
+    ("head", "take some rows with `| take`"),
+    ("rename", "rename with `| project-rename new = old`"),
+    ("groupby", "aggregate with `| summarize … by …`"),
+    ("filter", "filter with `| where`"),
+    ("orderby", "sort with `| sort by`"),
+    ("rex", "take texts apart with `| parse` or `extract()`"),
+    ("with", "name a query with `let name = …;`"),
+];
+
+impl Parser<'_> {
+    /// What to do about the token that could not be read here, where `wanted` was expected.
+    pub(super) fn habit(&self, wanted: &str) -> Option<String> {
+        let (kind, text) = self.token(0)?;
+        let lower = text.to_ascii_lowercase();
+        let next = self.token(1).map_or("", |(_, text)| text);
+        let (previous, before_that) = (self.previous(1), self.previous(2));
+        if self.begins_with("select") {
+            return clause("select");
+        }
+        let is_sql_comment = (1..8).any(|n| self.previous(n) == "-" && self.previous(n + 1) == "-");
+        if is_sql_comment || (before_that, previous) == ("/", "*") || (previous, text) == ("/", "*")
+        {
+            return Some("a comment begins with `//`".to_owned());
+        }
+        let fixed = match (kind, lower.as_str()) {
+            (Kind::Word, _) if self.begun_with_let => "end the `let` before it with `;`".to_owned(),
+            (Kind::Word, "and" | "or" | "in" | "asc" | "desc" | "by" | "on") if text != lower => {
+                format!("write it in lower case: `{lower}`")
+            }
+            (Kind::Word, "not") => negated(next)?,
+            (Kind::Word, "is") => null_check(next, self.previous_ahead(2)),
+            (Kind::Word, "as") => "a new name stands before its value: `name = value`".to_owned(),
+            (Kind::Word, "like" | "ilike" | "rlike") => LIKE.to_owned(),
+            (Kind::Word, "when") if previous == "case" => {
+                "write it as `case(condition, value, otherwise)`".to_owned()
+            }
+            (Kind::Word, "by") if previous == "count" => {
+                "count per group with `| summarize count() by …`".to_owned()
+            }
+            (Kind::Word, unit) if self.follows_number() && unit_of(unit).is_some() => {
+                format!("write the span as `{previous}{}`", unit_of(unit)?)
+            }
+            (Kind::Word, _) if previous == "distinct" => {
+                "count distinct values with `dcount(…)`".to_owned()
+            }
+            (Kind::Word, _) if previous == "not" => "put it in brackets: `not(…)`".to_owned(),
+            (Kind::OperatorWord, word) if next == "(" => {
+                format!("negate with `not({}(…))`", word.trim_start_matches('!'))
+            }
+            (Kind::Pipe, _) if previous == "|" && !self.is_operator(1) => {
+                "two conditions are joined with `or`".to_owned()
+            }
+            (Kind::Pipe, _) if previous == ";" => {
+                "no `;` stands before a bar: it ends the query".to_owned()
+            }
+            (Kind::CloseParen | Kind::CloseBracket | Kind::CloseBrace, _)
+                if wanted == "`|` or `;`" =>
+            {
+                "no bracket was opened before it".to_owned()
+            }
+            (Kind::Minus, _) if next == "-" => "a comment begins with `//`".to_owned(),
+            (Kind::EqualEqual | Kind::Assign, _) => "compare with `==`".to_owned(),
+            (Kind::Comma, _) if wanted == "`..`" => BOUNDS.to_owned(),
+            (Kind::Comma, _) if self.bracket_follows_text_operator() => {
+                "for one of several texts use `has_any (\"a\", \"b\")`".to_owned()
+            }
+            (Kind::OpenBracket, _) if is_membership(previous) => {
+                "write the list in round brackets: `(\"a\", \"b\")`".to_owned()
+            }
+            (_, _) if is_membership(previous) => {
+                "write the list in brackets: `(\"a\", \"b\")`".to_owned()
+            }
+            (_, _) if previous.ends_with("between") => BOUNDS.to_owned(),
+            (Kind::Word, _) if wanted == "`by`" => "write `by` before the columns".to_owned(),
+            (Kind::Word, _) if self.is_operator(0) => {
+                format!("an operator stands after a bar: `| {text}`")
+            }
+            (Kind::Unknown, _) => self.character_habit(text)?.to_owned(),
+            (Kind::Word, word) => return clause(word),
+            _ => return None,
+        };
+        Some(fixed)
+    }
+
+    /// What to do about a word that is no operator.
+    pub(super) fn operator_habit(&self, name: &str) -> Option<String> {
+        let lower = name.to_ascii_lowercase();
+        if let Some(operator) = Operator::named(&lower)
+            && lower != name
+        {
+            return Some(format!("write it in lower case: `{}`", operator.as_str()));
+        }
+        clause(&lower)
+    }
+
+    /// What to do about a character that begins no token.
+    pub(super) fn character_habit(&self, text: &str) -> Option<&'static str> {
+        match text {
+            "&" => Some("two conditions are joined with `and`"),
+            "!" if self.previous(1) == "=" => Some("not equal is `!=`"),
+            "!" => Some("a condition is negated with `not(…)`"),
+            "?" => Some("choose between two values with `iff(condition, then, else)`"),
+            "^" => Some("raise to a power with `pow()`"),
+            "@" => Some("a verbatim string is written as `@\"…\"`"),
+            "\\" => Some("a path is written in a string: `@\"C:\\…\"`"),
+            "`" => Some("a name with other characters is written as `['name']`"),
+            _ => None,
+        }
+    }
+
+    /// The text of the `n`th token before the next one.
+    fn previous(&self, n: usize) -> &str {
+        let position = self.at.checked_sub(n).and_then(|at| self.matter.get(at));
+        let token = position.and_then(|position| self.tokens.get(*position));
+        token.map_or("", |(_, text)| text)
+    }
+
+    fn previous_ahead(&self, n: usize) -> &str {
+        self.token(n).map_or("", |(_, text)| text)
+    }
+
+    fn begins_with(&self, word: &str) -> bool {
+        let first = self.matter.first().and_then(|at| self.tokens.get(*at));
+        first.is_some_and(|(_, text)| text.eq_ignore_ascii_case(word))
+    }
+
+    fn is_operator(&self, ahead: usize) -> bool {
+        self.word(ahead)
+            .is_some_and(|w| Operator::named(w).is_some())
+    }
+
+    fn follows_number(&self) -> bool {
+        self.previous(1).starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// Whether the statement that begins at that token is a `let`.
+    pub(super) fn starts_with_let(&self, at: usize) -> bool {
+        let token = self.matter.get(at).and_then(|at| self.tokens.get(*at));
+        token.is_some_and(|(_, text)| *text == "let")
+    }
+
+    /// Whether the token before is the same character, joined to it.
+    pub(super) fn is_repeated(&self, text: &str) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.matter.get(at));
+        let here = self.matter.get(self.at);
+        let joined = matches!((before, here), (Some(a), Some(b)) if a + 1 == *b);
+        joined && self.previous(1) == text
+    }
+
+    pub(super) fn is_after_two_bars(&self) -> bool {
+        self.previous(1) == "|" && self.previous(2) == "|"
+    }
+
+    /// Whether the bracket that is open here follows `has`, `contains` …
+    fn bracket_follows_text_operator(&self) -> bool {
+        // A list as long as this is no slip.
+        const TOKENS_MAX: usize = 16;
+        let open = (1..=TOKENS_MAX).find(|n| self.previous(*n) == "(");
+        open.is_some_and(|n| is_text_operator(self.previous(n + 1)))
+    }
+}
+
+const BOUNDS: &str = "write the bounds as `(low .. high)`";
+
+/// The letter of a unit of time.
+fn unit_of(word: &str) -> Option<&'static str> {
+    match word {
+        "d" | "day" | "days" => Some("d"),
+        "h" | "hour" | "hours" => Some("h"),
+        "m" | "min" | "minute" | "minutes" => Some("m"),
+        "s" | "sec" | "second" | "seconds" => Some("s"),
+        _ => None,
+    }
+}
+
+const LIKE: &str =
+    "for a part of a text use `contains`, for a whole word `has`, for a pattern `matches regex`";
+
+fn clause(word: &str) -> Option<String> {
+    let found = CLAUSES.iter().find(|(known, _)| *known == word);
+    found.map(|(_, help)| (*help).to_owned())
+}
+
+/// `not in`, `not contains` …
+fn negated(next: &str) -> Option<String> {
+    let next = next.to_ascii_lowercase();
+    match next.as_str() {
+        "like" => Some(LIKE.replace("use `contains`", "use `!contains`")),
+        "in" | "has" | "contains" | "startswith" | "endswith" | "between" | "hasprefix"
+        | "hassuffix" => Some(format!("write it as `!{next}`")),
+        _ => None,
+    }
+}
+
+/// `is null`, `is not null`.
+fn null_check(next: &str, after: &str) -> String {
+    let is_negated = next.eq_ignore_ascii_case("not");
+    let subject = if is_negated { after } else { next };
+    match (subject.eq_ignore_ascii_case("null"), is_negated) {
+        (true, false) => "ask with `isnull(…)`, for a string with `isempty(…)`".to_owned(),
+        (true, true) => "ask with `isnotnull(…)`, for a string with `isnotempty(…)`".to_owned(),
+        (false, false) => "compare with `==`".to_owned(),
+        (false, true) => "compare with `!=`".to_owned(),
+    }
+}
+
+fn is_membership(word: &str) -> bool {
+    matches!(word, "in" | "!in" | "in~" | "!in~" | "has_any" | "has_all")
+}
+
+fn is_text_operator(word: &str) -> bool {
+    super::expressions::STRING_OPERATORS.contains(&word.trim_start_matches('!'))
+}

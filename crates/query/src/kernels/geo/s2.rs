@@ -1,0 +1,225 @@
+//! S2 cells: six faces of a cube, each a square in which a Hilbert curve numbers the cells. The
+//! quadratic projection and the numbering are those of the S2 library's documentation.
+
+use super::floor;
+use super::sphere::{Point, Vector};
+
+/// Cells along a face's edge at the finest level.
+const SIZE: i64 = 1 << 30;
+const LEVEL_MAX: i64 = 30;
+
+/// Place on the curve by orientation and by `2i + j`.
+const PLACE: [[usize; 4]; 4] = [[0, 1, 3, 2], [0, 3, 1, 2], [2, 3, 1, 0], [2, 1, 3, 0]];
+/// The inverse.
+const SQUARE: [[usize; 4]; 4] = [[0, 1, 3, 2], [0, 2, 3, 1], [3, 2, 0, 1], [3, 1, 0, 2]];
+/// How the curve turns at each place.
+const TURN: [usize; 4] = [1, 0, 0, 3];
+
+/// A cell: its face, its corner nearest to the face's origin, its level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Cell {
+    face: usize,
+    i: i64,
+    j: i64,
+    level: i64,
+}
+
+/// Face and coordinates on it, from -1 to 1.
+fn on_face(v: Vector) -> (usize, f64, f64) {
+    let [x, y, z] = v;
+    let (ax, ay, az) = (x.abs(), y.abs(), z.abs());
+    let axis = if ax > ay && ax > az {
+        (0, x)
+    } else if ay > az {
+        (1, y)
+    } else {
+        (2, z)
+    };
+    let face = if axis.1 < 0.0 { axis.0 + 3 } else { axis.0 };
+    let (u, v) = match face {
+        0 => (y / x, z / x),
+        1 => (-x / y, z / y),
+        2 => (-x / z, -y / z),
+        3 => (z / x, y / x),
+        4 => (z / y, -x / y),
+        _ => (-y / z, -x / z),
+    };
+    (face, u, v)
+}
+
+fn off_face(face: usize, u: f64, v: f64) -> Vector {
+    match face {
+        0 => [1.0, u, v],
+        1 => [-u, 1.0, v],
+        2 => [-u, -v, 1.0],
+        3 => [-1.0, -v, -u],
+        4 => [v, -1.0, -u],
+        _ => [v, u, -1.0],
+    }
+}
+
+/// From the cube to cells of more even size.
+fn squared(u: f64) -> f64 {
+    if u >= 0.0 {
+        0.5 * (1.0 + 3.0 * u).sqrt()
+    } else {
+        1.0 - 0.5 * (1.0 - 3.0 * u).sqrt()
+    }
+}
+
+fn unsquared(s: f64) -> f64 {
+    if s >= 0.5 {
+        (4.0 * s * s - 1.0) / 3.0
+    } else {
+        (1.0 - 4.0 * (1.0 - s) * (1.0 - s)) / 3.0
+    }
+}
+
+fn grid(s: f64) -> i64 {
+    floor(s * SIZE as f64).clamp(0, SIZE - 1)
+}
+
+impl Cell {
+    fn width(self) -> i64 {
+        1 << (LEVEL_MAX - self.level)
+    }
+
+    /// The number, from the top bits on: face, then two bits per level, then a one.
+    fn id(self) -> u64 {
+        let mut id = self.face as u64;
+        let mut orientation = self.face & 1;
+        for bit in (0..LEVEL_MAX)
+            .rev()
+            .take(usize::try_from(self.level).unwrap_or(0))
+        {
+            let square =
+                usize::from(self.i >> bit & 1 == 1) << 1 | usize::from(self.j >> bit & 1 == 1);
+            let place = PLACE
+                .get(orientation)
+                .and_then(|row| row.get(square))
+                .copied()
+                .unwrap_or(0);
+            id = id << 2 | place as u64;
+            orientation ^= TURN.get(place).copied().unwrap_or(0);
+        }
+        (id << 1 | 1) << (60 - 2 * self.level)
+    }
+
+    fn name(self) -> String {
+        format!("{:016x}", self.id())
+            .trim_end_matches('0')
+            .to_owned()
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        if !(1..=16).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let id = u64::from_str_radix(&format!("{name:0<16}"), 16).ok()?;
+        let zeros = id.trailing_zeros();
+        let face = usize::try_from(id >> 61).ok()?;
+        if zeros > 60 || zeros % 2 == 1 || face > 5 {
+            return None;
+        }
+        let level = LEVEL_MAX - i64::from(zeros / 2);
+        let (mut i, mut j, mut orientation) = (0, 0, face & 1);
+        for step in 0..level {
+            let place = usize::try_from(id >> (59 - 2 * step) & 3).ok()?;
+            let square = *SQUARE.get(orientation)?.get(place)?;
+            i = i << 1 | i64::from(square >> 1 == 1);
+            j = j << 1 | i64::from(square & 1 == 1);
+            orientation ^= TURN.get(place)?;
+        }
+        let shift = LEVEL_MAX - level;
+        Some(Self {
+            face,
+            i: i << shift,
+            j: j << shift,
+            level,
+        })
+    }
+
+    fn at(self, i: f64, j: f64) -> Point {
+        let (u, v) = (unsquared(i / SIZE as f64), unsquared(j / SIZE as f64));
+        Point::of_vector(off_face(self.face, u, v))
+    }
+
+    /// The cell of the same level at other coordinates, which may lie on another face.
+    fn beside(self, i: i64, j: i64) -> Self {
+        if (0..SIZE).contains(&i) && (0..SIZE).contains(&j) {
+            return Self { i, j, ..self };
+        }
+        // Just over the edge: by way of the cube.
+        let side = |n: i64| {
+            let middle = (2 * n.clamp(-1, SIZE) + 1 - SIZE) as f64 / SIZE as f64;
+            middle.clamp(-1.0 - f64::EPSILON, 1.0 + f64::EPSILON)
+        };
+        let (face, u, v) = on_face(off_face(self.face, side(i), side(j)));
+        let width = self.width();
+        let down = |s: f64| grid(0.5 * (s + 1.0)).div_euclid(width) * width;
+        Self {
+            face,
+            i: down(u),
+            j: down(v),
+            level: self.level,
+        }
+    }
+}
+
+pub(super) fn of(point: Point, level: i64) -> Option<String> {
+    if !(0..=LEVEL_MAX).contains(&level) {
+        return None;
+    }
+    let (face, u, v) = on_face(point.vector());
+    let cell = Cell {
+        face,
+        i: grid(squared(u)),
+        j: grid(squared(v)),
+        level,
+    };
+    Some(cell.name())
+}
+
+pub(super) fn center(name: &str) -> Option<Point> {
+    let cell = Cell::named(name)?;
+    let half = cell.width() as f64 / 2.0;
+    Some(cell.at(cell.i as f64 + half, cell.j as f64 + half))
+}
+
+/// The corners, counterclockwise from the one nearest to the face's origin.
+pub(super) fn corners(name: &str) -> Option<Vec<Point>> {
+    let cell = Cell::named(name)?;
+    let (i, j, width) = (cell.i as f64, cell.j as f64, cell.width() as f64);
+    Some(vec![
+        cell.at(i, j),
+        cell.at(i + width, j),
+        cell.at(i + width, j + width),
+        cell.at(i, j + width),
+    ])
+}
+
+/// The cells around.
+pub(super) fn neighbors(name: &str) -> Option<Vec<String>> {
+    let cell = Cell::named(name)?;
+    let width = cell.width();
+    let (i, j) = (cell.i, cell.j);
+    let around = [
+        (i, j - width),
+        (i + width, j),
+        (i, j + width),
+        (i - width, j),
+        (i - width, j - width),
+        (i + width, j - width),
+        (i + width, j + width),
+        (i - width, j + width),
+    ];
+    let mut names: Vec<String> = Vec::new();
+    for (i, j) in around {
+        let name = cell.beside(i, j).name();
+        // At a corner of the cube two of them are one.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names)
+}

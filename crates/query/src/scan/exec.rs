@@ -1,0 +1,252 @@
+//! The plan's operator over segments: row groups decoded on several threads, given in order.
+//!
+//! While the query works on one row group's rows the next ones are read, decrypted, decoded and
+//! filtered elsewhere. The order of rows is that of the segments, however many threads there are.
+//!
+//! LIMIT: [`workers`] row groups at once, each with at most [`AHEAD_BYTES`] of rows that wait (or one
+//! batch). A scan whose rows are no longer wanted stops after the batch that is at work.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, plan_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Segment;
+use super::groups::{self, Group, Job, Wanted};
+use crate::engine::BATCH_ROWS;
+
+/// LIMIT: bytes of decoded rows of one row group that wait to be taken, about.
+const AHEAD_BYTES: usize = 8 << 20;
+/// Batches of one row group that wait, at most.
+const AHEAD_BATCHES: usize = 16;
+/// Threads of one scan, at most.
+const WORKERS_MAX: usize = 8;
+
+/// Row groups that are decoded at once.
+fn workers() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(WORKERS_MAX)
+}
+
+/// Segments of a table as rows.
+#[derive(Debug)]
+pub(super) struct SegmentsExec {
+    segments: Vec<Arc<dyn Segment>>,
+    wanted: Arc<Wanted>,
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl SegmentsExec {
+    pub(super) fn new(segments: Vec<Arc<dyn Segment>>, wanted: Arc<Wanted>) -> Self {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(wanted.output.clone()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        Self {
+            segments,
+            wanted,
+            dynamic: Vec::new(),
+            properties,
+        }
+    }
+}
+
+impl DisplayAs for SegmentsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SegmentsExec: segments={}", self.segments.len())?;
+        for condition in &self.wanted.conditions {
+            write!(f, ", {}", condition.expr)?;
+        }
+        for expr in &self.dynamic {
+            write!(f, ", {expr}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for SegmentsExec {
+    fn name(&self) -> &'static str {
+        "SegmentsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for expr in &self.dynamic {
+            if f(expr)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            return Ok(self);
+        }
+        plan_err!("SegmentsExec has no input")
+    }
+
+    /// What a join or a top learns while it runs spares rows here; it tests them itself, too.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        found: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters = found.parent_filters.len();
+        let answer =
+            FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters]);
+        if filters == 0 || !matches!(phase, FilterPushdownPhase::Post) {
+            return Ok(answer);
+        }
+        let mut dynamic = self.dynamic.clone();
+        dynamic.extend(found.parent_filters.into_iter().map(|f| f.filter));
+        let node = Self {
+            segments: self.segments.clone(),
+            wanted: self.wanted.clone(),
+            dynamic,
+            properties: self.properties.clone(),
+        };
+        Ok(answer.with_updated_node(Arc::new(node)))
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let job = Arc::new(Job {
+            wanted: self.wanted.clone(),
+            dynamic: self.dynamic.clone(),
+            stop: AtomicBool::new(false),
+            runtime: Handle::current(),
+        });
+        let feed = Feed {
+            job,
+            segments: self.segments.clone().into(),
+            opening: VecDeque::new(),
+            groups: VecDeque::new(),
+            running: VecDeque::new(),
+        };
+        let stream = futures::stream::try_unfold(feed, |mut feed| async move {
+            let batch = feed.next().await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, feed)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.wanted.output.clone(),
+            stream,
+        )))
+    }
+}
+
+/// Rows on their way, in order.
+struct Feed {
+    job: Arc<Job>,
+    segments: VecDeque<Arc<dyn Segment>>,
+    opening: VecDeque<JoinHandle<Result<Vec<Group>>>>,
+    groups: VecDeque<Group>,
+    running: VecDeque<Running>,
+}
+
+/// A row group at work.
+struct Running {
+    batches: mpsc::Receiver<RecordBatch>,
+    ends: JoinHandle<Result<()>>,
+}
+
+impl Feed {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            self.fill().await?;
+            let Some(first) = self.running.front_mut() else {
+                return Ok(None);
+            };
+            if let Some(batch) = first.batches.recv().await {
+                return Ok(Some(batch));
+            }
+            if let Some(first) = self.running.pop_front() {
+                joined(first.ends).await?;
+            }
+        }
+    }
+
+    /// Sets as many row groups to work as may be.
+    async fn fill(&mut self) -> Result<()> {
+        let workers = workers();
+        while self.running.len() < workers {
+            while self.opening.len() < workers
+                && let Some(segment) = self.segments.pop_front()
+            {
+                let job = self.job.clone();
+                let work = move || groups::open(&job, &segment);
+                self.opening.push_back(tokio::task::spawn_blocking(work));
+            }
+            if let Some(group) = self.groups.pop_front() {
+                self.running.push_back(self.start(group));
+            } else if let Some(opening) = self.opening.pop_front() {
+                self.groups.extend(joined(opening).await?);
+            } else {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, group: Group) -> Running {
+        let job = self.job.clone();
+        let batch_bytes = group.row_bytes(&job.wanted).saturating_mul(BATCH_ROWS);
+        let ahead = (AHEAD_BYTES / batch_bytes.max(1)).clamp(1, AHEAD_BATCHES);
+        let (send, batches) = mpsc::channel(ahead);
+        let work = move || group.read(&job, |batch| send.blocking_send(batch).is_ok());
+        Running {
+            batches,
+            ends: tokio::task::spawn_blocking(work),
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.job.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a thread found; its panic goes on here.
+async fn joined<T>(task: JoinHandle<Result<T>>) -> Result<T> {
+    match task.await {
+        Ok(found) => found,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(DataFusionError::External(Box::new(error))),
+        },
+    }
+}

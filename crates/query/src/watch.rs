@@ -1,0 +1,136 @@
+//! A join that looks at the query's switch while it is built.
+//!
+//! A hash join takes in its left side row by row and then makes its table of all of them at once,
+//! without a pause in which a cancelled query could end. It evaluates its keys batch by batch,
+//! though, and a key can look.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
+
+use crate::kernels::args::Guard;
+
+/// Makes the first left key of every hash join a [`Looking`] one.
+#[derive(Debug)]
+pub(crate) struct WatchJoins {
+    guard: Guard,
+}
+
+impl WatchJoins {
+    pub(crate) fn new(guard: Guard) -> Self {
+        Self { guard }
+    }
+
+    fn watched(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+        let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+            return Ok(Transformed::no(plan));
+        };
+        let mut on = join.on().to_vec();
+        let Some((left, _)) = on.first_mut() else {
+            return Ok(Transformed::no(plan));
+        };
+        *left = Arc::new(Looking {
+            inner: left.clone(),
+            guard: self.guard.clone(),
+        });
+        Ok(Transformed::yes(join.builder().with_on(on).build_exec()?))
+    }
+}
+
+impl PhysicalOptimizerRule for WatchJoins {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.guard.check()?;
+        plan.transform_up(|plan| self.watched(plan)).data()
+    }
+
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
+    fn name(&self) -> &str {
+        "watch_joins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// An expression that fails once the query is cancelled.
+#[derive(Debug)]
+struct Looking {
+    inner: Arc<dyn PhysicalExpr>,
+    guard: Guard,
+}
+
+impl PartialEq for Looking {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.eq(&other.inner)
+    }
+}
+
+impl Eq for Looking {}
+
+impl Hash for Looking {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Display for Looking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl PhysicalExpr for Looking {
+    fn data_type(&self, input: &Schema) -> Result<DataType> {
+        self.inner.data_type(input)
+    }
+
+    fn nullable(&self, input: &Schema) -> Result<bool> {
+        self.inner.nullable(input)
+    }
+
+    fn return_field(&self, input: &Schema) -> Result<FieldRef> {
+        self.inner.return_field(input)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        self.guard.check()?;
+        self.inner.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.inner]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        match children.pop() {
+            Some(inner) if children.is_empty() => Ok(Arc::new(Self {
+                inner,
+                guard: self.guard.clone(),
+            })),
+            _ => plan_err!("a key has one expression"),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_sql(f)
+    }
+}
