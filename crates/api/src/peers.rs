@@ -29,6 +29,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::secure::{Peer, Secure};
 use crate::serving::serve_streams;
@@ -40,8 +41,8 @@ pub type WhoIs = Arc<dyn Fn(&CertificateDer<'_>) -> Option<RegionCode> + Send + 
 pub struct PeerListener {
     /// Where.
     pub listener: TcpListener,
-    /// Certificates: a client must show one.
-    pub tls: Arc<ServerConfig>,
+    /// Certificates: a client must show one. The newest is asked for at each handshake.
+    pub tls: watch::Receiver<Arc<ServerConfig>>,
     /// Whose certificate it is.
     pub who: WhoIs,
 }

@@ -136,6 +136,11 @@ routes! {
     get "/api/v1/tenants/{tenant}/devices/{device}" tenant::<ReadIncidents>() => evidence::device;
     get "/api/v1/tenants/{tenant}/users/{user}" tenant::<ReadIncidents>() => evidence::user;
     get "/api/v1/audit" Access::Operator => evidence::cell_audit;
+    get "/api/v1/rules" Access::Operator => rules::list_shared;
+    post "/api/v1/rules" Access::Operator => rules::add_shared;
+    post "/api/v1/rules/check" Access::Operator => rules::check_shared;
+    get "/api/v1/rules/{rule}" Access::Operator => rules::show_shared;
+    patch "/api/v1/rules/{rule}" Access::Operator => rules::switch_shared;
     get "/api/v1/registry" Access::Operator => registries::show;
     post "/api/v1/registry" Access::Operator => registries::accept;
     get "/api/v1/region" Access::Open => open::region;

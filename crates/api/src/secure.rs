@@ -5,7 +5,8 @@
 //! - LIMIT: `limits::HANDSHAKES_MAX` handshakes at a time, each `limits::HANDSHAKE_SECONDS_MAX` long at
 //!   most; a connection that fails its handshake is dropped without a word.
 //!
-//! Does not choose certificates or whom to believe: the TLS configuration says so.
+//! Does not choose certificates or whom to believe: the TLS configuration says so, the newest that there
+//! is at each handshake. A connection keeps what it began with.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use model::limits;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -38,16 +39,20 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(listener: TcpListener, config: watch::Receiver<Arc<ServerConfig>>) -> Self {
         let (send, ready) = mpsc::channel(1);
         let seats = Seats::of(listener);
-        tokio::spawn(shake_hands(seats, TlsAcceptor::from(config), send));
+        tokio::spawn(shake_hands(seats, config, send));
         Self { ready }
     }
 }
 
 /// Takes connections until nobody waits for them any more.
-async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender<(Stream, Peer)>) {
+async fn shake_hands(
+    mut seats: Seats,
+    config: watch::Receiver<Arc<ServerConfig>>,
+    send: mpsc::Sender<(Stream, Peer)>,
+) {
     let room = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
     loop {
         // The semaphore is never closed.
@@ -56,7 +61,9 @@ async fn shake_hands(mut seats: Seats, acceptor: TlsAcceptor, send: mpsc::Sender
             accepted = seats.accept() => accepted,
             () = send.closed() => return,
         };
-        let (acceptor, send) = (acceptor.clone(), send.clone());
+        // Certificates may have been renewed since the last connection.
+        let acceptor = TlsAcceptor::from(config.borrow().clone());
+        let send = send.clone();
         tokio::spawn(async move {
             let patience = Duration::from_secs(limits::HANDSHAKE_SECONDS_MAX);
             let shaken = tokio::time::timeout(patience, acceptor.accept(stream)).await;

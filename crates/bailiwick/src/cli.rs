@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::environment;
 
 pub(crate) use detection::{
-    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Woven,
+    Alert, Audit, Device, Egress, File, Incident, IncidentUpdate, Key, Rule, User, Whose, Woven,
 };
 pub(crate) use queries::{CompleteQuery, FormatQueries, Kql};
 
@@ -23,9 +23,14 @@ Examples:
   bailiwick ingest export.jsonl.gz recording.evtx archive.zip --rejects rejects.jsonl
   bailiwick ingest big.jsonl --resume big.state --rejects rejects.jsonl
   bailiwick ingest conn.log.json --as json --table Zeek_CL --time-column ts
+  bailiwick ingest mixed.jsonl --server https://uk.example,https://eu.example --token UK_TOKEN,EU_TOKEN
   jq -r 'select(.region == \"eu\").text' rejects.jsonl | bailiwick ingest - --server EU --token TOKEN
 
 Exit code: 0 if every record was stored (or would be), 1 if some were not, 2 or 3 if a file failed.";
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  bailiwick hunt --tenant T 'DeviceProcessEvents | take 3 | project Timestamp, FileName, row_id()'
+  bailiwick residency explain --tenant T 00112233445566778899aabbccddeeff";
 const HUNT_EXAMPLES: &str = "\
 Examples:
   bailiwick hunt 'DeviceProcessEvents | summarize count() by FileName | top 5 by count_'
@@ -590,11 +595,12 @@ pub(crate) enum Residency {
         markers: Vec<String>,
     },
     /// Why a record rests where it does.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
         /// The tenant.
         #[arg(long)]
         tenant: String,
-        /// The record's row id, 32 hex digits.
+        /// The record's row id, 32 hex digits: `row_id()` of a hunt gives it.
         record: String,
     },
 }
@@ -659,6 +665,8 @@ pub(crate) struct Bench {
 pub(crate) enum BenchWhat {
     /// Twenty named hunts over mixed telemetry that is made once and kept.
     Hunt(BenchHunt),
+    /// How well intrusions are told from what only looks like them, over many seeds.
+    Detect(BenchDetect),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -682,4 +690,23 @@ pub(crate) struct BenchHunt {
     /// `benches/peers`.
     #[arg(long)]
     pub(crate) export: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchDetect {
+    /// Seeds to try.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) first_seed: u64,
+    /// Records of background of each seed, over all tenants.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: u64,
+    /// Intrusions of each seed, half of them in one tenant.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) intrusions: u32,
+    /// Say on standard error which alerts are strangers, what is mixed, in pieces or not seen.
+    #[arg(long)]
+    pub(crate) details: bool,
 }

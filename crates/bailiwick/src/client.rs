@@ -205,7 +205,7 @@ impl Http {
                     Code::BadRequest,
                     "one of several tokens does not name its region",
                 )
-                .with_help("a token looks like `bw_REGION_…`, with commas between several")
+                .with_help("a token looks like `bwt_REGION_…`, with commas between several")
             })?;
             by_region.insert(region.to_string(), token.clone());
         }

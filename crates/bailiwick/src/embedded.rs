@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 use crate::commands::file_error;
 use crate::failure::Failure;
 use crate::hunting::KqlHunting;
+use crate::link::Ways;
 use crate::machine::{MachineClock, MachineRandom};
 use crate::ports::{Inside, InsideCentre, Peers, Recorder, centre_port};
 use crate::print;
@@ -149,6 +150,8 @@ pub(crate) struct Embedded {
     pub(crate) centre: Option<CentreRole>,
     /// Regions that did not open, and why. The others are served.
     pub(crate) sick: BTreeMap<RegionCode, anyhow::Error>,
+    /// The ways to other processes.
+    pub(crate) ways: Ways,
     upkeep: Upkeep,
     _locks: Vec<DirectoryLock>,
 }
@@ -227,6 +230,10 @@ impl Embedded {
             vaults,
             centre,
             sick,
+            ways: Ways {
+                peers: plan.peers.clone(),
+                central: plan.central.clone(),
+            },
             upkeep: Upkeep {
                 stop: watch::Sender::new(false),
                 tasks: Mutex::default(),

@@ -1,20 +1,25 @@
 //! Mutual TLS as a configuration describes it: this process's identity, the ways to the others, and
-//! who may come in.
+//! who may come in. Certificates that are replaced on disk are in force without a restart.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use access::Cx;
 use anyhow::Context as _;
 use api::{PeerListener, WhoIs};
 use connect::{Endpoint, HttpCentre, HttpPeers, Identity, Party, party_of};
-use model::{Code, RegionCode};
+use model::{Code, RegionCode, limits};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use crate::commands::file_error;
 use crate::config::{Config, LinkFile};
 use crate::failure::Failure;
 
 /// The ways to other processes.
+#[derive(Debug, Clone)]
 pub(crate) struct Ways {
     pub(crate) peers: HttpPeers,
     pub(crate) central: Option<HttpCentre>,
@@ -77,8 +82,12 @@ fn guests(config: &Config) -> Vec<RegionCode> {
     peers.chain(senders.map(|s| s.region.clone())).collect()
 }
 
-/// The listener for other processes.
-pub(crate) async fn listener(config: &Config, link: &LinkFile) -> anyhow::Result<PeerListener> {
+/// The listener for other processes, and what keeps its certificates new.
+pub(crate) async fn listener(
+    config: &Config,
+    link: &LinkFile,
+    ways: &Ways,
+) -> anyhow::Result<(PeerListener, Renewal)> {
     let tls = identity(link)?.server().context("TLS")?;
     let listener = TcpListener::bind(link.listen).await.map_err(|e| {
         let failure = Failure::new(Code::BadConfig, format!("cannot listen on {}", link.listen));
@@ -89,9 +98,81 @@ pub(crate) async fn listener(config: &Config, link: &LinkFile) -> anyhow::Result
         Party::Cell(region) => Some(region.clone()),
         Party::Centre => None,
     });
-    Ok(PeerListener {
-        listener,
-        tls: Arc::new(tls),
-        who,
-    })
+    let (server, tls) = watch::channel(Arc::new(tls));
+    let install = move |identity: &Identity| {
+        server.send_replace(Arc::new(identity.server()?));
+        Ok(())
+    };
+    let renewal = Renewal {
+        seen: fingerprint(link),
+        link: link.clone(),
+        ways: ways.clone(),
+        install: Box::new(install),
+    };
+    Ok((PeerListener { listener, tls, who }, renewal))
+}
+
+/// Reads certificate, key and authority again when their files change. Files that cannot be used are
+/// said once, and what was in force stays so.
+pub(crate) struct Renewal {
+    link: LinkFile,
+    ways: Ways,
+    /// Puts the listener's part in force.
+    install: Box<dyn Fn(&Identity) -> Result<(), connect::Error> + Send>,
+    /// Of the files as looked at last.
+    seen: Option<[u8; 32]>,
+}
+
+impl Renewal {
+    /// Looks after every hang-up signal, and every `LINK_RENEW_SECONDS_MAX` anyway, until `stopped`.
+    pub(crate) async fn keep(
+        mut self,
+        cx: Cx,
+        mut stopped: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut asked = signal(SignalKind::hangup())?;
+        let pause = Duration::from_secs(limits::LINK_RENEW_SECONDS_MAX);
+        loop {
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+                _ = asked.recv() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.look(&cx);
+        }
+    }
+
+    fn look(&mut self, cx: &Cx) {
+        let now = fingerprint(&self.link);
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match self.renew() {
+            Ok(()) => cx.info("certificates_renewed", &[]),
+            // The new files may be half written: the next look sees that they changed again.
+            Err(_) => cx.warn("certificates_not_renewed", Code::BadConfig, &[]),
+        }
+    }
+
+    fn renew(&self) -> anyhow::Result<()> {
+        let identity = identity(&self.link)?;
+        (self.install)(&identity)?;
+        self.ways.peers.renew(&identity)?;
+        if let Some(central) = &self.ways.central {
+            central.renew(&identity)?;
+        }
+        Ok(())
+    }
+}
+
+/// Of the three files; nothing if one cannot be read.
+fn fingerprint(link: &LinkFile) -> Option<[u8; 32]> {
+    let mut all = Vec::new();
+    for path in [&link.certificate, &link.key, &link.authority] {
+        let bytes = Zeroizing::new(std::fs::read(path).ok()?);
+        all.extend_from_slice(&crypto::sha256(&bytes));
+    }
+    Some(crypto::sha256(&all))
 }

@@ -6,7 +6,7 @@ use crypto::PublicKey;
 use futures::future::BoxFuture;
 use hyper::Method;
 
-use crate::Endpoint;
+use crate::{Endpoint, Error, Identity};
 
 /// The way to the centre.
 #[derive(Debug, Clone)]
@@ -19,6 +19,11 @@ impl HttpCentre {
     /// The centre behind `endpoint`, whose snapshots are signed with `key`.
     pub fn new(endpoint: Endpoint, key: PublicKey) -> Self {
         Self { endpoint, key }
+    }
+
+    /// Shows another certificate, and believes another authority.
+    pub fn renew(&self, identity: &Identity) -> Result<(), Error> {
+        self.endpoint.renew(identity)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One exchange over mutual TLS: a POST or GET of bytes, a bounded answer.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +18,14 @@ use crate::tls::{Error, Identity, Party};
 /// Connections that are kept open to one party.
 const IDLE_CONNECTIONS: usize = 4;
 
-/// The way to one party.
+type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// The way to one party. Clones are the same way: what renews one renews all.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     base: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    party: Party,
+    client: Arc<RwLock<TlsClient>>,
 }
 
 impl Endpoint {
@@ -31,20 +35,19 @@ impl Endpoint {
         if base.scheme_str() != Some("https") || base.host().is_none() {
             return Err(Error::Address);
         }
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_secs(limits::LINK_CONNECT_SECONDS_MAX)));
-        let tls = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(identity.client()?)
-            .https_only()
-            .with_server_name_resolver(FixedServerNameResolver::new(party.server_name()?))
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(tls);
-        Ok(Self { base, client })
+        Ok(Self {
+            base,
+            client: Arc::new(RwLock::new(client(identity, party)?)),
+            party: party.clone(),
+        })
+    }
+
+    /// Shows another certificate and believes another authority from now on. Connections made before
+    /// are not used again; a request that is under way ends on its own.
+    pub fn renew(&self, identity: &Identity) -> Result<(), Error> {
+        let fresh = client(identity, &self.party)?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
     }
 
     /// Sends `body` and returns what came back with status 200.
@@ -73,7 +76,11 @@ impl Endpoint {
             .header(hyper::header::CONTENT_TYPE, "application/octet-stream")
             .body(Full::new(body))
             .map_err(|_| PeerError::Unreachable)?;
-        let response = self.client.request(request).await;
+        let client = {
+            let held = self.client.read().unwrap_or_else(PoisonError::into_inner);
+            held.clone()
+        };
+        let response = client.request(request).await;
         let response = response.map_err(|_| PeerError::Unreachable)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), limits::LINK_ANSWER_BYTES_MAX);
@@ -85,6 +92,23 @@ impl Endpoint {
             _ => Err(PeerError::Refused(code_of(&bytes))),
         }
     }
+}
+
+fn client(identity: &Identity, party: &Party) -> Result<TlsClient, Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(Duration::from_secs(limits::LINK_CONNECT_SECONDS_MAX)));
+    let tls = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(identity.client()?)
+        .https_only()
+        .with_server_name_resolver(FixedServerNameResolver::new(party.server_name()?))
+        .enable_http1()
+        .wrap_connector(tcp);
+    let client = Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build(tls);
+    Ok(client)
 }
 
 /// The code of a refusal: the first word of its body.

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use hyper::Method;
 use model::RegionCode;
 
-use crate::Endpoint;
+use crate::{Endpoint, Error, Identity};
 
 /// The other cells, by region.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,12 @@ impl HttpPeers {
     pub fn with(mut self, region: RegionCode, endpoint: Endpoint, key: PublicKey) -> Self {
         self.peers.insert(region, (endpoint, key));
         self
+    }
+
+    /// Shows another certificate, and believes another authority, on every way.
+    pub fn renew(&self, identity: &Identity) -> Result<(), Error> {
+        let mut ways = self.peers.values();
+        ways.try_for_each(|(endpoint, _)| endpoint.renew(identity))
     }
 
     async fn post(

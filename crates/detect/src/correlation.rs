@@ -547,16 +547,17 @@ impl CorrelationState {
         hits
     }
 
-    /// Forgets what belongs to rules, or versions of rules, that are not in the set.
-    pub fn retain(&mut self, rules: &RuleSet) {
-        let versions: BTreeMap<&DetectionRuleId, u64> = rules
-            .correlations
+    /// Forgets what belongs to rules, or versions of rules, that are in none of the sets: those for all
+    /// tenants and the tenant's own. A rule that is switched off keeps what it has seen.
+    pub fn retain(&mut self, sets: &[&RuleSet]) {
+        let versions: BTreeSet<(&DetectionRuleId, u64)> = sets
             .iter()
-            .filter_map(|c| rules.rules.get(c.rule))
+            .flat_map(|set| set.correlations.iter().map(|c| set.rules.get(c.rule)))
+            .flatten()
             .map(|r| (&r.reference.id, r.reference.version))
             .collect();
         self.groups
-            .retain(|key, _| versions.get(&key.rule) == Some(&key.version));
+            .retain(|key, _| versions.contains(&(&key.rule, key.version)));
         self.count();
     }
 

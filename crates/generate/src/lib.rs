@@ -62,6 +62,7 @@ mod people;
 mod plant;
 mod record;
 mod rows;
+mod score;
 mod stage;
 mod stream;
 mod tables;
@@ -79,6 +80,7 @@ pub use options::{DAYS_MAX, DUPLICATES_PERMILLE_MAX, Error, Options, Profile, Te
 pub use people::{Device, Person};
 pub use plant::{Marker, Planted, Planting};
 pub use record::{Record, Woven};
+pub use score::{Key, Score, Seen, score};
 pub use stream::Records;
 pub use tables::Service;
 pub use truth::{

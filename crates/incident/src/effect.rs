@@ -106,6 +106,11 @@ pub enum What {
         /// Why.
         reason: Reason,
     },
+    /// Evidence came after an alert: more is known of it than when it joined.
+    Grown {
+        /// The alert.
+        alert: AlertId,
+    },
     /// A person moved an alert in.
     Linked {
         /// The alert.
@@ -250,6 +255,7 @@ impl What {
         match self {
             Self::Created { .. } => ("created", None, None),
             Self::Joined { .. } => ("joined", None, None),
+            Self::Grown { .. } => ("grown", None, None),
             Self::Linked { from, .. } => ("linked", number(from), None),
             Self::Unlinked { to, .. } => ("unlinked", None, number(to)),
             Self::Merged { from, .. } => ("merged", number(from), None),
@@ -279,7 +285,9 @@ impl What {
                 }),
             ),
             Self::Joined { alert, reason } => (Some(*alert), Some(reason.to_string())),
-            Self::Linked { alert, .. } | Self::Unlinked { alert, .. } => (Some(*alert), None),
+            Self::Grown { alert } | Self::Linked { alert, .. } | Self::Unlinked { alert, .. } => {
+                (Some(*alert), None)
+            }
             Self::Merged { reason, .. } => (
                 reason.map(|(alert, _)| alert),
                 reason.map(|(_, reason)| reason.to_string()),

@@ -5,6 +5,9 @@
 //! arrival. What forbids: an incident that is resolved, classified as no attack, full, assigned or
 //! classified otherwise, kept apart by people, or of a service without consent. An alert that may not
 //! join opens an incident of its own, and the effect says beside which.
+//!
+//! An alert that grows (its evidence came later) is weighed again, and incidents are merged as if all of
+//! it had been known at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +68,51 @@ impl State {
             self.create(alert, member, beside, now, outcome)
         };
         let id = self.merge_related(id, alert, &related, now, outcome);
+        outcome.incident = Some(IncidentId(id));
+    }
+
+    /// An alert says more than it did: it is weighed again by all its keys. Its incident takes in those
+    /// that it turns out to be related to; nothing is taken apart.
+    pub(crate) fn grown(&mut self, digest: &AlertDigest, now: Ticks, outcome: &mut Outcome) {
+        let Some(id) = self.places.get(&digest.id).copied() else {
+            // Unknown, or of an incident that is archived: where it is, nothing joins any more.
+            return self.new_alert(digest, now, outcome);
+        };
+        outcome.incident = Some(IncidentId(id));
+        let member = Member::new(digest, now);
+        let former = self
+            .incidents
+            .get(&id)
+            .and_then(|i| i.members.get(&digest.id));
+        if former.is_some_and(|former| former.says_as_much(&member)) {
+            self.counters.repeated += 1;
+            return;
+        }
+        let full = self.incidents.get(&id).and_then(|incident| {
+            let others = incident
+                .members
+                .iter()
+                .filter(|(other, _)| **other != digest.id);
+            let others = others.map(|(_, m)| m).chain([&member]);
+            let entities = Different::of(others.flat_map(|m| &m.entities));
+            (entities > INCIDENT_ENTITIES_MAX).then_some(Apart::Entities)
+        });
+        if let Some(apart) = full {
+            return self.count(id, apart, now, outcome);
+        }
+        self.rarity.note(&member, |key| self.noise.contains(key));
+        self.delist(id);
+        self.changed(id, &Actor::System, now, outcome, |incident| {
+            incident.members.insert(digest.id, member.clone());
+            incident.refresh();
+            vec![What::Grown { alert: digest.id }]
+        });
+        self.enlist(id);
+        let mut candidates = self.candidates(&member, Among::Joinable, now);
+        candidates.remove(&digest.id);
+        self.note_company(&member, &candidates);
+        let related = self.related(&member, &candidates);
+        let id = self.merge_related(id, digest.id, &related, now, outcome);
         outcome.incident = Some(IncidentId(id));
     }
 

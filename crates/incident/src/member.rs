@@ -82,6 +82,15 @@ impl Member {
         }
     }
 
+    /// Whether everything that counts of `other` is said here already.
+    pub(crate) fn says_as_much(&self, other: &Self) -> bool {
+        let same = Self {
+            arrived_at: self.arrived_at,
+            ..other.clone()
+        };
+        *self == same
+    }
+
     /// Where it happened, for how common a rule or a key of this class is: its devices, else its
     /// accounts; each entity by one key, and none that `is_noise` says identifies nobody.
     pub(crate) fn places(

@@ -69,6 +69,9 @@ pub struct Counters {
 pub enum Input {
     /// An alert, of this region or over the tenant link.
     NewAlert(Box<AlertDigest>),
+    /// An alert of which more is known than before: evidence came after it. It stays where it is, and
+    /// what the new keys relate it to joins it there; taken as new if it is not known.
+    Grown(Box<AlertDigest>),
     /// A person changes an incident.
     Analyst {
         /// The person.
@@ -112,7 +115,7 @@ pub struct Outcome {
     /// Incidents that were merged into others, as they last were: redirected, their alerts handed on.
     /// Also one that this very step created.
     pub merged: Vec<Summary>,
-    /// The incident that the alert is in, for [`Input::NewAlert`].
+    /// The incident that the alert is in, for [`Input::NewAlert`] and [`Input::Grown`].
     pub incident: Option<IncidentId>,
 }
 
@@ -222,6 +225,7 @@ impl State {
         let mut outcome = Outcome::default();
         match input {
             Input::NewAlert(digest) => self.new_alert(&digest, now, &mut outcome),
+            Input::Grown(digest) => self.grown(&digest, now, &mut outcome),
             Input::Analyst {
                 who,
                 incident,

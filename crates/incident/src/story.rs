@@ -14,7 +14,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::incident::Summary;
-use crate::member::{Member, in_time};
+use crate::member::Member;
 use crate::rarity::Rarity;
 use crate::strength::Class;
 use crate::tactic::Tactic;
@@ -132,7 +132,8 @@ impl Via {
     }
 }
 
-/// A stretch of the path: what happened of one stage, on a device at one device.
+/// A stretch of the path: what happened of one stage, on a device at one device. An alert over rows of
+/// several stages (mail, click, sign-in) is in each of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What sort of thing.
@@ -160,50 +161,92 @@ pub struct Path {
     pub steps: Vec<Step>,
 }
 
+/// An alert's share in one stage: all of it, or for a correlation over several tables those of its
+/// rows that are of the stage.
+struct Part<'a> {
+    alert: AlertId,
+    member: &'a Member,
+    stage: Stage,
+    first_at: Ticks,
+    last_at: Ticks,
+}
+
 /// The path of an incident; alerts that are not its own are left out.
 pub fn story(incident: &Summary, alerts: &[AlertDigest]) -> Path {
     let own: BTreeSet<AlertId> = incident.alerts.iter().copied().collect();
-    let members: BTreeMap<AlertId, Member> = alerts
-        .iter()
-        .filter(|alert| own.contains(&alert.id))
-        .map(|alert| (alert.id, Member::new(alert, alert.created_at)))
+    let digests = alerts.iter().filter(|alert| own.contains(&alert.id));
+    let members: BTreeMap<AlertId, (Member, &AlertDigest)> = digests
+        .map(|alert| (alert.id, (Member::new(alert, alert.created_at), alert)))
         .collect();
-    let mut steps: Vec<(Place, Vec<(AlertId, &Member)>)> = Vec::new();
-    for (id, member) in in_time(members.iter()) {
-        let place = place(member);
+    let each = members.iter();
+    let mut parts: Vec<Part<'_>> = each
+        .flat_map(|(id, (member, digest))| parts(*id, member, digest))
+        .collect();
+    parts.sort_by_key(|p| (p.first_at, p.last_at, p.alert, p.stage));
+    let mut steps: Vec<(Place, Vec<Part<'_>>)> = Vec::new();
+    for part in parts {
+        let place = place(&part);
         match steps.iter_mut().find(|(held, _)| *held == place) {
-            Some((_, alerts)) => alerts.push((id, member)),
-            None => steps.push((place, vec![(id, member)])),
+            Some((_, parts)) => parts.push(part),
+            None => steps.push((place, vec![part])),
         }
     }
     let mut before: Vec<(AlertId, &Member)> = Vec::new();
     let mut path = Path::default();
-    for (place, alerts) in steps {
-        path.steps
-            .push(step(place.0, &alerts, via(&alerts, &before)));
-        before.extend(alerts);
+    for (place, parts) in steps {
+        path.steps.push(step(place.0, &parts, via(&parts, &before)));
+        before.extend(parts.iter().map(|p| (p.alert, p.member)));
     }
     path
+}
+
+/// The stages of one alert's rows, each with the time of its own.
+fn parts<'a>(alert: AlertId, member: &'a Member, digest: &AlertDigest) -> Vec<Part<'a>> {
+    let whole = Stage::of(digest);
+    let mut times: BTreeMap<Stage, (Ticks, Ticks)> = BTreeMap::new();
+    for record in &digest.records {
+        let Some(stage) = Stage::of_table(record.table.as_str()) else {
+            continue;
+        };
+        // An activity of an application that was given rights is told by what it is about.
+        let stage = match stage {
+            Stage::Cloud if whole == Stage::Consent => Stage::Consent,
+            stage => stage,
+        };
+        let (first, last) = times.entry(stage).or_insert((record.at, record.at));
+        (*first, *last) = ((*first).min(record.at), (*last).max(record.at));
+    }
+    if times.len() < 2 {
+        times = BTreeMap::from([(whole, (member.first_at, member.last_at))]);
+    }
+    let part = |(stage, (first_at, last_at))| Part {
+        alert,
+        member,
+        stage,
+        first_at,
+        last_at,
+    };
+    times.into_iter().map(part).collect()
 }
 
 /// A stage, and the device if it is one that happens on a device.
 type Place = (Stage, Option<KeyToken>);
 
-fn place(member: &Member) -> Place {
-    let device = (member.stage == Stage::Process)
-        .then(|| member.places(Class::File, |_| false).first().copied());
-    (member.stage, device.flatten())
+fn place(part: &Part<'_>) -> Place {
+    let device = (part.stage == Stage::Process)
+        .then(|| part.member.places(Class::File, |_| false).first().copied());
+    (part.stage, device.flatten())
 }
 
-fn step(stage: Stage, alerts: &[(AlertId, &Member)], via: Option<Via>) -> Step {
-    let each = || alerts.iter().map(|(_, member)| *member);
+fn step(stage: Stage, parts: &[Part<'_>], via: Option<Via>) -> Step {
+    let each = || parts.iter().map(|part| part.member);
     let services: BTreeSet<ServiceName> = each().map(|m| m.service.clone()).collect();
     let tactics: BTreeSet<Tactic> = each().filter_map(|m| m.tactic).collect();
     Step {
         stage,
-        first_at: each().map(|m| m.first_at).min().unwrap_or_default(),
-        last_at: each().map(|m| m.last_at).max().unwrap_or_default(),
-        alerts: alerts.iter().map(|(id, _)| *id).collect(),
+        first_at: parts.iter().map(|p| p.first_at).min().unwrap_or_default(),
+        last_at: parts.iter().map(|p| p.last_at).max().unwrap_or_default(),
+        alerts: parts.iter().map(|part| part.alert).collect(),
         services: services.into_iter().collect(),
         tactics: tactics.into_iter().collect(),
         severity: each()
@@ -214,17 +257,19 @@ fn step(stage: Stage, alerts: &[(AlertId, &Member)], via: Option<Via>) -> Step {
     }
 }
 
-fn via(alerts: &[(AlertId, &Member)], before: &[(AlertId, &Member)]) -> Option<Via> {
+fn via(parts: &[Part<'_>], before: &[(AlertId, &Member)]) -> Option<Via> {
     let rarity = Rarity::default();
     let mut best: Option<(u32, Via)> = None;
-    for (id, member) in alerts.iter().take(VIA_ALERTS_MAX) {
-        for (from, earlier) in before.iter().rev().take(VIA_ALERTS_MAX) {
+    for Part { alert, member, .. } in parts.iter().take(VIA_ALERTS_MAX) {
+        // What one alert over several stages shares with itself says nothing.
+        let others = before.iter().rev().filter(|(from, _)| from != alert);
+        for (from, earlier) in others.take(VIA_ALERTS_MAX) {
             let Some(link) = weigh::link(earlier, member, &rarity, |_| false) else {
                 continue;
             };
             if best.is_none_or(|(weight, _)| link.weight > weight) {
                 let via = Via {
-                    alert: *id,
+                    alert: *alert,
                     from: *from,
                     kind: link.key.kind,
                     gap_ticks: if member.first_at < earlier.first_at {

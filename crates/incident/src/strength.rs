@@ -64,9 +64,12 @@ const fn row(class: Class, weight: u32, near: i64, far: i64, places: u32) -> Str
 pub(crate) const fn of(kind: KeyKind) -> Strength {
     match kind {
         KeyKind::Process => row(Class::Process, 3_000, 72 * HOUR, 96 * HOUR, 6),
-        KeyKind::Session => row(Class::Session, 3_000, 24 * HOUR, 72 * HOUR, 6),
+        // A session is a working day of somebody on a machine: harmless things share it, too.
+        KeyKind::Session => row(Class::Session, 1_800, HOUR, 6 * HOUR, 6),
         KeyKind::MessageId => row(Class::Message, 3_000, 72 * HOUR, 96 * HOUR, 20),
-        KeyKind::Url => row(Class::Web, 1_600, 24 * HOUR, 72 * HOUR, 20),
+        // A link says that the same thing was fetched, which people of one house do: it needs a second
+        // sign.
+        KeyKind::Url => row(Class::Web, 900, 24 * HOUR, 72 * HOUR, 20),
         KeyKind::Domain => row(Class::Web, 900, 2 * HOUR, 24 * HOUR, 5),
         KeyKind::DeviceId | KeyKind::DeviceName => {
             row(Class::Device, 1_400, 30 * MINUTE, 2 * HOUR, 3)

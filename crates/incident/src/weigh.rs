@@ -2,8 +2,8 @@
 //!
 //! For each class of keys that both have, the best shared key counts: its strength, times how rare it
 //! is, faded by the time between the two. Causal keys (a process, a logon session, a message) hold over
-//! days; an account or a device over half an hour to two hours, twice as long when the later alert is
-//! further along the kill chain, and six times when it also is another service's: an intrusion that
+//! days (a session for hours); an account or a device over half an hour to two hours, twice as long when
+//! the later alert is further along the kill chain, and five times when it also is another service's: an intrusion that
 //! goes from mail to a device takes its time. Weak evidence is made less of when a rule fires
 //! everywhere, except among its own alerts.
 //!
@@ -22,7 +22,7 @@ use crate::tactic::Tactic;
 
 /// Times longer that weak keys hold along the kill chain, inside one service and between two.
 const REACH_CHAIN: i64 = 2;
-const REACH_SERVICES: i64 = 6;
+const REACH_SERVICES: i64 = 5;
 /// Times longer that weak keys hold between alerts of one common rule: what repeats at one place all day
 /// is one matter, whatever it is.
 const REACH_REPEAT: i64 = 12;

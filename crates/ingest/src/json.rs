@@ -306,21 +306,18 @@ fn names_surrogates(value: Value<'_>) -> bool {
 pub(crate) fn has_lone_surrogate(text: &str) -> bool {
     let mut rest = text;
     while let Some((_, escape)) = rest.split_once('\\') {
-        rest = match escape.strip_prefix('u') {
-            Some(unit) => {
-                let (c, after) = unicode_escape(unit);
-                if c.is_err() {
-                    return true;
-                }
-                after
-            }
+        let Some(unit) = escape.strip_prefix('u') else {
             // Whatever is escaped is no backslash that escapes.
-            None => {
-                let mut chars = escape.chars();
-                chars.next();
-                chars.as_str()
-            }
+            let mut chars = escape.chars();
+            chars.next();
+            rest = chars.as_str();
+            continue;
         };
+        let (c, after) = unicode_escape(unit);
+        if c.is_err() {
+            return true;
+        }
+        rest = after;
     }
     false
 }

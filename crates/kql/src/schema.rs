@@ -27,7 +27,7 @@ pub trait SchemaSource {
     }
 }
 
-/// A table as a query sees it. Hidden columns (`_row_id` …) are not listed and cannot be named.
+/// A table as a query sees it. Hidden columns (`_row_id` …) are not listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableShape {
     /// Its name.

@@ -313,6 +313,8 @@ pub const INCIDENT_TEXT_BYTES_MAX: usize = 256;
 pub const INCIDENT_COMMENT_CHARS_MAX: usize = 30_000;
 /// Bytes of a tenant's correlation state, or of one archived incident, when read back.
 pub const INCIDENT_STATE_BYTES_MAX: usize = 64 << 20;
+/// Seconds after which changed certificate files of the link are in force, without a hang-up signal.
+pub const LINK_RENEW_SECONDS_MAX: u64 = 30;
 /// Seconds that another process has to take a connection.
 pub const LINK_CONNECT_SECONDS_MAX: u64 = 10;
 /// Seconds that one exchange with another process may take.

@@ -337,3 +337,183 @@ impl<'de> serde::de::Visitor<'de> for Walk<'_> {
         Ok(found)
     }
 }
+
+/// Several paths as a tree, so that one walk finds all of them.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Branch {
+    /// Numbers of the paths that end here.
+    ends: Vec<usize>,
+    properties: Vec<(String, Self)>,
+    indexes: Vec<(i64, Self)>,
+}
+
+impl Branch {
+    /// The tree of `paths`, which are numbered in order.
+    pub(crate) fn of(paths: &[Vec<Step>]) -> Self {
+        let mut root = Self::default();
+        for (number, path) in paths.iter().enumerate() {
+            root.grow(path, number);
+        }
+        root
+    }
+
+    fn grow(&mut self, path: &[Step], number: usize) {
+        match path.split_first() {
+            None => self.ends.push(number),
+            Some((Step::Property(name), rest)) => {
+                grown(&mut self.properties, name).grow(rest, number);
+            }
+            Some((Step::Index(at), rest)) => grown(&mut self.indexes, at).grow(rest, number),
+        }
+    }
+
+    fn is_leaf(&self) -> bool {
+        self.properties.is_empty() && self.indexes.is_empty()
+    }
+
+    /// Forgets what was found below: of two properties of one name the last counts.
+    fn clear(&self, found: &mut [Option<&str>]) {
+        for number in &self.ends {
+            if let Some(slot) = found.get_mut(*number) {
+                *slot = None;
+            }
+        }
+        let below = self.properties.iter().map(|(_, b)| b);
+        for branch in below.chain(self.indexes.iter().map(|(_, b)| b)) {
+            branch.clear(found);
+        }
+    }
+}
+
+fn grown<'b, K: PartialEq + ToOwned<Owned = K>>(
+    all: &'b mut Vec<(K, Branch)>,
+    key: &K,
+) -> &'b mut Branch {
+    let at = all.iter().position(|(known, _)| known == key);
+    let at = at.unwrap_or_else(|| {
+        all.push((key.to_owned(), Branch::default()));
+        all.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "found or made just now")]
+    &mut all[at].1
+}
+
+/// What stands at each path of the tree inside `text`, as [`raw_at`] gives it for one.
+pub(crate) fn raw_at_all<'t>(text: &'t str, paths: &Branch, found: &mut [Option<&'t str>]) {
+    found.fill(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let seed = WalkAll {
+        branch: paths,
+        found: &mut *found,
+    };
+    let walked = serde::de::DeserializeSeed::deserialize(seed, &mut deserializer);
+    if walked.is_err() || deserializer.end().is_err() {
+        found.fill(None);
+        return;
+    }
+    for slot in found {
+        *slot = slot.filter(|raw| *raw != "null");
+    }
+}
+
+struct WalkAll<'p, 'de> {
+    branch: &'p Branch,
+    found: &'p mut [Option<&'de str>],
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for WalkAll<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        if self.branch.ends.is_empty() {
+            return d.deserialize_any(self);
+        }
+        let raw = <&'de RawValue as serde::Deserialize>::deserialize(d)?.get();
+        for number in &self.branch.ends {
+            if let Some(slot) = self.found.get_mut(*number) {
+                *slot = Some(raw);
+            }
+        }
+        if self.branch.is_leaf() {
+            return Ok(());
+        }
+        // A path goes on where another ends.
+        let mut inner = serde_json::Deserializer::from_str(raw);
+        serde::Deserializer::deserialize_any(&mut inner, self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for WalkAll<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+            let mut all = self.branch.properties.iter();
+            match all.find(|(name, _)| *name == *key) {
+                Some((_, branch)) => {
+                    branch.clear(self.found);
+                    map.next_value_seed(WalkAll {
+                        branch,
+                        found: &mut *self.found,
+                    })?;
+                }
+                None => {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        if self.branch.indexes.is_empty() {
+            while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        let mut items: Vec<&'de RawValue> = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        for (at, branch) in &self.branch.indexes {
+            let item = position(*at, items.len()).and_then(|at| items.get(at));
+            if let Some(item) = item {
+                let mut inner = serde_json::Deserializer::from_str(item.get());
+                let seed = WalkAll {
+                    branch,
+                    found: &mut *self.found,
+                };
+                serde::de::DeserializeSeed::deserialize(seed, &mut inner)
+                    .map_err(serde::de::Error::custom)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,4 +1,5 @@
-//! Hidden columns: part of every stored row, never nameable in KQL.
+//! Hidden columns: part of every stored row, of no table's shape. KQL reads `_ingested_at` and `_row_id`
+//! through functions and `_source_fields` by its name (`spec/kql/stored-columns.md`).
 //!
 //! | column | Arrow | meaning |
 //! |---|---|---|
@@ -35,7 +36,7 @@ pub const SOURCE_FIELDS: &str = "_source_fields";
 /// The names, in the order in which they follow a table's own columns.
 pub const ALL: [&str; 5] = [SOURCE_FIELDS, ROW_ID, INGESTED_AT, SERVICE, SOURCE];
 
-/// Whether KQL must not name this column.
+/// Whether no table lists this column.
 pub fn is_hidden(name: &str) -> bool {
     name.starts_with('_') && ALL.contains(&name)
 }

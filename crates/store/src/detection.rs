@@ -9,7 +9,8 @@
 //!   the tenant's stream, until a commit has moved the cursor past it; after a crash, again.
 //! - A commit is one transaction: cursor, alerts, incidents, activity, states, windows, outbox and audit
 //!   rows, or nothing. The cursor never moves back.
-//! - An alert that is there already is left as it is, whatever is committed of that id.
+//! - An alert that is there already is left as it is, whatever is committed of that id as new; only what
+//!   says that it has grown replaces it.
 //!
 //! Bodies are given in clear and sealed here under the tenant's key; what they say is the caller's
 //! business. Does not evaluate or correlate.
@@ -143,6 +144,9 @@ pub struct DetectionCommit {
     pub rules_version: Option<u64>,
     /// Alerts. One that is there already is left as it is.
     pub alerts: Vec<AlertRecord>,
+    /// Alerts that are there and say more now: severity and body take the place of the ones before. When
+    /// it was made and whether it came over the link must be as they were.
+    pub grown: Vec<AlertRecord>,
     /// Alerts that move to another incident.
     pub moves: Vec<(AlertId, IncidentId)>,
     /// Incidents.
@@ -300,6 +304,7 @@ impl Store {
             || commit.rules_version.is_some()
             || commit.detector_state.is_some()
             || !commit.alerts.is_empty()
+            || !commit.grown.is_empty()
             || !commit.windows.is_empty()
             || !commit.outbox.is_empty();
         if of_detection {
@@ -357,6 +362,11 @@ impl Inner {
             rules_version: commit.rules_version,
             alerts: commit
                 .alerts
+                .into_iter()
+                .map(|r| seal_alert(vault, r))
+                .collect(),
+            grown: commit
+                .grown
                 .into_iter()
                 .map(|r| seal_alert(vault, r))
                 .collect(),
@@ -441,6 +451,7 @@ impl Inner {
 fn check_size(commit: &DetectionCommit) -> Result<(), Error> {
     let too_large = |what| Err(Error::TooLarge { what });
     if commit.alerts.len() > limits::DETECTION_COMMIT_ALERTS_MAX
+        || commit.grown.len() > limits::DETECTION_COMMIT_ALERTS_MAX
         || commit.moves.len() > limits::DETECTION_COMMIT_ALERTS_MAX
         || commit.outbox.len() > limits::DETECTION_COMMIT_ALERTS_MAX
     {
@@ -451,7 +462,8 @@ fn check_size(commit: &DetectionCommit) -> Result<(), Error> {
     {
         return too_large("number of incidents");
     }
-    let bodies = commit.alerts.iter().map(|r| r.body.len());
+    let alerts = commit.alerts.iter().chain(&commit.grown);
+    let bodies = alerts.map(|r| r.body.len());
     let bodies = bodies
         .chain(commit.incidents.iter().map(|r| r.body.len()))
         .chain(commit.activity.iter().map(|r| r.body.len()))

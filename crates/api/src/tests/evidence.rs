@@ -312,6 +312,76 @@ async fn a_device_and_a_user_are_shown_with_the_alerts_that_name_them() {
 }
 
 #[tokio::test]
+async fn the_operator_keeps_rules_for_all_tenants() {
+    let region = Region::new("eu").await;
+    let (one, other) = (region.customer("IE").await, region.customer("DE").await);
+    let text = json!({ "text": ENCODED });
+    let refused = region.post("/api/v1/rules", &one.token, &text).await;
+    assert_eq!(
+        refused.status, 403,
+        "a tenant's token is not the operator's"
+    );
+    let added = region.post("/api/v1/rules", &region.operator, &text).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let id = added.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(added.json()["origin"], "cell");
+
+    // Whoever the rows are of, they are examined with it.
+    for customer in [&one, &other] {
+        region.sent(customer, 1).await;
+        let rule = region
+            .get(&of(customer, &format!("rules/{id}")), &customer.token)
+            .await
+            .json();
+        assert_eq!(
+            (&rule["origin"], &rule["enabled"]),
+            (&json!("cell"), &json!(true))
+        );
+    }
+    assert_eq!(region.cell.detect_step().await.alerts, 2);
+
+    let one_rule = format!("/api/v1/rules/{id}");
+    let off = json!({ "enabled": false });
+    let switch = async |path: &str, body: &Value| {
+        let body = Body::from(body.to_string());
+        let token = Some(region.operator.as_str());
+        region.send(request("PATCH", path, token, body)).await
+    };
+    let switched = switch(&one_rule, &off).await;
+    assert_eq!(
+        (switched.status, &switched.json()["enabled"]),
+        (200, &json!(false))
+    );
+    region.sent(&one, 2).await;
+    assert_eq!(region.cell.detect_step().await.alerts, 0);
+    let missing = switch("/api/v1/rules/no-such-rule", &off).await;
+    assert_eq!(
+        (missing.status, missing.code().as_str()),
+        (404, "not_found")
+    );
+
+    let listed = region
+        .get("/api/v1/rules?limit=1000", &region.operator)
+        .await
+        .json();
+    let listed = listed["rules"].as_array().unwrap();
+    let origins: std::collections::BTreeSet<_> =
+        listed.iter().filter_map(|r| r["origin"].as_str()).collect();
+    assert_eq!(Vec::from_iter(origins), ["cell", "starter"]);
+    let shown = region.get(&one_rule, &region.operator).await.json();
+    assert_eq!(shown["text"], ENCODED);
+    let broken = json!({ "text": ENCODED.replace("condition: selection", "condition: x") });
+    let refused = region
+        .post("/api/v1/rules", &region.operator, &broken)
+        .await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "bad_rule"));
+    let checked = region
+        .post("/api/v1/rules/check", &region.operator, &broken)
+        .await;
+    assert!(!checked.json()["problems"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_rule_is_checked_and_not_stored() {
     let region = Region::new("eu").await;
     let customer = region.customer("IE").await;

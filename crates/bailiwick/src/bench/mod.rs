@@ -1,9 +1,11 @@
 //! `bench`: what this program costs on this machine.
 //!
 //! `bench` measures ingest, flush and compaction over one large table; `bench hunt` measures named
-//! hunts over mixed telemetry that is made once and kept. No socket is involved; everything else is
+//! hunts over mixed telemetry that is made once and kept; `bench detect` measures something else: how
+//! well intrusions are told from what only looks like them. No socket is involved; everything else is
 //! what a server does.
 
+mod detect;
 mod export;
 mod hunts;
 mod ingest;
@@ -16,6 +18,9 @@ use std::time::Duration;
 use crate::cli::{Bench, BenchWhat};
 
 pub(crate) fn run(options: &Bench) -> anyhow::Result<i32> {
+    if let Some(BenchWhat::Detect(options)) = &options.what {
+        return detect::run(options);
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     if let Some(BenchWhat::Hunt(options)) = &options.what {
         runtime.block_on(hunts::measure(options))?;

@@ -125,46 +125,54 @@ pub(crate) struct IncidentUpdate {
     pub(crate) merge: Vec<u64>,
 }
 
+/// Whose rules.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The tenant.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Those for all tenants of the region, or of every region that the configuration names. Takes an
+    /// operator's credential.
+    #[arg(long)]
+    pub(crate) all_tenants: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rule {
     /// The rules that examine a tenant's rows: shipped, the region's, and its own.
     List {
-        /// The tenant.
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// One rule with its text.
     Show {
-        /// The tenant.
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        whose: Whose,
         /// Its id.
         rule: String,
     },
-    /// Add a rule of the tenant, or put it in place of the one with its id.
+    /// Add a rule of the tenant or for all tenants, or put it in place of the one with its id.
     Add {
-        /// The tenant.
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        whose: Whose,
         /// File with its text, YAML.
         file: PathBuf,
         /// Leave it switched off.
         #[arg(long)]
         disabled: bool,
     },
-    /// Switch a rule on for a tenant.
+    /// Switch a rule on.
     Enable {
-        /// The tenant.
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        whose: Whose,
         /// Its id.
         rule: String,
     },
-    /// Switch a rule off for a tenant.
+    /// Switch a rule off.
     Disable {
-        /// The tenant.
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        whose: Whose,
         /// Its id.
         rule: String,
     },

@@ -1,4 +1,4 @@
-//! `rule`: kept for a tenant, and looked at, tested and explained without any server.
+//! `rule`: kept for a tenant or for all of a region, and looked at, tested and explained without any server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,14 +13,15 @@ use detect::schedule::{
 use detect::{Engine as _, Making, SigmaEngine, starter_pack};
 use ingest::{Format, RawSchema, SourceContext};
 use model::{
-    Code, DetectionRuleId, RegionCode, RowId, ServiceName, SourceId, TableName, Ticks, limits,
+    Code, DetectionRuleId, RegionCode, RowId, ServiceName, SourceId, TableName, TenantId, Ticks,
+    limits,
 };
 use rows::RecordBatch;
 use rows::hidden::{Stamp, stamp};
 use serde_json::{Value, json};
 
 use super::{file_error, show, tenant_id};
-use crate::cli::{Global, Rule};
+use crate::cli::{Global, Rule, Whose};
 use crate::client::{Ask, Client, Reach, encoded};
 use crate::failure::Failure;
 use crate::hunting::KqlHunting;
@@ -55,22 +56,17 @@ pub(crate) fn run(global: &Global, command: Rule) -> anyhow::Result<i32> {
         Rule::Check { files } => check(&files),
         Rule::Test { files, tests } => test(global, &files, &tests),
         Rule::Explain { rule, tenant } => explain(global, &rule, tenant.as_deref()),
-        kept => of_tenant(global, kept),
+        asking => kept(global, asking),
     }
 }
 
 /// The commands that ask a server or a data directory.
-fn of_tenant(global: &Global, command: Rule) -> anyhow::Result<i32> {
+fn kept(global: &Global, command: Rule) -> anyhow::Result<i32> {
     let client = Client::connect(global)?;
     match command {
-        Rule::List { tenant } => {
-            let tenant = tenant_id(&tenant)?;
-            let path = format!("/api/v1/tenants/{tenant}/rules");
-            let rules = client.list(Reach::Home(tenant), &path, "rules")?;
-            view::list(global, &rules, &RULES, "no rules")
-        }
-        Rule::Show { tenant, rule } => {
-            let found = kept_rule(&client, &tenant, &rule)?;
+        Rule::List { whose } => list(global, &client, &of(&whose)?),
+        Rule::Show { whose, rule } => {
+            let found = kept_rule(&client, &of(&whose)?, &rule)?;
             note_failing(&found);
             match found.get("text").and_then(Value::as_str) {
                 Some(text) if view::is_for_people(global) => {
@@ -82,27 +78,59 @@ fn of_tenant(global: &Global, command: Rule) -> anyhow::Result<i32> {
             }
         }
         Rule::Add {
-            tenant,
+            whose,
             file,
             disabled,
         } => {
-            let tenant = tenant_id(&tenant)?;
             let body = json!({ "text": read(&file)?, "enabled": !disabled });
-            let path = format!("/api/v1/tenants/{tenant}/rules");
-            each_region(global, &client, tenant, &Ask::post(path, &body))
+            let whose = of(&whose)?;
+            each_region(global, &client, &whose, &Ask::post(whose.path(""), &body))
         }
-        Rule::Enable { tenant, rule } => switch(global, &client, &tenant, &rule, true),
-        Rule::Disable { tenant, rule } => switch(global, &client, &tenant, &rule, false),
+        Rule::Enable { whose, rule } => switch(global, &client, &of(&whose)?, &rule, true),
+        Rule::Disable { whose, rule } => switch(global, &client, &of(&whose)?, &rule, false),
         Rule::Check { .. } | Rule::Test { .. } | Rule::Explain { .. } => {
             Err(Failure::new(Code::BadRequest, "this asks no server").into())
         }
     }
 }
 
-fn kept_rule(client: &Client, tenant: &str, rule: &str) -> anyhow::Result<Value> {
-    let tenant = tenant_id(tenant)?;
-    let path = format!("/api/v1/tenants/{tenant}/rules/{}", encoded(rule));
-    client.call_home(tenant, &Ask::get(path))?.json()
+/// Whose rules: nobody's in particular are all tenants'.
+struct Owner(Option<TenantId>);
+
+fn of(whose: &Whose) -> anyhow::Result<Owner> {
+    Ok(Owner(whose.tenant.as_deref().map(tenant_id).transpose()?))
+}
+
+impl Owner {
+    /// The path of the rules, or of one of them.
+    fn path(&self, rule: &str) -> String {
+        let rules = self.0.map_or_else(
+            || "/api/v1/rules".to_owned(),
+            |tenant| format!("/api/v1/tenants/{tenant}/rules"),
+        );
+        match rule {
+            "" => rules,
+            rule => format!("{rules}/{}", encoded(rule)),
+        }
+    }
+}
+
+fn list(global: &Global, client: &Client, whose: &Owner) -> anyhow::Result<i32> {
+    let reach = whose.0.map_or(Reach::Cells, Reach::Home);
+    let rules = client.list(reach, &whose.path(""), "rules")?;
+    let mut columns = RULES.to_vec();
+    if rules.iter().any(|rule| rule.get("region").is_some()) && whose.0.is_none() {
+        columns.insert(0, ("REGION", "/region"));
+    }
+    view::list(global, &rules, &columns, "no rules")
+}
+
+fn kept_rule(client: &Client, whose: &Owner, rule: &str) -> anyhow::Result<Value> {
+    let ask = Ask::get(whose.path(rule));
+    match whose.0 {
+        Some(tenant) => client.call_home(tenant, &ask)?.json(),
+        None => client.call(&ask)?.json(),
+    }
 }
 
 /// Why a scheduled rule does not run.
@@ -129,28 +157,25 @@ fn note_failing(rule: &Value) {
 fn switch(
     global: &Global,
     client: &Client,
-    tenant: &str,
+    whose: &Owner,
     rule: &str,
     enabled: bool,
 ) -> anyhow::Result<i32> {
-    let tenant = tenant_id(tenant)?;
-    let path = format!("/api/v1/tenants/{tenant}/rules/{}", encoded(rule));
     let ask = Ask {
         method: "PATCH",
-        ..Ask::post(path, &json!({ "enabled": enabled }))
+        ..Ask::post(whose.path(rule), &json!({ "enabled": enabled }))
     };
-    each_region(global, client, tenant, &ask)
+    each_region(global, client, whose, &ask)
 }
 
-/// Rules are kept where rows are examined: in every region of the tenant.
-fn each_region(
-    global: &Global,
-    client: &Client,
-    tenant: model::TenantId,
-    ask: &Ask,
-) -> anyhow::Result<i32> {
+/// Rules are kept where rows are examined: in every region, or every one of the tenant's.
+fn each_region(global: &Global, client: &Client, whose: &Owner, ask: &Ask) -> anyhow::Result<i32> {
+    let replies = match whose.0 {
+        Some(_) => client.call_each(whose.0, ask)?,
+        None => client.call_all(ask)?,
+    };
     let mut last = None;
-    for (region, reply) in client.call_each(Some(tenant), ask)? {
+    for (region, reply) in replies {
         let mut rule = reply.json()?;
         if let Some(fields) = rule.as_object_mut() {
             fields.remove("text");
@@ -158,7 +183,13 @@ fn each_region(
         }
         last = Some(rule);
     }
-    let none = || Failure::new(Code::NotFound, format!("no tenant {tenant}"));
+    let none = || {
+        let whom = whose.0.map(|tenant| format!("no tenant {tenant}"));
+        Failure::new(
+            Code::NotFound,
+            whom.unwrap_or_else(|| "no region".to_owned()),
+        )
+    };
     show(global, &last.ok_or_else(none)?)
 }
 
@@ -424,7 +455,8 @@ fn beside(file: &Path, id: &DetectionRuleId) -> Option<PathBuf> {
 fn explain(global: &Global, rule: &str, tenant: Option<&str>) -> anyhow::Result<i32> {
     let (name, text) = match tenant {
         Some(tenant) => {
-            let found = kept_rule(&Client::connect(global)?, tenant, rule)?;
+            let whose = Owner(Some(tenant_id(tenant)?));
+            let found = kept_rule(&Client::connect(global)?, &whose, rule)?;
             let text = found.get("text").and_then(Value::as_str);
             (rule.to_owned(), text.unwrap_or_default().to_owned())
         }

@@ -41,9 +41,9 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
             servers.push(server);
         }
         if let Some(link) = &config.link {
-            let (address, server) = listen_linked(&embedded, &config, link, stopped).await?;
-            print::note(&format!("link listens on https://{address}"));
-            servers.push(server);
+            let linked = listen_linked(&embedded, &config, link, stopped).await?;
+            print::note(&format!("link listens on https://{}", linked.address));
+            servers.extend([linked.server, linked.renewal]);
         }
         embedded.start_upkeep();
         machine::until_stopped().await?;
@@ -57,27 +57,42 @@ pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
     Ok(0)
 }
 
+/// The listener for other processes.
+struct Linked {
+    address: SocketAddr,
+    server: JoinHandle<std::io::Result<()>>,
+    /// What keeps its certificates new.
+    renewal: JoinHandle<std::io::Result<()>>,
+}
+
 /// Starts the listener for other processes: of the one cell, or of the centre.
 async fn listen_linked(
     embedded: &Embedded,
     config: &Config,
     link: &LinkFile,
-    mut stopped: watch::Receiver<bool>,
-) -> anyhow::Result<(SocketAddr, JoinHandle<std::io::Result<()>>)> {
-    let listener = crate::link::listener(config, link).await?;
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<Linked> {
+    let (listener, renewal) = crate::link::listener(config, link, &embedded.ways).await?;
     let address = listener.listener.local_addr()?;
+    let mut told = stopped.clone();
     let until = async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
+        let _ = told.wait_for(|stop| *stop).await;
     };
-    let serving = if let Some(role) = &embedded.centre {
+    let (server, cx) = if let Some(role) = &embedded.centre {
         let (centre, cx) = (role.centre.clone(), role.cx.clone());
-        tokio::spawn(api::serve_centre(listener, centre, cx, until))
+        let server = api::serve_centre(listener, centre, cx.clone(), until);
+        (tokio::spawn(server), cx)
     } else {
         let cell = embedded.cells.values().next().cloned();
         let cell = cell.context("the cell is not open")?;
-        tokio::spawn(api::serve_peers(listener, cell, until))
+        let cx = cell.cx().clone();
+        (tokio::spawn(api::serve_peers(listener, cell, until)), cx)
     };
-    Ok((address, serving))
+    Ok(Linked {
+        address,
+        server,
+        renewal: tokio::spawn(renewal.keep(cx, stopped)),
+    })
 }
 
 /// Starts the listener of one cell.

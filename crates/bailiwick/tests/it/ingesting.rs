@@ -465,3 +465,76 @@ fn online_each_record_goes_to_its_own_region_if_there_is_a_way() {
         "{said}"
     );
 }
+
+/// From a Windows event to its row, to the row's id, to why it is here; and what the event said under
+/// its own names. The same on a server and on the stopped directory.
+#[test]
+fn a_hunt_gives_the_id_that_explain_takes() {
+    let mut desk = Desk::new();
+    let event = json!({
+        "EventID": 1,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "Hostname": "ws7.test.example",
+        "EventTime": now(),
+        "UtcTime": now(),
+        "RecordNumber": 77,
+        "ProcessGuid": "{aaaabbbb-0000-1111-2222-ccccdddd0000}",
+        "ProcessId": "4242",
+        "Image": r"C:\Windows\System32\whoami.exe",
+        "CommandLine": "whoami /all",
+        "RuleName": "a rule of ours",
+    });
+    let events = desk.file("sysmon.jsonl", format!("{event}\n"));
+    let (code, answer) = desk.sent(&[text(&events), "--as", "windows-json"]);
+    assert_eq!(
+        (code, &answer["counts"]["stored"]),
+        (Some(0), &json!(1)),
+        "{answer}"
+    );
+    let query = "DeviceProcessEvents | where FileName == 'whoami.exe' \
+        | project id = row_id(), rule = tostring(_source_fields.RuleName), event = _source_fields.EventID";
+    let out = |output: Output| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let read = serde_json::from_slice::<Value>(&output.stdout);
+        read.unwrap_or_else(|_| panic!("{said}"))
+    };
+    let tenant = desk.tenant.id.clone();
+    let mut ids = Vec::new();
+    for online in [true, false] {
+        if !online {
+            desk.server.terminate();
+        }
+        let run = |args: &[&str]| {
+            if online {
+                let mut command = desk.server.command("eu", &desk.tenant.token);
+                out(command.args(args).output().unwrap())
+            } else {
+                out(desk.site.run(args))
+            }
+        };
+        let mut hunt = vec!["hunt", query];
+        if !online {
+            hunt.extend(["--tenant", &tenant]);
+        }
+        let row = run(&hunt);
+        assert_eq!(
+            (&row["rule"], &row["event"]),
+            (&json!("a rule of ours"), &json!(1)),
+            "{row}"
+        );
+        let id = row["id"].as_str().unwrap().to_owned();
+        let why = run(&["residency", "explain", "--tenant", &tenant, &id]);
+        assert_eq!(
+            (&why["table"], &why["service"], &why["region"]),
+            (
+                &json!("DeviceProcessEvents"),
+                &json!("endpoint"),
+                &json!("eu")
+            ),
+            "{why}"
+        );
+        ids.push(id);
+    }
+    assert_eq!(ids[0], ids[1]);
+}

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cell::{CentrePort as _, PeerError, PeerPort as _};
@@ -35,6 +35,8 @@ struct Place {
     link: u16,
     operator: String,
     process: Option<Child>,
+    /// What it wrote after it began to listen.
+    said: Arc<Mutex<String>>,
 }
 
 struct World {
@@ -104,7 +106,14 @@ impl Place {
                 break;
             }
         }
-        std::thread::spawn(move || lines.for_each(drop));
+        let said = self.said.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut said = said.lock().unwrap();
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
         self.process = Some(child);
     }
 
@@ -182,6 +191,7 @@ impl World {
             link: port(),
             operator: operator.trim().to_owned(),
             process: None,
+            said: Arc::default(),
         };
         if name != "eu" {
             assert!(!place.root.join("keys/operator.key").exists());
@@ -513,6 +523,7 @@ fn each_has_its_own_open(world: &World) {
     let (eu, uk) = (&world.places["eu"], &world.places["uk"]);
     let text = std::fs::read_to_string(uk.config()).unwrap();
     let stolen = Place {
+        said: Arc::default(),
         name: "eu",
         root: eu.root.clone(),
         port: port(),
@@ -622,6 +633,59 @@ fn who_shows_no_certificate_or_another_regions_is_turned_away() {
         let _ = plain.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP"), "an answer without TLS");
     }
+}
+
+#[test]
+fn certificates_that_are_replaced_are_in_force_without_a_restart_and_bad_ones_are_not() {
+    let mut world = World::new();
+    world.place("uk").start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let region = |code: &str| code.parse::<RegionCode>().unwrap();
+    let key = crypto::Signer::public_key(&Vault::ephemeral(
+        region("uk"),
+        model::GeographyCode::new("UK").unwrap(),
+        Arc::new(testkit::SeededRandom::new(1)),
+    ));
+    let (uk, url) = (Party::Cell(region("uk")), world.places["uk"].url());
+    // A refusal comes after the handshake: both sides believed each other.
+    let is_let_in = |identity: &Identity| {
+        let endpoint = Endpoint::new(identity, &uk, &url).unwrap();
+        let peers = HttpPeers::default().with(region("uk"), endpoint, key);
+        let answer = runtime.block_on(peers.deliver_alerts(&region("uk"), b"alerts"));
+        matches!(answer, Err(PeerError::Refused(_)))
+    };
+    let hang_up = |world: &World| {
+        let pid = world.places["uk"].process.as_ref().unwrap().id();
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args(["-HUP", &pid.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    let says = |world: &World, event: &str| {
+        until(event, || {
+            let said = world.places["uk"].said.lock().unwrap();
+            said.contains(&format!("\"{event}\"")).then_some(())
+        });
+    };
+    let old = world.identity("us");
+    assert!(is_let_in(&old));
+
+    let mut tls = program();
+    tls.args(["tls", "make", "--region", "uk", "--region", "us"])
+        .arg(world.dir.path().join("new"));
+    output(tls);
+    let path = |name: &str| world.dir.path().join(name);
+    std::fs::write(path("tls/uk.pem"), "no certificate\n").unwrap();
+    hang_up(&world);
+    says(&world, "certificates_not_renewed");
+    assert!(is_let_in(&old), "what was in force stays so");
+
+    for name in ["uk.pem", "uk.key", "us.pem", "us.key", "authority.pem"] {
+        std::fs::copy(path("new").join(name), path("tls").join(name)).unwrap();
+    }
+    hang_up(&world);
+    says(&world, "certificates_renewed");
+    assert!(is_let_in(&world.identity("us")));
+    assert!(!is_let_in(&old), "the former authority is believed no more");
 }
 
 /// What a listener says to somebody who believes the authority and shows nothing.

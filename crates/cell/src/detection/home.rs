@@ -8,6 +8,7 @@ use model::{Alert, AlertDigest, IncidentId, TenantId, limits};
 use residency::Sharing;
 use store::{ActivityRecord, AlertRecord, DetectionCommit, IncidentRecord};
 
+use super::growth::{Incoming, grown_record};
 use super::sweep::record;
 use super::{Progress, link_key, noise};
 use crate::Error;
@@ -22,13 +23,13 @@ pub(crate) struct Joined {
 }
 
 impl Cell {
-    /// Lets alerts join incidents; the changes go into the commit. An alert without its content came
-    /// over the link.
+    /// Lets alerts join incidents; the changes go into the commit. One that has grown since it joined is
+    /// weighed again.
     pub(crate) async fn join(
         &self,
         tenant: &Arc<Tenant>,
         progress: &mut Progress,
-        alerts: Vec<(AlertDigest, Option<Alert>)>,
+        alerts: Vec<Incoming>,
         commit: &mut DetectionCommit,
     ) -> Result<Joined, Error> {
         let now = self.inner.cx.now();
@@ -44,7 +45,15 @@ impl Cell {
             .step(Input::Noise(noise(&key)), now)
             .map_err(refused)?;
         let mut changes = Changes::default();
-        for (digest, whole) in alerts {
+        let naming = self.naming(tenant)?;
+        let reduce = |alert: &Alert| naming.digest(alert);
+        let news = self.news(tenant.id, alerts, reduce).await?;
+        for incoming in news.grown {
+            commit.grown.push(grown_record(&incoming)?);
+            let outcome = state.step(Input::Grown(Box::new(incoming.0)), now);
+            changes.take(outcome.map_err(refused)?);
+        }
+        for (digest, whole) in news.others {
             let mut entry = match &whole {
                 Some(alert) => record(alert)?,
                 None => linked(&digest)?,
@@ -197,7 +206,7 @@ fn incident_record(stored: &StoredIncident, version: u64) -> Result<IncidentReco
 }
 
 /// An alert of which only the digest is here.
-fn linked(digest: &AlertDigest) -> Result<AlertRecord, Error> {
+pub(super) fn linked(digest: &AlertDigest) -> Result<AlertRecord, Error> {
     let body = serde_json::to_vec(&StoredAlert::Digest(Box::new(digest.clone())));
     Ok(AlertRecord {
         id: digest.id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Credential, Granted, Maintain, ReadEgress, ReadIncidents};
 use detect::alert_rows;
-use model::{Alert, AlertDigest, RegionCode, limits};
+use model::{Alert, AlertDigest, RegionCode, RuleKind, limits};
 use store::{AuditDraft, DetectionCommit, LinkCounts};
 
 use crate::cell::{Cell, Standing, Tenant};
@@ -107,11 +107,15 @@ impl Cell {
         let mut slot = self.progress(tenant.id).await?;
         let ids: Vec<_> = message.alerts.iter().map(|a| a.id).collect();
         let known = self.store().known_alerts(&reads, &ids).await?;
-        let fresh = message.alerts.into_iter();
-        let fresh: Vec<AlertDigest> = fresh.filter(|a| !known.contains(&a.id)).collect();
-        if fresh.is_empty() {
+        // Of those that are known only a vendor's may say more than before.
+        let alerts = message.alerts.into_iter();
+        let alerts: Vec<AlertDigest> = alerts
+            .filter(|a| a.rule.kind == RuleKind::Vendor || !known.contains(&a.id))
+            .collect();
+        if alerts.is_empty() {
             return Ok(());
         }
+        let fresh: Vec<&AlertDigest> = alerts.iter().filter(|a| !known.contains(&a.id)).collect();
         let viewing = self.viewing_of(&tenant, &access::Only::All)?;
         let shown = fresh.iter().map(|digest| without_content(&viewing, digest));
         self.append_link_rows(&tenant, &shown.collect::<Vec<_>>())
@@ -132,7 +136,7 @@ impl Cell {
             next.detectors.changed = true;
             self.write_detectors(tenant.id, &mut next, &mut commit)?;
         }
-        let pairs = fresh.into_iter().map(|digest| (digest, None)).collect();
+        let pairs = alerts.into_iter().map(|digest| (digest, None)).collect();
         self.join(&tenant, &mut next, pairs, &mut commit).await?;
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(next);
@@ -181,6 +185,9 @@ impl Cell {
 
     /// Alerts of other geographies can be hunted at home as far as they are known there.
     async fn append_link_rows(&self, tenant: &Tenant, alerts: &[Alert]) -> Result<(), Error> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
         let rows =
             alert_rows::alert_rows(alerts).map_err(|e| Error::from(store::Error::Rows(e)))?;
         self.append_own(tenant, vec![rows.info]).await

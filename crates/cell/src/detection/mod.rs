@@ -19,6 +19,7 @@
 //!
 //! One detection of a tenant runs at a time; tenants do not wait for each other.
 
+mod growth;
 mod health;
 mod home;
 mod link;
@@ -73,6 +74,8 @@ pub(crate) struct Progress {
     /// Versions of the two states in the store; 0 before the first.
     pub(crate) detectors_version: u64,
     pub(crate) incidents_version: u64,
+    /// Version of the rules that examined last.
+    pub(crate) rules_version: u64,
 }
 
 /// What is in progress over several rows; content, and sealed at rest.
@@ -127,6 +130,14 @@ impl Detectors {
         self.correlations.shrink(self.correlations.bytes() / 2);
         self.vendor.shrink(self.vendor.bytes() / 2);
         self.schedules.values_mut().for_each(ScheduleState::shrink);
+    }
+
+    /// Forgets what belongs to rules that are no more; what rules that stay have seen stays.
+    pub(crate) fn retain(&mut self, rules: &rules::Rules) {
+        let engines: Vec<_> = rules.engines().map(|(engine, _)| engine.clone()).collect();
+        let sets: Vec<_> = engines.iter().map(|engine| engine.rules()).collect();
+        self.correlations.retain(&sets);
+        self.schedules.retain(|id, _| rules.has(id));
     }
 }
 
@@ -227,6 +238,7 @@ impl Cell {
             incidents: incidents.unwrap_or_else(|| incident::State::after(numbers)),
             detectors_version: detectors_version.unwrap_or(0),
             incidents_version: incidents_version.unwrap_or(0),
+            rules_version: stored.rules_version,
         })
     }
 

@@ -149,6 +149,12 @@ impl Rules {
         .collect()
     }
 
+    /// Whether there is such a rule, running or not.
+    pub(crate) fn has(&self, id: &DetectionRuleId) -> bool {
+        let own = self.own.as_deref();
+        self.shared.views.contains_key(id) || own.is_some_and(|own| own.views.contains_key(id))
+    }
+
     /// The rules as a list, by id.
     fn views(&self) -> Vec<RuleView> {
         let mut views = self.shared.views.clone();
@@ -323,12 +329,7 @@ impl Cell {
         let look = move || {
             let _seat = seat;
             let (schema, others) = cell.tables_of(&tenant, &stop);
-            let queries = Queries {
-                hunting: &*cell.inner.options.hunting,
-                schema: &schema,
-                now: cell.inner.cx.now(),
-                others,
-            };
+            let queries = cell.queries(&schema, others);
             let text = RuleText {
                 name: "rule",
                 text: &text,
@@ -338,6 +339,42 @@ impl Cell {
         let done = within_time(look).await;
         drop(ends);
         done
+    }
+
+    /// The same for a rule for all tenants of the cell: which tables of their own they have is not asked.
+    pub async fn check_cell_rule(
+        &self,
+        _grant: &GrantedCell<Operate>,
+        text: String,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Vec<Problem>, Error> {
+        let seat = self.checking_seat(NOBODY)?;
+        let ends = StopOnDrop(stop.clone());
+        let cell = self.clone();
+        let look = move || {
+            let _seat = seat;
+            let schema = HuntSchema {
+                given_up: stop.clone(),
+                ..HuntSchema::default()
+            };
+            let text = RuleText {
+                name: "rule",
+                text: &text,
+            };
+            check_rules(&[text], &cell.queries(&schema, true), &stop)
+        };
+        let done = within_time(look).await;
+        drop(ends);
+        done
+    }
+
+    fn queries<'a>(&'a self, schema: &'a HuntSchema, others: bool) -> Queries<'a> {
+        Queries {
+            hunting: &*self.inner.options.hunting,
+            schema,
+            now: self.inner.cx.now(),
+            others,
+        }
     }
 
     /// A place to check or compile a rule of the tenant; given back when the work has ended.
@@ -371,25 +408,33 @@ impl Cell {
         (schema, is_second || regions.any(|r| r != self.region()))
     }
 
-    /// Refuses a scheduled rule that could not run for the tenant.
-    fn check_runs(&self, tenant: &Tenant, text: &str, stop: &Arc<AtomicBool>) -> Result<(), Error> {
+    /// Refuses a scheduled rule that could not run: for the tenant, or, of a rule for all tenants, for any.
+    fn check_runs(
+        &self,
+        tenant: Option<&Tenant>,
+        text: &str,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), Error> {
         if !is_scheduled(text) {
             return Ok(());
         }
         let text = RuleText { name: "rule", text };
-        let (schema, others) = self.tables_of(tenant, stop);
-        let queries = Queries {
-            hunting: &*self.inner.options.hunting,
-            schema: &schema,
-            now: self.inner.cx.now(),
-            others,
+        let (schema, others) = match tenant {
+            Some(tenant) => self.tables_of(tenant, stop),
+            None => {
+                let given_up = stop.clone();
+                let raw = ingest::RawSchema::new();
+                (HuntSchema { raw, given_up }, true)
+            }
         };
+        let queries = self.queries(&schema, others);
         let mut wrong = Vec::new();
         for rule in compile_scheduled(&[text]).rules {
             let (problems, tables) = query_problems(&text, &rule, &queries);
             let errors = problems.iter().filter(|p| p.weight == Weight::Error);
             wrong.extend(errors.map(ToString::to_string));
-            match self.check_geography(tenant, &tables) {
+            let rests = tenant.map_or(Ok(()), |tenant| self.check_geography(tenant, &tables));
+            match rests {
                 Err(error @ (Error::SeveralGeographies(_) | Error::RefusedService { .. })) => {
                     wrong.push(error.to_string());
                 }
@@ -421,7 +466,7 @@ impl Cell {
             let _seat = seat;
             let (id, kind) = only_rule(&text)?;
             if enabled {
-                cell.check_runs(&tenant, &text, &stop)?;
+                cell.check_runs(Some(&tenant), &text, &stop)?;
             }
             beside_others(&entries, &id, &text)?;
             Ok::<_, Error>((id, kind, text))
@@ -444,7 +489,22 @@ impl Cell {
         text: String,
         enabled: bool,
     ) -> Result<RuleView, Error> {
-        let (id, kind) = only_rule(&text)?;
+        let seat = self.checking_seat(NOBODY)?;
+        let entries = self.store().cell_rules().await?;
+        let cell = self.clone();
+        let stop = Arc::<AtomicBool>::default();
+        let ends = StopOnDrop(stop.clone());
+        let compile = move || {
+            let _seat = seat;
+            let (id, kind) = only_rule(&text)?;
+            if enabled {
+                cell.check_runs(None, &text, &stop)?;
+            }
+            beside_others(&entries, &id, &text)?;
+            Ok::<_, Error>((id, kind, text))
+        };
+        let (id, kind, text) = within_time(compile).await??;
+        drop(ends);
         self.store()
             .put_cell_rule(grant, &id, kind, enabled, &text)
             .await?;
@@ -452,6 +512,47 @@ impl Cell {
         let shared = self.inner.rules.shared.read();
         let shared = shared.unwrap_or_else(PoisonError::into_inner);
         shared.views.get(&id).cloned().ok_or(Error::Internal)
+    }
+
+    /// The rules for all tenants of the cell, by id: those that ship with the program and its own.
+    pub fn cell_rules(&self, _grant: &GrantedCell<Operate>) -> Vec<RuleView> {
+        let shared = self.inner.rules.shared.read();
+        let shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.views.values().cloned().collect()
+    }
+
+    /// Switches a rule on or off for all tenants of the cell that have none of their own in its place.
+    pub async fn switch_cell_rule(
+        &self,
+        grant: &GrantedCell<Operate>,
+        id: &DetectionRuleId,
+        enabled: bool,
+    ) -> Result<RuleView, Error> {
+        let rules = self.cell_rules(grant);
+        let view = rules.into_iter().find(|rule| rule.id == *id);
+        let view = view.ok_or(Error::NotFound("rule"))?;
+        let entries = self.store().cell_rules().await?;
+        let kept = entries.iter().find(|entry| entry.id == *id);
+        match kept {
+            _ if view.enabled == enabled => return Ok(view),
+            Some(own) if enabled && !own.text.is_empty() => {
+                return self.put_cell_rule(grant, view.text, enabled).await;
+            }
+            Some(_) => {
+                let store = self.store();
+                store.set_cell_rule_enabled(grant, id, enabled).await?;
+            }
+            // A shipped one stays what it is.
+            None => {
+                let store = self.store();
+                let put = store.put_cell_rule(grant, id, view.kind, enabled, "");
+                put.await?;
+            }
+        }
+        self.reload_shared().await?;
+        let rules = self.cell_rules(grant);
+        let view = rules.into_iter().find(|rule| rule.id == *id);
+        view.ok_or(Error::Internal)
     }
 
     /// Switches a rule on or off for the tenant. A shared rule stays what it is.
@@ -477,7 +578,7 @@ impl Cell {
             let _ends = StopOnDrop(stop.clone());
             let look = move || {
                 let _seat = seat;
-                cell.check_runs(&tenant, &text, &stop)
+                cell.check_runs(Some(&tenant), &text, &stop)
             };
             within_time(look).await??;
         }
@@ -493,6 +594,9 @@ impl Cell {
         view.ok_or(Error::Internal)
     }
 }
+
+/// Who a rule for all tenants belongs to.
+const NOBODY: TenantId = TenantId::from_bytes([0; 16]);
 
 /// A place among the rules that are checked at once.
 struct CheckSeat {
@@ -572,24 +676,27 @@ impl Document {
 
 /// The starter pack with the cell's rules, which stand in place of those with their ids.
 fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
-    let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
+    // Without a text an entry only switches a shipped rule.
+    let (switches, own): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.text.is_empty());
+    let replaced: BTreeSet<&DetectionRuleId> = own.iter().map(|e| &e.id).collect();
     let pack = detect::starter_pack();
     let mut texts: Vec<Document> = Vec::new();
     let mut shipped = Shipped::new();
     for starter in pack.sigma.iter().chain(pack.scheduled) {
         let rules = rules_in(starter);
         let is_replaced = rules.iter().any(|rule| replaced.contains(&rule.id));
+        let switch = switches.iter().find(|e| rules.iter().any(|r| r.id == e.id));
         shipped.extend(rules.into_iter().map(|rule| (rule.id, rule.version)));
         if !is_replaced {
             texts.push(Document {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
                 origin: RuleOrigin::Starter,
-                enabled: true,
+                enabled: switch.is_none_or(|e| e.enabled),
             });
         }
     }
-    texts.extend(entries.iter().map(|e| of_entry(e, RuleOrigin::Cell)));
+    texts.extend(own.into_iter().map(|e| of_entry(e, RuleOrigin::Cell)));
     let (mut set, problems) = set_of(&texts);
     set.shipped = Arc::new(shipped);
     (set, problems)

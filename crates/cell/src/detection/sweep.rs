@@ -8,6 +8,7 @@ use model::{Alert, Code, SourceId, TenantId, limits};
 use rows::TableRows;
 use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
+use super::growth::grown_record;
 use super::home::Joined;
 use super::rules::Rules;
 use super::{Detectors, Progress, STEP_DETECT};
@@ -58,6 +59,10 @@ impl Cell {
         self.note_trying(id, upto);
         let rules = self.rules_of(id);
         let mut progress = slot.take().ok_or(Error::Internal)?;
+        if progress.rules_version != rules.version() {
+            progress.detectors.retain(&rules);
+            progress.detectors.changed = true;
+        }
         let Found {
             mut alerts,
             detectors,
@@ -90,6 +95,7 @@ impl Cell {
         };
         self.keep(&tenant, &mut progress, last, &mut commit).await?;
         self.write_detectors(id, &mut progress, &mut commit)?;
+        progress.rules_version = rules.version();
         self.store().commit_detection(&grant, commit).await?;
         *slot = Some(progress);
         Ok(made)
@@ -217,22 +223,33 @@ impl Cell {
             }
             Standing::Second(profile) => {
                 let now = self.inner.cx.now();
-                for alert in alerts {
+                let digest = |alert: &Alert| naming.digest(alert);
+                let pairs = alerts.into_iter();
+                let pairs = pairs.map(|a| Ok((digest(&a)?, Some(a))));
+                let pairs = pairs.collect::<Result<_, Error>>()?;
+                let news = self.news(tenant.id, pairs, digest).await?;
+                let grown = news.grown.len();
+                for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
                     progress.detectors.changed = true;
                     let linked = &mut progress.detectors.linked;
                     // A rule may say that it is of any service: home knows those that rest here.
+                    let (alert, service) = (&incoming.0, &incoming.0.service);
                     let mut held = profile.services().iter().map(|pin| &pin.service);
                     let mut earlier = profile.earlier().iter().map(|e| &e.service);
-                    let is_held =
-                        held.any(|s| *s == alert.service) || earlier.any(|s| *s == alert.service);
+                    let is_held = held.any(|s| s == service) || earlier.any(|s| s == service);
                     if is_held && linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(&naming.digest(&alert)?);
+                        let body = serde_json::to_vec(alert);
                         commit.outbox.push(LinkEntry {
                             destination: profile.home().clone(),
                             body: body.map_err(|_| Error::Internal)?,
                         });
                     }
-                    commit.alerts.push(record(&alert)?);
+                    let kept = grown_record(&incoming)?;
+                    if n < grown {
+                        commit.grown.push(kept);
+                    } else {
+                        commit.alerts.push(kept);
+                    }
                 }
             }
         }

@@ -3,6 +3,8 @@
 
 mod detection;
 mod export;
+mod growth;
+mod hunting;
 mod kit;
 mod link;
 mod robust;

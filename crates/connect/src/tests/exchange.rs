@@ -45,6 +45,25 @@ async fn another_authority_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_renewed_way_shows_the_new_certificate_and_believes_the_new_authority() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let at = server(&new.of(&cell("eu")), vec![cell("uk")], "200 OK", None).await;
+    let base = format!("https://{at}");
+    let way = Endpoint::new(&old.of(&cell("uk")), &cell("eu"), &base).unwrap();
+    let ask = |way: Endpoint| async move {
+        let body = Bytes::from_static(b"x");
+        way.exchange(Method::POST, "/peer/v1/alerts", body).await
+    };
+    assert_eq!(ask(way.clone()).await, Err(PeerError::Unreachable));
+    let other = way.clone();
+    way.renew(&new.of(&cell("uk"))).unwrap();
+    for way in [way, other] {
+        let answer = ask(way).await.unwrap().unwrap();
+        assert_eq!(answer, cell("uk").name());
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_of_two_parties_is_nobodys() {
     let authority = Authority::new();
     let known = vec![cell("uk"), cell("us")];

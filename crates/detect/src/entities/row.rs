@@ -13,7 +13,7 @@ use EntityRole::{Impacted, Related};
 pub(super) fn collect(rows: &Rows<'_>, row: usize, found: &mut Found) {
     let row = Row { rows, row };
     let table = rows.table.as_str();
-    row.device(found);
+    row.device(table, found);
     row.accounts(found);
     if table.starts_with("Email") || table == "UrlClickEvents" {
         row.mail(found);
@@ -31,7 +31,7 @@ pub(super) fn collect(rows: &Rows<'_>, row: usize, found: &mut Found) {
     }
     row.sessions(table, found);
     row.links(found);
-    row.addresses(found);
+    row.addresses(table, found);
     row.resources(table, found);
     if model::Schema::hunting().table(table).is_none() {
         row.raw(found);
@@ -65,7 +65,7 @@ impl<'a> Row<'_, 'a> {
         }
     }
 
-    fn device(&self, found: &mut Found) {
+    fn device(&self, table: &str, found: &mut Found) {
         let (id, name) = (self.text("DeviceId"), self.text("DeviceName"));
         let label = if name.is_empty() { id } else { name };
         found.add(
@@ -80,7 +80,12 @@ impl<'a> Row<'_, 'a> {
             ("RemoteDeviceName", Related),
         ] {
             let name = self.text(column);
-            found.add(Draft::new(EntityKind::Device, role, name).key(canon::device_name(name)));
+            let draft = Draft::new(EntityKind::Device, role, name).key(canon::device_name(name));
+            if is_asked(table) {
+                found.add(draft.without_keys());
+            } else {
+                found.add(draft);
+            }
         }
     }
 
@@ -301,7 +306,7 @@ impl<'a> Row<'_, 'a> {
         }
     }
 
-    fn addresses(&self, found: &mut Found) {
+    fn addresses(&self, table: &str, found: &mut Found) {
         for column in [
             "IPAddress",
             "RemoteIP",
@@ -312,7 +317,8 @@ impl<'a> Row<'_, 'a> {
             "DestinationIPAddress",
             "LocalIP",
         ] {
-            add_ip(self.text(column), column, found);
+            let joins = column != "DestinationIPAddress" || !is_asked(table);
+            add_ip(self.text(column), column, joins, found);
         }
     }
 
@@ -350,7 +356,7 @@ impl<'a> Row<'_, 'a> {
             "id.resp_h",
             "dest_ip",
         ] {
-            add_ip(self.text(column).trim_matches('"'), column, found);
+            add_ip(self.text(column).trim_matches('"'), column, true, found);
         }
         for column in ["host", "hostname", "Computer"] {
             let name = self.text(column).trim_matches('"');
@@ -363,7 +369,13 @@ impl<'a> Row<'_, 'a> {
     }
 }
 
-fn add_ip(text: &str, column: &str, found: &mut Found) {
+/// Tables whose destination is a domain controller that answered: everybody asks the same ones, so two
+/// who did have nothing in common.
+fn is_asked(table: &str) -> bool {
+    matches!(table, "IdentityQueryEvents" | "IdentityDirectoryEvents")
+}
+
+fn add_ip(text: &str, column: &str, joins: bool, found: &mut Found) {
     let Some(ip) = canon::ip(text) else { return };
     let name = ip.to_string();
     let (evidence, scope) = match (column, canon::reach(ip)) {
@@ -375,9 +387,10 @@ fn add_ip(text: &str, column: &str, found: &mut Found) {
         Reach::Private => "Private",
         Reach::Public => "Public",
     };
+    let key = canon::ip_key(ip).filter(|_| joins);
     found.add(
         Draft::new(EntityKind::Ip, Related, &name)
-            .key(canon::ip_key(ip))
+            .key(key)
             .detail(evidence, &name)
             .detail("IpScope", scope),
     );

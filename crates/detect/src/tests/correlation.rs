@@ -413,12 +413,12 @@ fn what_belongs_to_other_rules_is_forgotten() {
         &engine,
         &steps(&engine, &[sign_in(0, "a@b.example", "192.0.2.1")], 0),
     );
-    state.retain(engine.rules());
+    state.retain(&[engine.rules()]);
     assert_eq!(state.groups(), 1);
     let changed = help::engine(&format!(
         "{BASE}title: c\nid: c\ncorrelation:\n{}",
         COUNT.replace("10m", "11m")
     ));
-    state.retain(changed.rules());
+    state.retain(&[changed.rules()]);
     assert_eq!((state.groups(), state.rows()), (0, 0));
 }

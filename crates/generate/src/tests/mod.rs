@@ -10,6 +10,7 @@ mod delivery;
 mod export;
 mod options;
 mod plant;
+mod score;
 mod stream;
 mod text;
 

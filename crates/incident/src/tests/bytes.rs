@@ -19,7 +19,8 @@ pub(crate) fn busy() -> State {
         ..Update::default()
     };
     update(&mut state, 1, told).unwrap();
-    change(&mut state, 2, crate::Change::Unlink(id("y-mail")), 700).unwrap();
+    let of_y = state.incident_of(id("y-mail")).unwrap().0;
+    change(&mut state, of_y, crate::Change::Unlink(id("y-mail")), 700).unwrap();
     state
 }
 

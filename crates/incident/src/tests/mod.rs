@@ -3,6 +3,7 @@
 mod analysts;
 mod bytes;
 mod caps;
+mod growth;
 mod joins;
 mod kit;
 mod overlay;

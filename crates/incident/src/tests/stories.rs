@@ -41,6 +41,33 @@ fn several_devices_are_several_steps_and_strangers_are_left_out() {
 }
 
 #[test]
+fn an_alert_over_rows_of_several_stages_is_in_each_of_them() {
+    let mut state = sharing();
+    let mut phished = alert("phished", 30)
+        .service("email")
+        .account("u1")
+        .message("m1")
+        .table("EmailEvents")
+        .table("UrlClickEvents")
+        .table("EntraIdSignInEvents");
+    for (record, minutes) in phished.0.records.iter_mut().zip([0, 10, 30]) {
+        record.at = at(minutes);
+    }
+    phished.0.first_at = at(0);
+    let alerts = [phished, alert("ran", 20).account("u1").device("d1")];
+    give_all(&mut state, &alerts);
+    let digests: Vec<_> = alerts.into_iter().map(|a| a.0).collect();
+    let path = story(&held(&state, 1), &digests);
+    assert_eq!(path.to_string(), "mail → click → process → sign-in");
+    let times: Vec<_> = path.steps.iter().map(|s| (s.first_at, s.last_at)).collect();
+    assert_eq!(times[..2], [(at(0), at(0)), (at(10), at(10))]);
+    assert_eq!(times[3], (at(30), at(30)));
+    assert_eq!(path.steps[0].alerts, [id("phished")]);
+    assert_eq!(path.steps[1].via, None, "an alert is not its own reason");
+    assert_eq!(path.steps[3].via.map(|v| v.from), Some(id("ran")));
+}
+
+#[test]
 fn stages_come_from_tables_then_entities_and_service() {
     let stage = |make: Make| Stage::of(&make.0);
     assert_eq!(stage(alert("a", 0)), Stage::Process);

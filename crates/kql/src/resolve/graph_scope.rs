@@ -29,6 +29,9 @@ enum Element {
     Path(usize),
 }
 
+/// An edge of the pattern: its number, its direction, how many it stands for.
+type Edge = (usize, EdgeDirection, Option<(u32, u32)>);
+
 /// What names and functions inside of `graph-match` mean.
 #[derive(Clone, Debug)]
 pub(super) struct GraphScope {
@@ -266,7 +269,7 @@ impl Resolver<'_> {
         part: &Node,
         scope: &mut GraphScope,
         pattern: &mut GraphPattern,
-    ) -> Fallible<(usize, EdgeDirection, Option<(u32, u32)>)> {
+    ) -> Fallible<Edge> {
         let at = span(part);
         let said = words(part);
         let is = |word: &str| said.iter().any(|w| w == word);

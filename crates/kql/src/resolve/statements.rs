@@ -74,12 +74,11 @@ impl Resolver<'_> {
     /// The query that `pattern("x")` or `pattern("x").y` stands for.
     pub(super) fn pattern_table(&mut self, node: &Node) -> Fallible<Relation> {
         let at = span(node);
-        let (base, path) = match node.kind() {
-            Kind::Call => (node.clone(), None),
-            _ => {
-                let mut parts = node.children();
-                (parts.next().ok_or(Broken)?, parts.next())
-            }
+        let (base, path) = if node.kind() == Kind::Call {
+            (node.clone(), None)
+        } else {
+            let mut parts = node.children();
+            (parts.next().ok_or(Broken)?, parts.next())
         };
         let name = call_name(&base);
         let Some(binding) = self.lookup(&name) else {

@@ -4,6 +4,7 @@
 //! they are written; it is resolved where the plugin stands, so that the arguments mean what they
 //! mean there. What is wrong inside is reported at the plugin.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use model::{Diagnostic, Span};
@@ -45,12 +46,12 @@ impl Arguments {
         list
     }
 
-    /// Equality of the dimensions for a join, ending with a comma.
+    /// Whether a dimension from argument `at` on differs from the row's before.
     fn prefix_changes(&self, at: usize) -> String {
         let mut list = String::from("false");
         for name in self.names.iter().skip(at) {
             let name = quoted(name);
-            list.push_str(&format!(" or {name} != prev({name})"));
+            let _ = write!(list, " or {name} != prev({name})");
         }
         list
     }
@@ -61,8 +62,11 @@ fn quoted(name: &str) -> String {
     format!("['{escaped}']")
 }
 
-/// The plugins of this module, with how many arguments they want at least.
-const TEMPLATES: &[(&str, usize, fn(&Arguments) -> String)] = &[
+/// A plugin's name, how many arguments it wants at least, its text.
+type Template = (&'static str, usize, fn(&Arguments) -> String);
+
+/// The plugins of this module.
+const TEMPLATES: &[Template] = &[
     ("active_users_count", 8, active_users_count),
     ("activity_counts_metrics", 5, activity_counts_metrics),
     ("activity_engagement", 4, activity_engagement),
@@ -386,9 +390,9 @@ fn dcount_intersect(a: &Arguments) -> String {
                 several => format!("hll_merge({})", several.join(", ")),
             };
             let sign = if members.len() % 2 == 1 { "+" } else { "-" };
-            terms.push_str(&format!(" {sign} dcount_hll({union})"));
+            let _ = write!(terms, " {sign} dcount_hll({union})");
         }
-        counts.push_str(&format!(", s{last} = max_of(0, 0{terms})"));
+        let _ = write!(counts, ", s{last} = max_of(0, 0{terms})");
     }
     format!("{ROWS} | extend {}", counts.trim_start_matches(", "))
 }

@@ -109,10 +109,14 @@ fn columns_agree(file: &str, least: usize, differ: &[&str]) {
 
 #[test]
 fn columns_of_documented_answers() {
-    // The engine gives a long when such a function's argument is a literal, and an int otherwise.
+    // The engine gives a long when such a function's argument is a literal, and an int otherwise;
+    // of graphs the page tells no types; and these answers are of a database without tables.
     let differ = [
+        "query/all-graph-function.md#L95",
+        "query/any-graph-function.md#L92",
         "query/getyear-function.md#L39",
         "query/hour-of-day-function.md#L37",
+        "query/let-statement.md#L205",
         "query/monthofyear-function.md#L39",
     ];
     columns_agree("kql/cases.jsonl", 300, &differ);

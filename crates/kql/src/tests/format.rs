@@ -64,7 +64,7 @@ fn published_queries_stay_the_same_query() {
 }
 
 /// The queries of the manual.
-fn manual() -> Vec<String> {
+pub(super) fn manual() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/kql");
     let mut all = Vec::new();
     let mut files: Vec<_> = std::fs::read_dir(folder)

@@ -5,6 +5,7 @@ mod corpus;
 mod diagnostics;
 mod format;
 mod forms;
+mod fuzz;
 mod limits;
 mod manual;
 mod mistakes;

@@ -2,9 +2,11 @@
 //! 2^14 registers (standard error 0.8 %), or of as many as the accuracy asked for says. `hll` and
 //! `hll_merge` give the sketch itself.
 
-use datafusion::arrow::array::{Array, ArrayRef, BinaryArray};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::Accumulator;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use model::ColumnType;
 
 use crate::kernels::args::Arg;
@@ -111,5 +113,112 @@ pub(super) fn binaries(states: &[ArrayRef]) -> Result<&BinaryArray> {
     match found {
         Some(array) => Ok(array),
         None => exec_err!("not the state of a sketch"),
+    }
+}
+
+/// `dcount` over all groups at once.
+pub(super) struct Sketches {
+    ty: ColumnType,
+    precision: u32,
+    of: Vec<Hll>,
+    /// Bytes that they hold.
+    held: usize,
+}
+
+impl Sketches {
+    pub(super) fn new(ty: ColumnType, precision: u32) -> Self {
+        Self {
+            ty,
+            precision,
+            of: Vec::new(),
+            held: 0,
+        }
+    }
+
+    fn grow(&mut self, groups: usize) {
+        let new = || Hll::new(self.precision, EXACT_MAX);
+        self.of.resize_with(groups.max(self.of.len()), new);
+    }
+
+    fn change(&mut self, group: usize, change: impl FnOnce(&mut Hll)) {
+        if let Some(sketch) = self.of.get_mut(group) {
+            let before = sketch.size();
+            change(sketch);
+            self.held = (self.held + sketch.size()).saturating_sub(before);
+        }
+    }
+
+    fn taken(&mut self, emit_to: EmitTo) -> Vec<Hll> {
+        let taken = emit_to.take_needed(&mut self.of);
+        let held: usize = taken.iter().map(Hll::size).sum();
+        self.held = self.held.saturating_sub(held);
+        taken
+    }
+}
+
+impl GroupsAccumulator for Sketches {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let Some(array) = values.first() else {
+            return exec_err!("dcount of nothing");
+        };
+        self.grow(total_num_groups);
+        let arg = Arg::of_array(array, self.ty, false)?;
+        for (row, group) in group_indices.iter().enumerate() {
+            let wanted = opt_filter.is_none_or(|f| f.is_valid(row) && f.value(row));
+            if let Some(hash) = hash_of(arg.cell(row)).filter(|_| wanted) {
+                self.change(*group, |sketch| sketch.add(hash));
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let counts = self.taken(emit_to);
+        let counts = counts.iter().map(Hll::estimate);
+        Ok(Arc::new(Int64Array::from_iter_values(counts)))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let states = self.taken(emit_to);
+        let states = states.iter().map(Hll::to_bytes);
+        Ok(vec![Arc::new(BinaryArray::from_iter_values(states))])
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let states = binaries(values)?;
+        self.grow(total_num_groups);
+        for (state, group) in states.iter().zip(group_indices) {
+            if let Some(sketch) = state.and_then(|bytes| Hll::from_bytes(bytes, EXACT_MAX)) {
+                self.change(*group, |own| own.merge(&sketch));
+            }
+        }
+        Ok(())
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let mut own = Self::new(self.ty, self.precision);
+        let rows = values.first().map_or(0, |a| a.len());
+        let groups: Vec<usize> = (0..rows).collect();
+        own.update_batch(values, &groups, opt_filter, rows)?;
+        own.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.held + self.of.capacity() * size_of::<Hll>()
     }
 }

@@ -8,18 +8,20 @@ mod digest;
 mod distinct;
 mod fold;
 mod pick;
+mod picks;
 mod rank;
 mod shape;
+pub(crate) mod unique;
 mod weighted;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 use model::ColumnType;
 
@@ -43,6 +45,8 @@ pub(crate) enum Gather {
     Digest(bool),
     /// `buildschema`.
     Shape,
+    /// `count_distinct` of text or longs.
+    Unique,
     /// `percentile` and `percentiles`: the percentiles wanted.
     Ranks(Vec<f64>),
     /// `percentiles_array`.
@@ -111,6 +115,12 @@ impl Aggregator {
         })
     }
 
+    /// The layout of the first argument.
+    fn argument_type(&self) -> DataType {
+        let first = self.args.first().copied().unwrap_or(ColumnType::Dynamic);
+        crate::kernels::decimals::data_type(first)
+    }
+
     fn state_type(&self) -> DataType {
         match self.gather {
             Gather::List { .. } | Gather::Set { .. } | Gather::Bag { .. } | Gather::Shape => {
@@ -124,6 +134,7 @@ impl Aggregator {
             | Gather::WeightedRanks(..)
             | Gather::MeanTicks => DataType::Binary,
             Gather::Extreme(_) | Gather::Any => self.data_type(),
+            Gather::Unique => unique::state_type(&self.argument_type()),
             Gather::RealExtreme(_) => DataType::Float64,
             Gather::Bits(_) => DataType::Int64,
         }
@@ -168,6 +179,7 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Set { .. } => "make_set",
             Gather::Bag { .. } => "make_bag",
             Gather::Distinct(_) => "dcount",
+            Gather::Unique => "count_distinct",
             Gather::Sketch(..) => "hll",
             Gather::Digest(_) => "tdigest",
             Gather::Shape => "buildschema",
@@ -210,6 +222,7 @@ impl AggregateUDFImpl for Aggregator {
             Gather::Set { limit } => Box::new(collect::Elements::set(first, *limit)),
             Gather::Bag { limit } => Box::new(collect::Entries::new(*limit)),
             Gather::Distinct(precision) => Box::new(distinct::Distinct::count(first, *precision)),
+            Gather::Unique => Box::new(unique::Whole::new(self.argument_type())),
             Gather::Sketch(precision, merges) => {
                 Box::new(distinct::Distinct::sketch(first, *precision, *merges))
             }
@@ -231,6 +244,28 @@ impl AggregateUDFImpl for Aggregator {
             Gather::RealExtreme(greatest) => Box::new(fold::RealExtreme::new(*greatest)),
             Gather::MeanTicks => Box::new(fold::MeanTicks::new(first)),
             Gather::Bits(how) => Box::new(fold::Bits::new(*how, first)),
+        })
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
+        matches!(
+            self.gather,
+            Gather::Distinct(_) | Gather::Unique | Gather::Extreme(_) | Gather::Any
+        )
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        _: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        let picks = |wanted| picks::Picks::new(wanted, self.args.clone(), self.outputs.clone());
+        let first = self.args.first().copied().unwrap_or(ColumnType::Dynamic);
+        Ok(match &self.gather {
+            Gather::Distinct(precision) => Box::new(distinct::Sketches::new(first, *precision)),
+            Gather::Unique => Box::new(unique::Unique::new(self.argument_type())),
+            Gather::Extreme(greatest) => Box::new(picks(pick::Wanted::extreme(*greatest))),
+            Gather::Any => Box::new(picks(pick::Wanted::Any)),
+            _ => return exec_err!("`{}` goes group by group", self.name()),
         })
     }
 }

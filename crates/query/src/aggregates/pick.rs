@@ -15,12 +15,45 @@ use super::struct_fields;
 use crate::kernels::args::{Arg, Cell};
 use crate::kernels::order;
 
+/// Which row is wanted.
 #[derive(Debug, Clone, Copy)]
-enum Wanted {
+pub(super) enum Wanted {
     Greatest,
     Least,
     /// A row with something in its first column rather than one without.
     Any,
+}
+
+impl Wanted {
+    /// The greatest (`true`) or the least.
+    pub(super) fn extreme(greatest: bool) -> Self {
+        if greatest {
+            Self::Greatest
+        } else {
+            Self::Least
+        }
+    }
+
+    /// Whether a row with `new` is better than one with `old` that came before.
+    pub(super) fn prefers(self, new: Cell<'_>, old: Cell<'_>) -> bool {
+        match self {
+            Self::Any => is_empty(old) && !is_empty(new),
+            Self::Greatest | Self::Least => match (new, old) {
+                (Cell::Null, _) => false,
+                (_, Cell::Null) => true,
+                // A NaN wins either way, as in `max` and `min`.
+                (_, Cell::Real(x)) if x.is_nan() => false,
+                (Cell::Real(x), _) if x.is_nan() => true,
+                (new, old) => {
+                    let wanted = match self {
+                        Self::Least => Ordering::Less,
+                        _ => Ordering::Greater,
+                    };
+                    order(new, old) == Some(wanted)
+                }
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -34,13 +67,8 @@ pub(crate) struct Pick {
 
 impl Pick {
     pub(crate) fn extreme(args: Vec<ColumnType>, outputs: Vec<ColumnType>, greatest: bool) -> Self {
-        let wanted = if greatest {
-            Wanted::Greatest
-        } else {
-            Wanted::Least
-        };
         Self {
-            wanted,
+            wanted: Wanted::extreme(greatest),
             args,
             outputs,
             best: None,
@@ -57,23 +85,7 @@ impl Pick {
     }
 
     fn better(&self, new: Cell<'_>, old: Cell<'_>) -> bool {
-        match self.wanted {
-            Wanted::Any => is_empty(old) && !is_empty(new),
-            Wanted::Greatest | Wanted::Least => match (new, old) {
-                (Cell::Null, _) => false,
-                (_, Cell::Null) => true,
-                // A NaN wins either way, as in `max` and `min`.
-                (_, Cell::Real(x)) if x.is_nan() => false,
-                (Cell::Real(x), _) if x.is_nan() => true,
-                (new, old) => {
-                    let wanted = match self.wanted {
-                        Wanted::Least => Ordering::Less,
-                        _ => Ordering::Greater,
-                    };
-                    order(new, old) == Some(wanted)
-                }
-            },
-        }
+        self.wanted.prefers(new, old)
     }
 
     fn consider(&mut self, values: &[ArrayRef]) -> Result<()> {

@@ -1,6 +1,8 @@
 //! Functions over dynamic values, and the paths into them.
 
-use datafusion::arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, StringBuilder, StructArray};
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 use model::ColumnType;
@@ -86,6 +88,29 @@ pub(crate) fn path(call: &Call<'_>, steps: &[Step]) -> Result<ArrayRef> {
         out.push_str(json::raw_at(base.text_or_null(row)?, steps)?);
         Some(())
     })
+}
+
+/// Several chains of steps into one value, found in one walk: a struct with a field per chain.
+pub(crate) fn paths(call: &Call<'_>, tree: &json::Branch, count: usize) -> Result<ArrayRef> {
+    let base = call.arg(0)?;
+    let mut columns: Vec<StringBuilder> = (0..count).map(|_| StringBuilder::new()).collect();
+    let mut found = vec![None; count];
+    for row in 0..call.rows {
+        call.guard.check()?;
+        match base.text_or_null(row) {
+            Some(text) => json::raw_at_all(text, tree, &mut found),
+            None => found.fill(None),
+        }
+        for (column, value) in columns.iter_mut().zip(&found) {
+            column.append_option(*value);
+        }
+    }
+    let fields = crate::aggregates::struct_fields(&vec![ColumnType::Dynamic; count]);
+    let arrays = columns
+        .into_iter()
+        .map(|mut c| Arc::new(c.finish()) as ArrayRef)
+        .collect();
+    Ok(Arc::new(StructArray::try_new(fields, arrays, None)?))
 }
 
 /// Access with a key known only at run time: argument 1, a string or a long.

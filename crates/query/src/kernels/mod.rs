@@ -2,7 +2,7 @@
 //! semantics.
 //!
 //! A [`Kernel`] is a DataFusion function. Lowering makes one per call, knows the Kusto types of its
-//! arguments, and has checked that the function is among those that run ([`refusal`]).
+//! arguments.
 //!
 //! Promises
 //! - Pure: same arguments, same result. A kernel never fails for a value; it gives null.
@@ -51,7 +51,7 @@ use kql::functions::ScalarFn as F;
 use kql::resolved::MemberOp;
 use model::{ColumnType, RowId};
 
-use crate::json::Step;
+use crate::json::{self, Step};
 use args::{Arg, Call, Guard};
 use expand::Expansion;
 use extract::Extraction;
@@ -68,6 +68,8 @@ pub(crate) enum Work {
     Cast,
     /// Steps into a dynamic, or into a string that is JSON.
     Path(Vec<Step>),
+    /// Several chains of steps into one value; a struct of what is at each.
+    Paths(Arc<json::Branch>, usize),
     /// One step, known at run time.
     ComputedPath,
     /// A set operator over expressions; the flag says that the one expression is an array.
@@ -96,6 +98,7 @@ enum Identity<'a> {
     Function(F),
     Cast,
     Path(&'a [Step]),
+    Paths(&'a json::Branch),
     ComputedPath,
     Member(u8, bool),
     KnownMember(u8, u64),
@@ -131,6 +134,10 @@ impl Kernel {
         let data_type = match &work {
             Work::Expand(expansion) => expansion.data_type(),
             Work::Extract(extraction) => extraction.data_type(),
+            Work::Paths(_, count) => {
+                let types = vec![ColumnType::Dynamic; *count];
+                DataType::Struct(crate::aggregates::struct_fields(&types))
+            }
             _ => decimals::data_type(result),
         };
         Self {
@@ -153,6 +160,7 @@ impl Kernel {
             Work::Function(function) => Identity::Function(*function),
             Work::Cast => Identity::Cast,
             Work::Path(steps) => Identity::Path(steps),
+            Work::Paths(tree, _) => Identity::Paths(tree),
             Work::ComputedPath => Identity::ComputedPath,
             Work::Member(op, array) => Identity::Member(*op as u8, *array),
             Work::KnownMember(op, _, set) => Identity::KnownMember(*op as u8, *set),
@@ -177,6 +185,7 @@ impl Kernel {
             Work::Function(function) => run(*function, &call, &self.patterns),
             Work::Cast => convert::cast(&call),
             Work::Path(steps) => dynamics::path(&call, steps),
+            Work::Paths(tree, count) => dynamics::paths(&call, tree, *count),
             Work::ComputedPath => dynamics::computed_path(&call),
             Work::Member(op, array) => member::computed(*op, *array, &call),
             Work::KnownMember(op, set, _) => member::known(*op, set, &call),
@@ -217,7 +226,7 @@ impl ScalarUDFImpl for Kernel {
         match &self.work {
             Work::Function(function) => function.as_str(),
             Work::Cast => "cast",
-            Work::Path(_) | Work::ComputedPath => "path",
+            Work::Path(_) | Work::Paths(..) | Work::ComputedPath => "path",
             Work::Member(..) | Work::KnownMember(..) => "member",
             Work::Expand(_) => "expand",
             Work::Extract(_) => "extract",

@@ -12,7 +12,7 @@ use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
 use super::{Lowered, Lowering, Scope};
-use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather};
+use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather, unique};
 use crate::error::Error;
 use crate::json::Json;
 use crate::kernels::{Work, convert};
@@ -152,6 +152,13 @@ fn recipe(aggregate: &Aggregate) -> Recipe {
         A::CountDistinct if !aggregate.args.iter().any(reads_column) => {
             gathered(Gather::Distinct(sketch::DEFAULT_PRECISION))
         }
+        A::CountDistinct
+            if aggregate.args.first().is_some_and(|arg| {
+                unique::is_counted(&crate::kernels::decimals::data_type(arg.ty))
+            }) =>
+        {
+            gathered(Gather::Unique)
+        }
         A::CountDistinct => Recipe {
             distinct: true,
             ..Recipe::plain(count::count_udaf(), None)
@@ -228,6 +235,8 @@ impl Lowering<'_> {
     ) -> Result<Lowered, Error> {
         let scope = Scope(&input.columns);
         // Keys, arguments and filters first become columns, so that aggregates only name columns.
+        let args = aggregates.iter().flat_map(|a| a.args.iter());
+        self.share_paths(by.iter().chain(args));
         let mut prepared = Vec::new();
         let mut keys = Vec::new();
         for key in by {
@@ -244,6 +253,7 @@ impl Lowering<'_> {
             results.push(call.alias(&name));
             self.finish_aggregate(aggregate, &recipe, &name, &mut finished)?;
         }
+        self.paths.clear();
         if prepared.is_empty() {
             prepared.push(lit(true).alias(self.next_name()));
         }

@@ -4,6 +4,8 @@
 //! plan expressions are made, so that statistics prune; everything else is a [`Kernel`]. In a filter
 //! null and false are the same, which lets more comparisons be plain ([`Lowering::predicate`]).
 
+use std::sync::Arc;
+
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr as Plan, Operator, lit};
@@ -13,7 +15,7 @@ use model::ColumnType;
 
 use super::{Lowering, Scope};
 use crate::error::Error;
-use crate::json::Step;
+use crate::json::{Branch, Step};
 use crate::kernels::args::Arg;
 use crate::kernels::decimals;
 use crate::kernels::member::{self, Known};
@@ -351,18 +353,9 @@ impl Lowering<'_> {
     }
 
     /// A chain of constant steps becomes one walk over the text; `parse_json` under it is part of it.
+    /// Where an operator takes several chains of one value, all of them are found in one walk.
     fn path(&mut self, expr: &Expr, scope: &Scope<'_>) -> Result<Plan, Error> {
-        let mut steps = Vec::new();
-        let mut base = expr;
-        while let ExprKind::Path { base: inner, key } = &base.kind {
-            match key {
-                PathKey::Property(name) => steps.push(Step::Property(name.to_string())),
-                PathKey::Index(at) => steps.push(Step::Index(*at)),
-                PathKey::Computed(_) => break,
-            }
-            base = inner;
-        }
-        if steps.is_empty() {
+        let Some((base, steps)) = chain(expr) else {
             let ExprKind::Path {
                 base,
                 key: PathKey::Computed(key),
@@ -375,19 +368,49 @@ impl Lowering<'_> {
                 (self.expr(key, scope)?, key.ty),
             ];
             return Ok(self.kernel(Work::ComputedPath, args, ColumnType::Dynamic));
-        }
-        steps.reverse();
-        if let ExprKind::Call {
-            function: F::ParseJson,
-            args,
-        } = &base.kind
-            && let [text] = args.as_slice()
-            && is_string(text)
-        {
-            base = text;
-        }
+        };
         let args = vec![(self.expr(base, scope)?, base.ty)];
+        if let Some(shared) = self.paths.iter().find(|shared| shared.base == *base)
+            && let Some(at) = shared.chains.iter().position(|known| *known == steps)
+        {
+            let work = Work::Paths(shared.tree.clone(), shared.chains.len());
+            let all = self.kernel(work, args, ColumnType::Dynamic);
+            let args = vec![(all, ColumnType::Dynamic)];
+            return Ok(self.kernel(Work::Field(at), args, ColumnType::Dynamic));
+        }
         Ok(self.kernel(Work::Path(steps), args, ColumnType::Dynamic))
+    }
+
+    /// Remembers the chains into values that the expressions of one operator take more than once.
+    pub(crate) fn share_paths<'e>(&mut self, exprs: impl Iterator<Item = &'e Expr>) {
+        let mut all: Vec<SharedPaths> = Vec::new();
+        let mut open: Vec<&Expr> = exprs.collect();
+        while let Some(expr) = open.pop() {
+            if let Some((base, steps)) = chain(expr) {
+                match all.iter_mut().find(|shared| shared.base == *base) {
+                    Some(shared) if shared.chains.contains(&steps) => {}
+                    Some(shared) => shared.chains.push(steps),
+                    None => all.push(SharedPaths {
+                        base: base.clone(),
+                        chains: vec![steps],
+                        tree: Arc::default(),
+                    }),
+                }
+                open.push(base);
+                continue;
+            }
+            match &expr.kind {
+                ExprKind::Call { args, .. } => open.extend(args),
+                ExprKind::Cast(inner) => open.push(inner),
+                ExprKind::Member { value, .. } => open.push(value),
+                _ => {}
+            }
+        }
+        all.retain(|shared| shared.chains.len() > 1);
+        for shared in &mut all {
+            shared.tree = Arc::new(Branch::of(&shared.chains));
+        }
+        self.paths = all;
     }
 
     fn member(
@@ -500,6 +523,42 @@ impl Lowering<'_> {
         }
         Ok(elements)
     }
+}
+
+/// Chains into one value that an operator takes.
+#[derive(Debug)]
+pub(crate) struct SharedPaths {
+    base: Expr,
+    chains: Vec<Vec<Step>>,
+    tree: Arc<Branch>,
+}
+
+/// The value that a chain of constant steps goes into, and the steps; `None` if it is none.
+fn chain(expr: &Expr) -> Option<(&Expr, Vec<Step>)> {
+    let mut steps = Vec::new();
+    let mut base = expr;
+    while let ExprKind::Path { base: inner, key } = &base.kind {
+        match key {
+            PathKey::Property(name) => steps.push(Step::Property(name.to_string())),
+            PathKey::Index(at) => steps.push(Step::Index(*at)),
+            PathKey::Computed(_) => break,
+        }
+        base = inner;
+    }
+    if steps.is_empty() {
+        return None;
+    }
+    steps.reverse();
+    if let ExprKind::Call {
+        function: F::ParseJson,
+        args,
+    } = &base.kind
+        && let [text] = args.as_slice()
+        && is_string(text)
+    {
+        base = text;
+    }
+    Some((base, steps))
 }
 
 fn literals(elements: &[Expr]) -> Option<Vec<&Value>> {

@@ -91,6 +91,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) guard: Guard,
     pub(crate) patterns: Patterns,
     pub(crate) external: Option<Arc<dyn External>>,
+    /// What the operator that is being lowered takes of dynamic values.
+    paths: Vec<exprs::SharedPaths>,
     ids: SourceIds,
     names: usize,
     sets: u64,
@@ -109,6 +111,7 @@ impl<'a> Lowering<'a> {
             guard,
             patterns: Patterns::default(),
             external: None,
+            paths: Vec::new(),
             ids: SourceIds::default(),
             names: 0,
             sets: 0,
@@ -230,11 +233,13 @@ impl<'a> Lowering<'a> {
     ) -> Result<Lowered, Error> {
         let input = self.relation(input)?;
         let scope = Scope(&input.columns);
+        self.share_paths(exprs.iter());
         let exprs = exprs
             .iter()
             .map(|expr| self.expr(expr, &scope))
-            .collect::<Result<_, _>>()?;
-        let lowered = self.project(input.plan, exprs, relation)?;
+            .collect::<Result<_, _>>();
+        self.paths.clear();
+        let lowered = self.project(input.plan, exprs?, relation)?;
         Ok(Lowered {
             ordered: input.ordered,
             ..lowered

@@ -5,6 +5,7 @@
 //! pages where their statistics allow. [`Group::read`] decodes the columns of the conditions first,
 //! condition by condition, and of the other columns only the rows that are left.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -405,9 +406,15 @@ impl Group {
         let wanted = &job.wanted;
         let mut exprs: Vec<_> = self.conditions.iter().map(|c| c.expr.clone()).collect();
         exprs.extend(job.known()?);
-        let mut found = Vec::with_capacity(exprs.len());
+        // What reads the same columns is tested together: they are decoded once.
+        let mut together: BTreeMap<Vec<usize>, Arc<dyn PhysicalExpr>> = BTreeMap::new();
         for expr in exprs {
-            let columns = test::columns_of(&expr);
+            let all = together.remove(&test::columns_of(&expr));
+            let all = conjunction(all.into_iter().chain([expr]));
+            together.insert(test::columns_of(&all), all);
+        }
+        let mut found = Vec::with_capacity(together.len());
+        for (columns, expr) in together {
             let fields: Vec<&FieldRef> = columns
                 .iter()
                 .filter_map(|at| wanted.schema.fields().get(*at))

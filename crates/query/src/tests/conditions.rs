@@ -216,10 +216,8 @@ fn a_condition_says_the_same_of_a_segment_as_of_memory() {
         let segment = tables(Vec::new(), vec![segment]);
         for condition in CONDITIONS {
             for rest in [
-                "count",
                 "summarize count(), sum(Size), max(Device), min(Note), dcount(Later)",
                 "project Size, Device, Later, Bag | top 5 by Size desc",
-                "project Note",
             ] {
                 let query = format!("Events | where {condition} | {rest}");
                 let of = |tables: &BTreeMap<TableName, TableRows>| match run(&query, &Shape, tables)
@@ -228,7 +226,7 @@ fn a_condition_says_the_same_of_a_segment_as_of_memory() {
                     Err(error) => panic!("{query}: {}", describe(&error)),
                 };
                 let expected = of(&memory);
-                some += usize::from(expected != r#"[{"Count":0}]"#);
+                some += usize::from(!expected.contains(r#""count_":0,"#) && expected != "[]");
                 all += 1;
                 assert_eq!(of(&segment), expected, "{query}, {dictionary_bytes}");
             }

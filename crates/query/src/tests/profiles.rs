@@ -199,7 +199,7 @@ fn without_anything_to_answer_from_the_columns_are_there_and_hold_nothing() {
 fn what_is_no_column_of_hashes_is_refused() {
     for (call, code) in [
         ("FileProfile('Sha3')", "KQL0207"),
-        ("FileProfile(Sha3)", "KQL0204"),
+        ("FileProfile(Sha3)", "KQL0207"),
         ("FileProfile(n)", "KQL0301"),
         ("FileProfile(strcat(SHA256, 'a'))", "KQL0003"),
         ("FileProfile(SHA256, n)", "KQL0204"),

@@ -151,6 +151,8 @@ pub struct DetectionTx {
     pub rules_version: Option<u64>,
     /// New alerts; one that is there already is left as it is.
     pub alerts: Vec<AlertRow>,
+    /// Alerts that must be there, made at the same instant: severity and sealed part are replaced.
+    pub grown: Vec<AlertRow>,
     /// Alerts that move to another incident.
     pub moves: Vec<(AlertId, u64)>,
     /// New versions of incidents; each must be the former plus one.
@@ -175,6 +177,7 @@ impl DetectionTx {
             cursor: None,
             rules_version: None,
             alerts: Vec::new(),
+            grown: Vec::new(),
             moves: Vec::new(),
             incidents: Vec::new(),
             activity: Vec::new(),

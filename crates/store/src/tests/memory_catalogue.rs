@@ -268,6 +268,15 @@ impl State {
                 Entry::Vacant(place) => drop(place.insert(row.clone())),
             }
         }
+        for row in &tx.grown {
+            let held = self.alerts.get_mut(&(tenant, row.alert));
+            let same = |held: &&mut AlertRow| {
+                (held.created_at, held.linked) == (row.created_at, row.linked)
+            };
+            let held = held.filter(same).ok_or(Error::Missing { what: "alert" })?;
+            held.severity = row.severity;
+            held.sealed.clone_from(&row.sealed);
+        }
         for (alert, incident) in &tx.moves {
             let row = self.alerts.get_mut(&(tenant, *alert));
             row.ok_or(Error::Missing { what: "alert" })?.incident = Some(*incident);

@@ -109,6 +109,9 @@ pub(super) async fn commit(
             repeated.push(row.alert);
         }
     }
+    for row in &tx.grown {
+        grow_alert(connection, tx.tenant, row).await?;
+    }
     for (alert, incident) in &tx.moves {
         move_alert(connection, tx.tenant, *alert, *incident).await?;
     }
@@ -178,6 +181,31 @@ async fn put_alert(
     .await
     .map_err(Error::Database)?;
     Ok(put.rows_affected() > 0)
+}
+
+/// Replaces what an alert says; which incident it is in is for `moves` to say.
+async fn grow_alert(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    row: &AlertRow,
+) -> Result<()> {
+    let put = sqlx::query(
+        "UPDATE alert SET severity = ?4, sealed = ?6
+         WHERE tenant = ?1 AND alert = ?2 AND created_at = ?3 AND linked = ?5",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(row.alert.as_bytes().as_slice())
+    .bind(row.created_at.0)
+    .bind(severity_number(row.severity))
+    .bind(row.linked)
+    .bind(row.sealed.as_slice())
+    .execute(connection)
+    .await
+    .map_err(Error::Database)?;
+    if put.rows_affected() == 0 {
+        return Err(Error::Missing { what: "alert" });
+    }
+    Ok(())
 }
 
 async fn move_alert(
