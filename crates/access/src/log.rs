@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use model::{
-    Code, GeographyCode, KeyId, RegionCode, RequestId, RuleId, Schema, SegmentId, ServiceName,
-    SourceId, StreamId, TableName, TenantId, Ticks, TokenId,
+    AlertId, Code, GeographyCode, KeyId, RegionCode, RequestId, RuleId, Schema, SegmentId,
+    ServiceName, SourceId, StreamId, TableName, TenantId, Ticks, TokenId,
 };
 
 use crate::Actor;
@@ -128,7 +128,7 @@ macro_rules! id_values {
     )*};
 }
 id_values!(
-    TenantId, SourceId, TokenId, SegmentId, KeyId, RequestId, StreamId
+    TenantId, SourceId, TokenId, SegmentId, KeyId, RequestId, StreamId, AlertId
 );
 
 macro_rules! plain_values {

@@ -234,6 +234,21 @@ pub(crate) fn tenant(view: &cell::TenantView) -> wire::Tenant {
         settings: view.settings.as_ref().map(settings_out),
         first_record_at: view.first_record_at,
         pending: view.pending.clone(),
+        detection: None,
+    }
+}
+
+pub(crate) fn detection(health: &cell::DetectionHealth) -> wire::Detection {
+    wire::Detection {
+        status: if health.is_well() { "ok" } else { "failing" }.to_owned(),
+        step: health.failing.map(|(step, ..)| step.to_owned()),
+        code: health.failing.map(|(_, code, _)| code.to_string()),
+        since: health.failing.map(|(.., since)| since),
+        rules_failing: health.rules_failing,
+        rows_damaged: health.rows_damaged,
+        lag_rows: health.lag_rows,
+        lag_bytes: health.lag_bytes,
+        lag_since: health.lag_since,
     }
 }
 
@@ -547,6 +562,13 @@ pub(crate) fn rule(view: &cell::RuleView, with_text: bool) -> wire::Rule {
         origin: view.origin.as_str().to_owned(),
         enabled: view.enabled,
         text: with_text.then(|| view.text.clone()),
+        failing: view.failing.as_ref().map(|f| wire::RuleFailure {
+            code: f.code.to_string(),
+            message: f.message.clone(),
+            since: f.since,
+            window_from: f.window.0,
+            window_to: f.window.1,
+        }),
     }
 }
 

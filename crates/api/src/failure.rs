@@ -16,6 +16,8 @@ use crate::wire;
 /// serve.
 const RETRY_BUSY_SECONDS: u16 = 1;
 const RETRY_UNAVAILABLE_SECONDS: u16 = 5;
+/// The same while rows wait for detection: a step takes about so long.
+const RETRY_BEHIND_SECONDS: u16 = 3;
 
 /// Why a request has no good answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,11 +88,21 @@ impl Failure {
 
     pub(crate) fn into_response(self, request: RequestId) -> Response<Body> {
         let status = self.status();
+        let wait = match (self.code, status.as_u16()) {
+            (Code::DetectionBehind, _) => Some(RETRY_BEHIND_SECONDS),
+            (_, 429) => Some(RETRY_BUSY_SECONDS),
+            (_, 503) => Some(RETRY_UNAVAILABLE_SECONDS),
+            _ => None,
+        };
+        // What is damaged does not come right by waiting.
+        let say = wait.filter(|_| status.as_u16() == 429);
         let body = wire::Error {
             code: self.code.as_str().to_owned(),
             message: self.message,
             request_id: request.to_string(),
-            help: self.help,
+            help: self
+                .help
+                .or_else(|| say.map(|s| format!("try again after {s} second(s)"))),
             details: self.details.map(|details| *details),
         };
         // Strings and JSON values always serialise.
@@ -107,9 +119,10 @@ impl Failure {
                 let challenge = HeaderValue::from_static("Bearer realm=\"bailiwick\"");
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            429 => drop(headers.insert(header::RETRY_AFTER, RETRY_BUSY_SECONDS.into())),
-            503 => drop(headers.insert(header::RETRY_AFTER, RETRY_UNAVAILABLE_SECONDS.into())),
             _ => {}
+        }
+        if let Some(seconds) = wait {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -122,6 +135,9 @@ fn damage(error: &StoreError) -> Option<Value> {
             Some(json!({ "tenant": tenant, "offset": offset }))
         }
         StoreError::SegmentDamaged { segment } => Some(json!({ "segment": segment })),
+        StoreError::RowDamaged { table, number } => {
+            Some(json!({ "table": table, "number": number }))
+        }
         _ => None,
     }
 }

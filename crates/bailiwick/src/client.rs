@@ -35,6 +35,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(11);
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
+    /// Seconds after which it may be asked again, if it says so.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// A request.
@@ -300,9 +302,12 @@ impl Http {
             .map_err(|e| anyhow::Error::new(e).context(failed()))?;
         let limit = u64::try_from(model::limits::HUNT_BYTES_MAX).unwrap_or(u64::MAX) * 8;
         let body = reply.body_mut().with_config().limit(limit).read_to_vec()?;
+        let retry_after = reply.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|v| v.to_str().ok()?.trim().parse().ok());
         Ok(Reply {
             status: reply.status().as_u16(),
             body,
+            retry_after,
         })
     }
 }
@@ -357,6 +362,7 @@ impl Local {
         Ok(Reply {
             status: answer.status,
             body: answer.body,
+            retry_after: None,
         })
     }
 }
@@ -566,6 +572,9 @@ impl Client {
                     _ => self.call(&Ask::get(url))?,
                 };
                 let mut page = reply.json()?;
+                if next.is_none() {
+                    name_damaged(&page);
+                }
                 let Some(Value::Array(found)) = page.get_mut(field).map(Value::take) else {
                     break;
                 };
@@ -654,6 +663,19 @@ impl Local {
             out.extend(entry.map(|t| (region.clone(), t.home)));
         }
         out
+    }
+}
+
+/// Rows that a list leaves out because they do not open.
+fn name_damaged(page: &Value) {
+    let rows = page.get("damaged").and_then(Value::as_array);
+    for row in rows.into_iter().flatten() {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (table, number) = (text("table"), text("number"));
+        print::note(&format!(
+            "row {number} of table `{table}` is damaged and left out [{}]",
+            Code::TenantDamaged
+        ));
     }
 }
 

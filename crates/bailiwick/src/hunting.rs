@@ -100,6 +100,7 @@ impl Hunting for KqlHunting {
         Prepared {
             tables: prepared.tables.clone(),
             diagnostics: prepared.diagnostics.clone(),
+            columns: columns_of(&prepared),
             plan: prepared.resolved.is_some().then(|| Box::new(prepared) as _),
         }
     }
@@ -113,6 +114,18 @@ impl Hunting for KqlHunting {
     ) -> BoxFuture<'_, Result<HuntAnswer, cell::Error>> {
         Box::pin(run(prepared, view, temporary, options))
     }
+}
+
+/// The result's columns, if the query alone tells them.
+fn columns_of(prepared: &query::Prepared) -> Option<Vec<HuntColumn>> {
+    let resolved = prepared.resolved.as_ref()?;
+    let known = resolved.probes.is_empty();
+    let columns = resolved.root.columns.iter().filter(|field| !field.hidden);
+    let columns = columns.map(|field| HuntColumn {
+        name: field.name.to_string(),
+        column_type: field.ty,
+    });
+    known.then(|| columns.collect())
 }
 
 async fn run(

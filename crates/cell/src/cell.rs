@@ -14,6 +14,7 @@ use store::{SourceCounts, SourceEntry, Store};
 
 use crate::detection::{Detection, InForce};
 use crate::export::Gate;
+use crate::reads::Accesses;
 use crate::tenants::TenantDocument;
 use crate::{CentrePort, Error, Hunting, PeerPort};
 
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) detection: Detection,
     /// What the gate to the centre keeps in memory.
     pub(crate) gate: Gate,
+    /// Who looked at what lately.
+    pub(crate) accesses: Accesses,
 }
 
 /// What this cell knows of a tenant.
@@ -143,6 +146,7 @@ impl Cell {
                 rules: InForce::default(),
                 detection: Detection::default(),
                 gate: Gate::default(),
+                accesses: Accesses::default(),
             }),
         };
         if let Some((_, bytes)) = cell.store().registry().await? {

@@ -69,6 +69,9 @@ pub enum Error {
     /// Nothing here that the caller may know of.
     #[error("no such {0}")]
     NotFound(&'static str),
+    /// Examining rows broke off.
+    #[error("rows could not be examined")]
+    NotExamined,
     /// The tenant's settings or the viewer's scope do not let this be read from the other cell.
     #[error("this may not be read from another region")]
     Withheld,
@@ -96,8 +99,15 @@ impl Error {
             Self::BadRule(_) => Code::BadRule,
             Self::NoRegistry | Self::Conflict(_) => Code::Conflict,
             Self::NotFound(_) => Code::NotFound,
-            Self::Internal => Code::Internal,
+            Self::Internal | Self::NotExamined => Code::Internal,
         }
+    }
+}
+
+impl Error {
+    /// Whether a step of detection failed because of what its rows say, so that it would fail again.
+    pub(crate) fn is_of_the_rows(&self) -> bool {
+        matches!(self, Self::NotExamined) || self.code() == Code::TooLarge
     }
 }
 

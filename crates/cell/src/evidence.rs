@@ -143,6 +143,11 @@ impl Cell {
         if text.is_empty() || text.len() > limits::NAME_BYTES_MAX {
             return Err(Error::Bad("this names no device and no user".to_owned()));
         }
+        let kind = match subject {
+            Subject::Device => "device",
+            Subject::User => "user",
+        };
+        self.note_read(grant, kind, text).await?;
         let viewing = self.viewing(grant)?;
         let (mut all, is_cut) = self.newest_alerts(grant, &viewing).await?;
         let before = all.len();

@@ -35,6 +35,8 @@ pub struct Prepared {
     pub tables: BTreeSet<TableName>,
     /// Findings; any error and it does not run.
     pub diagnostics: Vec<Diagnostic>,
+    /// The columns of its result; nothing if there are errors, or if only the data can tell them.
+    pub columns: Option<Vec<HuntColumn>>,
     /// The engine's own form of it; nothing if there are errors.
     pub plan: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -230,7 +232,7 @@ impl Cell {
         }
         self.check_geography(&tenant, &prepared.tables)?;
         options.files = Some(self.known_files());
-        self.note_hunt(grant, text, prepared.tables.len()).await?;
+        self.note_hunt(grant, text, &prepared.tables).await?;
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
         self.inner
@@ -246,15 +248,27 @@ impl Cell {
         &self,
         grant: &Granted<Hunt>,
         text: &str,
-        tables: usize,
+        tables: &BTreeSet<TableName>,
     ) -> Result<(), Error> {
         if matches!(grant.actor(), access::Actor::System(_)) {
             return Ok(());
         }
+        // A table outside the schema has a name of the tenant's own.
+        let known = |table: &&TableName| model::Schema::hunting().table(table.as_str()).is_some();
+        let (shipped, own): (Vec<_>, Vec<_>) = tables.iter().partition(known);
+        let vault = self.store().vault().tenant(grant.tenant())?;
+        // Keyed: whoever guesses a query cannot try it against the record.
+        let digest = vault.blind_index("hunt-text", text.as_bytes());
         let end = text.floor_char_boundary(limits::AUDIT_QUERY_BYTES_MAX);
-        let happened = store::AuditDraft::of(grant, ledger::Happening::RowsHunted)
-            .with("tables", tables)
+        let mut happened = store::AuditDraft::of(grant, ledger::Happening::RowsHunted)
+            .with("tables", listed(&shipped))
+            .with("query_digest", crypto::hex(&digest))
             .with_private("query", text.get(..end).unwrap_or_default());
+        if !own.is_empty() {
+            happened = happened
+                .with("own_tables", own.len())
+                .with_private("own_table_names", listed(&own));
+        }
         self.store().append_audit(vec![happened]).await?;
         Ok(())
     }
@@ -318,7 +332,11 @@ impl Cell {
     }
 
     /// Whether all rows of the tables, of every service that fills them, rest here.
-    fn check_geography(&self, tenant: &Tenant, tables: &BTreeSet<TableName>) -> Result<(), Error> {
+    pub(crate) fn check_geography(
+        &self,
+        tenant: &Tenant,
+        tables: &BTreeSet<TableName>,
+    ) -> Result<(), Error> {
         let mut regions = BTreeMap::new();
         for table in tables {
             // A raw table's service is its source's only one; its rows are where it was taken.
@@ -360,6 +378,14 @@ impl Cell {
             _ => Err(Error::SeveralGeographies(named(tenant, &regions))),
         }
     }
+}
+
+/// Names in a row of the record, as many as it has room for.
+fn listed(tables: &[&TableName]) -> String {
+    let names: Vec<&str> = tables.iter().map(|t| t.as_str()).collect();
+    let text = names.join(",");
+    let end = text.floor_char_boundary(limits::AUDIT_DETAILS_BYTES_MAX / 8);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn named(

@@ -149,6 +149,8 @@ impl Cell {
             return Ok(without(left_out(1)));
         }
         if let Some(alert) = shown.whole {
+            // A read from elsewhere is on record by itself.
+            self.note_read(grant, "alert", &id.to_string()).await?;
             return Ok(AlertDetail {
                 view: shown.view,
                 alert: Some(*alert),
@@ -225,6 +227,7 @@ impl Cell {
         let viewing = self.viewing(grant)?;
         let entry = self.store().incident(grant, id).await?;
         let view = incident_view(&entry.ok_or(Error::NotFound("incident"))?)?;
+        self.note_read(grant, "incident", &id.to_string()).await?;
         let filter = AlertFilter {
             incident: Some(id),
             ..AlertFilter::default()
@@ -299,20 +302,24 @@ impl Cell {
         let reads = self.detect_reads(tenant.id)?;
         let now = self.inner.cx.now();
         let mut slot = self.progress(tenant.id).await?;
-        let mut next = slot.clone().ok_or(Error::Internal)?;
+        let mut next = slot.take().ok_or(Error::Internal)?;
         self.recall(&reads, &mut next.incidents, id).await?;
         let input = Input::Analyst {
             who: grant.actor().to_string(),
             incident: id,
             change: Box::new(change),
         };
-        let outcome = next
-            .incidents
-            .step(input, now)
-            .map_err(|refusal| match refusal {
-                incident::Refusal::UnknownIncident(_) => Error::NotFound("incident"),
-                other => Error::Conflict(other.to_string()),
-            })?;
+        let outcome = match next.incidents.step(input, now) {
+            Ok(outcome) => outcome,
+            Err(refusal) => {
+                // A refused change changes nothing.
+                *slot = Some(next);
+                return Err(match refusal {
+                    incident::Refusal::UnknownIncident(_) => Error::NotFound("incident"),
+                    other => Error::Conflict(other.to_string()),
+                });
+            }
+        };
         let mut changes = Changes::default();
         changes.take(outcome);
         let mut commit = DetectionCommit::default();

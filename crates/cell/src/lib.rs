@@ -25,6 +25,7 @@ pub mod link;
 mod naming;
 mod peers;
 pub mod present;
+mod reads;
 mod residence;
 mod rule_check;
 mod sources;
@@ -35,7 +36,7 @@ mod upkeep;
 mod viewing;
 
 pub use cell::{Cell, CellOptions};
-pub use detection::{LinkView, RuleOrigin, RuleView};
+pub use detection::{DetectionHealth, LinkView, RuleFailure, RuleOrigin, RuleView};
 pub use error::Error;
 pub use evidence::{EntityView, Subject};
 pub use export::{EgressView, FileProfile, KnownFiles};
@@ -48,7 +49,7 @@ pub use incidents::{
 pub use ingestion::{IngestOutcome, IngestRequest, Misdirected};
 pub use peers::{CentrePort, NoCentre, NoPeers, PeerError, PeerPort};
 pub use residence::{Explanation, ResidencyReport, ServiceResidence, TableResidence};
-pub use rule_check::{check_rules, is_scheduled_rule};
+pub use rule_check::{Queries, check_rules, is_scheduled_rule};
 pub use sources::{SourceRequest, SourceView};
 pub use tenants::{ProvisionRequest, TenantView};
 pub use tokens::{Minted, Refusal, TokenRequest, region_of_token};
@@ -64,8 +65,8 @@ pub use residency::{
     Registry, ServicePlan, Settings, Sharing, TenantFacts, Verdict, render_plan,
 };
 pub use store::{
-    AlertFilter, AuditEntry, AuditRange, EgressOutcome, Error as StoreError, IncidentFilter,
-    PartitionStatus, SourceCounts, TokenEntry, View,
+    AlertFilter, AuditEntry, AuditRange, DamagedRow, EgressOutcome, Error as StoreError,
+    IncidentFilter, PartitionStatus, SourceCounts, TokenEntry, View,
 };
 
 #[cfg(test)]

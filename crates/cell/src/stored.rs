@@ -19,9 +19,47 @@ pub(crate) enum StoredAlert {
 pub(crate) struct StoredIncident {
     pub(crate) summary: Summary,
     /// All of it, once correlation holds it no longer: to be recalled when somebody works on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digits")]
     pub(crate) archived: Option<Vec<u8>>,
     /// Where it went, if it was merged into another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) redirected_to: Option<model::IncidentId>,
+}
+
+/// Bytes as hexadecimal digits: half the size of a list of numbers.
+mod digits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Digits(String),
+        /// As it was written at first.
+        Numbers(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => s.serialize_some(&crypto::hex(bytes)),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        match Option::<Form>::deserialize(d)? {
+            None => Ok(None),
+            Some(Form::Numbers(bytes)) => Ok(Some(bytes)),
+            Some(Form::Digits(text)) => {
+                let bytes = crypto::unhex(&text);
+                bytes
+                    .map(Some)
+                    .ok_or_else(|| serde::de::Error::custom("not hexadecimal"))
+            }
+        }
+    }
 }

@@ -692,8 +692,8 @@ fn said_of(grant: &Granted<AdministerTenant>, old: &Settings, new: &Settings) ->
     }
     if old.sharing != new.sharing {
         let draft = AuditDraft::of(grant, ledger::Happening::ConsentChanged)
-            .with_private("from", consent(&old.sharing))
-            .with_private("to", consent(&new.sharing));
+            .with("from", consent(&old.sharing))
+            .with("to", consent(&new.sharing));
         happened.push(draft);
     }
     happened

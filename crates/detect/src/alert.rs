@@ -144,7 +144,7 @@ pub(crate) fn labelled(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 
 /// The rule's words, and what it matched here.
 fn described(rule: &Rule, matched: &[(String, String)]) -> String {
-    let mut text = rule.description.clone();
+    let mut text = cut(&rule.description, limits::ALERT_DESCRIPTION_BYTES_MAX);
     for (at, (field, value)) in matched.iter().take(QUOTED_MAX).enumerate() {
         text.push_str(if at == 0 && !text.is_empty() {
             "\n\n"

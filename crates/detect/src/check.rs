@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use model::Schema;
+use model::{Schema, limits};
 use rsigma_parser::{
     CorrelationRule, Detection, LogSource, Severity, SigmaRule, lint_yaml_str, parse_sigma_yaml,
 };
 
-use crate::compile::compile;
+use crate::compile::{compile, nests_too_deep};
 use crate::logsource::{self, OWN};
+use crate::place::locate;
 use crate::rule::{Problem, RuleText, WantedSource, Weight};
 use crate::taxonomy;
 
@@ -21,6 +22,9 @@ use crate::taxonomy;
 pub fn check(texts: &[RuleText<'_>]) -> Vec<Problem> {
     let mut problems = compile(texts).problems;
     for text in texts {
+        if text.text.len() > limits::RULE_BYTES_MAX || nests_too_deep(text).is_some() {
+            continue;
+        }
         problems.extend(lint(text));
         let Ok(parsed) = parse_sigma_yaml(text.text) else {
             continue;
@@ -36,6 +40,9 @@ pub fn check(texts: &[RuleText<'_>]) -> Vec<Problem> {
                 rule.level.is_none(),
             ));
         }
+    }
+    for text in texts {
+        locate(&mut problems, text.name, text.text);
     }
     let place = |name: &str| texts.iter().position(|t| t.name == name);
     problems.sort_by_key(|p| (place(&p.source), p.line, p.weight));

@@ -8,8 +8,10 @@ use rsigma_parser::{
     CorrelationRule, FilterRule, FilterRuleTarget, SigmaCollection, SigmaRule, parse_sigma_yaml,
 };
 
+use crate::bulk::{pattern_bytes, too_deep};
 use crate::correlation::Correlation;
 use crate::engine::SigmaEngine;
+use crate::place::locate;
 use crate::rule::{Head, Problem, Rule, RuleSet, RuleText, WantedSource};
 use crate::version::Version;
 
@@ -57,7 +59,11 @@ pub fn compile(texts: &[RuleText<'_>]) -> Compiled {
         of_text.map(|correlation| (*text, correlation))
     });
     build.correlations(correlations.collect());
-    build.finish()
+    let mut compiled = build.finish();
+    for text in taken {
+        locate(&mut compiled.problems, text.name, text.text);
+    }
+    compiled
 }
 
 /// Versions of all filter texts: a rule whose exclusions change is another version.
@@ -84,6 +90,20 @@ struct Build {
     silent: BTreeSet<usize>,
     loud: BTreeSet<usize>,
     filters_version: u64,
+    /// Bytes of compiled patterns: of the text that is being read, and of all.
+    pattern_bytes: (String, usize),
+    all_pattern_bytes: usize,
+}
+
+/// The reader takes very long to give up on such a text.
+pub(crate) fn nests_too_deep(text: &RuleText<'_>) -> Option<Problem> {
+    let (line, column) = too_deep(text.text)?;
+    let message = format!("the text nests deeper than {}", limits::RULE_DEPTH_MAX);
+    Some(Problem {
+        line: Some(line),
+        column: Some(column),
+        ..Problem::error(text.name, None, message)
+    })
 }
 
 impl Build {
@@ -91,6 +111,10 @@ impl Build {
         if text.text.len() > limits::RULE_BYTES_MAX {
             let message = format!("the text is longer than {} bytes", limits::RULE_BYTES_MAX);
             self.problems.push(Problem::error(text.name, None, message));
+            return None;
+        }
+        if let Some(problem) = nests_too_deep(text) {
+            self.problems.push(problem);
             return None;
         }
         match parse_sigma_yaml(text.text) {
@@ -123,6 +147,11 @@ impl Build {
         else {
             return;
         };
+        if let Some(message) = self.patterns_too_large(text.name, rule) {
+            let problem = Problem::error(text.name, Some(&rule.title), message);
+            self.problems.push(problem);
+            return;
+        }
         let at = self.set.rules.len();
         // The library gives back the id it was given, so it is given the index.
         let numbered = SigmaRule {
@@ -142,6 +171,30 @@ impl Build {
         self.set
             .rules
             .push(Rule::new(reference, &head, source, text.name));
+    }
+
+    /// What is said of a rule whose patterns would take too much memory; else counts them.
+    fn patterns_too_large(&mut self, text: &str, rule: &SigmaRule) -> Option<String> {
+        if self.pattern_bytes.0 != text {
+            self.pattern_bytes = (text.to_owned(), 0);
+        }
+        let of_text = limits::RULE_PATTERN_BYTES_MAX - self.pattern_bytes.1;
+        let of_all = limits::RULES_PATTERN_BYTES_MAX.saturating_sub(self.all_pattern_bytes);
+        match pattern_bytes(rule, of_text.min(of_all)) {
+            Some(bytes) => {
+                self.pattern_bytes.1 += bytes;
+                self.all_pattern_bytes += bytes;
+                None
+            }
+            None if of_all < of_text => Some(format!(
+                "the patterns of all rules together would be larger than {} bytes compiled",
+                limits::RULES_PATTERN_BYTES_MAX
+            )),
+            None => Some(format!(
+                "the patterns of one text may be {} bytes compiled; these are larger",
+                limits::RULE_PATTERN_BYTES_MAX
+            )),
+        }
     }
 
     fn filter(&mut self, text: &RuleText<'_>, filter: &FilterRule) {

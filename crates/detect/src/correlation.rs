@@ -13,7 +13,7 @@
 //! - The same steps in the same order on the same state give the same alerts with the same ids.
 //! - A step that was seen before changes nothing; if it was the one that made an alert, the alert is
 //!   made again, so that going back to an older cursor loses none and invents none.
-//! - Bounded by the `CORRELATION_*` limits; what had to go is counted.
+//! - Bounded by the `CORRELATION_*` limits, by number and by bytes; what had to go is counted.
 //!
 //! Does not know `window: tumbling` and `session`, which are no part of Sigma: refused when compiled.
 
@@ -27,6 +27,7 @@ use rsigma_parser::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::fit::{bounded, entities_bytes, entity_bytes, record_bytes, text_bytes};
 use crate::rule::RuleSet;
 
 /// A compiled correlation.
@@ -412,7 +413,17 @@ impl Entry {
     fn key(&self) -> (Ticks, RowId) {
         (self.at, self.record.row)
     }
+
+    fn bytes(&self) -> usize {
+        let values: usize = self.values.iter().map(|v| text_bytes(v)).sum();
+        ENTRY_BYTES + record_bytes(&self.record) + values
+    }
 }
+
+/// Bytes at rest around an entry, a reported window and a group.
+const ENTRY_BYTES: usize = 128;
+const FIRED_BYTES: usize = 256;
+const GROUP_BYTES: usize = 256;
 
 /// A window that was reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -428,6 +439,17 @@ struct Fired {
     rows: u64,
     entities: Vec<Entity>,
     service: ServiceName,
+    /// Bytes at rest.
+    #[serde(skip)]
+    bytes: usize,
+}
+
+impl Fired {
+    fn measured(mut self) -> Self {
+        let records: usize = self.records.iter().map(record_bytes).sum();
+        self.bytes = FIRED_BYTES + records + entities_bytes(&self.entities);
+        self
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -438,6 +460,11 @@ struct Group {
     entities: Vec<Entity>,
     /// When the cell took the last row that touched the group.
     touched: Ticks,
+    /// Bytes at rest of `entities`, and of all of it but its key.
+    #[serde(skip)]
+    entity_bytes: usize,
+    #[serde(skip)]
+    bytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -458,6 +485,8 @@ pub struct CorrelationState {
     forgotten: u64,
     /// Rows kept in all groups.
     rows: usize,
+    /// Bytes at rest of all groups, at most.
+    bytes: usize,
 }
 
 /// The state's form at rest.
@@ -470,13 +499,21 @@ struct Stored {
 
 impl From<Stored> for CorrelationState {
     fn from(stored: Stored) -> Self {
-        let groups: BTreeMap<GroupKey, Group> = stored.groups.into_iter().collect();
-        Self {
-            rows: groups.values().map(|g| g.entries.len()).sum(),
+        let mut groups: BTreeMap<GroupKey, Group> = stored.groups.into_iter().collect();
+        for group in groups.values_mut() {
+            let fired = std::mem::take(&mut group.fired).into_iter();
+            group.fired = fired.map(Fired::measured).collect();
+            group.entity_bytes = entities_bytes(&group.entities);
+            group.bytes = group.measure();
+        }
+        let mut state = Self {
             groups,
             seen: stored.seen,
             forgotten: stored.forgotten,
-        }
+            ..Self::default()
+        };
+        state.count();
+        state
     }
 }
 
@@ -521,7 +558,18 @@ impl CorrelationState {
             .collect();
         self.groups
             .retain(|key, _| versions.contains(&(&key.rule, key.version)));
+        self.count();
+    }
+
+    /// Forgets the groups untouched longest until the rest is at most so many bytes at rest.
+    pub fn shrink(&mut self, bytes_max: usize) {
+        self.forget_oldest(limits::CORRELATION_GROUPS_MAX, usize::MAX, bytes_max);
+    }
+
+    /// Works out anew what is counted.
+    fn count(&mut self) {
         self.rows = self.groups.values().map(|g| g.entries.len()).sum();
+        self.bytes = self.groups.iter().map(|(k, g)| k.bytes() + g.bytes).sum();
     }
 
     /// Groups kept.
@@ -532,6 +580,11 @@ impl CorrelationState {
     /// Rows kept.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes that they are at rest, at most.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Rows that had to be forgotten because of a limit.
@@ -572,22 +625,28 @@ impl CorrelationState {
     ) -> Option<CorrelationHit> {
         let correlation = rules.correlations.get(fields.correlation)?;
         let reference = &rules.rules.get(correlation.rule)?.reference;
+        let short = |value: &String| bounded(value, limits::CORRELATION_VALUE_BYTES_MAX, hash);
         let key = GroupKey {
             rule: reference.id.clone(),
             version: reference.version,
-            group: fields.group.clone(),
+            group: fields.group.iter().map(short).collect(),
         };
+        let values = fields.values.iter().map(short).collect();
+        let is_new = !self.groups.contains_key(&key);
+        self.bytes += if is_new { key.bytes() } else { 0 };
         let group = self.groups.entry(key.clone()).or_default();
-        let before = group.entries.len();
+        let before = (group.entries.len(), group.bytes);
         group.touched = group.touched.max(step.seen);
-        let fired = group.add(correlation, step, fields, &mut self.forgotten);
-        self.rows = (self.rows + group.entries.len()).saturating_sub(before);
+        let fired = group.add(correlation, step, fields, values, &mut self.forgotten);
+        group.bytes = group.measure();
+        self.rows = (self.rows + group.entries.len()).saturating_sub(before.0);
+        self.bytes = (self.bytes + group.bytes).saturating_sub(before.1);
         fired.map(|fired| CorrelationHit {
             rule: correlation.rule,
             id: alert_id(&key, fired.end, hash),
             start: fired.start,
             end: fired.end,
-            group: std::iter::zip(&correlation.group_by, &fields.group)
+            group: std::iter::zip(&correlation.group_by, &key.group)
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             last_at: fired.last_at,
@@ -602,7 +661,8 @@ impl CorrelationState {
     /// touched ones.
     fn keep_bounds(&mut self, rules: &RuleSet) {
         let over = self.groups.len() > limits::CORRELATION_GROUPS_MAX
-            || self.rows > limits::CORRELATION_ROWS_MAX;
+            || self.rows > limits::CORRELATION_ROWS_MAX
+            || self.bytes > limits::CORRELATION_BYTES_MAX;
         if !over {
             return;
         }
@@ -616,33 +676,54 @@ impl CorrelationState {
             let span = spans.get(&key.rule).copied().unwrap_or_default();
             seen.since(group.touched).0 <= horizon(span).0
         });
-        self.rows = self.groups.values().map(|g| g.entries.len()).sum();
+        self.count();
+        // A tenth below the limits, so that not every batch has to do this.
+        self.forget_oldest(
+            limits::CORRELATION_GROUPS_MAX / 10 * 9,
+            limits::CORRELATION_ROWS_MAX / 10 * 9,
+            limits::CORRELATION_BYTES_MAX / 10 * 9,
+        );
+    }
+
+    /// Forgets the least recently touched groups until the rest is within these figures.
+    fn forget_oldest(&mut self, groups: usize, rows: usize, bytes: usize) {
         let mut oldest: Vec<(Ticks, GroupKey)> = (self.groups.iter())
             .map(|(key, group)| (group.touched, key.clone()))
             .collect();
         oldest.sort();
-        // A tenth below the limit, so that not every batch has to do this.
-        let groups_kept = limits::CORRELATION_GROUPS_MAX / 10 * 9;
-        let rows_kept = limits::CORRELATION_ROWS_MAX / 10 * 9;
         for (_, key) in oldest {
-            let many = self.groups.len() > groups_kept && over;
-            if !many && self.rows <= rows_kept {
+            if self.groups.len() <= groups && self.rows <= rows && self.bytes <= bytes {
                 break;
             }
             if let Some(group) = self.groups.remove(&key) {
                 self.rows -= group.entries.len();
+                self.bytes = self.bytes.saturating_sub(key.bytes() + group.bytes);
                 self.forgotten += u64::try_from(group.entries.len()).unwrap_or(u64::MAX);
             }
         }
     }
 }
 
+impl GroupKey {
+    fn bytes(&self) -> usize {
+        let group: usize = self.group.iter().map(|v| text_bytes(v)).sum();
+        GROUP_BYTES + text_bytes(self.rule.as_str()) + group
+    }
+}
+
 impl Group {
+    fn measure(&self) -> usize {
+        let entries: usize = self.entries.iter().map(Entry::bytes).sum();
+        let fired: usize = self.fired.iter().map(|f| f.bytes).sum();
+        entries + fired + self.entity_bytes
+    }
+
     fn add(
         &mut self,
         correlation: &Correlation,
         step: &Step,
         fields: &Fields,
+        values: Vec<String>,
         forgotten: &mut u64,
     ) -> Option<Fired> {
         let (at, row) = (step.at(), step.record.row);
@@ -657,7 +738,7 @@ impl Group {
             seen: step.seen,
             record: step.record.clone(),
             which: fields.which.clone(),
-            values: fields.values.clone(),
+            values,
         };
         match self.entries.binary_search_by_key(&entry.key(), Entry::key) {
             Ok(here) => self.merge(here, &entry)?,
@@ -688,8 +769,19 @@ impl Group {
             let same = |e: &Entity| {
                 e.kind == entity.kind && e.keys == entity.keys && e.name == entity.name
             };
-            if !self.entities.iter().any(same) {
-                self.entities.push(entity.clone());
+            if self.entities.iter().any(same) {
+                continue;
+            }
+            // What it is called and joined by stays if its details have no room.
+            let mut entity = entity.clone();
+            let room = limits::CORRELATION_ENTITY_BYTES_MAX.saturating_sub(self.entity_bytes);
+            if entity_bytes(&entity) > room {
+                entity.details.clear();
+            }
+            let more = entity_bytes(&entity);
+            if more <= room {
+                self.entity_bytes += more;
+                self.entities.push(entity);
             }
         }
     }
@@ -727,7 +819,10 @@ impl Group {
                 rows: u64::try_from(window.len()).unwrap_or(u64::MAX),
                 entities: std::mem::take(&mut self.entities),
                 service: step.service.clone(),
+                bytes: 0,
             };
+            let fired = fired.measured();
+            self.entity_bytes = 0;
             self.entries
                 .retain(|e| !(fired.start..=fired.end).contains(&e.at));
             self.fired.push(fired.clone());
@@ -757,6 +852,7 @@ impl Group {
         self.fired.drain(..over);
         if self.entries.is_empty() {
             self.entities.clear();
+            self.entity_bytes = 0;
         }
     }
 }

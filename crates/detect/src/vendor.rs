@@ -9,8 +9,8 @@
 //! Promises
 //! - The vendor's id, title and severity stay as they are.
 //! - Rows that this program made of its own alerts are not taken for a vendor's.
-//! - Bounded by [`limits::VENDOR_ALERTS_PENDING_MAX`] and [`limits::VENDOR_PENDING_DAYS_MAX`], by the
-//!   rows' time of arrival.
+//! - Bounded by [`limits::VENDOR_ALERTS_PENDING_MAX`], [`limits::VENDOR_PENDING_BYTES_MAX`] and
+//!   [`limits::VENDOR_PENDING_DAYS_MAX`], by the rows' time of arrival; what had to go is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,7 @@ use crate::alert::{
 use crate::attack;
 use crate::cells::Rows;
 use crate::entities::{Draft, Found, canon};
+use crate::fit::{entities_bytes, fit_entities, record_bytes, text_bytes};
 use crate::rule::{cut, sorted};
 use crate::version::Version;
 
@@ -50,16 +51,48 @@ struct Pending {
     first_at: Option<Ticks>,
     last_at: Ticks,
     touched: Ticks,
+    /// Bytes at rest, at most.
+    #[serde(skip)]
+    bytes: usize,
 }
+
+/// Bytes at rest around what is kept of one alert.
+const PENDING_BYTES: usize = 512;
 
 /// One tenant's vendor alerts in progress. Content: rests sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct VendorAlerts {
     pending: BTreeMap<String, Pending>,
     forgotten: u64,
 }
 
+/// The same, before it is measured.
+#[derive(Deserialize)]
+struct Stored {
+    pending: BTreeMap<String, Pending>,
+    forgotten: u64,
+}
+
+impl From<Stored> for VendorAlerts {
+    fn from(stored: Stored) -> Self {
+        let mut pending = stored.pending;
+        for (id, one) in &mut pending {
+            one.bytes = one.measure(id);
+        }
+        Self {
+            pending,
+            forgotten: stored.forgotten,
+        }
+    }
+}
+
 impl VendorAlerts {
+    /// Whether rows of the table say something here.
+    pub fn reads(table: &TableName) -> bool {
+        matches!(table.as_str(), "AlertInfo" | "AlertEvidence")
+    }
+
     /// Takes a stamped batch of `AlertInfo` or `AlertEvidence` (others say nothing) and gives the
     /// alerts that are new or have grown, by vendor id.
     pub fn advance(
@@ -82,11 +115,17 @@ impl VendorAlerts {
             if id.is_empty() || is_own(rows.text(row, "DetectionSource")) {
                 continue;
             }
+            if id.len() > limits::VENDOR_ID_BYTES_MAX {
+                self.forgotten += 1;
+                continue;
+            }
             let pending = self.pending.entry(id.to_owned()).or_default();
             pending.touched = pending.touched.max(rows.ingested_at(row));
             if pending.take(&rows, row, is_info) {
                 changed.insert(id);
             }
+            fit_entities(&mut pending.entities, limits::VENDOR_ENTITY_BYTES_MAX);
+            pending.bytes = pending.measure(id);
         }
         let alerts = changed.iter().filter_map(|id| self.alert(id, making));
         let alerts = alerts.collect();
@@ -102,6 +141,16 @@ impl VendorAlerts {
     /// Alerts forgotten because of the limit.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// Bytes that they are at rest, at most.
+    pub fn bytes(&self) -> usize {
+        self.pending.values().map(|p| p.bytes).sum()
+    }
+
+    /// Forgets the oldest until the rest is at most so many bytes at rest.
+    pub fn shrink(&mut self, bytes_max: usize) {
+        self.forget_oldest(limits::VENDOR_ALERTS_PENDING_MAX, bytes_max);
     }
 
     fn alert(&self, vendor_id: &str, making: &Making<'_>) -> Option<Alert> {
@@ -132,25 +181,42 @@ impl VendorAlerts {
         let horizon = Span100ns::days(limits::VENDOR_PENDING_DAYS_MAX);
         self.pending
             .retain(|_, p| now.since(p.touched).0 <= horizon.0);
-        let over = self
-            .pending
-            .len()
-            .saturating_sub(limits::VENDOR_ALERTS_PENDING_MAX);
-        if over == 0 {
-            return;
+        let most = limits::VENDOR_PENDING_BYTES_MAX;
+        if self.pending.len() > limits::VENDOR_ALERTS_PENDING_MAX || self.bytes() > most {
+            // A tenth below the limit, so that not every batch has to do this.
+            self.forget_oldest(limits::VENDOR_ALERTS_PENDING_MAX, most / 10 * 9);
         }
+    }
+
+    fn forget_oldest(&mut self, number: usize, bytes_max: usize) {
+        let mut bytes = self.bytes();
         let mut oldest: Vec<(Ticks, String)> = (self.pending.iter())
             .map(|(id, p)| (p.touched, id.clone()))
             .collect();
         oldest.sort();
-        for (_, id) in oldest.into_iter().take(over) {
-            self.pending.remove(&id);
-            self.forgotten += 1;
+        for (_, id) in oldest {
+            if self.pending.len() <= number && bytes <= bytes_max {
+                break;
+            }
+            if let Some(pending) = self.pending.remove(&id) {
+                bytes = bytes.saturating_sub(pending.bytes);
+                self.forgotten += 1;
+            }
         }
     }
 }
 
 impl Pending {
+    fn measure(&self, id: &str) -> usize {
+        let records: usize = self.records.iter().map(record_bytes).sum();
+        let info = self.info.as_ref().map_or(0, |info| {
+            let texts = [&info.title, &info.category, &info.service, &info.source];
+            let texts = texts.into_iter().chain(&info.techniques);
+            texts.map(|t| text_bytes(t)).sum()
+        });
+        PENDING_BYTES + text_bytes(id) + info + records + entities_bytes(&self.entities)
+    }
+
     /// Whether the row says something new.
     fn take(&mut self, rows: &Rows<'_>, row: usize, is_info: bool) -> bool {
         let at = rows.at(row);
@@ -196,11 +262,11 @@ fn info(rows: &Rows<'_>, row: usize) -> Info {
         severity: severity.unwrap_or(AlertSeverity::Informational),
         category: match text("Category") {
             "" => attack::NO_TACTIC.to_owned(),
-            category => category.to_owned(),
+            category => cut(category, limits::ALERT_WORD_BYTES_MAX),
         },
         techniques: techniques(text("AttackTechniques")),
-        service: text("ServiceSource").to_owned(),
-        source: text("DetectionSource").to_owned(),
+        service: cut(text("ServiceSource"), limits::ALERT_WORD_BYTES_MAX),
+        source: cut(text("DetectionSource"), limits::ALERT_WORD_BYTES_MAX),
     }
 }
 
@@ -210,7 +276,9 @@ pub(crate) fn techniques(text: &str) -> Vec<String> {
     let ids = words
         .map(|w| w.trim_matches('.'))
         .filter(|w| attack::is_technique(w));
-    sorted(ids.map(str::to_ascii_uppercase))
+    let mut ids = sorted(ids.map(str::to_ascii_uppercase));
+    ids.truncate(limits::ALERT_TECHNIQUES_MAX);
+    ids
 }
 
 /// The vendor's rule: its product and the alert's title, as far as the export tells.

@@ -198,6 +198,14 @@ impl State {
         Self::default()
     }
 
+    /// The state of a tenant whose former one was lost: numbers of incidents go on after `last`.
+    pub fn after(last: IncidentId) -> Self {
+        Self {
+            last: last.0,
+            ..Self::default()
+        }
+    }
+
     /// The state as bytes, for [`Self::from_bytes`].
     pub fn to_bytes(&self) -> Vec<u8> {
         codec::write_state(self)

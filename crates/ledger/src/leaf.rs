@@ -66,6 +66,10 @@ pub enum Happening {
     KeyImported,
     /// Somebody accepted that part of the log is lost.
     LogDamageAccepted,
+    /// What detection had in progress could not be read and began anew.
+    DetectionStateLost,
+    /// Incidents, alerts, or what they say of a device or a person, were read.
+    IncidentsRead,
 }
 
 /// One leaf of the log.

@@ -347,3 +347,52 @@ pub const INCIDENT_ENTITY_BYTES_MAX: usize = 1 << 20;
 pub const READY_HUNT_VALUES_MAX: usize = 50;
 /// Bytes of a hunt's text that its audit row keeps.
 pub const AUDIT_QUERY_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes of one alert as it is stored; details of its least important entities go first, then entities.
+pub const ALERT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the short texts of another product's alert: category, service and source.
+pub const ALERT_WORD_BYTES_MAX: usize = 256;
+/// Bytes of a rule's description in an alert.
+pub const ALERT_DESCRIPTION_BYTES_MAX: usize = 16 << 10;
+/// Technique ids of one alert.
+pub const ALERT_TECHNIQUES_MAX: usize = 100;
+/// Bytes of a grouping or counted value that a correlation keeps; of a longer one it keeps the beginning
+/// and a keyed hash.
+pub const CORRELATION_VALUE_BYTES_MAX: usize = 512;
+/// Bytes of entities that one group of a correlation remembers for its alert.
+pub const CORRELATION_ENTITY_BYTES_MAX: usize = 64 << 10;
+/// Bytes that one tenant's correlations keep; beyond, the groups untouched longest go first.
+pub const CORRELATION_BYTES_MAX: usize = 20 << 20;
+/// Bytes of another product's alert id; a row with a longer one is counted and not joined.
+pub const VENDOR_ID_BYTES_MAX: usize = 1 << 10;
+/// Bytes of entities that are kept of one alert of another product.
+pub const VENDOR_ENTITY_BYTES_MAX: usize = 512 << 10;
+/// Bytes of another product's alerts that wait for their other half; beyond, the oldest go first.
+pub const VENDOR_PENDING_BYTES_MAX: usize = 20 << 20;
+/// Bytes of an entity tuple that a scheduled query remembers; a longer one is kept as a keyed hash.
+pub const SCHEDULE_TUPLE_BYTES_MAX: usize = 256;
+/// Bytes of the alerts of one part of a step of detection.
+pub const DETECTION_PART_BYTES_MAX: usize = 8 << 20;
+/// Times that a step of detection is tried on the same frame before the frame is passed over, counted:
+/// only if examining it failed or what it gives is larger than may be stored.
+pub const DETECTION_TRIES_MAX: u32 = 5;
+/// Bytes of rows in memory, beyond what ingestion may fill, for the rows that the cell makes itself.
+pub const SYSTEM_ROWS_BYTES_MAX: usize = 64 << 20;
+/// Damaged rows of one tenant that lists name.
+pub const DAMAGED_ROWS_NAMED_MAX: usize = 1_000;
+/// Seconds that the command line waits in all, without anything being taken, for a server that is behind.
+pub const INGEST_WAIT_SECONDS_MAX: u64 = 600;
+/// Levels that a rule's text nests.
+pub const RULE_DEPTH_MAX: usize = 64;
+/// Bytes of the compiled patterns of one rule text.
+pub const RULE_PATTERN_BYTES_MAX: usize = 16 << 20;
+/// Bytes of the compiled patterns of one set of rules: the cell's, or a tenant's own.
+pub const RULES_PATTERN_BYTES_MAX: usize = 128 << 20;
+/// Seconds after which nobody waits for the check of a rule any more.
+pub const RULE_CHECK_SECONDS_MAX: u64 = 10;
+/// Rule texts that a cell checks at a time; of one tenant one.
+pub const RULE_CHECKS_MAX: usize = 4;
+/// Seconds within which the same person looking at the same thing again is one access on record.
+pub const ACCESS_REPEAT_SECONDS: i64 = 600;
+/// Accesses that are remembered to tell repeats; beyond, a repeat is written again.
+pub const ACCESSES_REMEMBERED_MAX: usize = 10_000;

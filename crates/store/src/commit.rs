@@ -26,8 +26,9 @@ use vault::{FramePlace, TenantVault};
 use wal::{Log, LogSegmentId};
 
 use crate::Error;
+use crate::detection::source_of;
 use crate::identity::Identities;
-use crate::lag::{Lag, LagFrame, LagPart};
+use crate::lag::{Lag, LagFrame, LagPart, SYSTEM_SOURCE};
 use crate::manifest::PartitionKey;
 use crate::memory::{Chunk, Memory};
 use crate::payload::{Origin, Part, Payload};
@@ -433,16 +434,20 @@ impl Writer {
             self.memory.update(tenant, |rows| {
                 for (key, batch, _) in &fresh {
                     let chunk = Chunk::new(batch.clone(), (sequence, sequence), file);
-                    parts.push(LagPart {
-                        key: key.clone(),
-                        batch: chunk.batch.clone(),
-                    });
+                    if source_of(batch) != Some(SYSTEM_SOURCE) {
+                        parts.push(LagPart {
+                            key: key.clone(),
+                            batch: chunk.batch.clone(),
+                        });
+                    }
                     let (from, to) = rows.push(key, chunk, job.at);
                     self.memory.grew(from, to);
                 }
             });
-            let frame = LagFrame::new(sequence, parts, file, job.at);
-            self.lag.push(tenant, frame);
+            if !parts.is_empty() {
+                let frame = LagFrame::new(sequence, parts, file, job.at);
+                self.lag.push(tenant, frame);
+            }
             appended
                 .durable
                 .extend(fresh.into_iter().map(|(key, batch, _)| Durable {

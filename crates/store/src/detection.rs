@@ -36,6 +36,7 @@ use crate::incidents::{activity_context, alert_context, assigned_token, incident
 use crate::lag::DetectionLag;
 use crate::link::{destination, entry_context};
 use crate::open::{Inner, Store, TenantState};
+use crate::row_damage::DamagedRow;
 use crate::rules::rule_token;
 
 /// Rows of one partition of a frame that wait for detection.
@@ -184,6 +185,10 @@ pub struct DetectionState {
     pub state: Option<StateRecord>,
     /// State of detectors.
     pub detector_state: Option<StateRecord>,
+    /// Version of the state of correlation if it is there and does not open.
+    pub damaged_state: Option<u64>,
+    /// The same of the detectors' state.
+    pub damaged_detector_state: Option<u64>,
 }
 
 impl Store {
@@ -236,29 +241,45 @@ impl Store {
         self.inner.live(grant)?;
         let tenant = self.inner.tenant(grant.tenant())?;
         let head = self.inner.catalogue.detection_head(tenant.tenant).await?;
+        let (state, damaged_state) = self.state_of(&tenant, StateKind::Correlation).await?;
+        let (detector_state, damaged_detector_state) =
+            self.state_of(&tenant, StateKind::Detectors).await?;
         Ok(DetectionState {
             cursor: head.cursor,
             rules_version: head.rules_version,
             next_incident: IncidentId(head.next_incident),
-            state: self.state_of(&tenant, StateKind::Correlation).await?,
-            detector_state: self.state_of(&tenant, StateKind::Detectors).await?,
+            state,
+            detector_state,
+            damaged_state,
+            damaged_detector_state,
         })
     }
 
+    /// A state, or the version of one that does not open.
     async fn state_of(
         &self,
         tenant: &TenantState,
         kind: StateKind,
-    ) -> Result<Option<StateRecord>, Error> {
+    ) -> Result<(Option<StateRecord>, Option<u64>), Error> {
         let row = self.inner.catalogue.detection_state(tenant.tenant, kind);
-        let open = |row: StateRow| {
-            let context = state_context(kind, row.version);
-            Ok(StateRecord {
-                version: row.version,
-                body: tenant.vault.open_blob(&context, &row.sealed)?,
-            })
+        let Some(row) = row.await? else {
+            return Ok((None, None));
         };
-        row.await?.map(open).transpose()
+        let (version, number) = (row.version, state_number(kind));
+        let context = state_context(kind, version);
+        let opened = tenant.vault.open_blob(&context, &row.sealed);
+        let place = DamagedRow {
+            table: "detection_state",
+            number: number.to_string(),
+        };
+        let opened = opened.map_err(Error::from);
+        let opened = self
+            .inner
+            .isolate(tenant, place, u64::from(number), opened)?;
+        Ok(match opened {
+            Ok(body) => (Some(StateRecord { version, body }), None),
+            Err(_) => (None, Some(version)),
+        })
     }
 
     /// Commits one step of detection or correlation. Goes on to its end if the caller stops waiting.
@@ -465,7 +486,7 @@ fn check_size(commit: &DetectionCommit) -> Result<(), Error> {
 }
 
 /// The source that all rows of a batch came from.
-fn source_of(batch: &RecordBatch) -> Option<SourceId> {
+pub(crate) fn source_of(batch: &RecordBatch) -> Option<SourceId> {
     let column = batch.column_by_name(hidden::SOURCE)?;
     let column = column.as_any().downcast_ref::<FixedSizeBinaryArray>()?;
     let first = (!column.is_empty()).then(|| column.value(0))?;
@@ -525,12 +546,15 @@ fn seal_state(vault: &TenantVault, kind: StateKind, record: &StateRecord) -> Sta
     }
 }
 
-fn state_context(kind: StateKind, version: u64) -> Fields {
-    let kind = match kind {
+fn state_number(kind: StateKind) -> u8 {
+    match kind {
         StateKind::Correlation => 1,
         StateKind::Detectors => 2,
-    };
+    }
+}
+
+fn state_context(kind: StateKind, version: u64) -> Fields {
     Fields::new("detection-state")
-        .with(&[kind])
+        .with(&[state_number(kind)])
         .with_u64(version)
 }

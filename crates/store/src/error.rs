@@ -90,6 +90,14 @@ pub enum Error {
         /// Why, as a code; the log line of the start says more.
         code: Code,
     },
+    /// A row of the tenant does not open: it was changed, or brought from elsewhere.
+    #[error("row {number} of table `{table}` is damaged")]
+    RowDamaged {
+        /// The catalogue's table.
+        table: &'static str,
+        /// The row: its number or id.
+        number: String,
+    },
     /// Too much waits for a commit.
     #[error("too much waits for a commit")]
     Busy,
@@ -129,7 +137,7 @@ impl Error {
             Self::LogDamaged { .. } | Self::Encoding(_) => Code::LogDamaged,
             Self::SegmentDamaged { .. } | Self::Segment { .. } => Code::SegmentDamaged,
             Self::Form { .. } => Code::CatalogueFailed,
-            Self::TenantRefused { .. } => Code::TenantDamaged,
+            Self::TenantRefused { .. } | Self::RowDamaged { .. } => Code::TenantDamaged,
             Self::Busy => Code::Busy,
             Self::DetectionBehind => Code::DetectionBehind,
             Self::NotGranted => Code::Denied,

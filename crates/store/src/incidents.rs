@@ -1,7 +1,8 @@
 //! Reading alerts, incidents and their activity.
 //!
 //! Every function takes the grant to read them; pages are keyset pages, so that what is added meanwhile
-//! neither repeats nor hides anything.
+//! neither repeats nor hides anything. A row that does not open is left out of lists and named
+//! ([`Store::damaged_rows`]); asked for alone it is an error with its name.
 
 use access::{Granted, ReadIncidents, ResidencyRead};
 use crypto::Fields;
@@ -12,6 +13,7 @@ use crate::Error;
 use crate::catalogue::{ActivityRow, AlertFilter, AlertRow, IncidentRow, IncidentRowFilter};
 use crate::detection::AlertRecord;
 use crate::open::{Store, TenantState};
+use crate::row_damage::DamagedRow;
 
 /// An incident in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +82,66 @@ impl Store {
     ) -> Result<Option<AlertRecord>, Error> {
         let state = self.readable(grant)?;
         let row = self.inner.catalogue.alert(state.tenant, alert).await?;
-        row.map(|row| open_alert(&state.vault, row)).transpose()
+        let opened = row.map(|row| self.opened_alert(&state, row)).transpose()?;
+        opened.transpose().map_err(DamagedRow::into_error)
+    }
+
+    fn opened_alert(
+        &self,
+        state: &TenantState,
+        row: AlertRow,
+    ) -> Result<Result<AlertRecord, DamagedRow>, Error> {
+        let id = row.alert;
+        let place = DamagedRow {
+            table: "alert",
+            number: id.to_string(),
+        };
+        let opened = open_alert(&state.vault, row);
+        self.inner.isolate(state, place, id, opened)
+    }
+
+    fn opened_incident(
+        &self,
+        state: &TenantState,
+        row: IncidentRow,
+    ) -> Result<Result<IncidentEntry, DamagedRow>, Error> {
+        let number = row.number;
+        let place = DamagedRow {
+            table: "incident",
+            number: number.to_string(),
+        };
+        let opened = open_incident(&state.vault, row);
+        self.inner.isolate(state, place, number, opened)
+    }
+
+    fn opened_activity(
+        &self,
+        state: &TenantState,
+        row: ActivityRow,
+    ) -> Result<Result<ActivityEntry, DamagedRow>, Error> {
+        let place = DamagedRow {
+            table: "activity",
+            number: row.sequence.to_string(),
+        };
+        let opened = state.vault.open_blob(&activity_context(&row), &row.sealed);
+        let opened = opened.map_err(Error::from).map(|body| ActivityEntry {
+            sequence: row.sequence,
+            incident: IncidentId(row.incident),
+            at: row.at,
+            body,
+        });
+        self.inner.isolate(state, place, row.sequence, opened)
+    }
+
+    /// The version of an incident, whether or not its content opens.
+    pub async fn incident_version(
+        &self,
+        grant: &Granted<ReadIncidents>,
+        number: IncidentId,
+    ) -> Result<Option<u64>, Error> {
+        let state = self.readable(grant)?;
+        let row = self.inner.catalogue.incident(state.tenant, number.0);
+        Ok(row.await?.map(|row| row.version))
     }
 
     /// Which of these alerts the tenant has.
@@ -104,9 +165,22 @@ impl Store {
         let state = self.readable(grant)?;
         // One more than a page tells that there is another.
         let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
-        let rows = self.inner.catalogue.alerts(state.tenant, filter, limit);
-        let rows = rows.await?.into_iter();
-        rows.map(|row| open_alert(&state.vault, row)).collect()
+        let (mut filter, mut out) = (*filter, Vec::new());
+        // A row that does not open leaves no hole at the end of a page.
+        while out.len() < limit {
+            let wanted = limit - out.len();
+            let rows = self.inner.catalogue.alerts(state.tenant, &filter, wanted);
+            let rows = rows.await?;
+            let is_last = rows.len() < wanted;
+            filter.after = rows.last().map(|r| (r.created_at, r.alert));
+            for row in rows {
+                out.extend(self.opened_alert(&state, row)?);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(out)
     }
 
     /// The tenant's incident of that number.
@@ -117,8 +191,9 @@ impl Store {
     ) -> Result<Option<IncidentEntry>, Error> {
         let state = self.readable(grant)?;
         let row = self.inner.catalogue.incident(state.tenant, number.0);
-        let row = row.await?;
-        row.map(|row| open_incident(&state.vault, row)).transpose()
+        let opened = row.await?.map(|row| self.opened_incident(&state, row));
+        let opened = opened.transpose()?.transpose();
+        opened.map_err(DamagedRow::into_error)
     }
 
     /// The tenant's incidents that the filter lets through, the newest first.
@@ -130,7 +205,7 @@ impl Store {
     ) -> Result<Vec<IncidentEntry>, Error> {
         let state = self.readable(grant)?;
         let assigned = filter.assigned.as_deref();
-        let filter = IncidentRowFilter {
+        let mut filter = IncidentRowFilter {
             status: filter.status,
             severity_min: filter.severity_min,
             assigned: assigned.map(|whom| assigned_token(&state.vault, whom)),
@@ -139,9 +214,24 @@ impl Store {
         };
         // One more than a page tells that there is another.
         let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
-        let rows = self.inner.catalogue.incidents(state.tenant, &filter, limit);
-        let rows = rows.await?.into_iter();
-        rows.map(|row| open_incident(&state.vault, row)).collect()
+        let mut out = Vec::new();
+        while out.len() < limit {
+            let wanted = limit - out.len();
+            let rows = self
+                .inner
+                .catalogue
+                .incidents(state.tenant, &filter, wanted);
+            let rows = rows.await?;
+            let is_last = rows.len() < wanted;
+            filter.before = rows.last().map(|r| r.number);
+            for row in rows {
+                out.extend(self.opened_incident(&state, row)?);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(out)
     }
 
     /// The activity of an incident after entry `after` (0: from the first), the oldest first.
@@ -155,20 +245,22 @@ impl Store {
         let state = self.readable(grant)?;
         // One more than a page tells that there is another.
         let limit = limit.min(limits::PAGE_ITEMS_MAX + 1);
-        let catalogue = &self.inner.catalogue;
-        let rows = catalogue.activity(state.tenant, incident.0, after, limit);
-        let open = |row: ActivityRow| {
-            let body = state
-                .vault
-                .open_blob(&activity_context(&row), &row.sealed)?;
-            Ok(ActivityEntry {
-                sequence: row.sequence,
-                incident: IncidentId(row.incident),
-                at: row.at,
-                body,
-            })
-        };
-        rows.await?.into_iter().map(open).collect()
+        let (mut after, mut out) = (after, Vec::new());
+        while out.len() < limit {
+            let wanted = limit - out.len();
+            let catalogue = &self.inner.catalogue;
+            let rows = catalogue.activity(state.tenant, incident.0, after, wanted);
+            let rows = rows.await?;
+            let is_last = rows.len() < wanted;
+            after = rows.last().map_or(after, |r| r.sequence);
+            for row in rows {
+                out.extend(self.opened_activity(&state, row)?);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(out)
     }
 
     /// How many alerts and incidents of the tenant rest here.

@@ -15,11 +15,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{TenantId, Ticks, limits};
+use model::{SourceId, TenantId, Ticks, limits};
 use rows::RecordBatch;
 
 use crate::Error;
 use crate::manifest::PartitionKey;
+
+/// The source of rows that the cell makes itself, of alerts: their rows were examined already.
+pub const SYSTEM_SOURCE: SourceId = SourceId::from_bytes([0; 16]);
 
 /// Rows of one partition of a frame.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ pub(crate) struct LagFrame {
     /// When its rows came, or were read back.
     pub(crate) at: Ticks,
     pub(crate) bytes: usize,
+    pub(crate) rows: usize,
 }
 
 impl LagFrame {
@@ -45,6 +49,7 @@ impl LagFrame {
         let bytes = parts.iter().map(|p| p.batch.get_array_memory_size()).sum();
         Self {
             sequence,
+            rows: parts.iter().map(|p| p.batch.num_rows()).sum(),
             parts: parts.into(),
             file,
             at,
@@ -58,6 +63,8 @@ impl LagFrame {
 pub struct DetectionLag {
     /// Requests whose rows wait.
     pub frames: usize,
+    /// Their rows.
+    pub rows: usize,
     /// Bytes of their rows in memory.
     pub bytes: usize,
     /// When the oldest of them came.
@@ -267,6 +274,7 @@ impl Lag {
             let first = lag.frames.values().next().map(|f| f.at);
             DetectionLag {
                 frames: sum.frames + lag.frames.len(),
+                rows: sum.rows + lag.frames.values().map(|f| f.rows).sum::<usize>(),
                 bytes: sum.bytes + lag.bytes,
                 oldest_at: match (sum.oldest_at, first) {
                     (Some(a), Some(b)) => Some(a.min(b)),

@@ -23,10 +23,11 @@ use crate::audit::AuditQueue;
 use crate::catalogue::{self, Catalogue, Loaded, SegmentRow, TenantRow};
 use crate::commit::{Appended, Job, Message, PlacedRows, Queue, Writer, job_parts};
 use crate::damage::{LogDamage, Lost};
+use crate::detection::source_of;
 use crate::egress::Export;
 use crate::entries::{TenantEntry, document_context};
 use crate::identity::{Identities, first_day};
-use crate::lag::{Lag, LagFrame, LagPart};
+use crate::lag::{Lag, LagFrame, LagPart, SYSTEM_SOURCE};
 use crate::leaves::Sequences;
 use crate::manifest::{Manifest, PartitionKey};
 use crate::memory::{Chunk, Memory};
@@ -101,6 +102,8 @@ pub(crate) struct TenantState {
     first_record: RwLock<Option<Ticks>>,
     health: RwLock<Health>,
     export: RwLock<Export>,
+    /// Rows of the catalogue that do not open.
+    pub(crate) damaged_rows: RwLock<std::collections::BTreeSet<crate::row_damage::DamagedRow>>,
 }
 
 impl TenantState {
@@ -113,6 +116,7 @@ impl TenantState {
             document: RwLock::new((row.document_version, document.into())),
             first_record: RwLock::new(row.first_record_at),
             health: RwLock::default(),
+            damaged_rows: RwLock::default(),
             export: RwLock::new(Export {
                 since: row.export_since,
                 ..Export::default()
@@ -363,6 +367,40 @@ impl Store {
         rows: Vec<PlacedRows>,
         placed_by: Option<u64>,
     ) -> Result<Appended, Arc<Error>> {
+        let tenant = self.inner.tenant(grant.tenant())?.tenant;
+        // LIMIT: flushing does not keep up, or fails; the log could take more, memory could not.
+        if self.inner.memory.bytes() >= limits::MEMTABLE_BYTES_REFUSED {
+            return Err(Arc::new(Error::Busy));
+        }
+        self.inner.lag.check(tenant)?;
+        self.append_within(grant, rows, placed_by).await
+    }
+
+    /// Stores rows that the cell made itself, of [`SYSTEM_SOURCE`]. Detection does not examine them and
+    /// they do not wait for it: its own lag never keeps it from going on.
+    pub async fn append_system(
+        &self,
+        grant: &Granted<Ingest>,
+        rows: Vec<PlacedRows>,
+    ) -> Result<Appended, Arc<Error>> {
+        let is_own = matches!(grant.actor(), access::Actor::System(_));
+        if !is_own || rows.iter().any(|r| r.source != SYSTEM_SOURCE) {
+            return Err(Arc::new(Error::NotGranted));
+        }
+        // LIMIT: ingestion is refused before this; beyond, detection waits for a flush.
+        let most = limits::MEMTABLE_BYTES_REFUSED + limits::SYSTEM_ROWS_BYTES_MAX;
+        if self.inner.memory.bytes() >= most {
+            return Err(Arc::new(Error::Busy));
+        }
+        self.append_within(grant, rows, None).await
+    }
+
+    async fn append_within(
+        &self,
+        grant: &Granted<Ingest>,
+        rows: Vec<PlacedRows>,
+        placed_by: Option<u64>,
+    ) -> Result<Appended, Arc<Error>> {
         self.inner.live(grant)?;
         let state = self.inner.tenant(grant.tenant())?;
         state.check_writable()?;
@@ -372,11 +410,6 @@ impl Store {
         if rows.iter().all(|r| r.batch.num_rows() == 0) {
             return Ok(Appended::default());
         }
-        // LIMIT: flushing does not keep up, or fails; the log could take more, memory could not.
-        if self.inner.memory.bytes() >= limits::MEMTABLE_BYTES_REFUSED {
-            return Err(Arc::new(Error::Busy));
-        }
-        self.inner.lag.check(state.tenant)?;
         let at = self.inner.cx.now();
         if state.first_record_at().is_none() {
             // Before the first row is durable, so that no row ever precedes the mark.
@@ -851,11 +884,15 @@ impl<'a> Opening<'a> {
                     found.chunks.push((part.key.clone(), chunk));
                 }
             }
-            undetected.push(LagPart {
-                key: part.key,
-                batch,
-            });
+            // What the cell made itself does not wait.
+            if source_of(&batch) != Some(SYSTEM_SOURCE) {
+                undetected.push(LagPart {
+                    key: part.key,
+                    batch,
+                });
+            }
         }
+        let waits_as = waits_as.filter(|_| !undetected.is_empty());
         found.undetected = waits_as.map(|sequence| (sequence, undetected));
         Ok(found)
     }

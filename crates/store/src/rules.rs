@@ -15,6 +15,7 @@ use crate::catalogue::RuleRow;
 use crate::flush::detached;
 use crate::leaves::Draft;
 use crate::open::{Inner, Store};
+use crate::row_damage::DamagedRow;
 
 /// A rule in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,15 +119,21 @@ impl Store {
             let at = inner.cx.now();
             let token = inner.rule_token(tenant, &rule.id)?;
             let version = same.map_or_else(|| former.map_or(1, |r| r.version + 1), |r| r.version);
-            let draft = Draft::new(tenant, at, actor, Happening::RuleChanged)
+            // Without a text it is a shared rule that is switched.
+            let happening = if rule.text.is_empty() {
+                Happening::RuleSwitched
+            } else {
+                Happening::RuleChanged
+            };
+            let mut draft = named(Draft::new(tenant, at, actor, happening), &rule.id)
                 .with("rule", crypto::hex(&token))
-                .with("version", version)
-                .with("enabled", rule.enabled)
-                .with(
-                    "text_sha256",
-                    crypto::hex(&crypto::sha256(rule.text.as_bytes())),
-                )
-                .privately("id", &rule.id);
+                .with("enabled", rule.enabled);
+            if !rule.text.is_empty() {
+                let digest = crypto::sha256(rule.text.as_bytes());
+                draft = draft
+                    .with("version", version)
+                    .with("text_sha256", crypto::hex(&digest));
+            }
             let leaves = [writer.seal(&inner.vault, draft)?];
             if same.is_some() {
                 let catalogue = &inner.catalogue;
@@ -178,10 +185,10 @@ impl Store {
             let mut writer = inner.writer.lock().await;
             let token = inner.rule_token(tenant, &id)?;
             let at = inner.cx.now();
-            let draft = Draft::new(tenant, at, actor, Happening::RuleSwitched)
+            let draft = named(Draft::new(tenant, at, actor, Happening::RuleSwitched), &id);
+            let draft = draft
                 .with("rule", crypto::hex(&token))
-                .with("enabled", enabled)
-                .privately("id", &id);
+                .with("enabled", enabled);
             let leaves = [writer.seal(&inner.vault, draft)?];
             let catalogue = &inner.catalogue;
             let set = catalogue.set_rule_enabled(tenant, token, enabled, at, &leaves);
@@ -201,6 +208,11 @@ impl Store {
     /// The cell's rules, by id. Takes no tenant's grant: they are the operator's.
     pub async fn cell_rules(&self) -> Result<Vec<RuleEntry>, Error> {
         self.inner.rules_of(None).await
+    }
+
+    /// What the catalogue and the record know a tenant's rule by.
+    pub fn rule_token(&self, tenant: TenantId, id: &DetectionRuleId) -> Option<[u8; 16]> {
+        self.inner.rule_token(Some(tenant), id).ok()
     }
 
     /// The ends of the last windows that these scheduled rules looked at for the tenant, in their order.
@@ -233,7 +245,17 @@ impl Inner {
             after = rows.last().map(|row| row.rule);
             let n = rows.len();
             for row in rows {
-                out.push(self.open_rule(&row)?);
+                let opened = self.open_rule(&row);
+                let Some(tenant) = row.tenant else {
+                    out.push(opened?);
+                    continue;
+                };
+                let place = DamagedRow {
+                    table: "rule",
+                    number: crypto::hex(&row.rule),
+                };
+                let (state, number) = (self.tenant(tenant)?, access::Value::Id(row.rule));
+                out.extend(self.isolate(&state, place, number, opened)?);
             }
             if n < page {
                 break;
@@ -307,6 +329,17 @@ impl Inner {
             updated_at: row.updated_at,
             text: content.text,
         })
+    }
+}
+
+/// The draft with the rule's id: 128 bits are no content, a name of a tenant's own may be.
+fn named(draft: Draft, id: &DetectionRuleId) -> Draft {
+    let digits = id.as_str().chars().filter(|c| *c != '-');
+    let is_opaque = digits.clone().count() == 32 && { digits }.all(|c| c.is_ascii_hexdigit());
+    if is_opaque {
+        draft.with("id", id)
+    } else {
+        draft.privately("id", id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Alerts and incidents of a tenant.
 
-use access::{ManageIncidents, ReadIncidents};
+use access::{Granted, ManageIncidents, ReadIncidents};
 use cell::{AlertFilter, Change, IncidentFilter, Update};
 use model::{
     AlertId, AlertSeverity, Classification, Code, Determination, IncidentId, IncidentStatus, Ticks,
@@ -50,6 +50,7 @@ pub(crate) async fn list(call: Call) -> Answer {
     });
     json(&wire::AlertPage {
         alerts: alerts.iter().map(convert::alert).collect(),
+        damaged: damaged(&call, &grant)?,
         next_page_token: last,
     })
 }
@@ -116,7 +117,19 @@ pub(crate) async fn incidents(call: Call) -> Answer {
     json(&wire::IncidentPage {
         next_page_token: last.map(|i| page.token(&i.summary.id.0.to_be_bytes())),
         incidents: found.iter().map(convert::incident).collect(),
+        damaged: damaged(&call, &grant)?,
     })
+}
+
+/// The tenant's rows that lists leave out.
+fn damaged(call: &Call, grant: &Granted<ReadIncidents>) -> Result<Vec<wire::DamagedRow>, Failure> {
+    let rows = call.cell().store().damaged_rows(grant);
+    let rows = rows.map_err(cell::Error::from)?.into_iter();
+    let row = |row: cell::DamagedRow| wire::DamagedRow {
+        table: row.table.to_owned(),
+        number: row.number,
+    };
+    Ok(rows.map(row).collect())
 }
 
 /// Show one incident with its alerts, its path and hunts to go on with.

@@ -1,6 +1,6 @@
 //! What left, what happened, and what is known of a file, a device or a user.
 
-use access::{Granted, Hunt, ReadAudit, ReadEgress, ReadIncidents};
+use access::{Granted, Hunt, ManageRules, ReadAudit, ReadEgress, ReadIncidents};
 use cell::{AuditRange, Subject};
 use model::{Code, SegmentId};
 
@@ -80,7 +80,49 @@ pub(crate) async fn audit(call: Call) -> Answer {
     let (page, range) = part(&call, format!("audit/{}", grant.tenant()))?;
     let store = call.cell().store();
     let rows = store.audit(&grant, range, page.limit + 1).await;
-    audit_page(&page, rows.map_err(cell::Error::from)?)
+    let may = Readable::of(&call, grant.tenant()).await?;
+    audit_page(&page, rows.map_err(cell::Error::from)?, may)
+}
+
+/// What of the record is content that the asker may read.
+#[derive(Clone, Copy)]
+struct Readable {
+    /// Who may hunt in all tables reads what was hunted.
+    rows: bool,
+    /// Who may read incidents reads whose were looked at.
+    incidents: bool,
+    /// Who manages rules reads what they are called.
+    rules: bool,
+}
+
+impl Readable {
+    async fn of(call: &Call, tenant: model::TenantId) -> Result<Self, Failure> {
+        let credential = call.credential().await?;
+        let (policy, now) = (&call.cell().cx().policy, call.cell().cx().now());
+        let hunt = access::decide::<Hunt>(policy, &credential, tenant, now);
+        let incidents = access::decide::<ReadIncidents>(policy, &credential, tenant, now);
+        let rules = access::decide::<ManageRules>(policy, &credential, tenant, now);
+        let all = |grant: &Granted<Hunt>| grant.scope().tables.covers(&access::Only::All);
+        Ok(Self {
+            rows: hunt.as_ref().is_ok_and(all),
+            incidents: incidents.is_ok(),
+            rules: rules.is_ok(),
+        })
+    }
+
+    /// The row without what the asker may not read; its digests and tokens stay.
+    fn cut(self, mut row: wire::AuditRow) -> wire::AuditRow {
+        let fine = match row.happening.as_str() {
+            "rows_hunted" | "rows_lent" => self.rows,
+            "incidents_read" => self.incidents,
+            "rule_changed" | "rule_switched" => self.rules,
+            _ => true,
+        };
+        if !fine {
+            row.private.clear();
+        }
+        row
+    }
 }
 
 /// List what happened to the cell itself, the oldest first.
@@ -94,7 +136,12 @@ pub(crate) async fn cell_audit(call: Call) -> Answer {
     let (page, range) = part(&call, "audit".to_owned())?;
     let store = call.cell().store();
     let rows = store.cell_audit(&grant, range, page.limit + 1).await;
-    audit_page(&page, rows.map_err(cell::Error::from)?)
+    let all = Readable {
+        rows: true,
+        incidents: true,
+        rules: true,
+    };
+    audit_page(&page, rows.map_err(cell::Error::from)?, all)
 }
 
 fn part(call: &Call, list: String) -> Result<(Page<'_>, AuditRange), Failure> {
@@ -113,10 +160,12 @@ fn part(call: &Call, list: String) -> Result<(Page<'_>, AuditRange), Failure> {
     Ok((page, range))
 }
 
-fn audit_page(page: &Page<'_>, rows: Vec<cell::AuditEntry>) -> Answer {
+fn audit_page(page: &Page<'_>, rows: Vec<cell::AuditEntry>, may: Readable) -> Answer {
     let (rows, next_page_token) = page.cut(rows, |r| r.leaf.sequence.to_be_bytes().to_vec());
     json(&wire::AuditPage {
-        audit: rows.into_iter().map(convert::audit_row).collect(),
+        audit: (rows.into_iter())
+            .map(|row| may.cut(convert::audit_row(row)))
+            .collect(),
         next_page_token,
     })
 }

@@ -47,6 +47,12 @@ pub(crate) async fn health(call: Call) -> Answer {
     json(&wire::Health {
         status: "ok".to_owned(),
         region: call.cell().region().clone(),
+        // Of whom and why is for those who may know: the metrics and `tenant show`.
+        detection: match call.cell().tenants_failing() {
+            0 => "ok",
+            _ => "failing",
+        }
+        .to_owned(),
     })
 }
 

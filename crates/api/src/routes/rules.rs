@@ -1,6 +1,6 @@
 //! Detection rules: a tenant's, and those that the operator keeps for all tenants of the region.
 
-use access::{Granted, GrantedCell, ManageRules, Operate};
+use access::{GrantedCell, ManageRules, Operate};
 use axum::http::StatusCode;
 use cell::RuleView;
 use model::{Code, DetectionRuleId};
@@ -94,21 +94,14 @@ pub(crate) async fn switch(mut call: Call) -> Answer {
     responses((status = 200, description = "The problems.", body = wire::RuleProblems))
 )]
 pub(crate) async fn check(mut call: Call) -> Answer {
-    let _may: Granted<ManageRules> = call.tenant_grant().await?;
-    problems(&mut call).await
+    let grant = call.tenant_grant::<ManageRules>().await?;
+    let draft: wire::RuleDraft = call.json().await?;
+    let stop = call.cancel.clone();
+    let problems = call.cell().check_rule(&grant, draft.text, stop).await?;
+    said(problems)
 }
 
-async fn problems(call: &mut Call) -> Answer {
-    let draft: wire::RuleDraft = call.json().await?;
-    let look = move || {
-        cell::check_rules(&[cell::RuleText {
-            name: "rule",
-            text: &draft.text,
-        }])
-    };
-    let problems = tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|_| Failure::of(Code::Internal))?;
+fn said(problems: Vec<cell::RuleProblem>) -> Answer {
     json(&wire::RuleProblems {
         problems: problems.into_iter().map(convert::problem).collect(),
     })
@@ -185,6 +178,8 @@ pub(crate) async fn switch_shared(mut call: Call) -> Answer {
     responses((status = 200, description = "The problems.", body = wire::RuleProblems))
 )]
 pub(crate) async fn check_shared(mut call: Call) -> Answer {
-    let _may: GrantedCell<Operate> = call.cell_grant().await?;
-    problems(&mut call).await
+    let grant: GrantedCell<Operate> = call.cell_grant().await?;
+    let draft: wire::RuleDraft = call.json().await?;
+    let (cell, stop) = (call.cell(), call.cancel.clone());
+    said(cell.check_cell_rule(&grant, draft.text, stop).await?)
 }

@@ -81,7 +81,11 @@ pub(crate) async fn provision(mut call: Call) -> Answer {
 )]
 pub(crate) async fn show(call: Call) -> Answer {
     let grant = call.tenant_grant::<ReadTenant>().await?;
-    json(&convert::tenant(&call.cell().tenant(&grant)?))
+    let health = call.cell().detection_health(&grant);
+    json(&wire::Tenant {
+        detection: Some(convert::detection(&health)),
+        ..convert::tenant(&call.cell().tenant(&grant)?)
+    })
 }
 
 /// Put country and geography right before the first record.

@@ -416,3 +416,80 @@ async fn a_rule_is_checked_and_not_stored() {
     let refused = region.post(&path, &hunter, &json!({ "text": "" })).await;
     assert_eq!(refused.status, 403);
 }
+
+#[tokio::test]
+async fn who_read_what_is_on_record_and_only_who_may_read_it_sees_the_words() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let of_whom = |happening: &'static str| {
+        let (region, customer) = (&region, &customer);
+        async move |token: &str| {
+            let path = of(customer, "audit?limit=1000");
+            let rows = region.get(&path, token).await.json();
+            let rows = rows["audit"].as_array().unwrap().clone();
+            let wanted = rows.into_iter().filter(|r| r["happening"] == happening);
+            wanted.collect::<Vec<Value>>()
+        }
+    };
+    let hunt = json!({ "query": "devices" });
+    let path = of(&customer, "hunt");
+    let reply = region.post(&path, &customer.token, &hunt).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for _ in 0..3 {
+        let path = of(&customer, &format!("users/{}", PERSON.replace('@', "%40")));
+        assert_eq!(region.get(&path, &customer.token).await.status, 200);
+    }
+    let auditor = region
+        .token_for(customer.tenant, &[Permission::Residency], access::Only::All)
+        .await;
+    let hunted = of_whom("rows_hunted");
+    let (mine, theirs) = (hunted(&customer.token).await, hunted(&auditor).await);
+    assert_eq!(mine.len(), 1);
+    assert_eq!(mine[0]["private"]["query"], "devices");
+    assert_eq!(mine[0]["details"]["tables"], "DeviceInfo");
+    assert_eq!(theirs[0]["details"], mine[0]["details"]);
+    assert_eq!(
+        theirs[0]["details"]["query_digest"].as_str().unwrap().len(),
+        32
+    );
+    assert_eq!(theirs[0].get("private"), None, "{}", theirs[0]);
+    let operators = hunted(&region.operator).await;
+    assert_eq!(operators[0].get("private"), None);
+    let looked = of_whom("incidents_read");
+    let (mine, theirs) = (looked(&customer.token).await, looked(&auditor).await);
+    assert_eq!(
+        mine.len(),
+        1,
+        "three looks within minutes are one access: {mine:?}"
+    );
+    assert_eq!(mine[0]["details"]["kind"], "user");
+    assert_eq!(mine[0]["private"]["name"], PERSON);
+    assert_eq!(theirs[0].get("private"), None);
+}
+
+#[tokio::test]
+async fn whether_detection_goes_on_is_seen_without_a_name() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let health = region.get("/healthz", "").await.json();
+    assert_eq!(
+        (&health["status"], &health["detection"]),
+        (&json!("ok"), &json!("ok"))
+    );
+    region.sent(&customer, 1).await;
+    let path = format!("/api/v1/tenants/{}", customer.tenant);
+    let shown = region.get(&path, &region.operator).await.json();
+    assert_eq!(shown["detection"]["status"], "ok");
+    assert_eq!(shown["detection"]["lag_rows"], 1, "{shown}");
+    region.cell.detect_step().await;
+    let shown = region.get(&path, &region.operator).await.json();
+    assert_eq!(shown["detection"]["lag_rows"], 0);
+    let figures = region.get("/metrics", &region.operator).await.text();
+    for name in [
+        "detection_tenants_failing 0",
+        "detection_lag_bytes 0",
+        "detection_last_step_timestamp_seconds",
+    ] {
+        assert!(figures.contains(name), "{name}: {figures}");
+    }
+}

@@ -61,6 +61,7 @@ impl Hunting for Engine {
         Prepared {
             tables,
             diagnostics,
+            columns: None,
             plan,
         }
     }

@@ -94,6 +94,9 @@ pub struct Alert {
 pub struct AlertPage {
     /// The alerts of this page.
     pub alerts: Vec<Alert>,
+    /// Rows of the tenant that lists leave out because they are damaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedRow>,
     /// For the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
@@ -240,6 +243,9 @@ pub struct Incident {
 pub struct IncidentPage {
     /// The incidents of this page.
     pub incidents: Vec<Incident>,
+    /// Rows of the tenant that lists leave out because they are damaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedRow>,
     /// For the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
@@ -420,6 +426,36 @@ pub struct Rule {
     /// Its text; only when one rule is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Why it does not run: of a scheduled rule whose last run failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<RuleFailure>,
+}
+
+/// Why a scheduled rule does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleFailure {
+    /// The code of the last failure.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// When it failed first without a good run after it.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Ticks,
+    /// First moment of the window that it failed with last.
+    #[schema(value_type = String, format = DateTime)]
+    pub window_from: Ticks,
+    /// End of that window.
+    #[schema(value_type = String, format = DateTime)]
+    pub window_to: Ticks,
+}
+
+/// A row that does not open: changed on the disk, or brought from elsewhere. It is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DamagedRow {
+    /// The catalogue's table.
+    pub table: String,
+    /// The row: its number or id.
+    pub number: String,
 }
 
 /// Rules, by id.

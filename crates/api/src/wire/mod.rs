@@ -17,9 +17,9 @@ mod tenant;
 mod token;
 
 pub use alerts::{
-    Activity, ActivityPage, Alert, AlertDetail, AlertPage, AlertQuery, Entity, Incident,
-    IncidentChange, IncidentDetail, IncidentPage, IncidentQuery, ReadyHunt, RecordName, Rule,
-    RuleName, RulePage, RuleSwitch, RuleText, Step, Via,
+    Activity, ActivityPage, Alert, AlertDetail, AlertPage, AlertQuery, DamagedRow, Entity,
+    Incident, IncidentChange, IncidentDetail, IncidentPage, IncidentQuery, ReadyHunt, RecordName,
+    Rule, RuleFailure, RuleName, RulePage, RuleSwitch, RuleText, Step, Via,
 };
 pub use data::{
     Explanation, FlushReport, Leaf, LeafPage, ResidencyReport, ServiceResidence, TableResidence,
@@ -35,7 +35,7 @@ pub use region::{
     RegistryView, RuleSummary, ServiceSummary,
 };
 pub use tenant::{
-    Candidate, Confirmed, Correction, Outcome, PageQuery, Pin, Place, Plan, PlanRequest,
+    Candidate, Confirmed, Correction, Detection, Outcome, PageQuery, Pin, Place, Plan, PlanRequest,
     ProvisionRequest, ServicePlan, Settings, SettingsChange, Sharing, Source, SourceCounts,
     SourcePage, SourceRequest, Tenant, TenantPage,
 };

@@ -29,11 +29,13 @@ pub struct RegionView {
 /// Whether the cell serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`: it answers.
     pub status: String,
     /// The region.
     #[schema(value_type = String)]
     pub region: RegionCode,
+    /// `ok`, or `failing` if a step of detection failed for some tenant when it was tried last.
+    pub detection: String,
 }
 
 /// How much of the registry.

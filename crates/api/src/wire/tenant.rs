@@ -279,6 +279,38 @@ pub struct Tenant {
     /// Second cells that have not taken the newest profile yet.
     #[schema(value_type = Vec<String>)]
     pub pending: Vec<RegionCode>,
+    /// How detection of the tenant is in this region; only when one tenant is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
+}
+
+/// How detection of a tenant is in a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Detection {
+    /// `ok` or `failing`.
+    pub status: String,
+    /// The step that failed when it was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Ticks>,
+    /// Scheduled rules whose last run failed.
+    pub rules_failing: usize,
+    /// Rows of the catalogue that do not open and are left out.
+    pub rows_damaged: usize,
+    /// Rows that wait to be examined.
+    pub lag_rows: usize,
+    /// Their bytes in memory.
+    pub lag_bytes: usize,
+    /// When the oldest of them came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub lag_since: Option<Ticks>,
 }
 
 /// Tenants, by id.

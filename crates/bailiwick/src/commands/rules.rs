@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use cell::{RuleText, Weight};
 use detect::rule_test::{RuleTest, TestBody, TestCase, count_alerts};
@@ -23,12 +24,14 @@ use super::{file_error, show, tenant_id};
 use crate::cli::{Global, Rule, Whose};
 use crate::client::{Ask, Client, Reach, encoded};
 use crate::failure::Failure;
+use crate::hunting::KqlHunting;
 use crate::print;
 use crate::view::{self, Column};
 
-const RULES: [Column; 7] = [
+const RULES: [Column; 8] = [
     ("RULE", "/id"),
     ("ON", "/enabled"),
+    ("FAILING", "/failing/code"),
     ("FROM", "/origin"),
     ("KIND", "/kind"),
     ("SEVERITY", "/severity"),
@@ -64,6 +67,7 @@ fn kept(global: &Global, command: Rule) -> anyhow::Result<i32> {
         Rule::List { whose } => list(global, &client, &of(&whose)?),
         Rule::Show { whose, rule } => {
             let found = kept_rule(&client, &of(&whose)?, &rule)?;
+            note_failing(&found);
             match found.get("text").and_then(Value::as_str) {
                 Some(text) if view::is_for_people(global) => {
                     let shown: Vec<String> = text.lines().map(print::visible).collect();
@@ -127,6 +131,27 @@ fn kept_rule(client: &Client, whose: &Owner, rule: &str) -> anyhow::Result<Value
         Some(tenant) => client.call_home(tenant, &ask)?.json(),
         None => client.call(&ask)?.json(),
     }
+}
+
+/// Why a scheduled rule does not run.
+fn note_failing(rule: &Value) {
+    let Some(failing) = rule.get("failing").filter(|f| f.is_object()) else {
+        return;
+    };
+    let text = |name: &str| {
+        failing
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    print::note(&format!(
+        "the rule fails since {}: {} [{}]; last tried for {} to {}",
+        text("since"),
+        text("message"),
+        text("code"),
+        text("window_from"),
+        text("window_to")
+    ));
 }
 
 fn switch(
@@ -221,7 +246,7 @@ fn texts(files: &[(String, String)]) -> Vec<RuleText<'_>> {
 
 fn check(files: &[PathBuf]) -> anyhow::Result<i32> {
     let files = read_all(&rule_files(files)?)?;
-    let problems = cell::check_rules(&texts(&files));
+    let problems = problems_of(&texts(&files));
     let mut out = String::new();
     for problem in &problems {
         let word = match problem.weight {
@@ -251,6 +276,17 @@ fn check(files: &[PathBuf]) -> anyhow::Result<i32> {
     Ok(i32::from(errors > 0))
 }
 
+/// What is wrong with rules, queries included. Which tables a tenant has of its own is not known here.
+fn problems_of(texts: &[RuleText<'_>]) -> Vec<cell::RuleProblem> {
+    let queries = cell::Queries {
+        hunting: &KqlHunting,
+        schema: &cell::HuntSchema::default(),
+        now: arrival(),
+        others: true,
+    };
+    cell::check_rules(texts, &queries, &AtomicBool::new(false))
+}
+
 /// Rules that are to be tested.
 struct Under {
     engine: SigmaEngine,
@@ -263,9 +299,10 @@ impl Under {
         let scheduled: Vec<_> = texts.iter().filter(is_scheduled).copied().collect();
         let sigma: Vec<_> = texts.iter().filter(|t| !is_scheduled(t)).copied().collect();
         let compiled = detect::compile(&sigma);
-        let scheduled = compile_scheduled(&scheduled);
-        let problems = compiled.problems.iter().chain(&scheduled.problems);
+        let problems = problems_of(&scheduled);
+        let problems = compiled.problems.iter().chain(&problems);
         let errors: Vec<_> = problems.filter(|p| p.weight == Weight::Error).collect();
+        let scheduled = compile_scheduled(&scheduled);
         if let Some(first) = errors.first() {
             return Err(Failure::new(Code::BadRule, first.to_string())
                 .with_help("`bailiwick rule check` lists everything that is wrong")

@@ -106,6 +106,88 @@ fn rules_are_checked_tested_and_explained_without_a_server() {
     assert_eq!(unknown.status.code(), Some(1));
 }
 
+const SCHEDULED: &str = "id: 5a1f6d52-4a0c-4a3e-9a0a-6a1b2c3d4e5f
+title: Somebody did something
+severity: Low
+category: Discovery
+service: endpoint
+frequency: 1h
+look_back: 6h
+query: |
+  DeviceProcessEvents
+  | where FileName == 'x.exe'
+  | project Timestamp, DeviceId
+entities:
+  - type: Machine
+    columns: {DeviceId: DeviceId}
+";
+
+#[test]
+fn the_query_of_a_scheduled_rule_is_checked_with_its_place_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = dir.path().join("scheduled.yml");
+    let name = rule.to_str().unwrap();
+    let check = |text: &str| {
+        std::fs::write(&rule, text).unwrap();
+        let checked = run(&["rule", "check", name]);
+        let lines = out(&checked);
+        let first = lines.lines().next().unwrap_or_default().to_owned();
+        let place = first.strip_prefix(&format!("{name}:")).unwrap_or_default();
+        (checked.status.code(), place.to_owned())
+    };
+    assert_eq!(check(SCHEDULED), (Some(0), String::new()));
+    for (from, to, place, what) in [
+        (
+            "| where FileName == 'x.exe'",
+            "| whre FileName ==",
+            "10:",
+            "error: KQL0201",
+        ),
+        (
+            "DeviceProcessEvents",
+            "DeviceProcesEvents",
+            "9:3:",
+            "error: KQL0203",
+        ),
+        (
+            "where FileName",
+            "where FilName",
+            "10:11:",
+            "error: KQL0207",
+        ),
+        (
+            "DeviceId: DeviceId",
+            "DeviceId: DevceId",
+            "14:25:",
+            "no column `DevceId`",
+        ),
+        (
+            "severity: Low",
+            "severity: Bad",
+            "3:1:",
+            "`Bad` is no severity",
+        ),
+    ] {
+        let (code, line) = check(&SCHEDULED.replace(from, to));
+        assert_eq!(code, Some(1), "{to}");
+        assert!(
+            line.starts_with(place) && line.contains(what),
+            "{to}: {line}"
+        );
+    }
+    // A table of a tenant's own may be there: nobody named a tenant.
+    let own = SCHEDULED.replace("DeviceProcessEvents", "Ours_CL");
+    let (code, line) = check(&own);
+    assert_eq!(code, Some(0));
+    assert!(line.contains("warning: KQL0203"), "{line}");
+    std::fs::write(&rule, SCHEDULED.replace("where FileName", "where FilName")).unwrap();
+    let tested = run(&["rule", "test", name]);
+    assert_eq!(tested.status.code(), Some(2), "{}", said(&tested));
+    std::fs::write(&rule, RULE.replace("|contains", "|contians")).unwrap();
+    let modifier = out(&run(&["rule", "check", name]));
+    assert!(modifier.contains(":10:17: error:"), "{modifier}");
+}
+
 #[test]
 fn the_shipped_rules_pass_their_tests_and_are_explained_by_id() {
     let tested = run(&["rule", "test"]);

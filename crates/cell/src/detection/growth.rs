@@ -52,8 +52,14 @@ impl Cell {
                 news.others.push(incoming);
                 continue;
             }
-            let former = self.store().alert(&reads, incoming.0.id).await?;
-            let former = former.ok_or(Error::Internal)?;
+            let former = match self.store().alert(&reads, incoming.0.id).await {
+                // Known by its id, and damaged: it is said, and left as it is.
+                Err(store::Error::RowDamaged { .. }) => {
+                    news.others.push(incoming);
+                    continue;
+                }
+                former => former?.ok_or(Error::Internal)?,
+            };
             let stored: StoredAlert =
                 serde_json::from_slice(&former.body).map_err(|_| Error::Internal)?;
             let grown = match (stored, &incoming) {
@@ -125,14 +131,17 @@ fn grown(former: &Alert, new: &Alert) -> Option<Alert> {
     let lost = |e: &&Entity| !e.keys.is_empty() && e.keys.iter().all(|k| !held.contains(k));
     entities.extend(former.entities.iter().filter(lost).cloned());
     entities.truncate(limits::ALERT_ENTITIES_MAX);
-    Some(Alert {
+    let mut alert = Alert {
         created_at: former.created_at,
         first_at: former.first_at.min(new.first_at),
         last_at: former.last_at.max(new.last_at),
         records: records.unwrap_or_else(|| former.records.clone()),
         entities,
         ..new.clone()
-    })
+    };
+    // Both fitted; together they may not.
+    detect::fit(&mut alert);
+    Some(alert)
 }
 
 fn grown_digest(former: &AlertDigest, new: &AlertDigest) -> Option<AlertDigest> {

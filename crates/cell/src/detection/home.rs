@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use incident::{Archived, Effect, Found, Input, Summary, What};
-use model::{Alert, AlertDigest, IncidentId, TenantId};
+use model::{Alert, AlertDigest, IncidentId, TenantId, limits};
 use residency::Sharing;
 use store::{ActivityRecord, AlertRecord, DetectionCommit, IncidentRecord};
 
@@ -123,8 +123,9 @@ impl Cell {
         settle_moves(commit);
         let reads = self.detect_reads(tenant)?;
         for id in touched {
-            let former = self.store().incident(&reads, id).await?;
-            let version = former.map_or(1, |f| f.version + 1);
+            // Whether its content opens does not matter: it is written anew.
+            let former = self.store().incident_version(&reads, id).await?;
+            let version = former.map_or(1, |version| version + 1);
             let stored = changes.stored(id, progress, redirected.get(&id))?;
             commit.incidents.push(incident_record(&stored, version)?);
         }
@@ -183,6 +184,15 @@ impl Changes {
 
 fn incident_record(stored: &StoredIncident, version: u64) -> Result<IncidentRecord, Error> {
     let summary = &stored.summary;
+    let mut body = serde_json::to_vec(stored).map_err(|_| Error::Internal)?;
+    if body.len() > limits::DETECTION_ITEM_BYTES_MAX {
+        // It can be read, but not worked on any more.
+        let without = StoredIncident {
+            archived: None,
+            ..stored.clone()
+        };
+        body = serde_json::to_vec(&without).map_err(|_| Error::Internal)?;
+    }
     Ok(IncidentRecord {
         number: summary.id,
         version,
@@ -191,7 +201,7 @@ fn incident_record(stored: &StoredIncident, version: u64) -> Result<IncidentReco
         status: summary.status,
         severity: summary.severity,
         assigned: summary.assigned.clone(),
-        body: serde_json::to_vec(stored).map_err(|_| Error::Internal)?,
+        body,
     })
 }
 

@@ -105,7 +105,6 @@ impl Cell {
         let grant = self.detect_grant(tenant.id)?;
         let reads = self.detect_reads(tenant.id)?;
         let mut slot = self.progress(tenant.id).await?;
-        let mut next = slot.clone().ok_or(Error::Internal)?;
         let ids: Vec<_> = message.alerts.iter().map(|a| a.id).collect();
         let known = self.store().known_alerts(&reads, &ids).await?;
         // Of those that are known only a vendor's may say more than before.
@@ -121,6 +120,7 @@ impl Cell {
         let shown = fresh.iter().map(|digest| without_content(&viewing, digest));
         self.append_link_rows(&tenant, &shown.collect::<Vec<_>>())
             .await?;
+        let mut next = slot.take().ok_or(Error::Internal)?;
         let mut commit = DetectionCommit::default();
         let link = Credential::system("link");
         let link = self.inner.cx.decide::<Maintain>(&link, tenant.id)?;
@@ -133,7 +133,8 @@ impl Cell {
         commit.audit.push(received);
         let held_back = &mut next.detectors.held_back;
         if held_back.insert(from.clone(), message.held_back) != Some(message.held_back) {
-            next.write_detectors(&mut commit)?;
+            next.detectors.changed = true;
+            self.write_detectors(tenant.id, &mut next, &mut commit)?;
         }
         let pairs = alerts.into_iter().map(|digest| (digest, None)).collect();
         self.join(&tenant, &mut next, pairs, &mut commit).await?;

@@ -9,6 +9,10 @@
 //! Promises
 //! - No durable row is skipped: the cursor moves only in the transaction that keeps what was found. A
 //!   crash before it examines again, and an alert's id is the same then.
+//! - No row stops those after it: alerts and states keep to their bytes (what went is counted and said),
+//!   and a frame that cannot be examined at all is passed over after some tries, counted and said.
+//! - A state that does not open begins anew, and that is said; a row of an incident or alert that does
+//!   not open keeps nothing else from going on.
 //! - Rows of `AlertInfo` and `AlertEvidence` are durable before the transaction; made again after a
 //!   crash they are dropped as repeats.
 //! - Content of an alert stays in the region of its rows; what goes home has no place for it.
@@ -16,6 +20,7 @@
 //! One detection of a tenant runs at a time; tenants do not wait for each other.
 
 mod growth;
+mod health;
 mod home;
 mod link;
 mod rules;
@@ -29,7 +34,9 @@ use access::{Credential, Granted, Maintain, ReadIncidents};
 use crypto::kdf::MacKey;
 use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
-use model::{DetectionRuleId, EntityKey, KeyToken, RegionCode, TenantId, Ticks};
+use model::{
+    Code, DetectionRuleId, EntityKey, IncidentId, KeyToken, RegionCode, TenantId, Ticks, limits,
+};
 use serde::{Deserialize, Serialize};
 use store::{DetectionCommit, StateRecord};
 
@@ -37,6 +44,9 @@ use crate::cell::{Cell, Standing, Tenant};
 use crate::link::reference;
 use crate::{Error, StepReport};
 
+use health::Failing;
+pub(crate) use health::STEP_DETECT;
+pub use health::{DetectionHealth, RuleFailure};
 pub(crate) use home::Changes;
 pub use link::LinkView;
 pub(crate) use rules::InForce;
@@ -47,12 +57,17 @@ pub(crate) use sweep::OWN_SOURCE;
 #[derive(Debug, Default)]
 pub(crate) struct Detection {
     tenants: Mutex<BTreeMap<TenantId, Arc<tokio::sync::Mutex<Option<Progress>>>>>,
-    /// Scheduled rules that failed, until when they rest.
-    resting: Mutex<BTreeMap<(TenantId, DetectionRuleId), Ticks>>,
+    /// Scheduled rules that failed with their last window.
+    failed_rules: Mutex<BTreeMap<(TenantId, DetectionRuleId), RuleFailure>>,
+    /// Steps that failed when they were tried last.
+    failing: Mutex<BTreeMap<(TenantId, &'static str), Failing>>,
+    /// The frame that the last try of each tenant's step ended with.
+    trying: Mutex<BTreeMap<TenantId, u64>>,
 }
 
-/// One tenant's detection, as committed last.
-#[derive(Debug, Clone)]
+/// One tenant's detection, as committed last. There is one of it: whoever changes it takes it, and puts it
+/// back once the change is committed; else it is read back from the store.
+#[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) detectors: Detectors,
     pub(crate) incidents: incident::State,
@@ -64,7 +79,7 @@ pub(crate) struct Progress {
 }
 
 /// What is in progress over several rows; content, and sealed at rest.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Detectors {
     pub(crate) correlations: CorrelationState,
     pub(crate) vendor: VendorAlerts,
@@ -77,6 +92,9 @@ pub(crate) struct Detectors {
     /// At home: alerts that each other region said it holds back.
     #[serde(default)]
     pub(crate) held_back: BTreeMap<RegionCode, u64>,
+    /// Whether it is to be written again.
+    #[serde(skip)]
+    pub(crate) changed: bool,
 }
 
 /// The cap of the tenant link: a rule that matches everything must not copy a mailbox.
@@ -97,7 +115,7 @@ impl LinkedToday {
             self.counts.clear();
         }
         let count = self.counts.entry(rule.clone()).or_default();
-        if *count >= model::limits::LINK_ALERTS_PER_RULE_DAY_MAX {
+        if *count >= limits::LINK_ALERTS_PER_RULE_DAY_MAX {
             self.held_back += 1;
             return false;
         }
@@ -107,6 +125,13 @@ impl LinkedToday {
 }
 
 impl Detectors {
+    /// Lets go of the older half of everything.
+    fn shrink(&mut self) {
+        self.correlations.shrink(self.correlations.bytes() / 2);
+        self.vendor.shrink(self.vendor.bytes() / 2);
+        self.schedules.values_mut().for_each(ScheduleState::shrink);
+    }
+
     /// Forgets what belongs to rules that are no more; what rules that stay have seen stays.
     pub(crate) fn retain(&mut self, rules: &rules::Rules) {
         let engines: Vec<_> = rules.engines().map(|(engine, _)| engine.clone()).collect();
@@ -117,17 +142,6 @@ impl Detectors {
 }
 
 impl Progress {
-    /// Puts the detectors' state into the commit.
-    pub(crate) fn write_detectors(&mut self, commit: &mut DetectionCommit) -> Result<(), Error> {
-        let body = serde_json::to_vec(&self.detectors).map_err(|_| Error::Internal)?;
-        self.detectors_version += 1;
-        commit.detector_state = Some(StateRecord {
-            version: self.detectors_version,
-            body,
-        });
-        Ok(())
-    }
-
     /// Puts correlation's state into the commit.
     pub(crate) fn write_incidents(&mut self, commit: &mut DetectionCommit) {
         self.incidents_version += 1;
@@ -160,28 +174,95 @@ impl Cell {
         Ok(progress)
     }
 
+    /// Puts the detectors' state into the commit, if it has changed. It is made to fit first: what is
+    /// kept in progress has limits of its own, and this one is the last.
+    pub(crate) fn write_detectors(
+        &self,
+        id: TenantId,
+        progress: &mut Progress,
+        commit: &mut DetectionCommit,
+    ) -> Result<(), Error> {
+        if !progress.detectors.changed {
+            return Ok(());
+        }
+        let encode =
+            |detectors: &Detectors| serde_json::to_vec(detectors).map_err(|_| Error::Internal);
+        let mut body = encode(&progress.detectors)?;
+        while body.len() > limits::DETECTION_STATE_BYTES_MAX {
+            let before = body.len();
+            progress.detectors.shrink();
+            body = encode(&progress.detectors)?;
+            let fields = [("tenant", id.into()), ("bytes", bytes_of(&body).into())];
+            let cx = &self.inner.cx;
+            cx.error("detection_state_cut", Code::TooLarge, &fields);
+            if body.len() >= before {
+                break;
+            }
+        }
+        progress.detectors_version += 1;
+        progress.detectors.changed = false;
+        commit.detector_state = Some(StateRecord {
+            version: progress.detectors_version,
+            body,
+        });
+        Ok(())
+    }
+
     async fn load_progress(&self, id: TenantId) -> Result<Progress, Error> {
         let stored = self
             .store()
             .detection_state(&self.detect_grant(id)?)
             .await?;
-        let (mut detectors, mut incidents) = (Detectors::default(), incident::State::new());
-        let (mut detectors_version, mut incidents_version) = (0, 0);
-        if let Some(state) = stored.detector_state {
-            detectors = serde_json::from_slice(&state.body).map_err(|_| Error::Internal)?;
-            detectors_version = state.version;
+        let (mut detectors, mut incidents) = (None, None);
+        let detectors_version = stored.detector_state.as_ref().map(|s| s.version);
+        let incidents_version = stored.state.as_ref().map(|s| s.version);
+        if let Some(state) = &stored.detector_state {
+            detectors = serde_json::from_slice(&state.body).ok();
         }
-        if let Some(state) = stored.state {
-            incidents = incident::State::from_bytes(&state.body).map_err(|_| Error::Internal)?;
-            incidents_version = state.version;
+        if let Some(state) = &stored.state {
+            incidents = incident::State::from_bytes(&state.body).ok();
         }
+        let detectors_version = detectors_version.or(stored.damaged_detector_state);
+        let incidents_version = incidents_version.or(stored.damaged_state);
+        for (version, is_there, which) in [
+            (detectors_version, detectors.is_some(), "detectors"),
+            (incidents_version, incidents.is_some(), "correlation"),
+        ] {
+            if let Some(version) = version.filter(|_| !is_there) {
+                self.note_begun_anew(id, which, version).await?;
+            }
+        }
+        let numbers = IncidentId(stored.next_incident.0.saturating_sub(1));
         Ok(Progress {
-            detectors,
-            incidents,
-            detectors_version,
-            incidents_version,
+            detectors: detectors.unwrap_or_default(),
+            incidents: incidents.unwrap_or_else(|| incident::State::after(numbers)),
+            detectors_version: detectors_version.unwrap_or(0),
+            incidents_version: incidents_version.unwrap_or(0),
             rules_version: stored.rules_version,
         })
+    }
+
+    /// A state that does not open is replaced by an empty one: detection goes on, what was in progress is
+    /// lost, and the tenant's record says so.
+    async fn note_begun_anew(
+        &self,
+        id: TenantId,
+        which: &'static str,
+        version: u64,
+    ) -> Result<(), Error> {
+        let fields = [
+            ("tenant", id.into()),
+            ("state", which.into()),
+            ("version", version.into()),
+        ];
+        let cx = &self.inner.cx;
+        cx.error("detection_state_lost", Code::TenantDamaged, &fields);
+        let grant = self.detect_grant(id)?;
+        let happened = store::AuditDraft::of(&grant, ledger::Happening::DetectionStateLost)
+            .with("state", which)
+            .with("version", version);
+        self.store().append_audit(vec![happened]).await?;
+        Ok(())
     }
 
     pub(crate) fn detect_reads(&self, id: TenantId) -> Result<Granted<ReadIncidents>, Error> {
@@ -196,7 +277,7 @@ impl Cell {
     pub async fn detect_step(&self) -> StepReport {
         let mut report = StepReport::default();
         for id in self.store().tenants_behind() {
-            self.report_step(id, "detect", self.sweep(id).await, &mut report);
+            self.report_step(id, STEP_DETECT, self.sweep(id).await, &mut report);
         }
         for tenant in self.all_tenants() {
             let done = self.scheduled_step(&tenant).await;
@@ -206,25 +287,13 @@ impl Cell {
                 self.report_step(tenant.id, "link", done, &mut report);
             }
         }
+        self.measure_detection();
         report
     }
+}
 
-    fn report_step(
-        &self,
-        id: TenantId,
-        step: &'static str,
-        done: Result<u64, Error>,
-        report: &mut StepReport,
-    ) {
-        match done {
-            Ok(alerts) => report.alerts += alerts,
-            Err(error) => {
-                report.failures += 1;
-                let fields = [("tenant", id.into()), ("step", step.into())];
-                self.inner.cx.error("step_failed", error.code(), &fields);
-            }
-        }
-    }
+fn bytes_of(body: &[u8]) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
 }
 
 /// The tenant's link secret as a key for references.

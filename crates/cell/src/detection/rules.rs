@@ -5,21 +5,30 @@
 //! starter pack stands in its place; a tenant's rule with the id of a shared one does so for that
 //! tenant, switched off included.
 //!
+//! A tenant that only switches a shared rule keeps no copy of it: the rule stays the cell's, and the next
+//! version of its text is the tenant's as well. Such a switch is stored as a rule without a text.
+//!
+//! A rule that is switched on can run: a scheduled rule's query is bound to the tenant's tables first.
+//!
 //! New rules are compiled beside the old ones and then put in their place: rows that are being
 //! examined end with the old ones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use access::{Credential, Granted, GrantedCell, Maintain, ManageRules, Operate};
 use detect::schedule::{ScheduledRule, compile_scheduled};
 use detect::{Engine, Problem, RuleText, Weight};
-use model::{AlertSeverity, DetectionRuleId, RuleKind, RuleRef, TenantId};
+use model::{AlertSeverity, Code, DetectionRuleId, RuleKind, RuleRef, TenantId, limits};
 use store::RuleEntry;
 
+use super::health::RuleFailure;
 use crate::Error;
-use crate::cell::Cell;
+use crate::cell::{Cell, Standing, Tenant};
+use crate::hunt::HuntSchema;
 use crate::naming::{Naming, Shipped};
+use crate::rule_check::{Queries, check_rules, is_scheduled_rule as is_scheduled, query_problems};
 
 /// Where a rule comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +73,8 @@ pub struct RuleView {
     pub enabled: bool,
     /// Its text.
     pub text: String,
+    /// Why it does not run, if its last run failed.
+    pub failing: Option<RuleFailure>,
 }
 
 /// Rules in force in a cell.
@@ -71,6 +82,8 @@ pub struct RuleView {
 pub(crate) struct InForce {
     shared: RwLock<Arc<Set>>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Set>>>,
+    /// Tenants of whom a rule is being checked.
+    checking: Mutex<BTreeSet<TenantId>>,
 }
 
 /// Rules of one owner: everybody, or a tenant.
@@ -81,6 +94,8 @@ struct Set {
     views: BTreeMap<DetectionRuleId, RuleView>,
     /// The rules that ship with the program, in force or replaced; of the shared set alone.
     shipped: Arc<Shipped>,
+    /// Shared rules that the tenant switched on or off.
+    switches: BTreeMap<DetectionRuleId, bool>,
 }
 
 /// The rules of one tenant, at one moment.
@@ -94,7 +109,9 @@ impl Rules {
     /// A hash that changes when any of the rules does.
     pub(crate) fn version(&self) -> u64 {
         let of = |set: &Set| set.engine.as_ref().map_or(0, |e| e.rules().version());
-        let all = of(&self.shared) ^ self.own.as_deref().map_or(0, of).rotate_left(1);
+        let own = self.own.as_deref();
+        let switched = own.map_or(0, Set::switches_version);
+        let all = of(&self.shared) ^ own.map_or(0, of).rotate_left(1) ^ switched.rotate_left(2);
         // A catalogue's numbers have 63 bits.
         all & (u64::MAX >> 1)
     }
@@ -114,8 +131,11 @@ impl Rules {
     fn is_on(&self, set: &Set, rule: &RuleRef) -> bool {
         let own = self.own.as_deref();
         let is_own = own.is_some_and(|own| std::ptr::eq(own, set));
-        let replaced = !is_own && own.is_some_and(|own| own.views.contains_key(&rule.id));
-        !replaced && set.views.get(&rule.id).is_some_and(|view| view.enabled)
+        let other = own.filter(|_| !is_own);
+        let replaced = other.is_some_and(|own| own.views.contains_key(&rule.id));
+        let switched = other.and_then(|own| own.switches.get(&rule.id).copied());
+        let set = || set.views.get(&rule.id).is_some_and(|view| view.enabled);
+        !replaced && switched.unwrap_or_else(set)
     }
 
     /// The scheduled rules that run for the tenant.
@@ -139,9 +159,30 @@ impl Rules {
     fn views(&self) -> Vec<RuleView> {
         let mut views = self.shared.views.clone();
         if let Some(own) = &self.own {
+            for (id, enabled) in &own.switches {
+                if let Some(view) = views.get_mut(id) {
+                    view.enabled = *enabled;
+                }
+            }
             views.extend(own.views.clone());
         }
         views.into_values().collect()
+    }
+
+    fn view(&self, id: &DetectionRuleId) -> Option<RuleView> {
+        self.views().into_iter().find(|view| view.id == *id)
+    }
+}
+
+impl Set {
+    /// A number that changes when a switch does.
+    fn switches_version(&self) -> u64 {
+        let all = self.switches.iter();
+        let all = all.map(|(id, on)| format!("{}={on};", id.as_str()));
+        let digest = crypto::sha256(all.collect::<String>().as_bytes());
+        let empty = self.switches.is_empty();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        if empty { 0 } else { u64::from_be_bytes(first) }
     }
 }
 
@@ -210,12 +251,19 @@ impl Cell {
             tenants.remove(&tenant);
             return Ok(());
         }
+        let shared = self.rules_of(tenant).shared;
+        // A text that is the shared rule's is a copy of it.
+        let is_switch = move |e: &RuleEntry| {
+            let known = shared.views.get(&e.id);
+            e.text.is_empty() || known.is_some_and(|view| view.text == e.text)
+        };
         let compile = move || {
-            let texts: Vec<_> = entries
-                .iter()
-                .map(|e| of_entry(e, RuleOrigin::Tenant))
-                .collect();
-            set_of(&texts)
+            let (switches, own): (Vec<_>, Vec<_>) = entries.iter().partition(|e| is_switch(e));
+            let own = own.into_iter().map(|e| of_entry(e, RuleOrigin::Tenant));
+            let (mut set, problems) = set_of(&own.collect::<Vec<_>>());
+            let switches = switches.into_iter().map(|e| (e.id.clone(), e.enabled));
+            set.switches = switches.collect();
+            (set, problems)
         };
         let set = tokio::task::spawn_blocking(compile)
             .await
@@ -239,7 +287,7 @@ impl Cell {
             let count = u64::try_from(errors).unwrap_or(u64::MAX);
             self.inner.cx.warn(
                 "rules_refused",
-                model::Code::BadDocument,
+                Code::BadDocument,
                 &[("rules", count.into())],
             );
         }
@@ -247,7 +295,157 @@ impl Cell {
 
     /// The tenant's rules with those for all tenants, by id.
     pub fn rules(&self, grant: &Granted<ManageRules>) -> Vec<RuleView> {
-        self.rules_of(grant.tenant()).views()
+        let views = self.rules_of(grant.tenant()).views().into_iter();
+        views.map(|view| self.with_failure(grant, view)).collect()
+    }
+
+    /// A scheduled rule that is on, with why it does not run.
+    fn with_failure(&self, grant: &Granted<ManageRules>, view: RuleView) -> RuleView {
+        if view.kind != RuleKind::Scheduled || !view.enabled {
+            return view;
+        }
+        let failing = self.rule_failure(grant.tenant(), &view.id);
+        // One whose tables rest in another region of the tenant runs there.
+        let is_here = |f: &RuleFailure| !matches!(f.code, Code::WrongRegion | Code::ServiceRefused);
+        RuleView {
+            failing: failing.filter(is_here),
+            ..view
+        }
+    }
+
+    /// Everything that is wrong with a rule's text, as the tenant's tables are now. One at a time of a
+    /// tenant; the work ends soon after `stop` is set, and is given up after
+    /// [`limits::RULE_CHECK_SECONDS_MAX`].
+    pub async fn check_rule(
+        &self,
+        grant: &Granted<ManageRules>,
+        text: String,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Vec<Problem>, Error> {
+        let seat = self.checking_seat(grant.tenant())?;
+        let tenant = self.tenant_of(grant.tenant())?;
+        let cell = self.clone();
+        let ends = StopOnDrop(stop.clone());
+        let look = move || {
+            let _seat = seat;
+            let (schema, others) = cell.tables_of(&tenant, &stop);
+            let queries = cell.queries(&schema, others);
+            let text = RuleText {
+                name: "rule",
+                text: &text,
+            };
+            check_rules(&[text], &queries, &stop)
+        };
+        let done = within_time(look).await;
+        drop(ends);
+        done
+    }
+
+    /// The same for a rule for all tenants of the cell: which tables of their own they have is not asked.
+    pub async fn check_cell_rule(
+        &self,
+        _grant: &GrantedCell<Operate>,
+        text: String,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Vec<Problem>, Error> {
+        let seat = self.checking_seat(NOBODY)?;
+        let ends = StopOnDrop(stop.clone());
+        let cell = self.clone();
+        let look = move || {
+            let _seat = seat;
+            let schema = HuntSchema {
+                given_up: stop.clone(),
+                ..HuntSchema::default()
+            };
+            let text = RuleText {
+                name: "rule",
+                text: &text,
+            };
+            check_rules(&[text], &cell.queries(&schema, true), &stop)
+        };
+        let done = within_time(look).await;
+        drop(ends);
+        done
+    }
+
+    fn queries<'a>(&'a self, schema: &'a HuntSchema, others: bool) -> Queries<'a> {
+        Queries {
+            hunting: &*self.inner.options.hunting,
+            schema,
+            now: self.inner.cx.now(),
+            others,
+        }
+    }
+
+    /// A place to check or compile a rule of the tenant; given back when the work has ended.
+    fn checking_seat(&self, tenant: TenantId) -> Result<CheckSeat, Error> {
+        let checking = self.inner.rules.checking.lock();
+        let mut checking = checking.unwrap_or_else(PoisonError::into_inner);
+        let busy = checking.len() >= limits::RULE_CHECKS_MAX || checking.contains(&tenant);
+        if busy {
+            return Err(Error::Hunt {
+                code: Code::Busy,
+                message: "another rule of the tenant, or of too many, is being checked".to_owned(),
+            });
+        }
+        checking.insert(tenant);
+        Ok(CheckSeat {
+            cell: self.clone(),
+            tenant,
+        })
+    }
+
+    /// The tenant's tables outside the schema, and whether there may be others elsewhere.
+    fn tables_of(&self, tenant: &Tenant, stop: &Arc<AtomicBool>) -> (HuntSchema, bool) {
+        let raw = tenant.raw.read().unwrap_or_else(PoisonError::into_inner);
+        let schema = HuntSchema {
+            raw: raw.clone(),
+            given_up: stop.clone(),
+        };
+        let services = tenant.registry.document().services.iter();
+        let mut regions = services.filter_map(|s| tenant.placement.region_of(&s.name));
+        let is_second = matches!(tenant.standing, Standing::Second(_));
+        (schema, is_second || regions.any(|r| r != self.region()))
+    }
+
+    /// Refuses a scheduled rule that could not run: for the tenant, or, of a rule for all tenants, for any.
+    fn check_runs(
+        &self,
+        tenant: Option<&Tenant>,
+        text: &str,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), Error> {
+        if !is_scheduled(text) {
+            return Ok(());
+        }
+        let text = RuleText { name: "rule", text };
+        let (schema, others) = match tenant {
+            Some(tenant) => self.tables_of(tenant, stop),
+            None => {
+                let given_up = stop.clone();
+                let raw = ingest::RawSchema::new();
+                (HuntSchema { raw, given_up }, true)
+            }
+        };
+        let queries = self.queries(&schema, others);
+        let mut wrong = Vec::new();
+        for rule in compile_scheduled(&[text]).rules {
+            let (problems, tables) = query_problems(&text, &rule, &queries);
+            let errors = problems.iter().filter(|p| p.weight == Weight::Error);
+            wrong.extend(errors.map(ToString::to_string));
+            let rests = tenant.map_or(Ok(()), |tenant| self.check_geography(tenant, &tables));
+            match rests {
+                Err(error @ (Error::SeveralGeographies(_) | Error::RefusedService { .. })) => {
+                    wrong.push(error.to_string());
+                }
+                // Tables that rest in one other region: the rule runs there.
+                _ => {}
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Error::BadRule(wrong))
     }
 
     /// Adds or replaces a rule of the tenant. A text with errors changes nothing.
@@ -257,13 +455,31 @@ impl Cell {
         text: String,
         enabled: bool,
     ) -> Result<RuleView, Error> {
-        let (id, kind) = only_rule(&text)?;
+        let seat = self.checking_seat(grant.tenant())?;
+        let tenant = self.tenant_of(grant.tenant())?;
+        let maintain = self.detect_grant(grant.tenant())?;
+        let entries = self.store().rules(&maintain).await?;
+        let cell = self.clone();
+        let stop = Arc::<AtomicBool>::default();
+        let ends = StopOnDrop(stop.clone());
+        let compile = move || {
+            let _seat = seat;
+            let (id, kind) = only_rule(&text)?;
+            if enabled {
+                cell.check_runs(Some(&tenant), &text, &stop)?;
+            }
+            beside_others(&entries, &id, &text)?;
+            Ok::<_, Error>((id, kind, text))
+        };
+        let (id, kind, text) = within_time(compile).await??;
+        drop(ends);
         self.store()
             .put_rule(grant, &id, kind, enabled, &text)
             .await?;
+        self.rule_recovered(grant.tenant(), &id);
         self.reload_own(grant.tenant()).await?;
-        let own = self.rules_of(grant.tenant()).own.ok_or(Error::Internal)?;
-        own.views.get(&id).cloned().ok_or(Error::Internal)
+        let view = self.rules_of(grant.tenant()).view(&id);
+        view.ok_or(Error::Internal)
     }
 
     /// Adds or replaces a rule for all tenants of the cell.
@@ -273,7 +489,22 @@ impl Cell {
         text: String,
         enabled: bool,
     ) -> Result<RuleView, Error> {
-        let (id, kind) = only_rule(&text)?;
+        let seat = self.checking_seat(NOBODY)?;
+        let entries = self.store().cell_rules().await?;
+        let cell = self.clone();
+        let stop = Arc::<AtomicBool>::default();
+        let ends = StopOnDrop(stop.clone());
+        let compile = move || {
+            let _seat = seat;
+            let (id, kind) = only_rule(&text)?;
+            if enabled {
+                cell.check_runs(None, &text, &stop)?;
+            }
+            beside_others(&entries, &id, &text)?;
+            Ok::<_, Error>((id, kind, text))
+        };
+        let (id, kind, text) = within_time(compile).await??;
+        drop(ends);
         self.store()
             .put_cell_rule(grant, &id, kind, enabled, &text)
             .await?;
@@ -298,12 +529,33 @@ impl Cell {
         enabled: bool,
     ) -> Result<RuleView, Error> {
         let rules = self.cell_rules(grant);
-        let rule = rules.into_iter().find(|rule| rule.id == *id);
-        let text = rule.ok_or(Error::NotFound("rule"))?.text;
-        self.put_cell_rule(grant, text, enabled).await
+        let view = rules.into_iter().find(|rule| rule.id == *id);
+        let view = view.ok_or(Error::NotFound("rule"))?;
+        let entries = self.store().cell_rules().await?;
+        let kept = entries.iter().find(|entry| entry.id == *id);
+        match kept {
+            _ if view.enabled == enabled => return Ok(view),
+            Some(own) if enabled && !own.text.is_empty() => {
+                return self.put_cell_rule(grant, view.text, enabled).await;
+            }
+            Some(_) => {
+                let store = self.store();
+                store.set_cell_rule_enabled(grant, id, enabled).await?;
+            }
+            // A shipped one stays what it is.
+            None => {
+                let store = self.store();
+                let put = store.put_cell_rule(grant, id, view.kind, enabled, "");
+                put.await?;
+            }
+        }
+        self.reload_shared().await?;
+        let rules = self.cell_rules(grant);
+        let view = rules.into_iter().find(|rule| rule.id == *id);
+        view.ok_or(Error::Internal)
     }
 
-    /// Switches a rule on or off for the tenant. A shared rule becomes the tenant's own copy.
+    /// Switches a rule on or off for the tenant. A shared rule stays what it is.
     pub async fn switch_rule(
         &self,
         grant: &Granted<ManageRules>,
@@ -311,18 +563,98 @@ impl Cell {
         enabled: bool,
     ) -> Result<RuleView, Error> {
         let rules = self.rules_of(grant.tenant());
-        let is_own = rules.own.is_some_and(|own| own.views.contains_key(id));
-        if is_own {
-            self.store().set_rule_enabled(grant, id, enabled).await?;
-            self.reload_own(grant.tenant()).await?;
-        } else {
-            let shared = rules.shared.views.get(id);
-            let text = shared.ok_or(Error::NotFound("rule"))?.text.clone();
-            return self.put_rule(grant, text, enabled).await;
+        let view = rules.view(id).ok_or(Error::NotFound("rule"))?;
+        let own = rules.own.as_deref();
+        let is_own = own.is_some_and(|own| own.views.contains_key(id));
+        let is_kept = is_own || own.is_some_and(|own| own.switches.contains_key(id));
+        if view.enabled == enabled {
+            return Ok(self.with_failure(grant, view));
         }
-        let own = self.rules_of(grant.tenant()).own.ok_or(Error::Internal)?;
-        own.views.get(id).cloned().ok_or(Error::Internal)
+        if enabled && is_own {
+            let tenant = self.tenant_of(grant.tenant())?;
+            let (cell, text) = (self.clone(), view.text.clone());
+            let seat = self.checking_seat(grant.tenant())?;
+            let stop = Arc::<AtomicBool>::default();
+            let _ends = StopOnDrop(stop.clone());
+            let look = move || {
+                let _seat = seat;
+                cell.check_runs(Some(&tenant), &text, &stop)
+            };
+            within_time(look).await??;
+        }
+        let store = self.store();
+        if is_kept {
+            store.set_rule_enabled(grant, id, enabled).await?;
+        } else {
+            store.put_rule(grant, id, view.kind, enabled, "").await?;
+        }
+        self.rule_recovered(grant.tenant(), id);
+        self.reload_own(grant.tenant()).await?;
+        let view = self.rules_of(grant.tenant()).view(id);
+        view.ok_or(Error::Internal)
     }
+}
+
+/// Who a rule for all tenants belongs to.
+const NOBODY: TenantId = TenantId::from_bytes([0; 16]);
+
+/// A place among the rules that are checked at once.
+struct CheckSeat {
+    cell: Cell,
+    tenant: TenantId,
+}
+
+impl Drop for CheckSeat {
+    fn drop(&mut self) {
+        let checking = self.cell.inner.rules.checking.lock();
+        let mut checking = checking.unwrap_or_else(PoisonError::into_inner);
+        checking.remove(&self.tenant);
+    }
+}
+
+/// Work on a rule's text, given up after [`limits::RULE_CHECK_SECONDS_MAX`].
+async fn within_time<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let most = std::time::Duration::from_secs(limits::RULE_CHECK_SECONDS_MAX);
+    let done = tokio::time::timeout(most, tokio::task::spawn_blocking(work)).await;
+    let late = |_| Error::Hunt {
+        code: Code::TooLarge,
+        message: format!(
+            "the rule could not be checked within {} seconds",
+            limits::RULE_CHECK_SECONDS_MAX
+        ),
+    };
+    done.map_err(late)?.map_err(|_| Error::Internal)
+}
+
+/// Tells the work that nobody waits for it any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Refuses a rule that does not go with the owner's others: all their patterns together have a limit.
+fn beside_others(entries: &[RuleEntry], id: &DetectionRuleId, text: &str) -> Result<(), Error> {
+    let others = entries.iter().filter(|e| e.id != *id && !e.text.is_empty());
+    let mut texts: Vec<Document> = others.map(|e| of_entry(e, RuleOrigin::Tenant)).collect();
+    texts.push(Document {
+        name: id.to_string(),
+        text: text.to_owned(),
+        origin: RuleOrigin::Tenant,
+        enabled: true,
+    });
+    let (_, problems) = set_of(&texts);
+    let wrong = problems.iter().filter(|p| p.weight == Weight::Error);
+    let wrong = wrong.filter(|p| p.source == id.as_str());
+    let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Error::BadRule(wrong))
 }
 
 /// A text with where it comes from and whether its rules run.
@@ -344,24 +676,27 @@ impl Document {
 
 /// The starter pack with the cell's rules, which stand in place of those with their ids.
 fn shared_set(entries: &[RuleEntry]) -> (Set, Vec<Problem>) {
-    let replaced: BTreeSet<&DetectionRuleId> = entries.iter().map(|e| &e.id).collect();
+    // Without a text an entry only switches a shipped rule.
+    let (switches, own): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.text.is_empty());
+    let replaced: BTreeSet<&DetectionRuleId> = own.iter().map(|e| &e.id).collect();
     let pack = detect::starter_pack();
     let mut texts: Vec<Document> = Vec::new();
     let mut shipped = Shipped::new();
     for starter in pack.sigma.iter().chain(pack.scheduled) {
         let rules = rules_in(starter);
         let is_replaced = rules.iter().any(|rule| replaced.contains(&rule.id));
+        let switch = switches.iter().find(|e| rules.iter().any(|r| r.id == e.id));
         shipped.extend(rules.into_iter().map(|rule| (rule.id, rule.version)));
         if !is_replaced {
             texts.push(Document {
                 name: starter.name.to_owned(),
                 text: starter.text.to_owned(),
                 origin: RuleOrigin::Starter,
-                enabled: true,
+                enabled: switch.is_none_or(|e| e.enabled),
             });
         }
     }
-    texts.extend(entries.iter().map(|e| of_entry(e, RuleOrigin::Cell)));
+    texts.extend(own.into_iter().map(|e| of_entry(e, RuleOrigin::Cell)));
     let (mut set, problems) = set_of(&texts);
     set.shipped = Arc::new(shipped);
     (set, problems)
@@ -374,11 +709,6 @@ fn of_entry(entry: &RuleEntry, origin: RuleOrigin) -> Document {
         origin,
         enabled: entry.enabled,
     }
-}
-
-/// A document with a query is a scheduled rule; the others are Sigma's.
-fn is_scheduled(text: &str) -> bool {
-    text.trim_start().starts_with('{') || text.lines().any(|line| line.starts_with("query:"))
 }
 
 fn rules_in(text: &RuleText<'_>) -> Vec<RuleRef> {
@@ -420,6 +750,7 @@ fn set_of(texts: &[Document]) -> (Set, Vec<Problem>) {
         scheduled: schedules.rules.into_iter().map(Arc::new).collect(),
         views,
         shipped: Arc::default(),
+        switches: BTreeMap::new(),
     };
     (set, problems)
 }
@@ -436,6 +767,7 @@ fn sigma_view(rule: &detect::Rule) -> RuleView {
         origin: RuleOrigin::Starter,
         enabled: true,
         text: String::new(),
+        failing: None,
     }
 }
 
@@ -450,6 +782,7 @@ fn scheduled_view(rule: &ScheduledRule) -> RuleView {
         origin: RuleOrigin::Starter,
         enabled: true,
         text: String::new(),
+        failing: None,
     }
 }
 

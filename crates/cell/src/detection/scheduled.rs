@@ -7,23 +7,20 @@
 //!   nothing. One whose tables rest in several geographies is said to be refused.
 //! - A rule that fails rests until its next window and holds up no other.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use access::{Credential, Hunt};
 use detect::Making;
 use detect::schedule::{ResultRows, ScheduleState, ScheduledRule, Window};
-use model::{Code, Span100ns, Ticks};
+use model::Code;
 use serde_json::Value;
 use store::DetectionCommit;
 
-use super::sweep::Found;
 use crate::cell::{Cell, Tenant};
 use crate::{Error, HuntAnswer, HuntOptions, present};
 
 /// Windows of one tenant that one step runs; the next step goes on.
 const WINDOWS_PER_STEP: usize = 4;
-/// Seconds that a rule which failed rests at least.
-const REST_SECONDS_MIN: i64 = 60;
 
 impl Cell {
     /// Runs what is due of the tenant's scheduled rules; the number of alerts made.
@@ -38,7 +35,7 @@ impl Cell {
             for rule in rules {
                 let schedules = &progress.detectors.schedules;
                 let state = schedules.get(&rule.reference.id).unwrap_or(&fresh);
-                if !self.is_resting(tenant, &rule, now) {
+                if !self.is_resting(tenant.id, &rule.reference.id) {
                     let windows = state.due(&rule, now).into_iter();
                     due.extend(windows.map(|window| (rule.clone(), window)));
                 }
@@ -47,8 +44,14 @@ impl Cell {
         let mut alerts = 0;
         for (rule, window) in due.into_iter().take(WINDOWS_PER_STEP) {
             match self.run_window(tenant, &rule, window).await {
-                Ok(made) => alerts += made,
-                Err(error) => self.rest(tenant, &rule, window, &error),
+                Ok(made) => {
+                    alerts += made;
+                    self.rule_recovered(tenant.id, &rule.reference.id);
+                }
+                Err(error) => {
+                    let span = (window.from, window.to);
+                    self.rule_failed(tenant.id, &rule, span, &error);
+                }
             }
         }
         Ok(alerts)
@@ -74,13 +77,14 @@ impl Cell {
         let maintain = self.detect_grant(tenant.id)?;
         let vault = self.store().vault().tenant(tenant.id)?;
         let mut slot = self.progress(tenant.id).await?;
-        let progress = slot.clone().ok_or(Error::Internal)?;
-        let mut detectors = progress.detectors.clone();
-        let state = detectors.schedules.entry(rule.reference.id.clone());
-        let state = state.or_default();
+        let mut progress = slot.take().ok_or(Error::Internal)?;
+        let schedules = &mut progress.detectors.schedules;
+        let state = schedules.entry(rule.reference.id.clone()).or_default();
         if !state.due(rule, cx.now()).contains(&window) {
+            *slot = Some(progress);
             return Ok(0);
         }
+        progress.detectors.changed = true;
         let alerts = {
             let hash = |bytes: &[u8]| vault.blind_index("alert-id-v1", bytes);
             let making = Making {
@@ -101,34 +105,12 @@ impl Cell {
         };
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         let mut commit = DetectionCommit::default();
-        let found = Found { alerts, detectors };
-        let next = self.keep(tenant, progress, found, &mut commit).await?;
+        self.keep(tenant, &mut progress, alerts, &mut commit)
+            .await?;
+        self.write_detectors(tenant.id, &mut progress, &mut commit)?;
         self.store().commit_detection(&maintain, commit).await?;
-        *slot = Some(next);
+        *slot = Some(progress);
         Ok(made)
-    }
-
-    fn is_resting(&self, tenant: &Tenant, rule: &ScheduledRule, now: Ticks) -> bool {
-        let resting = self.inner.detection.resting.lock();
-        let resting = resting.unwrap_or_else(PoisonError::into_inner);
-        let until = resting.get(&(tenant.id, rule.reference.id.clone()));
-        until.is_some_and(|until| now < *until)
-    }
-
-    fn rest(&self, tenant: &Tenant, rule: &ScheduledRule, window: Window, error: &Error) {
-        let least = Span100ns::seconds(REST_SECONDS_MIN);
-        let least = self.inner.cx.now().saturating_add(least);
-        let until = window.to.saturating_add(rule.frequency).max(least);
-        let resting = self.inner.detection.resting.lock();
-        let mut resting = resting.unwrap_or_else(PoisonError::into_inner);
-        resting.insert((tenant.id, rule.reference.id.clone()), until);
-        // Its tables rest in another cell of the tenant, which runs it.
-        if !matches!(error.code(), Code::WrongRegion | Code::ServiceRefused) {
-            let fields = [("tenant", tenant.id.into())];
-            self.inner
-                .cx
-                .warn("scheduled_rule_failed", error.code(), &fields);
-        }
     }
 }
 

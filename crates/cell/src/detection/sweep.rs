@@ -2,86 +2,129 @@
 
 use std::sync::Arc;
 
-use detect::{Making, alert, alert_rows};
-use model::{Alert, SourceId, TenantId, limits};
+use access::{Counter, Granted, Maintain};
+use detect::{Making, VendorAlerts, alert, alert_rows};
+use model::{Alert, Code, SourceId, TenantId, limits};
 use rows::TableRows;
 use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
 use super::growth::grown_record;
 use super::home::Joined;
 use super::rules::Rules;
-use super::{Detectors, Progress};
+use super::{Detectors, Progress, STEP_DETECT};
 use crate::Error;
 use crate::cell::{Cell, Standing, Tenant};
 use crate::stored::StoredAlert;
 
 /// The source of rows that the cell made itself; their alerts exist already.
-pub(crate) const OWN_SOURCE: SourceId = SourceId::from_bytes([0; 16]);
+pub(crate) const OWN_SOURCE: SourceId = store::SYSTEM_SOURCE;
+
+const CUT: Counter = Counter::new(
+    "detection_alerts_cut_total",
+    "Alerts that were larger than may be stored: details or entities were left out.",
+);
+const PASSED_OVER: Counter = Counter::new(
+    "detection_rows_not_examined_total",
+    "Rows that were passed over because examining them failed again and again.",
+);
 
 /// What a sweep found, before it is kept.
-pub(super) struct Found {
-    pub(super) alerts: Vec<Alert>,
-    pub(super) detectors: Detectors,
+struct Found {
+    alerts: Vec<Alert>,
+    detectors: Detectors,
 }
 
 impl Cell {
     /// Examines the tenant's next rows; the number of alerts made.
-    pub(super) async fn sweep(&self, id: TenantId) -> Result<u64, Error> {
+    ///
+    /// The tenant's progress is taken, not copied: if the step fails it is read back from the store.
+    pub(crate) async fn sweep(&self, id: TenantId) -> Result<u64, Error> {
         let tenant = self.tenant_of(id)?;
         let grant = self.detect_grant(id)?;
         let mut slot = self.progress(id).await?;
-        let progress = slot.clone().ok_or(Error::Internal)?;
-        let waiting = self
-            .store()
-            .undetected(&grant, limits::DETECTION_STEP_BYTES_MAX)?;
+        // After a failure frame by frame, so that one frame holds up only itself.
+        let failing = self.failing_step(id, STEP_DETECT);
+        let bytes_max = match &failing {
+            None => limits::DETECTION_STEP_BYTES_MAX,
+            Some(_) => 0,
+        };
+        let waiting = self.store().undetected(&grant, bytes_max)?;
         let Some(upto) = waiting.iter().map(|w| w.sequence).max() else {
             return Ok(0);
         };
+        if failing.is_some_and(|f| f.is_hopeless(upto)) {
+            self.pass_over(id, &grant, &waiting, upto).await?;
+            return Ok(0);
+        }
+        self.note_trying(id, upto);
         let rules = self.rules_of(id);
-        let mut progress = progress;
+        let mut progress = slot.take().ok_or(Error::Internal)?;
         if progress.rules_version != rules.version() {
             progress.detectors.retain(&rules);
+            progress.detectors.changed = true;
         }
-        let found = {
+        let Found {
+            mut alerts,
+            detectors,
+        } = {
             let (cell, tenant) = (self.clone(), tenant.clone());
-            let detectors = progress.detectors.clone();
+            let detectors = std::mem::take(&mut progress.detectors);
             let rules = rules.clone();
             let work = move || cell.examine(&tenant, &rules, detectors, &waiting);
             tokio::task::spawn_blocking(work)
                 .await
-                .map_err(|_| Error::Internal)??
+                .map_err(|_| Error::NotExamined)??
         };
-        let Found {
-            mut alerts,
-            mut detectors,
-        } = found;
+        progress.detectors = detectors;
         self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         // A rule that matches everything must not make a commit that is refused again and again. Only
-        // the last part moves the cursor; after a crash before it the same alerts are made again.
-        while alerts.len() > limits::DETECTION_PART_ALERTS_MAX {
-            let rest = alerts.split_off(limits::DETECTION_PART_ALERTS_MAX);
-            let part = Found {
-                alerts: std::mem::replace(&mut alerts, rest),
-                detectors: progress.detectors.clone(),
-            };
+        // the last part moves the cursor and keeps the detectors' state; after a crash before it the
+        // same alerts are made again.
+        let mut parts = parts_of(alerts);
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
             let mut commit = DetectionCommit::default();
-            progress = self.keep(&tenant, progress, part, &mut commit).await?;
+            self.keep(&tenant, &mut progress, part, &mut commit).await?;
             self.store().commit_detection(&grant, commit).await?;
-            *slot = Some(progress.clone());
         }
-        detectors.linked = progress.detectors.linked.clone();
         let mut commit = DetectionCommit {
             cursor: Some(upto),
             rules_version: Some(rules.version()),
             ..DetectionCommit::default()
         };
-        let last = Found { alerts, detectors };
-        let mut next = self.keep(&tenant, progress, last, &mut commit).await?;
-        next.rules_version = rules.version();
+        self.keep(&tenant, &mut progress, last, &mut commit).await?;
+        self.write_detectors(id, &mut progress, &mut commit)?;
+        progress.rules_version = rules.version();
         self.store().commit_detection(&grant, commit).await?;
-        *slot = Some(next);
+        *slot = Some(progress);
         Ok(made)
+    }
+
+    /// Moves the cursor past a frame that no try could examine: better one frame than all that follow.
+    async fn pass_over(
+        &self,
+        id: TenantId,
+        grant: &Granted<Maintain>,
+        waiting: &[Undetected],
+        upto: u64,
+    ) -> Result<(), Error> {
+        let rows: usize = waiting.iter().map(|w| w.batch.num_rows()).sum();
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let commit = DetectionCommit {
+            cursor: Some(upto),
+            ..DetectionCommit::default()
+        };
+        self.store().commit_detection(grant, commit).await?;
+        let cx = &self.inner.cx;
+        cx.metrics.add(&PASSED_OVER, &[], rows);
+        let fields = [
+            ("tenant", id.into()),
+            ("frame", upto.into()),
+            ("rows", rows.into()),
+        ];
+        cx.error("rows_not_examined", Code::TooLarge, &fields);
+        Ok(())
     }
 
     /// Leaves out what a step before this one kept, and died before it moved the cursor: made again from
@@ -132,11 +175,13 @@ impl Cell {
                     &wanted,
                     &making,
                 ));
+                detectors.changed |= !found.steps.is_empty();
                 let hits = detectors.correlations.advance(set, &found.steps, &hash);
                 let hits = hits.iter().filter(|h| on.contains(&h.rule));
                 alerts.extend(hits.filter_map(|hit| alert::of_hit(set, hit, &making)));
                 self.note_losses(tenant.id, found.dropped + found.unstamped);
             }
+            detectors.changed |= VendorAlerts::reads(&rows.table);
             let vendor = &mut detectors.vendor;
             alerts.extend(vendor.advance(&rows.table, &rows.batch, &making));
         }
@@ -153,38 +198,39 @@ impl Cell {
             let fields = [("tenant", id.into()), ("rows", lost.into())];
             self.inner
                 .cx
-                .warn("detections_dropped", model::Code::Busy, &fields);
+                .warn("detections_dropped", Code::Busy, &fields);
         }
     }
 
-    /// Fills the commit with alerts and what follows from them; the progress after it.
+    /// Fills the commit with alerts and what follows from them.
     pub(super) async fn keep(
         &self,
         tenant: &Arc<Tenant>,
-        mut progress: Progress,
-        found: Found,
+        progress: &mut Progress,
+        mut alerts: Vec<Alert>,
         commit: &mut DetectionCommit,
-    ) -> Result<Progress, Error> {
-        progress.detectors = found.detectors;
+    ) -> Result<(), Error> {
+        self.fit_all(tenant.id, &mut alerts);
         let naming = self.naming(tenant)?;
         match &tenant.standing {
             Standing::Home(_) => {
-                self.append_alert_rows(tenant, &found.alerts).await?;
-                let pairs = found.alerts.into_iter();
+                self.append_alert_rows(tenant, &alerts).await?;
+                let pairs = alerts.into_iter();
                 let pairs = pairs.map(|a| Ok((naming.digest(&a)?, Some(a))));
                 let pairs = pairs.collect::<Result<_, Error>>()?;
-                let joined = self.join(tenant, &mut progress, pairs, commit).await?;
+                let joined = self.join(tenant, progress, pairs, commit).await?;
                 self.note_joined(tenant.id, joined);
             }
             Standing::Second(profile) => {
                 let now = self.inner.cx.now();
                 let digest = |alert: &Alert| naming.digest(alert);
-                let pairs = found.alerts.into_iter();
+                let pairs = alerts.into_iter();
                 let pairs = pairs.map(|a| Ok((digest(&a)?, Some(a))));
                 let pairs = pairs.collect::<Result<_, Error>>()?;
                 let news = self.news(tenant.id, pairs, digest).await?;
                 let grown = news.grown.len();
                 for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
+                    progress.detectors.changed = true;
                     let linked = &mut progress.detectors.linked;
                     // A rule may say that it is of any service: home knows those that rest here.
                     let (alert, service) = (&incoming.0, &incoming.0.service);
@@ -207,8 +253,19 @@ impl Cell {
                 }
             }
         }
-        progress.write_detectors(commit)?;
-        Ok(progress)
+        Ok(())
+    }
+
+    /// No alert is larger than may be stored, whatever its rows say.
+    fn fit_all(&self, id: TenantId, alerts: &mut [Alert]) {
+        let cut = alerts.iter_mut().map(|alert| u64::from(detect::fit(alert)));
+        let cut: u64 = cut.sum();
+        if cut > 0 {
+            let cx = &self.inner.cx;
+            cx.metrics.add(&CUT, &[], cut);
+            let fields = [("tenant", id.into()), ("alerts", cut.into())];
+            cx.warn("alerts_cut", Code::TooLarge, &fields);
+        }
     }
 
     fn note_joined(&self, id: TenantId, joined: Joined) {
@@ -245,9 +302,29 @@ impl Cell {
             .cx
             .decide::<access::Ingest>(&access::Credential::system("detect"), tenant.id)?;
         let placed = self.place_own(tenant, rows)?;
-        self.store().append(&grant, placed).await?;
+        self.store().append_system(&grant, placed).await?;
         Ok(())
     }
+}
+
+/// Alerts in parts that one commit can take.
+fn parts_of(alerts: Vec<Alert>) -> Vec<Vec<Alert>> {
+    let (mut parts, mut bytes) = (vec![Vec::new()], 0_usize);
+    for alert in alerts {
+        bytes += detect::alert_bytes(&alert).min(limits::ALERT_BYTES_MAX);
+        let is_full = |part: &Vec<Alert>| {
+            part.len() >= limits::DETECTION_PART_ALERTS_MAX
+                || (bytes > limits::DETECTION_PART_BYTES_MAX && !part.is_empty())
+        };
+        if parts.last().is_none_or(is_full) {
+            bytes = detect::alert_bytes(&alert).min(limits::ALERT_BYTES_MAX);
+            parts.push(Vec::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(alert);
+        }
+    }
+    parts
 }
 
 pub(super) fn record(alert: &Alert) -> Result<AlertRecord, Error> {

@@ -33,6 +33,8 @@ pub(super) const SLOW: &str = "slow";
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) windows: Mutex<Vec<(model::Ticks, model::Ticks)>>,
+    /// Every run fails while this is set.
+    pub(super) fails: AtomicBool,
 }
 
 /// What every window of a scheduled rule finds.
@@ -62,9 +64,19 @@ impl Hunting for Names {
         let tables = text
             .split_whitespace()
             .filter_map(|name| TableName::new(name).ok());
+        // One word is no column.
+        let wrong = text.find("unknown").map(|at| {
+            let at = u32::try_from(at).unwrap();
+            Diagnostic::error(
+                "KQL0207",
+                model::Span::new(at, at + 7),
+                "no column `unknown`",
+            )
+        });
         Prepared {
             tables: tables.collect::<BTreeSet<_>>(),
-            diagnostics: Vec::<Diagnostic>::new(),
+            diagnostics: wrong.into_iter().collect(),
+            columns: Some(found().columns),
             plan: Some(Box::new(())),
         }
     }
@@ -76,6 +88,11 @@ impl Hunting for Names {
         _temporary: TemporaryFiles,
         options: HuntOptions,
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>> {
+        if self.fails.load(Ordering::Acquire) {
+            let code = model::Code::HuntTimeout;
+            let message = "too slow".to_owned();
+            return Box::pin(std::future::ready(Err(Error::Hunt { code, message })));
+        }
         if let Some(window) = options.window {
             self.windows.lock().unwrap().push(window);
         }

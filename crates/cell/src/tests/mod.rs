@@ -7,4 +7,5 @@ mod growth;
 mod hunting;
 mod kit;
 mod link;
+mod robust;
 mod two_cells;

@@ -13,6 +13,8 @@ use model::{
 use serde::Deserialize;
 
 use crate::attack;
+use crate::compile::nests_too_deep;
+use crate::place;
 use crate::rule::{Problem, RuleText, cut, sorted};
 use crate::version::Version;
 
@@ -49,6 +51,30 @@ pub struct ScheduledRule {
     pub deduplicate: bool,
     /// The name of its text.
     pub text: String,
+}
+
+impl ScheduledRule {
+    /// A problem of the rule's query, with its place in the rule's text; `offset` is a byte of the query.
+    pub fn query_problem(&self, text: &RuleText<'_>, offset: usize, message: String) -> Problem {
+        let problem = Problem::error(text.name, Some(&self.title), message);
+        let (line, column) = place::of_query(text.text, &self.query, offset).unzip();
+        Problem {
+            line,
+            column,
+            ..problem
+        }
+    }
+
+    /// What the rule needs of the query's result and the result does not have, with its place.
+    pub fn column_problems(&self, text: &RuleText<'_>, columns: &[String]) -> Vec<Problem> {
+        let missing = self.missing_columns(columns).into_iter();
+        let problem = |name: &str| {
+            let message = format!("the query's result has no column `{name}`");
+            let problem = Problem::error(text.name, Some(&self.title), message);
+            at_key(text, "required_columns", problem)
+        };
+        missing.map(problem).collect()
+    }
 }
 
 /// Columns that name one entity.
@@ -137,26 +163,56 @@ fn rule(text: &RuleText<'_>) -> Result<ScheduledRule, Vec<Problem>> {
         let message = format!("the text is longer than {} bytes", limits::RULE_BYTES_MAX);
         return Err(vec![problem(None, message)]);
     }
+    if let Some(problem) = nests_too_deep(text) {
+        return Err(vec![problem]);
+    }
     // JSON is YAML.
     let document: Document =
         yaml_serde::from_str(text.text).map_err(|e| vec![problem(None, e.to_string())])?;
     let title = document.title.clone();
-    let mut wrong = Vec::new();
+    let mut wrong = Wrong::default();
     let checked = check(text, document, &mut wrong);
     match checked {
         Some(rule) if wrong.is_empty() => Ok(rule),
         _ => Err(wrong
+            .0
             .into_iter()
-            .map(|message| problem(Some(&title), message))
+            .map(|(key, message)| at_key(text, key, problem(Some(&title), message)))
             .collect()),
     }
 }
 
-fn check(
-    text: &RuleText<'_>,
-    document: Document,
-    wrong: &mut Vec<String>,
-) -> Option<ScheduledRule> {
+/// What is wrong with a document, by the key that says it.
+#[derive(Default)]
+struct Wrong(Vec<(&'static str, String)>);
+
+impl Wrong {
+    fn push(&mut self, key: &'static str, message: String) {
+        self.0.push((key, message));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The problem with the place of its key; of a list's member with that of the word that it quotes.
+pub(super) fn at_key(text: &RuleText<'_>, key: &str, problem: Problem) -> Problem {
+    let of_list = matches!(key, "entities" | "techniques" | "required_columns");
+    let mut quoted = problem.message.split('`').skip(1).step_by(2);
+    let word = quoted.next().filter(|_| of_list);
+    let place = word.and_then(|word| place::of_word(text.text, word));
+    match place.or_else(|| place::of_key(text.text, key)) {
+        Some((line, column)) => Problem {
+            line: Some(line),
+            column: Some(column),
+            ..problem
+        },
+        None => problem,
+    }
+}
+
+fn check(text: &RuleText<'_>, document: Document, wrong: &mut Wrong) -> Option<ScheduledRule> {
     let id = DetectionRuleId::new(&document.id).ok();
     let severity = AlertSeverity::parse(&document.severity);
     let service = ServiceName::new(document.service.as_deref().unwrap_or("xdr")).ok();
@@ -169,7 +225,7 @@ fn check(
         .filter_map(|m| mapping(m, wrong))
         .collect();
     if entities.is_empty() && wrong.is_empty() {
-        wrong.push("no entity is mapped".to_owned());
+        wrong.push("entities", "no entity is mapped".to_owned());
     }
     let (frequency, look_back) = (frequency?, look_back?);
     bounds(frequency, look_back, wrong);
@@ -206,7 +262,7 @@ fn check(
 }
 
 /// Words that are none of those there are.
-fn words(document: &Document, wrong: &mut Vec<String>) {
+fn words(document: &Document, wrong: &mut Wrong) {
     let service = document.service.as_deref().unwrap_or("xdr");
     let missing = [
         (
@@ -238,30 +294,33 @@ fn words(document: &Document, wrong: &mut Vec<String>) {
     ];
     for (is, what, value) in missing {
         if is {
-            wrong.push(format!("`{}` is no {what}", cut(value, 80)));
+            wrong.push(what, format!("`{}` is no {what}", cut(value, 80)));
         }
     }
     for technique in &document.techniques {
         if !attack::is_technique(technique) {
-            wrong.push(format!("`{}` is no technique id", cut(technique, 80)));
+            let message = format!("`{}` is no technique id", cut(technique, 80));
+            wrong.push("techniques", message);
         }
     }
     if document.query.trim().is_empty() {
-        wrong.push("the query is empty".to_owned());
+        wrong.push("query", "the query is empty".to_owned());
     }
 }
 
-fn bounds(frequency: Span100ns, look_back: Span100ns, wrong: &mut Vec<String>) {
+fn bounds(frequency: Span100ns, look_back: Span100ns, wrong: &mut Wrong) {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 3600;
     const DAY: i64 = 86_400;
     let (every, back) = (frequency.0, look_back.0);
     let seconds = |n: i64| Span100ns::seconds(n).0;
     if !(seconds(5 * MINUTE)..=seconds(14 * DAY)).contains(&every) {
-        wrong.push("the frequency is not between 5 minutes and 14 days".to_owned());
+        let message = "the frequency is not between 5 minutes and 14 days";
+        wrong.push("frequency", message.to_owned());
     }
     if back < every {
-        wrong.push("the look-back is shorter than the frequency: rows would be missed".to_owned());
+        let message = "the look-back is shorter than the frequency: rows would be missed";
+        wrong.push("look_back", message.to_owned());
     }
     let (most, said) = if every < seconds(HOUR) {
         (
@@ -277,7 +336,7 @@ fn bounds(frequency: Span100ns, look_back: Span100ns, wrong: &mut Vec<String>) {
         (seconds(30 * DAY), "at most 30 days")
     };
     if back > most {
-        wrong.push(format!("the look-back must be {said}"));
+        wrong.push("look_back", format!("the look-back must be {said}"));
     }
 }
 
@@ -325,25 +384,25 @@ pub(super) const KEYS: &[&str] = &[
     "SessionId",
 ];
 
-fn mapping(mapping: &Mapping, wrong: &mut Vec<String>) -> Option<EntityMapping> {
+fn mapping(mapping: &Mapping, wrong: &mut Wrong) -> Option<EntityMapping> {
     let Some(kind) = EntityKind::parse(&mapping.kind) else {
-        wrong.push(format!("`{}` is no entity type", cut(&mapping.kind, 80)));
+        let message = format!("`{}` is no entity type", cut(&mapping.kind, 80));
+        wrong.push("entities", message);
         return None;
     };
     let word = mapping.role.as_deref().unwrap_or("Impacted");
     let Some(role) = EntityRole::parse(word) else {
-        wrong.push(format!("`{}` is no evidence role", cut(word, 80)));
+        let message = format!("`{}` is no evidence role", cut(word, 80));
+        wrong.push("entities", message);
         return None;
     };
     if mapping.columns.is_empty() {
-        wrong.push(format!("the entity `{kind}` has no column"));
+        wrong.push("entities", format!("the entity `{kind}` has no column"));
     }
     for name in mapping.columns.keys() {
         if !KEYS.contains(&name.as_str()) {
-            wrong.push(format!(
-                "`{}` is nothing that an entity is known by",
-                cut(name, 80)
-            ));
+            let message = format!("`{}` is nothing that an entity is known by", cut(name, 80));
+            wrong.push("entities", message);
         }
     }
     Some(EntityMapping {

@@ -13,6 +13,7 @@ use super::document::{EntityMapping, ScheduledRule};
 use super::windows::{ScheduleState, Window};
 use crate::alert::{Making, SOURCE_SCHEDULED, labelled};
 use crate::entities::{Draft, Found, canon};
+use crate::fit::bounded;
 
 /// What a query gave.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ impl ScheduledRule {
         making: &Making<'_>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let (groups, order) = self.groups(state, window, result, &mut outcome);
+        let (groups, order) = self.groups(state, window, result, making, &mut outcome);
         for tuple in order {
             let Some(group) = groups.get(&tuple) else {
                 continue;
@@ -89,6 +90,7 @@ impl ScheduledRule {
         state: &ScheduleState,
         window: Window,
         result: &ResultRows<'_>,
+        making: &Making<'_>,
         outcome: &mut Outcome,
     ) -> (BTreeMap<String, Group>, Vec<String>) {
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
@@ -108,6 +110,7 @@ impl ScheduledRule {
                 .and_then(Ticks::parse)
                 .unwrap_or(window.to);
             let mut tuple = tuple(&entities);
+            tuple = bounded(&tuple, limits::SCHEDULE_TUPLE_BYTES_MAX, making.hash);
             if !self.deduplicate {
                 tuple = format!("{tuple}#{number}");
             } else if state
@@ -179,6 +182,15 @@ impl ScheduledRule {
 }
 
 impl ScheduleState {
+    /// Forgets the older half of the entities that were reported.
+    pub fn shrink(&mut self) {
+        let mut times: Vec<Ticks> = self.reported.values().copied().collect();
+        times.sort_unstable();
+        if let Some(middle) = times.get(times.len() / 2).copied() {
+            self.reported.retain(|_, newest| *newest > middle);
+        }
+    }
+
     /// Forgets entities whose rows no later run can find again, and the oldest beyond the limit.
     fn forget(&mut self, rule: &ScheduledRule, window: Window) {
         let oldest = Ticks(

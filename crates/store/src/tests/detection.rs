@@ -424,3 +424,41 @@ async fn appends_are_refused_while_detection_is_behind() {
     examine(&world, &store, 1, Some(1_000)).await;
     world.append(&store, 1, "Raw_CL", &[2]).await.unwrap();
 }
+
+#[tokio::test]
+async fn rows_that_the_cell_makes_itself_neither_wait_nor_are_kept_back() {
+    use access::{Credential, Ingest};
+
+    let world = World::detecting(311);
+    let store = world.start().await;
+    world.append(&store, 1, "Raw_CL", &[1]).await.unwrap();
+    let stuck = frame(1_000, limits::DETECTION_LAG_TENANT_BYTES_MAX);
+    store.inner.lag.push(tenant(1), stuck);
+    let before = store.detection_lag(Some(tenant(1)));
+    let own = |ids: &[u64]| {
+        let at = world.clock_now();
+        vec![crate::PlacedRows {
+            source: crate::SYSTEM_SOURCE,
+            batch: super::kit::batch_of(crate::SYSTEM_SOURCE, "Raw_CL", ids, at),
+            ..world.placed(1, "Raw_CL", ids)
+        }]
+    };
+    let system = Credential::system("detect");
+    let grant = world.cx().decide::<Ingest>(&system, tenant(1)).unwrap();
+    let stored = store.append_system(&grant, own(&[2])).await.unwrap();
+    assert_eq!(stored.durable.len(), 1);
+    assert_eq!(store.detection_lag(Some(tenant(1))), before);
+    let refused = store.append(&grant, own(&[3])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DetectionBehind, "the other door");
+    let outside = store.append_system(&world.grant(1), own(&[3])).await;
+    assert_eq!(outside.unwrap_err().code(), Code::Denied);
+    let foreign = vec![world.placed(1, "Raw_CL", &[3])];
+    let foreign = store.append_system(&grant, foreign).await;
+    assert_eq!(foreign.unwrap_err().code(), Code::Denied);
+    // Nor do they wait after a restart.
+    drop(store);
+    world.disk.crash(0);
+    let store = world.open().await.unwrap();
+    assert_eq!(waiting(&world, &store, 1).0, once([1]));
+    assert_eq!(world.rows(&store, 1), once([1, 2]));
+}

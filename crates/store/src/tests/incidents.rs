@@ -621,3 +621,82 @@ async fn the_outbox_is_counted_per_region_and_emptied_on_arrival(world: World) {
     let entries: Vec<_> = delivered.map(|l| l.details["entries"].clone()).collect();
     assert_eq!(entries, ["2", "1"]);
 }
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_the_others_are_served() {
+    let world = World::detecting(329);
+    let store = world.start().await;
+    commit(&world, &store, filled()).await.unwrap();
+    let (bad, worse) = (alert_id(7), alert_id(12));
+    let is_bad = |row: &crate::catalogue::AlertRow| row.alert == bad || row.alert == worse;
+    world.database.spoil(is_bad, |i| i.number == 1, |_| false);
+    // Pages of three: what is left out leaves no hole.
+    let (mut seen, mut filter) = (Vec::new(), AlertFilter::default());
+    loop {
+        let page = store.alerts(&world.grant(1), &filter, 3).await.unwrap();
+        filter.after = page.last().map(|a| (a.created_at, a.id));
+        seen.extend(page.iter().map(|a| a.id));
+        if page.len() < 3 {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 18, "{seen:?}");
+    assert!(!seen.contains(&bad) && !seen.contains(&worse));
+    let incidents = store
+        .incidents(&world.grant(1), &IncidentFilter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!(incidents.len(), 1);
+    let named: Vec<(&str, String)> = store
+        .damaged_rows(&world.grant(1))
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.table, row.number))
+        .collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    assert!(named.contains(&("alert", bad.to_string())));
+    assert!(named.contains(&("incident", "1".to_owned())));
+    // Alone it is an error with its name.
+    let alone = store.alert(&world.grant(1), bad).await.unwrap_err();
+    assert_eq!(alone.code(), Code::TenantDamaged);
+    assert!(alone.to_string().contains(&bad.to_string()), "{alone}");
+    let alone = store.incident(&world.grant(1), IncidentId(1)).await;
+    assert_eq!(alone.unwrap_err().code(), Code::TenantDamaged);
+    // Its version is known, and the next one heals it.
+    let version = store.incident_version(&world.grant(1), IncidentId(1)).await;
+    assert_eq!(version.unwrap(), Some(1));
+    let next = DetectionCommit {
+        incidents: vec![incident(1, 2)],
+        ..DetectionCommit::default()
+    };
+    commit(&world, &store, next).await.unwrap();
+    let healed = store
+        .incident(&world.grant(1), IncidentId(1))
+        .await
+        .unwrap();
+    assert_eq!(healed.unwrap().body, incident(1, 2).body);
+    assert_eq!(store.damaged_rows(&world.grant(1)).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_told_with_its_version_so_that_another_can_follow() {
+    use crate::catalogue::StateKind;
+    let world = World::detecting(330);
+    let store = world.start().await;
+    commit(&world, &store, filled()).await.unwrap();
+    let is_detectors = |kind| kind == StateKind::Detectors;
+    world.database.spoil(|_| false, |_| false, is_detectors);
+    let found = store.detection_state(&world.grant(1)).await.unwrap();
+    assert_eq!(found.state, Some(state(1)));
+    assert_eq!((found.damaged_state, found.detector_state), (None, None));
+    assert_eq!(found.damaged_detector_state, Some(1));
+    let next = DetectionCommit {
+        detector_state: Some(state(2)),
+        ..DetectionCommit::default()
+    };
+    commit(&world, &store, next).await.unwrap();
+    let found = store.detection_state(&world.grant(1)).await.unwrap();
+    assert_eq!(found.detector_state, Some(state(2)));
+    assert_eq!(found.damaged_detector_state, None);
+    assert_eq!(store.damaged_rows(&world.grant(1)).unwrap(), []);
+}

@@ -270,6 +270,10 @@ pub(crate) fn policy() -> Arc<Policy> {
 
 /// Stamped rows that say their number in each column.
 pub(crate) fn batch(name: &str, ids: &[u64], at: Ticks) -> RecordBatch {
+    batch_of(source(1), name, ids, at)
+}
+
+pub(crate) fn batch_of(from: SourceId, name: &str, ids: &[u64], at: Ticks) -> RecordBatch {
     let known = model::Schema::hunting().table(name);
     let mut builder = match known {
         Some(known) => TableBuilder::known(known),
@@ -295,7 +299,7 @@ pub(crate) fn batch(name: &str, ids: &[u64], at: Ticks) -> RecordBatch {
     let stamp = Stamp {
         ingested_at: at,
         service: &ServiceName::new("endpoint").unwrap(),
-        source: source(1),
+        source: from,
         row_ids: &row_ids,
     };
     hidden::stamp(&builder.finish().unwrap().batch, &stamp).unwrap()

@@ -107,6 +107,23 @@ impl MemoryDatabase {
             .collect();
     }
 
+    /// Changes sealed rows behind the program's back: of some alerts, incidents and states a byte.
+    pub(crate) fn spoil(
+        &self,
+        alerts: impl Fn(&AlertRow) -> bool,
+        incidents: impl Fn(&IncidentRow) -> bool,
+        states: impl Fn(StateKind) -> bool,
+    ) {
+        let flip = |sealed: &mut Vec<u8>| *sealed.last_mut().unwrap() ^= 1;
+        let state = &mut self.0.lock().unwrap().state;
+        let rows = state.alerts.values_mut().filter(|row| alerts(row));
+        rows.for_each(|row| flip(&mut row.sealed));
+        let rows = state.incidents.values_mut().filter(|row| incidents(row));
+        rows.for_each(|row| flip(&mut row.sealed));
+        let rows = state.states.values_mut().filter(|row| states(row.kind));
+        rows.for_each(|row| flip(&mut row.sealed));
+    }
+
     /// A database of its own with the same content.
     pub(crate) fn copy(&self) -> Self {
         let inner = self.0.lock().unwrap();

@@ -3,7 +3,8 @@
 //! Promises
 //! - A file that fails does not keep the others from being sent; each has its own figures.
 //! - What was not stored is in the rejects file, with its place and its text, and the exit code says so.
-//! - A part is sent twice at most as one request: what was acknowledged is not stored again.
+//! - A part is one request, however often it is sent: what was acknowledged is not stored again.
+//! - A server that is behind is waited for, as long as it states and within a bound; then the run ends.
 
 mod input;
 mod parts;
@@ -82,6 +83,9 @@ fn ends_all(error: &anyhow::Error) -> bool {
                 | Code::Unreachable
                 | Code::DiskFull
                 | Code::WrongRegion
+                // Patience was spent on it already.
+                | Code::DetectionBehind
+                | Code::Busy
         )
     )
 }

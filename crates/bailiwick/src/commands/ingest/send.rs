@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::time::Duration;
 
 use model::{Code, TenantId, limits};
 use serde_json::{Value, json};
@@ -12,10 +13,13 @@ use super::rejects::record_text;
 use crate::cli::Ingest;
 use crate::client::{Ask, Client, Reply, query};
 use crate::failure::Failure;
+use crate::print;
 
 /// Bytes from which a server is asked first whether it takes the body: one that refuses would hang up
 /// in the middle of it, and its reason would be lost.
 const ASK_FIRST_BYTES: usize = 1 << 16;
+/// Seconds of one wait, whatever a server states.
+const WAIT_SECONDS_MAX: u64 = 60;
 
 pub(super) struct Sender<'c> {
     pub(super) client: &'c Client,
@@ -29,13 +33,13 @@ impl Sender<'_> {
         let key = (input != "-").then(|| key(input, part, ""));
         let ask = self.ask(part.bytes.clone(), key)?;
         let mut sum = match self.client {
-            Client::Http(http) => answer(http.call(&ask)?)?,
+            Client::Http(http) => answer(patiently(|| http.call(&ask))?)?,
             Client::Local(_) => {
                 let tenant = self.tenant.ok_or_else(|| {
                     Failure::new(Code::BadRequest, "a data directory holds several tenants")
                         .with_help("name one: `--tenant T`")
                 })?;
-                answer(self.client.call_home(tenant, &ask)?)?
+                answer(patiently(|| self.client.call_home(tenant, &ask))?)?
             }
         };
         for (region, items) in elsewhere(&sum) {
@@ -70,7 +74,8 @@ impl Sender<'_> {
             lines.join("\n").into_bytes()
         };
         let key = (input != "-").then(|| key(input, part, region));
-        let there = answer(self.client.call_region(region, &self.ask(body, key)?)?)?;
+        let ask = self.ask(body, key)?;
+        let there = answer(patiently(|| self.client.call_region(region, &ask))?)?;
         add(
             sum,
             &there,
@@ -124,6 +129,41 @@ impl Sender<'_> {
             tenant: self.tenant,
         })
     }
+}
+
+/// Asks again as often as the server says that it is behind, after the time that it states, as long as
+/// [`limits::INGEST_WAIT_SECONDS_MAX`] in all. A part is the same request each time.
+fn patiently(mut ask: impl FnMut() -> anyhow::Result<Reply>) -> anyhow::Result<Reply> {
+    let mut waited = 0;
+    loop {
+        let reply = ask()?;
+        let Some(seconds) = wait_of(&reply, waited) else {
+            return Ok(reply);
+        };
+        if waited == 0 {
+            let refusal = reply.refusal();
+            print::note(&format!(
+                "the server asks to wait ({}): trying again every {seconds} s, for {} s at most",
+                refusal.code,
+                limits::INGEST_WAIT_SECONDS_MAX
+            ));
+        }
+        std::thread::sleep(Duration::from_secs(seconds));
+        waited += seconds;
+    }
+}
+
+/// Seconds to wait after a refusal that waiting may end; nothing if it does not, or all patience is spent.
+fn wait_of(reply: &Reply, waited: u64) -> Option<u64> {
+    let code = (!(200..300).contains(&reply.status)).then(|| reply.refusal().code)?;
+    let most = match (code, reply.status) {
+        (Code::DetectionBehind | Code::Busy, _) | (_, 429) => limits::INGEST_WAIT_SECONDS_MAX,
+        // What is damaged or locked does not come right by waiting; a restart takes a moment.
+        (Code::ShuttingDown | Code::CatalogueFailed, _) => limits::INGEST_WAIT_SECONDS_MAX / 10,
+        _ => return None,
+    };
+    let seconds = reply.retry_after.unwrap_or(1).clamp(1, WAIT_SECONDS_MAX);
+    (waited + seconds <= most).then_some(seconds)
 }
 
 fn gzip(body: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -228,5 +268,53 @@ fn renumber(sum: &mut Value, there: &Value, order: &[u64], items: &[Value]) {
         if let Some(Value::Array(all)) = sum.get_mut("rejected") {
             all.push(item);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, code: &str, retry_after: Option<u64>) -> Reply {
+        Reply {
+            status,
+            body: json!({ "code": code, "message": "m" })
+                .to_string()
+                .into_bytes(),
+            retry_after,
+        }
+    }
+
+    #[test]
+    fn it_waits_as_long_as_it_is_told_and_not_for_ever() {
+        let behind = reply(429, "detection_behind", Some(3));
+        assert_eq!(wait_of(&behind, 0), Some(3));
+        assert_eq!(
+            wait_of(&behind, limits::INGEST_WAIT_SECONDS_MAX - 3),
+            Some(3)
+        );
+        assert_eq!(wait_of(&behind, limits::INGEST_WAIT_SECONDS_MAX - 2), None);
+        assert_eq!(wait_of(&reply(429, "busy", None), 0), Some(1));
+        assert_eq!(
+            wait_of(&reply(429, "busy", Some(9_999)), 0),
+            Some(WAIT_SECONDS_MAX)
+        );
+        assert_eq!(wait_of(&reply(503, "shutting_down", Some(5)), 0), Some(5));
+        assert_eq!(wait_of(&reply(503, "shutting_down", Some(5)), 60), None);
+        for (status, code) in [
+            (503, "tenant_damaged"),
+            (503, "wrong_key"),
+            (400, "bad_format"),
+            (200, "busy"),
+        ] {
+            assert_eq!(wait_of(&reply(status, code, Some(5)), 0), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn it_asks_again_until_there_is_another_answer() {
+        let mut answers = vec![reply(202, "", None), reply(429, "busy", Some(1))];
+        let got = patiently(|| Ok(answers.pop().unwrap())).unwrap();
+        assert_eq!((got.status, answers.len()), (202, 0));
     }
 }
