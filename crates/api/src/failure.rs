@@ -114,12 +114,9 @@ impl Failure {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        match status.as_u16() {
-            401 => {
-                let challenge = HeaderValue::from_static("Bearer realm=\"bailiwick\"");
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            _ => {}
+        if status.as_u16() == 401 {
+            let challenge = HeaderValue::from_static("Bearer realm=\"bailiwick\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = wait {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -150,12 +150,9 @@ pub fn open_centre(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Op
                 .and_then(|seal| seal.open(&blob.context, &blob.sealed))
                 .ok(),
         };
-        match plain {
-            Some(plain) => opening.value(None, blob.column, Rests::Centre, &plain),
-            None => {
-                let detail = format!("a value of `{}`", blob.column);
-                opening.finding(path, What::DoesNotOpen, detail);
-            }
+        if let Some(plain) = plain { opening.value(None, blob.column, Rests::Centre, &plain) } else {
+            let detail = format!("a value of `{}`", blob.column);
+            opening.finding(path, What::DoesNotOpen, detail);
         }
     }
     if !opening.found.is_empty() {

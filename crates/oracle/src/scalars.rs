@@ -92,7 +92,7 @@ fn case(values: &[Value]) -> Value {
 fn coalesce(values: &[Value], ty: ColumnType) -> Value {
     let mut there = values
         .iter()
-        .filter(|v| !is_null(v) && text(v) != "" || is_number(v));
+        .filter(|v| !is_null(v) && !text(v).is_empty() || is_number(v));
     there.next().cloned().unwrap_or_else(|| Value::missing(ty))
 }
 

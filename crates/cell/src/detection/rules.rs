@@ -419,13 +419,10 @@ impl Cell {
             return Ok(());
         }
         let text = RuleText { name: "rule", text };
-        let (schema, others) = match tenant {
-            Some(tenant) => self.tables_of(tenant, stop),
-            None => {
-                let given_up = stop.clone();
-                let raw = ingest::RawSchema::new();
-                (HuntSchema { raw, given_up }, true)
-            }
+        let (schema, others) = if let Some(tenant) = tenant { self.tables_of(tenant, stop) } else {
+            let given_up = stop.clone();
+            let raw = ingest::RawSchema::new();
+            (HuntSchema { raw, given_up }, true)
         };
         let queries = self.queries(&schema, others);
         let mut wrong = Vec::new();

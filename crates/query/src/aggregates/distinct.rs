@@ -212,7 +212,7 @@ impl GroupsAccumulator for Sketches {
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let mut own = Self::new(self.ty, self.precision);
-        let rows = values.first().map_or(0, |a| a.len());
+        let rows = values.first().map_or(0, Array::len);
         let groups: Vec<usize> = (0..rows).collect();
         own.update_batch(values, &groups, opt_filter, rows)?;
         own.state(EmitTo::All)

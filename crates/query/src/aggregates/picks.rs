@@ -68,7 +68,7 @@ impl Picks {
         columns: Vec<ArrayRef>,
         group: impl Fn(usize) -> Option<usize>,
     ) -> Result<()> {
-        let rows = columns.first().map_or(0, |a| a.len());
+        let rows = columns.first().map_or(0, Array::len);
         let new = self.keep(columns)?;
         let batch = self.kept.len();
         let mut found = false;
@@ -135,7 +135,7 @@ impl Picks {
 }
 
 fn bytes_of(columns: &[ArrayRef]) -> usize {
-    columns.iter().map(|c| c.get_array_memory_size()).sum()
+    columns.iter().map(Array::get_array_memory_size).sum()
 }
 
 impl GroupsAccumulator for Picks {

@@ -128,10 +128,7 @@ pub(super) struct Unique {
 }
 
 fn pair(group: usize, number: u32) -> Result<u64> {
-    match u32::try_from(group) {
-        Ok(group) => Ok(u64::from(group) << 32 | u64::from(number)),
-        Err(_) => exec_err!("too many groups"),
-    }
+    if let Ok(group) = u32::try_from(group) { Ok(u64::from(group) << 32 | u64::from(number)) } else { exec_err!("too many groups") }
 }
 
 fn parts(pair: u64) -> (usize, u32) {
@@ -267,7 +264,7 @@ impl GroupsAccumulator for Unique {
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let mut own = Self::new(self.of.clone());
-        let rows = values.first().map_or(0, |a| a.len());
+        let rows = values.first().map_or(0, Array::len);
         let groups: Vec<usize> = (0..rows).collect();
         own.update_batch(values, &groups, opt_filter, rows)?;
         own.state(EmitTo::All)
@@ -306,7 +303,7 @@ impl std::fmt::Debug for Whole {
 
 impl Accumulator for Whole {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = values.first().map_or(0, |a| a.len());
+        let rows = values.first().map_or(0, Array::len);
         self.0.update_batch(values, &vec![0; rows], None, 1)
     }
 
@@ -327,7 +324,7 @@ impl Accumulator for Whole {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let rows = states.first().map_or(0, |a| a.len());
+        let rows = states.first().map_or(0, Array::len);
         self.0.merge_batch(states, &vec![0; rows], 1)
     }
 }

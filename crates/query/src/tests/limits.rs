@@ -292,7 +292,7 @@ fn what_expressions_make_is_one_budget() {
         | extend a = strrep(strcat('0123456789', n), 240) | summarize sum(strlen(a))";
     limited(one_after_the_other, limits).expect("batches go one after the other");
     // A list of numbers is counted like a column, before anything runs.
-    let many = vec!["(range x from 1 to 3000000 step 1)"; 4].join(", ");
+    let many = ["(range x from 1 to 3000000 step 1)"; 4].join(", ");
     let error = limited(&format!("union {many} | count"), limits).expect_err("an error");
     assert_eq!(error.code(), Code::HuntResources, "{error:?}");
 }
@@ -387,7 +387,7 @@ fn ends(
     let since = std::time::Instant::now();
     drop(cancel);
     is_gone
-        .recv_timeout(Duration::from_secs(60))
+        .recv_timeout(Duration::from_mins(1))
         .expect("the thread ends");
     (outcome, since.elapsed())
 }

@@ -578,7 +578,7 @@ impl Writer<'_> {
         match ty {
             ColumnType::Bool => pick(self.rng, &["true", "false", "bool(null)"]).to_owned(),
             ColumnType::Int => format!("int({small})"),
-            ColumnType::Real => format!("real({}.5)", small),
+            ColumnType::Real => format!("real({small}.5)"),
             ColumnType::String => format!("'{}'", pick(self.rng, TEXTS)),
             ColumnType::DateTime => format!("datetime(2024-06-15T0{}:30:00Z)", self.rng.below(9)),
             ColumnType::TimeSpan => format!("{}m", self.rng.below(200)),
