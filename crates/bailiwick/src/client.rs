@@ -137,6 +137,10 @@ pub(crate) enum Reach {
 }
 
 /// Where requests go.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, for as long as the command runs"
+)]
 pub(crate) enum Client {
     /// A running server.
     Http(Http),

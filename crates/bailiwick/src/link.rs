@@ -112,13 +112,16 @@ pub(crate) async fn listener(
     Ok((PeerListener { listener, tls, who }, renewal))
 }
 
+/// Puts an identity in force.
+type Install = Box<dyn Fn(&Identity) -> Result<(), connect::Error> + Send>;
+
 /// Reads certificate, key and authority again when their files change. Files that cannot be used are
 /// said once, and what was in force stays so.
 pub(crate) struct Renewal {
     link: LinkFile,
     ways: Ways,
     /// Puts the listener's part in force.
-    install: Box<dyn Fn(&Identity) -> Result<(), connect::Error> + Send>,
+    install: Install,
     /// Of the files as looked at last.
     seen: Option<[u8; 32]>,
 }

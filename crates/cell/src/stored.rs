@@ -38,6 +38,7 @@ mod digits {
         Numbers(Vec<u8>),
     }
 
+    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
     pub(super) fn serialize<S: Serializer>(
         bytes: &Option<Vec<u8>>,
         s: S,

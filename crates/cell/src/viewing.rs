@@ -73,8 +73,7 @@ impl Readable {
         // A list that is full may be cut, and a scheduled rule's is empty: those rest on rows of tables
         // that it does not tell.
         let told = (1..limits::ALERT_RECORDS_MAX).contains(&records.len());
-        ALERT_TABLES.iter().all(has)
-            || (told && records.iter().all(|r| tables.contains(&r.table)))
+        ALERT_TABLES.iter().all(has) || (told && records.iter().all(|r| tables.contains(&r.table)))
     }
 }
 

@@ -118,7 +118,8 @@ pub(crate) fn bounded(value: &str, bytes_max: usize, hash: &dyn Fn(&[u8]) -> [u8
         return value.to_owned();
     }
     let digits = hash(&crate::alert::labelled("long-value", &[value.as_bytes()]));
-    let digits: String = digits.iter().map(|b| format!("{b:02x}")).collect();
+    let digits = u128::from_be_bytes(digits);
+    let digits = format!("{digits:032x}");
     let start = cut(value, bytes_max.saturating_sub(digits.len() + 1));
     format!("{start}~{digits}")
 }

@@ -87,9 +87,7 @@ fn of_quoted(text: &str, message: &str) -> Option<Place> {
         let mut chars = after.chars();
         let quote = chars.next()?;
         let inside = chars.as_str();
-        let Some(end) = inside.find(quote) else {
-            return None;
-        };
+        let end = inside.find(quote)?;
         let (word, after) = inside.split_at(end);
         if let Some(place) = of_word(text, word) {
             return Some(place);

@@ -419,7 +419,9 @@ impl Cell {
             return Ok(());
         }
         let text = RuleText { name: "rule", text };
-        let (schema, others) = if let Some(tenant) = tenant { self.tables_of(tenant, stop) } else {
+        let (schema, others) = if let Some(tenant) = tenant {
+            self.tables_of(tenant, stop)
+        } else {
             let given_up = stop.clone();
             let raw = ingest::RawSchema::new();
             (HuntSchema { raw, given_up }, true)
@@ -431,12 +433,11 @@ impl Cell {
             let errors = problems.iter().filter(|p| p.weight == Weight::Error);
             wrong.extend(errors.map(ToString::to_string));
             let rests = tenant.map_or(Ok(()), |tenant| self.check_geography(tenant, &tables));
-            match rests {
-                Err(error @ (Error::SeveralGeographies(_) | Error::RefusedService { .. })) => {
-                    wrong.push(error.to_string());
-                }
-                // Tables that rest in one other region: the rule runs there.
-                _ => {}
+            // If the tables rest in one other region, the rule runs there.
+            if let Err(error @ (Error::SeveralGeographies(_) | Error::RefusedService { .. })) =
+                rests
+            {
+                wrong.push(error.to_string());
             }
         }
         if wrong.is_empty() {

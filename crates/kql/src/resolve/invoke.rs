@@ -142,10 +142,14 @@ impl Resolver<'_> {
                 let expr = self.expr(arg, Row { columns })?;
                 let found = match (&expr.kind, expr.as_literal()) {
                     (ExprKind::Column(position), _) => columns.get(*position),
-                    (_, Some(Value::String(name))) => if let Some(field) = named(name) { Some(field) } else {
-                        let message = format!("no column is called `{name}`");
-                        return Err(self.error(codes::UNKNOWN_COLUMN, expr.span, message));
-                    },
+                    (_, Some(Value::String(name))) => {
+                        if let Some(field) = named(name) {
+                            Some(field)
+                        } else {
+                            let message = format!("no column is called `{name}`");
+                            return Err(self.error(codes::UNKNOWN_COLUMN, expr.span, message));
+                        }
+                    }
                     _ => None,
                 };
                 let Some(field) = found else {

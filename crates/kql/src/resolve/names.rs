@@ -103,12 +103,11 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
     };
     match naming {
         Naming::None => Suggested::Nothing,
-        Naming::Fixed(name) => Suggested::Derived(name.to_owned()),
+        Naming::Fixed(name) | Naming::Whole(name) => Suggested::Derived(name.to_owned()),
         Naming::Only if args.len() != 1 => Suggested::Nothing,
         Naming::First | Naming::Only => first.text().map_or(Suggested::Nothing, |name| {
             Suggested::Derived(name.to_owned())
         }),
-        Naming::Whole(name) => Suggested::Derived(name.to_owned()),
         Naming::Prefix(prefix) => {
             Suggested::Derived(format!("{prefix}_{}", first.text().unwrap_or_default()))
         }

@@ -128,7 +128,11 @@ pub(super) struct Unique {
 }
 
 fn pair(group: usize, number: u32) -> Result<u64> {
-    if let Ok(group) = u32::try_from(group) { Ok(u64::from(group) << 32 | u64::from(number)) } else { exec_err!("too many groups") }
+    if let Ok(group) = u32::try_from(group) {
+        Ok(u64::from(group) << 32 | u64::from(number))
+    } else {
+        exec_err!("too many groups")
+    }
 }
 
 fn parts(pair: u64) -> (usize, u32) {

@@ -328,7 +328,7 @@ impl Group {
         for batch in reader {
             job.check()?;
             let batch = batch.map_err(|e| first(e.into()))?;
-            if !out(self.output(&job.wanted, &batch)?) {
+            if !out(Self::output(&job.wanted, &batch)?) {
                 return Ok(());
             }
         }
@@ -421,7 +421,7 @@ impl Group {
                 .collect();
             let present = |field: &&&FieldRef| self.file.schema.index_of(field.name()).is_ok();
             if fields.iter().filter(present).count() == 0 {
-                if !self.holds_without_columns(&expr, &columns, &fields)? {
+                if !Self::holds_without_columns(&expr, &columns, &fields)? {
                     return Ok(None);
                 }
                 continue;
@@ -436,7 +436,6 @@ impl Group {
 
     /// A condition over columns that the file does not have, or over none: the same for all rows.
     fn holds_without_columns(
-        &self,
         expr: &Arc<dyn PhysicalExpr>,
         columns: &[usize],
         fields: &[&FieldRef],
@@ -500,7 +499,7 @@ impl Group {
     }
 
     /// A batch of the file as the query wants it.
-    fn output(&self, wanted: &Wanted, batch: &RecordBatch) -> Result<RecordBatch> {
+    fn output(wanted: &Wanted, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut columns = Vec::with_capacity(wanted.output.fields().len());
         for field in wanted.output.fields() {
             let column = column(field, batch)?;

@@ -156,9 +156,13 @@ pub(super) fn moved(
         let Some(column) = node.downcast_ref::<Column>() else {
             return Ok(Transformed::no(node));
         };
-        if let Some(at) = place(column.index()) { Ok(Transformed::yes(
-            Arc::new(Column::new(column.name(), at)) as Arc<dyn PhysicalExpr>
-        )) } else { exec_err!("a condition over a column that is not read") }
+        if let Some(at) = place(column.index()) {
+            Ok(Transformed::yes(
+                Arc::new(Column::new(column.name(), at)) as Arc<dyn PhysicalExpr>
+            ))
+        } else {
+            exec_err!("a condition over a column that is not read")
+        }
     })?;
     Ok(moved.data)
 }
@@ -172,7 +176,11 @@ fn asked(
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
     let answers = expr.evaluate(&batch)?.into_array(rows)?;
-    if let Some(answers) = answers.as_boolean_opt() { Ok(answers.clone()) } else { exec_err!("a condition that gives {}", answers.data_type()) }
+    if let Some(answers) = answers.as_boolean_opt() {
+        Ok(answers.clone())
+    } else {
+        exec_err!("a condition that gives {}", answers.data_type())
+    }
 }
 
 impl One {

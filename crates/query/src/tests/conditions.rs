@@ -155,10 +155,12 @@ fn batch() -> RecordBatch {
                 if i % 11 == 0 { "" } else { "y" }
             )
         }))),
-        Arc::new(StringArray::from_iter(rows().map(bag))),
-        Arc::new(Int64Array::from_iter(
-            rows().map(|i| (i % 13 != 0).then_some(i)),
-        )),
+        Arc::new(rows().map(bag).collect::<StringArray>()),
+        Arc::new(
+            rows()
+                .map(|i| (i % 13 != 0).then_some(i))
+                .collect::<Int64Array>(),
+        ),
     ];
     let schema = Arc::new(schema().project(&[0, 1, 2, 3, 4]).expect("columns"));
     RecordBatch::try_new(schema, columns).expect("a batch")

@@ -423,11 +423,11 @@ impl Writer<'_> {
     }
 
     fn expr(&self, ty: ColumnType, depth: u32) -> String {
+        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
         if depth == 0 || self.rng.chance(35) {
             return self.leaf(ty);
         }
         let of = |ty| self.expr(ty, depth - 1);
-        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
         match ty {
             Bool => self.condition(depth),
             Long => match self.rng.below(12) {
