@@ -291,7 +291,7 @@ impl Cell {
         let schema = HuntSchema { raw, given_up };
         let hunting = self.inner.options.hunting.clone();
         let (text, place) = (text.to_owned(), options.place.take());
-        let began = tokio::time::Instant::now();
+        let began = self.inner.cx.now();
         let mut interest = Interest {
             cancel: options.cancel.clone(),
             answered: false,
@@ -311,7 +311,9 @@ impl Cell {
         };
         interest.answered = true;
         options.place = place;
-        options.planning_max = options.planning_max.saturating_sub(began.elapsed());
+        let spent = self.inner.cx.now().since(began).as_seconds_f64().max(0.0);
+        let spent = Duration::try_from_secs_f64(spent).unwrap_or_default();
+        options.planning_max = options.planning_max.saturating_sub(spent);
         Ok(prepared)
     }
 

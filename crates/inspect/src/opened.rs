@@ -151,7 +151,7 @@ pub fn open_centre(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Op
                 .ok(),
         };
         if let Some(plain) = plain {
-            opening.value(None, blob.column, Rests::Centre, &plain)
+            opening.value(None, blob.column, Rests::Centre, &plain);
         } else {
             let detail = format!("a value of `{}`", blob.column);
             opening.finding(path, What::DoesNotOpen, detail);

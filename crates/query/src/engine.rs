@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -33,7 +33,6 @@ use kql::resolved::{Found, Relation, Render};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::external::External;
@@ -307,41 +306,34 @@ impl StopOnDrop {
     }
 }
 
-/// How long a query has been planned. It is planned in several pieces: each shared relation on its
-/// own, and anew when the data told about columns.
+/// Whether a query is being planned. It is planned in several pieces: each shared relation on its own,
+/// and anew when the data told about columns.
 #[derive(Debug, Default)]
-struct Planning(Mutex<Spent>);
-
-#[derive(Debug, Default)]
-struct Spent {
-    before: Duration,
-    since: Option<Instant>,
-}
+struct Planning(AtomicBool);
 
 /// A piece of planning; ends when dropped.
 struct Piece<'a>(&'a Planning);
 
-/// How often it is looked whether planning takes too long.
+/// How often it is looked whether a query is still planned.
 const PLANNING_LOOK: Duration = Duration::from_millis(50);
 
 impl Planning {
     fn begin(&self) -> Piece<'_> {
-        self.spent().since = Some(Instant::now());
+        self.0.store(true, Ordering::Relaxed);
         Piece(self)
     }
 
-    fn spent(&self) -> std::sync::MutexGuard<'_, Spent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns once more than `most` was spent.
+    /// Returns once planning was seen for so long, all pieces together.
     async fn exceeds(&self, most: Duration) {
+        let look = PLANNING_LOOK.min(most);
+        let mut seen = Duration::ZERO;
         loop {
-            tokio::time::sleep(PLANNING_LOOK.min(most)).await;
-            let spent = self.spent();
-            let now = spent.since.map_or(Duration::ZERO, |since| since.elapsed());
-            if spent.before + now > most {
-                return;
+            tokio::time::sleep(look).await;
+            if self.0.load(Ordering::Relaxed) {
+                seen += look;
+                if seen >= most {
+                    return;
+                }
             }
         }
     }
@@ -349,9 +341,7 @@ impl Planning {
 
 impl Drop for Piece<'_> {
     fn drop(&mut self) {
-        let mut spent = self.0.spent();
-        let piece = spent.since.take().map_or(Duration::ZERO, |s| s.elapsed());
-        spent.before += piece;
+        self.0.0.store(false, Ordering::Relaxed);
     }
 }
 

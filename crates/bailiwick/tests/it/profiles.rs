@@ -23,7 +23,7 @@ fn record(table: &str, report: u32, file: &str, sha256: &str) -> String {
             "Timestamp": at, "ReportId": report, "DeviceId": "d0",
             "DeviceName": "host.test.example",
             "ActionType": if table == "DeviceFileEvents" { "FileCreated" } else { "ProcessCreated" },
-            "FileName": file, "SHA256": sha256, "SHA1": &sha256[..40],
+            "FileName": file, "SHA256": sha256, "SHA1": sha256.get(..40),
         },
         "Tenant": "DefaultTenant",
     })

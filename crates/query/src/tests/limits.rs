@@ -343,10 +343,10 @@ fn planning_that_takes_too_long_says_so_and_gives_its_place_back() {
         planning: Duration::from_millis(50),
         ..Limits::default()
     };
-    let (outcome, ended) = ends(&prepared, limits, None);
+    let (outcome, ended) = ends(&prepared, limits, None, Duration::from_secs(20));
     let error = outcome.expect_err("an error");
     assert_eq!(error.code(), Code::HuntPlanning, "{error:?}");
-    assert!(ended < Duration::from_secs(20), "{ended:?}");
+    assert!(ended, "the thread goes on");
     // Work that is not planning is not counted as such.
     let work = "range x from 1 to 200000 step 1 | where strcat(x, 'é') has 'q' | count";
     let limits = Limits {
@@ -356,13 +356,14 @@ fn planning_that_takes_too_long_says_so_and_gives_its_place_back() {
     limited(work, limits).expect("a result");
 }
 
-/// Runs a query, cancels it after a while, and says how long its thread went on after that (or after
+/// Runs a query, cancels it after a while, and says whether its thread ended soon after that (or after
 /// the answer, if that came first).
 fn ends(
     prepared: &crate::Prepared,
     limits: Limits,
     cancel_after: Option<Duration>,
-) -> (Result<crate::HuntResult, Error>, Duration) {
+    soon: Duration,
+) -> (Result<crate::HuntResult, Error>, bool) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_time()
@@ -384,12 +385,10 @@ fn ends(
         }
         engine.run(prepared, |_| None, limits, &cancel).await
     });
-    let since = std::time::Instant::now();
     drop(cancel);
-    is_gone
-        .recv_timeout(Duration::from_mins(1))
-        .expect("the thread ends");
-    (outcome, since.elapsed())
+    let ended = is_gone.recv_timeout(soon);
+    let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+    (outcome, !late)
 }
 
 /// Not only the answer comes at once: the work ends. The bound leaves room for a machine that is
@@ -422,13 +421,10 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         let prepared = prepare(query, Schema::hunting(), now());
         for after in [500, 3000] {
             let after = Duration::from_millis(after);
-            let (outcome, ended) = ends(&prepared, Limits::default(), Some(after));
-            eprintln!(
-                "{name} cancelled after {after:?}: ended {ended:?} later: {:?}",
-                outcome.as_ref().map(crate::HuntResult::rows)
-            );
+            let soon = Duration::from_secs(2);
+            let (outcome, ended) = ends(&prepared, Limits::default(), Some(after), soon);
             if matches!(outcome, Err(Error::Cancelled)) {
-                assert!(ended < Duration::from_secs(2), "{name}: {ended:?}");
+                assert!(ended, "{name} cancelled after {after:?}");
             }
         }
     }

@@ -158,7 +158,7 @@ fn no_more_files_are_looked_up_than_the_query_says() {
              | extend SHA256 = strcat('{}', tostring(n % 250 + 100000))
              | invoke FileProfile(SHA256{more})
              | summarize Rows = count() by ProfileAvailability | sort by Rows desc",
-            &RARE[..58]
+            RARE.get(..58).expect("its beginning")
         )
     };
     for (more, files) in [("", 100), (", 7", 7), (", 5000", 250)] {

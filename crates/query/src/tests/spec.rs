@@ -94,7 +94,7 @@ fn specifications_hold() {
         let mut answers = Vec::new();
         checked += check_file(&name, &text, &mut failures, &mut answers);
         if testkit::is_updating() {
-            std::fs::write(file, with_answers(&text, &answers)).expect("a file");
+            testkit::golden(file, &with_answers(&text, &answers));
         }
     }
     assert!(failures.is_empty(), "{failures}");
