@@ -1,5 +1,10 @@
 //! Clear text in every disguise that a data directory offers: each must be found without a marker.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "plants clear files, which is what nothing else may do"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
