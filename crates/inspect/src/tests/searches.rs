@@ -353,10 +353,10 @@ fn what_a_crash_leaves_is_no_finding() {
     let name = world.file(0, ".log");
     let name = name.file_name().unwrap().to_str().unwrap();
     for (number, len) in [(7, 5), (8, 40), (9, 100)] {
-        let name = format!("{number:016x}-{}.log", &name[17..49]);
+        let name = format!("{number:016x}-{}.log", name.get(17..49).unwrap());
         append(&eu.join("log").join(name), &log[..len]);
     }
-    let zeros = format!("{:016x}-{}.log", 10, &name[17..49]);
+    let zeros = format!("{:016x}-{}.log", 10, name.get(17..49).unwrap());
     append(&eu.join("log").join(zeros), &[0; 300]);
     let opaque = "01".repeat(16);
     append(&eu.join("tmp/0000000000000007.tmp"), b"");
