@@ -63,6 +63,8 @@ impl Cell {
             progress.detectors.retain(&rules);
             progress.detectors.changed = true;
         }
+        let has_vendor = waiting.iter().any(|w| VendorAlerts::reads(&w.table));
+        let mut vendor_before = has_vendor.then(|| progress.detectors.vendor.clone());
         let Found {
             mut alerts,
             detectors,
@@ -79,13 +81,25 @@ impl Cell {
         self.drop_kept(id, &mut alerts).await?;
         let made = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
         // A rule that matches everything must not make a commit that is refused again and again. Only
-        // the last part moves the cursor and keeps the detectors' state; after a crash before it the
-        // same alerts are made again.
+        // the last part moves the cursor; after a crash before it the same alerts are made again.
         let mut parts = parts_of(alerts);
         let last = parts.pop().unwrap_or_default();
         for part in parts {
             let mut commit = DetectionCommit::default();
             self.keep(&tenant, &mut progress, part, &mut commit).await?;
+            if matches!(tenant.standing, Standing::Second(_)) {
+                // What went over the link counts at once. Correlations make the same alerts again of the
+                // same rows; another product's alerts only grow, so their state waits for the last part.
+                let mut swap = |progress: &mut Progress| {
+                    if let Some(before) = &mut vendor_before {
+                        std::mem::swap(&mut progress.detectors.vendor, before);
+                    }
+                };
+                swap(&mut progress);
+                self.write_detectors(id, &mut progress, &mut commit)?;
+                swap(&mut progress);
+                progress.detectors.changed = true;
+            }
             self.store().commit_detection(&grant, commit).await?;
         }
         let mut commit = DetectionCommit {
