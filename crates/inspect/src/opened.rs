@@ -150,12 +150,11 @@ pub fn open_centre(dir: &DataDir, vault: &Vault, needles: &Needles) -> Result<Op
                 .and_then(|seal| seal.open(&blob.context, &blob.sealed))
                 .ok(),
         };
-        match plain {
-            Some(plain) => opening.value(None, blob.column, Rests::Centre, &plain),
-            None => {
-                let detail = format!("a value of `{}`", blob.column);
-                opening.finding(path, What::DoesNotOpen, detail);
-            }
+        if let Some(plain) = plain {
+            opening.value(None, blob.column, Rests::Centre, &plain);
+        } else {
+            let detail = format!("a value of `{}`", blob.column);
+            opening.finding(path, What::DoesNotOpen, detail);
         }
     }
     if !opening.found.is_empty() {
@@ -359,7 +358,8 @@ impl Opening<'_> {
                 other => other.map_err(Error::io(*path))?,
             };
             // One that is still being written has no end yet.
-            if !name.ends_with(".new") && vault.open_key_table(&bytes).is_err() {
+            let is_unfinished = path.extension().is_some_and(|e| e == "new");
+            if !is_unfinished && vault.open_key_table(&bytes).is_err() {
                 self.finding(path, What::DoesNotOpen, "a key table");
             }
         }

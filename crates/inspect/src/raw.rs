@@ -253,7 +253,7 @@ impl Search<'_> {
             let (needles, report) = (self.needles, &mut self.report);
             for bytes in [&name, &value] {
                 needles.find(bytes, |_, form, marker| {
-                    report.hit(path, None, form, marker)
+                    report.hit(path, None, form, marker);
                 });
             }
             if !attributes::is_of_system(&name) {
