@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::serve::Listener as _;
 use model::limits;
@@ -45,8 +45,9 @@ async fn from(local: u8, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// Seconds until a good peer has shaken hands, among silent connections of these addresses.
-async fn shaken_among(silent: &[(u8, usize)], good: u8) -> f64 {
+/// A good peer shakes hands among silent connections of these addresses, before any of those runs out
+/// of time.
+async fn shakes_among(silent: &[(u8, usize)], good: u8) {
     let (server, client) = configs();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = listener.local_addr().unwrap();
@@ -59,7 +60,6 @@ async fn shaken_among(silent: &[(u8, usize)], good: u8) -> f64 {
             kept.push(from(*address, to).await);
         }
     }
-    let began = Instant::now();
     let stream = from(good, to).await;
     let connector = TlsConnector::from(Arc::new(client));
     let shaking = connector.connect(ServerName::try_from(NAME).unwrap(), stream);
@@ -70,7 +70,6 @@ async fn shaken_among(silent: &[(u8, usize)], good: u8) -> f64 {
         .await
         .unwrap()
         .unwrap();
-    began.elapsed().as_secs_f64()
 }
 
 #[tokio::test]
@@ -78,8 +77,7 @@ async fn one_address_that_says_nothing_keeps_no_peer_out() {
     // Behind the same address as the good one, and behind another.
     let many = limits::HANDSHAKES_MAX + 50;
     for good in [1, 2] {
-        let seconds = shaken_among(&[(1, many)], good).await;
-        assert!(seconds < 4.0, "{seconds}");
+        shakes_among(&[(1, many)], good).await;
     }
 }
 
@@ -87,6 +85,5 @@ async fn one_address_that_says_nothing_keeps_no_peer_out() {
 async fn many_addresses_that_say_nothing_keep_no_peer_out() {
     let each = limits::HANDSHAKES_PER_ADDRESS_MAX;
     let silent: Vec<_> = (2..8).map(|address| (address, each)).collect();
-    let seconds = shaken_among(&silent, 1).await;
-    assert!(seconds < 4.0, "{seconds}");
+    shakes_among(&silent, 1).await;
 }
