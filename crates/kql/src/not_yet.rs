@@ -17,7 +17,6 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "inner_nodes",
     "iscolumnexists",
     "labels",
-    "row_id",
     "row_rank",
     "strcat_array_sorted",
     "_GetWatchlist",

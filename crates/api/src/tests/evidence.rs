@@ -432,7 +432,7 @@ async fn who_read_what_is_on_record_and_only_who_may_read_it_sees_the_words() {
         }
     };
     let hunt = json!({ "query": "devices" });
-    let path = of(&customer, "hunt");
+    let path = "/api/v1/hunt".to_owned();
     let reply = region.post(&path, &customer.token, &hunt).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     for _ in 0..3 {

@@ -29,6 +29,20 @@ async fn until_free(cell: &Cell, grant: &Granted<Hunt>) {
         let all = [(); limits::HUNTS_PER_TENANT_MAX].map(|()| code(cell, grant, short()));
         let codes = futures::future::join_all(all).await;
         if codes.iter().all(|code| *code == Some(Code::HuntPlanning)) {
+            return until_idle(cell, grant).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a place did not come back");
+}
+
+/// Waits until those that asked last have given their places back as well.
+async fn until_idle(cell: &Cell, grant: &Granted<Hunt>) {
+    for _ in 0..1_000 {
+        let check = || cell.check_hunt(grant, "DeviceEvents", Arc::default());
+        let all = [(); limits::HUNTS_PER_TENANT_MAX].map(|()| check());
+        let checked = futures::future::join_all(all).await;
+        if checked.iter().all(Result::is_ok) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -281,7 +281,7 @@ fn row_id_and_source_fields_are_carried() {
         expect![[r#"
             source Logon
             filter ==(_row_id#6, "a")
-            project id = _row_id#6, _source_fields_EventID = _source_fields#7["EventID"], RowId_ = _row_id#6
+            project id = _row_id#6, _source_fields_EventID = _source_fields#7["EventID"], RowId = _row_id#6
         "#]],
     );
     // Not part of a star, and gone with the row.
@@ -292,7 +292,7 @@ fn row_id_and_source_fields_are_carried() {
             filter or(has(User#1, "x"), has(Result#2, "x"), has(string(Extra#5), "x"))
             project Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5, _row_id#6, _source_fields#7, e = _source_fields#7
             summarize count(), take_any(_row_id#6) by string(e#8["a"])
-            project e_a#0, n#1, RowId_#2, r = ""
+            project e_a#0, n#1, RowId#2, r = ""
         "#]],
     );
     check(
@@ -305,14 +305,14 @@ fn row_id_and_source_fields_are_carried() {
               filter ==(real(_source_fields#7["x"]), 1.0)
               project User#1, Timestamp#0, Result#2, Port#3, Bytes#4, Extra#5, _row_id#6, _source_fields#7
             union (User: string, Timestamp: datetime, Result: string, Port: int, Bytes: long, Extra: dynamic, [_row_id: string], [_source_fields: dynamic])
-            project User#0, RowId_ = _row_id#6, _source_fields#7
+            project User#0, RowId = _row_id#6, _source_fields#7
         "#]],
     );
     check(
         "datatable (a: long) [1] | extend row_id(), ingestion_time()",
         expect![[r#"
             values 1 rows (a: long)
-            project a#0, RowId_ = "", $IngestionTime = datetime(null)
+            project a#0, RowId = "", $IngestionTime = datetime(null)
         "#]],
     );
 }
