@@ -222,7 +222,7 @@ fn a_directory_that_is_not_there_cannot_be_locked() {
     let root = TempDir::new().unwrap();
     let refused = DirectoryLock::take(&root.path().join("none")).unwrap_err();
     assert!(matches!(&refused, LockError::Io(source) if source.kind() == ErrorKind::NotFound));
-    assert_eq!(refused.code(), Code::Internal);
+    assert_eq!(refused.code(), Code::FileFailed);
 }
 
 /// Runs itself a second time as another process, whose working directory holds the marker.
