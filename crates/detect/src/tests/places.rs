@@ -134,14 +134,12 @@ fn a_text_that_nests_too_deep_is_refused_before_it_is_read() {
         format!("{}a", "- ".repeat(50_000)),
     ];
     for text in deep {
-        let before = std::time::Instant::now();
         let problems = problems(&text);
         assert!(
             problems[0].message.contains("nests deeper"),
             "{}",
             problems[0]
         );
-        assert!(before.elapsed().as_secs() < 20);
         let scheduled = compile_scheduled(&[RuleText {
             name: "s.yml",
             text: &text,
@@ -175,11 +173,9 @@ fn the_patterns_of_a_text_are_limited_in_sum() {
             &format!("CommandLine|re:\n{}", values.concat()),
         )
     };
-    let before = std::time::Instant::now();
     let problems_of = problems(&patterns(3_000, "\\w{90}N"));
     let large = problems_of.iter().find(|p| p.message.contains("compiled"));
     assert!(large.is_some(), "{problems_of:?}");
-    assert!(before.elapsed().as_secs() < 30, "{:?}", before.elapsed());
     let fine = problems(&patterns(200, "[a-z]+\\.exe"));
     assert!(
         fine.iter().all(|p| p.weight != crate::Weight::Error),
