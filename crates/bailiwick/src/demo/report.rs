@@ -235,9 +235,10 @@ struct Misdirected {
 }
 
 /// A UK tenant's records knock at the US region with their UK token: one for every table, full of
-/// markers. What the region's directory grew by is measured when nothing else writes to it; the
-/// search for planted identities looks for the markers afterwards (the same rows are then sent to the
-/// right region, and a marker may lie nowhere else).
+/// markers. What the region's log, segments and temporary files grew by is measured when no row is on
+/// its way there; the catalogue changes by itself. The search for planted identities looks for the
+/// markers everywhere afterwards (the same rows are then sent to the right region, and a marker may lie
+/// nowhere else).
 fn wrong_region(
     stage: &Stage,
     companies: &[Company],
@@ -271,7 +272,7 @@ fn wrong_region(
     let left = after.saturating_sub(before);
     Ok(Misdirected {
         text: format!(
-            "Wrong region: {} records of {} sent to {us}: {} {}, told `{told}`; bytes left there: {left}",
+            "Wrong region: {} records of {} sent to {us}: {} {}, told `{told}`; bytes left there in log, segments and temporary files: {left}",
             lines.len(),
             company.name,
             reply.status,
@@ -281,12 +282,24 @@ fn wrong_region(
     })
 }
 
-/// Bytes under a directory once they stay the same.
+/// Bytes of a cell's log, segments and temporary files: all that rows are written to.
+fn row_bytes(data: &std::path::Path) -> anyhow::Result<u64> {
+    let mut total = 0;
+    for part in ["log", "segments", "tmp"] {
+        let part = data.join(part);
+        if part.is_dir() {
+            total += directory_bytes(&part)?;
+        }
+    }
+    Ok(total)
+}
+
+/// The same once it stays the same.
 fn settled_bytes(dir: &std::path::Path) -> anyhow::Result<u64> {
-    let mut last = directory_bytes(dir)?;
+    let mut last = row_bytes(dir)?;
     for _ in 0..SETTLING_LOOKS_MAX {
         std::thread::sleep(SETTLING);
-        let now = directory_bytes(dir)?;
+        let now = row_bytes(dir)?;
         if now == last {
             return Ok(now);
         }
