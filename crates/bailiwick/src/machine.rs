@@ -52,6 +52,14 @@ pub(crate) fn forbid_core_files() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Memory comes in small pages: with pages of 2 MiB, which the allocator's reservations invite, flush
+/// and compaction spend a third of their time on the kernel clearing what they never touch, and the
+/// process holds a quarter more (`docs/benchmarks.md`). A kernel without such pages is left alone.
+pub(crate) fn keep_pages_small() {
+    #[cfg(target_os = "linux")]
+    let _refused = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// What panicked is said by file and line only: the words of a panic may quote data.
 pub(crate) fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| {

@@ -6,7 +6,7 @@
 use model::{Schema, TableName, Ticks};
 use rows::arrow::array::{Array, AsArray};
 use rows::arrow::compute::interleave_record_batch;
-use rows::arrow::datatypes::{Int64Type, SchemaRef};
+use rows::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use rows::{RecordBatch, conform, hidden};
 
 use crate::Error;
@@ -16,6 +16,9 @@ use crate::snapshot::union_schema;
 const SLICE_ROWS: usize = 8_192;
 /// Bytes of a slice, if its rows are like the others.
 const SLICE_BYTES: usize = 64 << 20;
+
+/// Rows looked at to see whether a column always says the same.
+const SAMPLED_ROWS: usize = 64;
 
 /// Batches of one schema and the order of their rows.
 pub(crate) struct Ordered {
@@ -74,6 +77,39 @@ impl Ordered {
         self.order
             .chunks(n)
             .map(move |part| interleave_record_batch(&batches, part).map_err(Error::Rows))
+    }
+
+    /// Text columns of which a few rows, spread over all, hold different values.
+    ///
+    /// Rows lie by time, so the least and the greatest of such a column span nearly everything in
+    /// each row group and page: they would prune nothing, and finding them compares every value
+    /// twice. Columns that are empty or always say the same are not among them.
+    pub(crate) fn varied_text(&self) -> Vec<&str> {
+        let fields = self.schema.fields().iter().enumerate();
+        fields
+            .filter(|(at, field)| *field.data_type() == DataType::Utf8 && self.varies(*at))
+            .map(|(_, field)| field.name().as_str())
+            .collect()
+    }
+
+    fn varies(&self, column: usize) -> bool {
+        let mut first = None;
+        let step = self.order.len() / SAMPLED_ROWS + 1;
+        for (batch, row) in self.order.iter().step_by(step) {
+            let Some(batch) = self.batches.get(*batch) else {
+                continue;
+            };
+            let Some(values) = batch.columns().get(column).map(|c| c.as_string::<i32>()) else {
+                continue;
+            };
+            let value = values.is_valid(*row).then(|| values.value(*row));
+            match first {
+                None => first = Some(value),
+                Some(known) if known != value => return true,
+                Some(_) => {}
+            }
+        }
+        false
     }
 
     /// Least and greatest instant of a column; nothing if it is absent, of another type, or if a row

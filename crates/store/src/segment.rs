@@ -36,6 +36,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
+use parquet::schema::types::ColumnPath;
 use rows::{RecordBatch, hidden};
 use vault::SegmentKey;
 
@@ -89,12 +90,13 @@ pub(crate) fn write(
     key_id: KeyId,
     key: &SegmentKey,
 ) -> Result<Vec<u8>, Error> {
-    let properties = properties(identity, region, key_id, key)?;
+    let properties = properties(ordered, identity, region, key_id, key)?;
     encode(ordered, identity.segment, properties.build())
 }
 
 /// How a segment is written and sealed.
 pub(crate) fn properties(
+    ordered: &Ordered,
     identity: &Identity<'_>,
     region: &RegionCode,
     key_id: KeyId,
@@ -110,7 +112,7 @@ pub(crate) fn properties(
         .with_footer_key_metadata(key_metadata(region, key_id))
         .build()
         .map_err(failed)?;
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
         .set_max_row_group_row_count(Some(limits::ROW_GROUP_ROWS_MAX))
@@ -121,6 +123,10 @@ pub(crate) fn properties(
         // INVARIANT: never a bloom filter; parquet 59 writes them in clear.
         .set_bloom_filter_enabled(false)
         .with_file_encryption_properties(sealing);
+    for column in ordered.varied_text() {
+        let column = ColumnPath::new(vec![column.to_owned()]);
+        properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
+    }
     Ok(properties)
 }
 

@@ -376,7 +376,7 @@ fn sealed(with_bloom: bool) -> Sealed {
     let rows = marked_rows(model::Ticks(1), 0);
     let ordered = Ordered::new(&name, &[rows]).unwrap();
     let key_id = KeyId::from_bytes([6; 16]);
-    let properties = segment::properties(&identity, &region, key_id, &key).unwrap();
+    let properties = segment::properties(&ordered, &identity, &region, key_id, &key).unwrap();
     let properties = properties.set_bloom_filter_enabled(with_bloom).build();
     let bytes = segment::encode(&ordered, identity.segment, properties).unwrap();
     if !with_bloom {

@@ -16,5 +16,6 @@ mod log;
 mod memory_catalogue;
 mod merge;
 mod model;
+mod order;
 mod temporary;
 mod witness;
