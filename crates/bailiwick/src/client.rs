@@ -233,6 +233,14 @@ impl Http {
         Ok(region.ok_or_else(nameless)?.to_owned())
     }
 
+    /// The answer under the name of the server's region: the token says it, else the server.
+    fn call_named(&self, ask: &Ask) -> anyhow::Result<BTreeMap<String, Reply>> {
+        let reply = self.call(ask)?;
+        let told = self.token.as_deref().and_then(cell::region_of_token);
+        let region = told.map_or_else(|| self.region(), |told| Ok(told.to_string()))?;
+        Ok(BTreeMap::from([(region, reply)]))
+    }
+
     /// The way to another region, if the caller gave its address and a token of it.
     fn way(&self, region: &str) -> Option<Self> {
         let token = self.others.tokens.get(region)?;
@@ -509,7 +517,7 @@ impl Client {
     /// Asks every cell: the server, or all regions of the data directory.
     pub(crate) fn call_all(&self, ask: &Ask) -> anyhow::Result<BTreeMap<String, Reply>> {
         match self {
-            Self::Http(http) => Ok(BTreeMap::from([("server".to_owned(), http.call(ask)?)])),
+            Self::Http(http) => http.call_named(ask),
             Self::Local(local) => {
                 let cells = local.embedded.cells.keys();
                 let reply =
@@ -526,7 +534,7 @@ impl Client {
         ask: &Ask,
     ) -> anyhow::Result<BTreeMap<String, Reply>> {
         match (self, tenant) {
-            (Self::Http(http), _) => Ok(BTreeMap::from([("server".to_owned(), http.call(ask)?)])),
+            (Self::Http(http), _) => http.call_named(ask),
             (Self::Local(local), Some(tenant)) => {
                 let regions = local.regions_of(tenant);
                 if regions.is_empty() {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use model::{Classification, Determination, IncidentStatus};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alert {
@@ -87,17 +89,17 @@ pub(crate) struct IncidentUpdate {
     pub(crate) tenant: String,
     /// Its number.
     pub(crate) incident: u64,
-    /// `active`, `inProgress` or `resolved`.
-    #[arg(long)]
+    /// Where work on it stands.
+    #[arg(long, ignore_case = true, value_parser = statuses())]
     pub(crate) status: Option<String>,
     /// Whom to assign it to; an empty text takes it from whoever has it.
     #[arg(long)]
     pub(crate) assign: Option<String>,
-    /// `unknown`, `truePositive`, `informationalExpectedActivity` or `falsePositive`.
-    #[arg(long)]
+    /// What it turned out to be.
+    #[arg(long, ignore_case = true, value_parser = words(Classification::ALL, |c| c.as_str()))]
     pub(crate) classification: Option<String>,
     /// What kind of it; each belongs to one classification.
-    #[arg(long)]
+    #[arg(long, ignore_case = true, value_parser = words(Determination::ALL, |d| d.as_str()))]
     pub(crate) determination: Option<String>,
     /// In place of the worst of its alerts; an empty text goes back to that.
     #[arg(long)]
@@ -334,3 +336,18 @@ pub(crate) fn woven(text: &str) -> Result<Woven, String> {
 
 /// Intrusions of `many` without a number.
 const INTRUSIONS: u32 = 10;
+
+/// The words of a vocabulary.
+fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> PossibleValuesParser {
+    PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>())
+}
+
+/// What a person may set; an incident is redirected only by being merged.
+fn statuses() -> PossibleValuesParser {
+    let all = IncidentStatus::ALL.iter();
+    let settable: Vec<_> = all
+        .copied()
+        .filter(|s| *s != IncidentStatus::Redirected)
+        .collect();
+    words(&settable, |s| s.as_str())
+}

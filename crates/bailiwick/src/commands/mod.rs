@@ -13,6 +13,7 @@ mod kql;
 mod region;
 mod registry;
 mod residency;
+mod resting;
 mod rules;
 mod serve;
 mod source;

@@ -1,5 +1,6 @@
 //! `residency`: what rests where, why a record is where it is, and a look at every byte on disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use inspect::{DataDir, Marker, Needles, Places, raw};
@@ -7,7 +8,7 @@ use model::{Code, RowId};
 use serde_json::{Value, json};
 use vault::Vault;
 
-use super::{configuration, file_error, show, tenant_id};
+use super::{configuration, file_error, resting, show, tenant_id};
 use crate::cli::{Global, Residency};
 use crate::client::{Ask, Client, passphrase};
 use crate::config::Config;
@@ -23,11 +24,15 @@ pub(crate) fn run(global: &Global, command: Residency) -> anyhow::Result<i32> {
             let tenant = tenant_id(&tenant)?;
             let client = Client::connect(global)?;
             let ask = Ask::get(format!("/api/v1/tenants/{tenant}/residency"));
-            let mut all = serde_json::Map::new();
-            for (region, reply) in client.call_each(Some(tenant), &ask)? {
-                all.insert(region, reply.json()?);
+            let replies = client.call_each(Some(tenant), &ask)?.into_iter();
+            let reports = replies
+                .map(|(region, reply)| Ok((region, reply.json()?)))
+                .collect::<anyhow::Result<BTreeMap<String, Value>>>()?;
+            if view::is_for_people(global) {
+                print::out(&resting::text(&reports))?;
+                return Ok(0);
             }
-            show(global, &Value::Object(all))
+            show(global, &json!(reports))
         }
         Residency::Explain { tenant, record } => {
             let tenant = tenant_id(&tenant)?;

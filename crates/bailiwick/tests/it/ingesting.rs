@@ -231,6 +231,36 @@ fn a_line_that_is_too_long_costs_that_line() {
     );
 }
 
+/// A tar of two events, a folder and a link among them, compressed and then cut off behind the
+/// second: what was whole is read, and the rest is told.
+fn tarball() -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    let mut tar = tar::Builder::new(gzip);
+    let mut add = |name: &str, kind: tar::EntryType, text: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+    };
+    add("day", tar::EntryType::Directory, "");
+    add(
+        "day/three.json",
+        tar::EntryType::Regular,
+        &process_event("member three", &now()),
+    );
+    add("day/link", tar::EntryType::Symlink, "");
+    add(
+        "four.json",
+        tar::EntryType::Regular,
+        &process_event("member four", &now()),
+    );
+    let mut bytes = tar.into_inner().unwrap().finish().unwrap();
+    // The trailer of gzip and most of the two empty blocks at the end.
+    bytes.truncate(bytes.len() - 900);
+    bytes
+}
+
 #[test]
 fn archives_and_large_compressed_files_are_opened() {
     let desk = Desk::new();
@@ -261,12 +291,14 @@ fn archives_and_large_compressed_files_are_opened() {
         zip.write_all(text.as_bytes()).unwrap();
     }
     let archive = desk.file("week.zip", zip.finish().unwrap().into_inner());
+    let tarball = desk.file("month.tar.gz", tarball());
     let rejects = desk.path("rejects");
     let missing = desk.path("missing.json");
     let args = [
         text(&missing),
         text(&large),
         text(&archive),
+        text(&tarball),
         "--rejects",
         text(&rejects),
     ];
@@ -274,6 +306,8 @@ fn archives_and_large_compressed_files_are_opened() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("skipped 1 resource forks"), "{said}");
     assert!(said.contains("missing.json` [file_failed]"), "{said}");
+    let cut_off = "month.tar.gz`: incomplete deflate stream [bad_format]";
+    assert!(said.contains(cut_off), "{said}");
     assert_eq!(
         output.status.code(),
         Some(2),
@@ -294,6 +328,9 @@ fn archives_and_large_compressed_files_are_opened() {
         ("large.jsonl.gz", 140),
         ("one.json", 1),
         ("two.json", 1),
+        ("three.json", 1),
+        ("four.json", 1),
+        ("month.tar.gz", 0),
     ];
     let expected: Vec<_> = expected
         .iter()

@@ -151,7 +151,7 @@ impl Run<'_> {
 
     /// Sends what a cutter gives; `records` of the input were sent before.
     fn cut(&mut self, name: &str, mut cutter: Cutter<'_>, mut records: u64) -> anyhow::Result<()> {
-        while let Some(piece) = cutter.next()? {
+        while let Some(piece) = cutter.next().map_err(|e| of_input(e, name))? {
             match piece {
                 Piece::Part(part) if part.bytes.is_empty() => {}
                 Piece::Part(part) => {
@@ -293,6 +293,17 @@ fn remarks(total: &Totals, client: &Client, regions: &BTreeSet<String>) {
             print::note(&why);
         }
     }
+}
+
+/// The failure with the input's name before it and what lies below it behind it.
+fn of_input(error: anyhow::Error, name: &str) -> anyhow::Error {
+    let Some(failure) = error.downcast_ref::<Failure>() else {
+        return error;
+    };
+    let mut failure = failure.clone();
+    let causes: Vec<_> = error.chain().skip(1).map(|e| format!(": {e}")).collect();
+    failure.message = format!("`{name}`: {}{}", failure.message, causes.concat());
+    failure.into()
 }
 
 /// The failure with its place; its code and remedy stay.
