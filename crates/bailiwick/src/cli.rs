@@ -706,7 +706,25 @@ pub(crate) struct BenchDetect {
     /// Intrusions of each seed, half of them in one tenant.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) intrusions: u32,
+    /// What the worlds are like.
+    #[arg(long, value_enum, default_value_t = DetectSetting::Hardest)]
+    pub(crate) setting: DetectSetting,
+    /// With `--setting demo`: days that lie between the end of the telemetry and now.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=60))]
+    pub(crate) days_back: u32,
     /// Say on standard error which alerts are strangers, what is mixed, in pieces or not seen.
     #[arg(long)]
     pub(crate) details: bool,
+    /// Write every alert, with the scene that its records are of, as JSON lines to this file.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// What `bench detect` lets happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DetectSetting {
+    /// Several intrusions among the most look-alikes that are asked of a release.
+    Hardest,
+    /// One story in each of the demo's two victims.
+    Demo,
 }

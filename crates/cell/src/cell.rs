@@ -35,6 +35,9 @@ pub struct CellOptions {
     pub centre: Arc<dyn CentrePort>,
     /// What may leave, signed by the operator; without one nothing leaves.
     pub allow_list: Option<Arc<Verified<AllowList>>>,
+    /// Alerts of one tenant that may wait in the outbox for one other region, at most
+    /// `LINK_OUTBOX_ENTRIES_MAX`.
+    pub link_waiting_max: u64,
 }
 
 /// One region's service. Cheap to clone.

@@ -9,6 +9,10 @@
 //! alert, and the group begins anew after it. The alert's id comes from rule, version, window end
 //! and group.
 //!
+//! What a temporal correlation asks for is that certain things come together, so its window is the
+//! shortest that has them: it begins at the latest row from which the condition still holds. A click
+//! hours before the one that matters is not part of the alert. Where rows are counted, all count.
+//!
 //! Promises
 //! - The same steps in the same order on the same state give the same alerts with the same ids.
 //! - A step that was seen before changes nothing; if it was the one that made an alert, the alert is
@@ -77,6 +81,8 @@ pub struct Step {
     pub service: ServiceName,
     pub(crate) fields: Vec<Fields>,
     pub(crate) entities: Vec<Entity>,
+    /// The rows behind it, if it is a correlation's and `record` no row.
+    pub(crate) behind: Vec<RecordRef>,
 }
 
 impl Step {
@@ -277,6 +283,20 @@ impl Correlation {
         self.counts(there.len())
     }
 
+    /// The shortest part of a window, up to its end, in which the condition still holds: of a temporal
+    /// correlation. `entries` is a window in which it holds.
+    fn shortest<'w, 'e>(&self, entries: &'w [&'e Entry]) -> &'w [&'e Entry] {
+        let is_temporal = matches!(
+            self.kind,
+            CorrelationType::Temporal | CorrelationType::TemporalOrdered
+        );
+        // An expression may hold again after it did not: the shortest is then looked for from the end.
+        let all = 1..entries.len();
+        let tail = |at: usize| entries.get(at..).filter(|part| self.holds(part));
+        let found = is_temporal.then(|| all.rev().find_map(tail)).flatten();
+        found.unwrap_or(entries)
+    }
+
     /// The rules matched one after the other, in the correlation's order.
     fn in_order(&self, entries: &[&Entry]) -> bool {
         let mut wanted = 0;
@@ -407,16 +427,28 @@ struct Entry {
     which: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     values: Vec<String>,
+    /// What stands for the row in an alert if it is itself a correlation's: the rows behind that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    behind: Vec<RecordRef>,
 }
 
 impl Entry {
+    fn records(&self) -> &[RecordRef] {
+        if self.behind.is_empty() {
+            std::slice::from_ref(&self.record)
+        } else {
+            &self.behind
+        }
+    }
+
     fn key(&self) -> (Ticks, RowId) {
         (self.at, self.record.row)
     }
 
     fn bytes(&self) -> usize {
         let values: usize = self.values.iter().map(|v| text_bytes(v)).sum();
-        ENTRY_BYTES + record_bytes(&self.record) + values
+        let behind: usize = self.behind.iter().map(record_bytes).sum();
+        ENTRY_BYTES + record_bytes(&self.record) + values + behind
     }
 }
 
@@ -458,6 +490,10 @@ struct Group {
     entries: Vec<Entry>,
     fired: Vec<Fired>,
     entities: Vec<Entity>,
+    /// The first and the last row's time at which each of `entities` was named; one that has none (a
+    /// state written before there were any) counts as always named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    named: Vec<(Ticks, Ticks)>,
     /// When the cell took the last row that touched the group.
     touched: Ticks,
     /// Bytes at rest of `entities`, and of all of it but its key.
@@ -739,12 +775,13 @@ impl Group {
             record: step.record.clone(),
             which: fields.which.clone(),
             values,
+            behind: step.behind.clone(),
         };
         match self.entries.binary_search_by_key(&entry.key(), Entry::key) {
             Ok(here) => self.merge(here, &entry)?,
             Err(here) => self.entries.insert(here, entry),
         }
-        self.remember(&step.entities);
+        self.remember(&step.entities, at);
         let fired = self.fire(correlation, step);
         self.forget(correlation, forgotten);
         fired
@@ -761,15 +798,20 @@ impl Group {
         (known.which.len() > before).then_some(())
     }
 
-    fn remember(&mut self, entities: &[Entity]) {
+    fn remember(&mut self, entities: &[Entity], at: Ticks) {
+        self.named
+            .resize(self.entities.len(), (Ticks::MIN, Ticks::MAX));
         for entity in entities {
-            if self.entities.len() >= limits::CORRELATION_ENTITIES_MAX {
-                break;
-            }
             let same = |e: &Entity| {
                 e.kind == entity.kind && e.keys == entity.keys && e.name == entity.name
             };
-            if self.entities.iter().any(same) {
+            if let Some(known) = self.entities.iter().position(same) {
+                if let Some((first, last)) = self.named.get_mut(known) {
+                    (*first, *last) = ((*first).min(at), (*last).max(at));
+                }
+                continue;
+            }
+            if self.entities.len() >= limits::CORRELATION_ENTITIES_MAX {
                 continue;
             }
             // What it is called and joined by stays if its details have no room.
@@ -782,8 +824,31 @@ impl Group {
             if more <= room {
                 self.entity_bytes += more;
                 self.entities.push(entity);
+                self.named.push((at, at));
             }
         }
+    }
+
+    /// Takes out what rows of a window name. What only earlier rows name stays with these; a later
+    /// window may begin among them.
+    fn named_in(&mut self, start: Ticks, end: Ticks) -> Vec<Entity> {
+        self.named
+            .resize(self.entities.len(), (Ticks::MIN, Ticks::MAX));
+        let all = std::iter::zip(
+            std::mem::take(&mut self.entities),
+            std::mem::take(&mut self.named),
+        );
+        let mut inside = Vec::new();
+        for (entity, (first, last)) in all {
+            if first <= end && last >= start {
+                inside.push(entity);
+            } else {
+                self.entities.push(entity);
+                self.named.push((first, last));
+            }
+        }
+        self.entity_bytes = entities_bytes(&self.entities);
+        inside
     }
 
     /// Looks at the window that ends with the new row, and at those that end with later rows and
@@ -807,22 +872,24 @@ impl Group {
             if !correlation.holds(&window) {
                 continue;
             }
+            let window = correlation.shortest(&window);
             let start = window.first().map_or(at, |e| e.at);
-            let records = window.iter().take(limits::ALERT_RECORDS_MAX);
+            let records = window.iter().flat_map(|e| e.records());
+            let records = records.take(limits::ALERT_RECORDS_MAX).cloned().collect();
+            let rows = u64::try_from(window.len()).unwrap_or(u64::MAX);
             let fired = Fired {
                 start,
                 end: start.saturating_add(correlation.span),
                 trigger: step.record.row,
                 seen: step.seen,
                 last_at: end,
-                records: records.map(|e| e.record.clone()).collect(),
-                rows: u64::try_from(window.len()).unwrap_or(u64::MAX),
-                entities: std::mem::take(&mut self.entities),
+                records,
+                rows,
+                entities: self.named_in(start, end),
                 service: step.service.clone(),
                 bytes: 0,
             };
             let fired = fired.measured();
-            self.entity_bytes = 0;
             self.entries
                 .retain(|e| !(fired.start..=fired.end).contains(&e.at));
             self.fired.push(fired.clone());
@@ -852,6 +919,7 @@ impl Group {
         self.fired.drain(..over);
         if self.entries.is_empty() {
             self.entities.clear();
+            self.named.clear();
             self.entity_bytes = 0;
         }
     }
@@ -896,5 +964,6 @@ fn chained(rules: &RuleSet, hit: &CorrelationHit, seen: Ticks) -> Option<Step> {
         service: hit.service.clone(),
         fields,
         entities: hit.entities.clone(),
+        behind: hit.records.clone(),
     })
 }

@@ -228,6 +228,7 @@ impl<'a> Pass<'_, 'a> {
                     service: service.clone(),
                     fields,
                     entities: entities::of_row(self.rows, row),
+                    behind: Vec::new(),
                 });
             }
         }

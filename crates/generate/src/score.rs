@@ -81,8 +81,8 @@ impl Score {
     }
 
     /// What is behind the figures, for whoever works on them.
-    pub fn details(&self, seed: u64) -> String {
-        let mut text = format!("seed {seed}\n{}", self.said);
+    pub fn details(&self, world: &str) -> String {
+        let mut text = format!("seed {world}\n{}", self.said);
         for (stage, n) in &self.unseen {
             let _ = writeln!(text, "  unseen: {stage} {n}");
         }

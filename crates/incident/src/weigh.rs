@@ -13,10 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{AlertSeverity, KeyKind, KeyToken, Span100ns, Ticks};
+use model::{AlertSeverity, EntityKind, KeyKind, KeyToken, Span100ns, Ticks};
 
 use crate::member::Member;
 use crate::rarity::{Rarity, WHOLE};
+use crate::story::Stage;
 use crate::strength::{self, Class, Strength};
 use crate::tactic::Tactic;
 
@@ -26,8 +27,12 @@ const REACH_SERVICES: i64 = 5;
 /// Times longer that weak keys hold between alerts of one common rule: what repeats at one place all day
 /// is one matter, whatever it is.
 const REACH_REPEAT: i64 = 12;
-/// What is left of a shared device, in thousandths, if different accounts were used on it.
-const OTHER_ACCOUNTS: u32 = 700;
+/// What is left of who or where two alerts share, in thousandths, if something else speaks against
+/// their being one matter: alone it is then not enough, any second sign makes it so again.
+const DOUBTED: u32 = 700;
+/// The same of a device on which one was somebody's doing and the other nobody's: the machine's own
+/// services do things all day, and only what is near in time goes with what somebody did.
+const NOBODYS: u32 = 850;
 /// Thousandths of rarity below which an account is a shared one: stolen or lent, it is no sign of
 /// another person.
 const COMMON: u32 = 700;
@@ -65,7 +70,7 @@ pub(crate) fn link(
     } else {
         (reach(a, b), doubt)
     };
-    let disagrees = accounts_differ(a, b, rarity, &is_noise);
+    let against = Against::of(a, b, rarity, &is_noise);
     let mut best: BTreeMap<Class, (u32, u32, KeyToken)> = BTreeMap::new();
     for key in shared(&a.keys, &b.keys) {
         if is_noise(key) {
@@ -74,9 +79,12 @@ pub(crate) fn link(
         let row = strength::of(key.kind);
         let rare = rarity_of(key, a, rarity).min(rarity_of(key, b, rarity));
         let mut weight = row.weight * rare / WHOLE;
-        if row.class == Class::Device && disagrees {
-            weight = weight * OTHER_ACCOUNTS / WHOLE;
-        }
+        weight = weight * against.leaves(row.class, key) / WHOLE;
+        let reach = if against.nobodys && row.class == Class::Device && !is_repeat {
+            1
+        } else {
+            reach
+        };
         weight = weight * fade(&row, gap.0, reach) / WHOLE;
         let doubted = if row.causal {
             weight
@@ -143,6 +151,145 @@ fn in_order<'a>(a: &'a Member, b: &'a Member) -> (&'a Member, &'a Member) {
     } else {
         (b, a)
     }
+}
+
+/// What speaks against two alerts of one person, or from one place, being one matter.
+struct Against<'a> {
+    /// Different people's accounts: a machine has more users than one.
+    other_account: bool,
+    /// Somebody's account, and none.
+    nobodys: bool,
+    /// At least one names no account, and they name different runs of programs: on one machine the
+    /// system's own work is everywhere beside what people do.
+    other_runs: bool,
+    /// An account moved on to one machine, and later something was done with it on another, which is no
+    /// further move: there sits its owner.
+    moved_elsewhere: bool,
+    /// Both say which cloud session, which message or which site it was, and it was another one.
+    other_matter: bool,
+    /// One of them is an action in a cloud application that says in which session or from where. Its
+    /// owner works there all day: whether it was them is told by that, not by the account.
+    cloud_action: bool,
+    /// Both were seen from outside, where everybody in a house has one address.
+    outside: bool,
+    /// One is what somebody was sent or followed, the other what was done in their name: the address is
+    /// the sender's or the person's own there, and the doer's here.
+    own_address: bool,
+    alerts: [&'a Member; 2],
+}
+
+impl<'a> Against<'a> {
+    fn of(
+        a: &'a Member,
+        b: &'a Member,
+        rarity: &Rarity,
+        is_noise: &impl Fn(&KeyToken) -> bool,
+    ) -> Self {
+        let other = |class| differ(a, b, class, is_noise);
+        let (x, y) = (Seen::of(a), Seen::of(b));
+        let (of_a, of_b) = (has_account(a, is_noise), has_account(b, is_noise));
+        let either = |seen| x == seen || y == seen;
+        let both_did = x.is_done_outside() && y.is_done_outside();
+        Self {
+            other_account: accounts_differ(a, b, rarity, is_noise),
+            nobodys: of_a != of_b,
+            other_runs: !(of_a && of_b) && other(Class::Process),
+            moved_elsewhere: other(Class::Device) && {
+                let (earlier, later) = in_order(a, b);
+                let moves = |m: &Member| m.tactic == Some(Tactic::LateralMovement);
+                moves(earlier) && !moves(later)
+            },
+            other_matter: (both_did && other(Class::Session))
+                || other(Class::Message)
+                || other(Class::Web),
+            cloud_action: [(a, x), (b, y)].into_iter().any(|(m, seen)| {
+                let tells = |key: &KeyToken| {
+                    matches!(
+                        strength::of(key.kind).class,
+                        Class::Session | Class::Network
+                    ) && !is_noise(key)
+                };
+                seen == Seen::Action && m.keys.iter().any(tells)
+            }),
+            outside: x != Seen::Inside && y != Seen::Inside,
+            own_address: either(Seen::Mail) && (x.is_done_outside() || y.is_done_outside()),
+            alerts: [a, b],
+        }
+    }
+
+    /// What is left of a shared key, in thousandths.
+    fn leaves(&self, class: Class, key: &KeyToken) -> u32 {
+        let received = || self.alerts.iter().any(|m| only_received(m, key));
+        let doubted = match class {
+            Class::Network if self.own_address => return 0,
+            Class::Network => self.outside,
+            Class::Device if self.other_account || self.other_matter || self.other_runs => true,
+            Class::Device if self.nobodys => return NOBODYS,
+            Class::Account => {
+                self.other_matter || self.moved_elsewhere || self.cloud_action || received()
+            }
+            _ => false,
+        };
+        if doubted { DOUBTED } else { WHOLE }
+    }
+}
+
+/// Who saw what an alert is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// A machine of the tenant, or its directory.
+    Inside,
+    /// The mail service: something came, or a link in it was followed.
+    Mail,
+    /// The cloud directory: somebody signed in.
+    SignIn,
+    /// A cloud application: somebody did something.
+    Action,
+}
+
+impl Seen {
+    fn of(alert: &Member) -> Self {
+        match (alert.service.as_str(), alert.stage) {
+            (_, Stage::Mail | Stage::Click) => Self::Mail,
+            ("endpoint" | "identity", _) => Self::Inside,
+            (_, Stage::SignIn) => Self::SignIn,
+            (_, Stage::Cloud | Stage::Consent) => Self::Action,
+            _ => Self::Inside,
+        }
+    }
+
+    fn is_done_outside(self) -> bool {
+        matches!(self, Self::SignIn | Self::Action)
+    }
+}
+
+fn has_account(alert: &Member, is_noise: &impl Fn(&KeyToken) -> bool) -> bool {
+    let is_account = |key: &&KeyToken| strength::of(key.kind).class == Class::Account;
+    alert
+        .keys
+        .iter()
+        .filter(is_account)
+        .any(|key| !is_noise(key))
+}
+
+/// True if an account is in an alert only as the mailbox that something came to: what somebody is sent
+/// says little of what they do.
+fn only_received(alert: &Member, key: &KeyToken) -> bool {
+    let mut having = alert.entities.iter().filter(|e| e.keys.contains(key));
+    having.all(|entity| entity.kind == EntityKind::Mailbox)
+}
+
+/// True if both have keys of a class, of a kind that can be compared, and none in common.
+fn differ(a: &Member, b: &Member, class: Class, is_noise: &impl Fn(&KeyToken) -> bool) -> bool {
+    let of = |m: &Member| -> Vec<KeyToken> {
+        let keys = m.keys.iter();
+        keys.filter(|key| strength::of(key.kind).class == class && !is_noise(key))
+            .copied()
+            .collect()
+    };
+    let (of_a, of_b) = (of(a), of(b));
+    let comparable = of_a.iter().any(|x| of_b.iter().any(|y| x.kind == y.kind));
+    comparable && !of_a.iter().any(|x| of_b.contains(x))
 }
 
 /// True if both name accounts, in a way that can be compared, none is the same, and neither says where

@@ -265,8 +265,12 @@ pub const DETECTION_COMMIT_INCIDENTS_MAX: usize = 10_000;
 pub const DETECTION_ITEM_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a tenant's stored state of correlation or of detectors.
 pub const DETECTION_STATE_BYTES_MAX: usize = 64 << 20;
-/// Alerts of one tenant that wait for one other region; beyond, detection of the tenant waits.
+/// Alerts of one tenant that wait in the outbox for one other region; beyond, they wait outside it
+/// ([`LINK_POSTPONED_MAX`]), and detection goes on.
 pub const LINK_OUTBOX_ENTRIES_MAX: u64 = 100_000;
+/// Alerts of one tenant that wait for room in a full outbox; beyond, they stay at their origin for good
+/// and are counted as held back.
+pub const LINK_POSTPONED_MAX: usize = 10_000;
 /// Days for which a segment waits for the export to the centre; then it is dropped and counted.
 pub const EXPORT_WAIT_DAYS_MAX: i64 = 7;
 /// Bytes of one audit row's details.

@@ -432,7 +432,8 @@ impl Inner {
             };
             let sequence = queue.next_sequence;
             queue.next_sequence += 1;
-            // LIMIT: the other region has not taken anything for long; detection waits with it.
+            // LIMIT: the other region has not taken anything for long. Whoever commits asks for the room
+            // first ([`Store::link_room`]); this is the last guard.
             if sequence - queue.acknowledged > limits::LINK_OUTBOX_ENTRIES_MAX {
                 return Err(Error::DetectionBehind);
             }

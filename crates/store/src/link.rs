@@ -99,6 +99,24 @@ impl Store {
         .await
     }
 
+    /// How many more entries may wait for a region, if `most` may.
+    pub async fn link_room(
+        &self,
+        grant: &Granted<Maintain>,
+        region: &RegionCode,
+        most: u64,
+    ) -> Result<u64, Error> {
+        self.inner.live(grant)?;
+        let state = self.inner.tenant(grant.tenant())?;
+        let token = destination(&state.vault, region);
+        let queues = self.inner.catalogue.link_queues(state.tenant).await?;
+        let queue = queues.iter().find(|q| q.destination == token);
+        let waiting = queue.map_or(0, |q| q.next_sequence - 1 - q.acknowledged);
+        Ok(most
+            .min(limits::LINK_OUTBOX_ENTRIES_MAX)
+            .saturating_sub(waiting))
+    }
+
     /// What ever crossed to a region, and what waits for it.
     pub async fn link_counts(
         &self,

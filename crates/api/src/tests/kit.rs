@@ -303,6 +303,7 @@ impl Region {
             snapshot: Mutex::default(),
         });
         let cell_options = CellOptions {
+            link_waiting_max: model::limits::LINK_OUTBOX_ENTRIES_MAX,
             store,
             registry_key: key.public_key(),
             registry_least_version: 1,

@@ -6,8 +6,13 @@
 //! compared with the ground truth; nothing of the ground truth is known to what is measured.
 //!
 //! The figures are those of [`generate::Score`].
+//!
+//! `--setting demo` makes the demo's worlds instead, at the demo's own setting and without the rest of
+//! it: for each seed the victim of the seed given and the one of a seed drawn (see [`DRAWN`]).
+//! `--keep` writes the alerts with what they are of, so that correlation can be tried on them alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::sync::Arc;
 
 use access::{Credential, Ingest, JsonLines, Level, ManageSources, Operate, ReadIncidents};
@@ -16,11 +21,16 @@ use cell::{
     SourceRequest, TenantFacts,
 };
 use crypto::Signer as _;
-use generate::{Attack, AttackOptions, Options, Score, Seen, TenantSpec, Truth, World, score};
-use model::{Clock as _, RegionCode, RequestId, ServiceName, SourceId, Span100ns, TenantId, Ticks};
+use generate::{
+    Attack, AttackOptions, IntrusionTruth, Options, Score, Seen, TenantSpec, Truth, World, score,
+};
+use model::{
+    Alert, Clock as _, RegionCode, RequestId, ServiceName, SourceId, Span100ns, TenantId, Ticks,
+};
 use vault::SigningKey;
 
-use crate::cli::BenchDetect;
+use crate::cli::{BenchDetect, DetectSetting};
+use crate::demo::SECOND_VICTIM;
 use crate::embedded::{CellSpec, Deployment, Embedded, RegistrySpec, Ring};
 use crate::machine::{MachineClock, MachineRandom};
 use crate::print;
@@ -33,6 +43,8 @@ const TENANTS: [(&str, &str); 4] = [
     ("Juniper Bank", "US"),
     ("Birch Freight", "NL"),
 ];
+/// Added to a seed for the demo's second victim, whose seed the demo draws itself.
+const DRAWN: u64 = 1_000_003;
 /// Records of one request.
 const BATCH_RECORDS: usize = 500;
 /// Requests between two rounds of detection, so that alerts come while rows still arrive.
@@ -50,25 +62,35 @@ pub(crate) fn run(options: &BenchDetect) -> anyhow::Result<i32> {
 
 async fn tables(options: &BenchDetect) -> anyhow::Result<()> {
     let seeds = options.first_seed..options.first_seed.saturating_add(options.seeds);
+    let (setting, tenants) = match options.setting {
+        DetectSetting::Hardest => (format!("{} intrusions, hardest", options.intrusions), 4),
+        DetectSetting::Demo => ("the demo's".to_owned(), 12),
+    };
     print::out(&format!(
-        "seeds {} to {}, {} records of background each over {} tenants, {} intrusions, hardest setting\n\n",
+        "seeds {} to {}, {} records of background each over {tenants} tenants, {setting} setting\n\n",
         seeds.start,
         seeds.end.saturating_sub(1),
         print::number(options.events),
-        TENANTS.len(),
-        options.intrusions,
     ))?;
+    let mut keep = options.keep.as_deref().map(Keep::new).transpose()?;
     let mut scores = Vec::new();
     for seed in seeds.clone() {
-        let attack = AttackOptions::hardest(Attack::Many(options.intrusions));
-        let run = Run::of(seed, options.events, attack).await?;
-        let score = score(&run.truth, &run.seen);
-        if options.details {
-            print::note(&score.details(seed));
+        for (name, plan) in plans(options, seed) {
+            let run = Run::of(&plan).await?;
+            let score = score(&run.truth, &run.seen());
+            if options.details {
+                print::note(&score.details(&name));
+            }
+            if let Some(keep) = &mut keep {
+                keep.write(&name, &run.truth, &run.alerts)?;
+            }
+            scores.push((name, score));
         }
-        scores.push((seed.to_string(), score));
     }
     print::out(&score_table(&scores))?;
+    if options.setting == DetectSetting::Demo {
+        return Ok(());
+    }
     for (title, attack) in [
         (
             "Alerts per rule, background alone",
@@ -81,11 +103,75 @@ async fn tables(options: &BenchDetect) -> anyhow::Result<()> {
     ] {
         let mut quiet = Quiet::default();
         for seed in seeds.clone().take(QUIET_SEEDS) {
-            quiet.take(&Run::of(seed, options.events, attack.clone()).await?.seen);
+            let plan = Plan::hardest(seed, options.events, attack.clone());
+            quiet.take(&Run::of(&plan).await?.seen());
         }
         print::out(&format!("\n{title}\n\n{}", quiet.table()))?;
     }
     Ok(())
+}
+
+/// The worlds of one seed.
+fn plans(options: &BenchDetect, seed: u64) -> Vec<(String, Plan)> {
+    match options.setting {
+        DetectSetting::Hardest => {
+            let attack = AttackOptions::hardest(Attack::Many(options.intrusions));
+            vec![(
+                seed.to_string(),
+                Plan::hardest(seed, options.events, attack),
+            )]
+        }
+        DetectSetting::Demo => {
+            let back = options.days_back;
+            let given = Plan::demo(seed, options.events, None, back);
+            let victim = Some(SECOND_VICTIM);
+            let drawn = Plan::demo(seed + DRAWN, options.events, victim, back);
+            vec![
+                (format!("{seed} given"), given),
+                (format!("{seed} drawn"), drawn),
+            ]
+        }
+    }
+}
+
+/// A world to be made, and which of its tenants' days are looked at.
+struct Plan {
+    options: Options,
+    /// Positions of tenants; those of others send nothing.
+    only: Vec<usize>,
+}
+
+impl Plan {
+    fn hardest(seed: u64, events: u64, attack: AttackOptions) -> Self {
+        Self {
+            only: (0..TENANTS.len()).collect(),
+            options: Options {
+                attack,
+                vendor_alerts_per_100k: 0,
+                ..Options::new(seed, events, specs(), monday())
+            },
+        }
+    }
+
+    /// As `demo` makes it: three days that end now, or that many days ago.
+    fn demo(seed: u64, events: u64, victim: Option<usize>, days_back: u32) -> Self {
+        let back = Span100ns::days(-3 - i64::from(days_back));
+        let start = MachineClock.now().saturating_add(back);
+        let attack = AttackOptions {
+            victims: victim.into_iter().collect(),
+            ..AttackOptions::new(Attack::Story)
+        };
+        let options = Options {
+            attack,
+            vendor_alerts_per_100k: 0,
+            ..Options::new(seed, events, crate::demo::specs(), start)
+        };
+        let british = || options.tenants.iter().position(|t| t.country == "GB");
+        Self {
+            only: victim.or_else(british).into_iter().collect(),
+            options,
+        }
+    }
 }
 
 fn score_table(scores: &[(String, Score)]) -> String {
@@ -166,37 +252,42 @@ impl Quiet {
 struct Run {
     truth: Truth,
     /// Alerts by tenant.
-    seen: Vec<Vec<Seen>>,
+    alerts: Vec<Vec<AlertDetail>>,
 }
 
 impl Run {
-    async fn of(seed: u64, events: u64, attack: AttackOptions) -> anyhow::Result<Self> {
+    async fn of(plan: &Plan) -> anyhow::Result<Self> {
         let root = tempfile::tempdir()?;
         let embedded = open(root.path()).await?;
         let mut tenants = Vec::new();
-        for (at, (name, country)) in TENANTS.iter().enumerate() {
-            tenants.push(Tenant::new(&embedded, at, name, country).await?);
+        for at in &plan.only {
+            let spec = plan.options.tenants.get(*at);
+            let spec = spec.ok_or_else(|| anyhow::anyhow!("no tenant"))?;
+            tenants.push((*at, Tenant::new(&embedded, spec).await?));
         }
         for cell in embedded.cells.values() {
             cell.step().await;
         }
-        let world = World::new(&Options {
-            attack,
-            // The vendor's informational alerts have nothing to do with any attack.
-            vendor_alerts_per_100k: 0,
-            ..Options::new(seed, events, specs(), monday())
-        })?;
+        let world = World::new(&plan.options)?;
         let mut truth = Truth::default();
-        for (at, tenant) in tenants.iter().enumerate() {
-            truth.merge(tenant.feed(&embedded, &world, at).await?);
+        for (at, tenant) in &tenants {
+            truth.merge(tenant.feed(&embedded, &world, *at).await?);
         }
         detect(&embedded).await?;
-        let mut seen = Vec::new();
-        for tenant in &tenants {
-            seen.push(tenant.alerts().await?);
+        let mut alerts = vec![Vec::new(); plan.options.tenants.len()];
+        for (at, tenant) in &tenants {
+            if let Some(of_tenant) = alerts.get_mut(*at) {
+                *of_tenant = tenant.alerts().await?;
+            }
         }
         embedded.close().await?;
-        Ok(Self { truth, seen })
+        Ok(Self { truth, alerts })
+    }
+
+    /// The alerts as the score compares them.
+    fn seen(&self) -> Vec<Vec<Seen>> {
+        let of_tenant = |alerts: &Vec<AlertDetail>| alerts.iter().filter_map(seen_as).collect();
+        self.alerts.iter().map(of_tenant).collect()
     }
 }
 
@@ -274,18 +365,13 @@ struct Tenant {
 }
 
 impl Tenant {
-    async fn new(
-        embedded: &Embedded,
-        at: usize,
-        name: &str,
-        country: &str,
-    ) -> anyhow::Result<Self> {
+    async fn new(embedded: &Embedded, spec: &TenantSpec) -> anyhow::Result<Self> {
         let me = Credential::local_operator();
         let any = embedded.cells.values().next();
         let any = any.ok_or_else(|| anyhow::anyhow!("no cell"))?;
         let registry = any.registry();
         let registry = registry.ok_or_else(|| anyhow::anyhow!("no registry"))?;
-        let country = registry.find_country(country).map(|c| c.code);
+        let country = registry.find_country(&spec.country).map(|c| c.code);
         let facts = TenantFacts {
             country: country.ok_or_else(|| anyhow::anyhow!("no country"))?,
             geography: None,
@@ -295,7 +381,7 @@ impl Tenant {
         let home = home.ok_or_else(|| anyhow::anyhow!("no home"))?.clone();
         let operate = home.cx().decide_cell::<Operate>(&me)?;
         let request = ProvisionRequest {
-            name: name.to_owned(),
+            name: spec.name.clone(),
             facts,
             confirmed: plan.digest(),
             settings: Settings {
@@ -318,7 +404,7 @@ impl Tenant {
         let request = SourceRequest {
             name: "Defender streaming export".to_owned(),
             services: services.collect::<Result<_, _>>()?,
-            envelope_tenant: Some(envelope(at)),
+            envelope_tenant: Some(spec.envelope_tenant_id.clone()),
             domain_controllers: Vec::new(),
             source: None,
         };
@@ -391,7 +477,7 @@ impl Tenant {
     }
 
     /// Every alert of the tenant with the rows behind it.
-    async fn alerts(&self) -> anyhow::Result<Vec<Seen>> {
+    async fn alerts(&self) -> anyhow::Result<Vec<AlertDetail>> {
         let grant = self
             .home
             .cx()
@@ -405,20 +491,87 @@ impl Tenant {
             filter.after = Some(last);
             for view in page {
                 let detail = self.home.alert(&grant, view.id).await?;
-                seen.push(seen_as(&detail)?);
+                anyhow::ensure!(detail.alert.is_some(), "an alert without its content");
+                seen.push(detail);
             }
         }
     }
 }
 
-fn seen_as(detail: &AlertDetail) -> anyhow::Result<Seen> {
-    let alert = detail.alert.as_ref();
-    let alert = alert.ok_or_else(|| anyhow::anyhow!("an alert without its content"))?;
-    let records = alert.records.iter();
-    Ok(Seen {
+/// An alert as the score knows it; nothing without its content.
+fn seen_as(detail: &AlertDetail) -> Option<Seen> {
+    let alert = detail.alert.as_ref()?;
+    Some(Seen {
         title: alert.title.clone(),
         vendor_id: alert.vendor_id.clone(),
         incident: detail.view.incident,
-        records: records.map(|r| (r.table.to_string(), r.at)).collect(),
+        records: keys_of(alert).collect(),
     })
+}
+
+fn keys_of(alert: &Alert) -> impl Iterator<Item = (String, Ticks)> + '_ {
+    let records = alert.records.iter();
+    records.map(|record| (record.table.to_string(), record.at))
+}
+
+/// Alerts with what they are of, as JSON lines.
+struct Keep(std::io::BufWriter<std::fs::File>);
+
+impl Keep {
+    fn new(path: &std::path::Path) -> anyhow::Result<Self> {
+        let file = std::fs::File::create(path)?;
+        Ok(Self(std::io::BufWriter::new(file)))
+    }
+
+    fn write(
+        &mut self,
+        world: &str,
+        truth: &Truth,
+        alerts: &[Vec<AlertDetail>],
+    ) -> anyhow::Result<()> {
+        for (tenant, alerts) in alerts.iter().enumerate() {
+            let scenes = scenes(truth, tenant);
+            let vendor = |id: &String| {
+                let of = |i: &&IntrusionTruth| {
+                    i.tenant == tenant && i.alerts.iter().any(|a| a.id == *id)
+                };
+                truth.intrusions.iter().find(of).map(|i| i.id.clone())
+            };
+            for detail in alerts {
+                let Some(alert) = &detail.alert else { continue };
+                let of: BTreeSet<&String> =
+                    keys_of(alert).filter_map(|key| scenes.get(&key)).collect();
+                let line = serde_json::json!({
+                    "world": world,
+                    "tenant": tenant,
+                    "incident": detail.view.incident.map(|i| i.0),
+                    "of": of,
+                    "vendor_of": alert.vendor_id.as_ref().and_then(vendor),
+                    "alert": alert,
+                });
+                serde_json::to_writer(&mut self.0, &line)?;
+                self.0.write_all(b"\n")?;
+            }
+        }
+        Ok(self.0.flush()?)
+    }
+}
+
+/// What each record of a tenant is of: `intrusion-1 click`, or a look-alike's kind.
+fn scenes(truth: &Truth, tenant: usize) -> BTreeMap<(String, Ticks), String> {
+    let stages = truth.intrusions.iter().filter(|i| i.tenant == tenant);
+    let stages = stages.flat_map(|i| {
+        i.stages
+            .iter()
+            .map(move |s| (format!("{} {}", i.id, s.name), s))
+    });
+    let look_alikes = truth.look_alikes.iter().filter(|s| s.tenant == tenant);
+    let look_alikes = look_alikes.map(|s| (s.name.to_owned(), s));
+    look_alikes
+        .chain(stages)
+        .flat_map(|(name, scene)| {
+            let key = |r: &generate::RecordKey| (r.table.to_owned(), r.time);
+            scene.records.iter().map(move |r| (key(r), name.clone()))
+        })
+        .collect()
 }

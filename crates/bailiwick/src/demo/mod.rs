@@ -40,6 +40,8 @@ use crate::machine::{self, MachineClock, MachineRandom};
 use crate::ports::Recorder;
 use crate::print;
 
+pub(crate) use tenants::{SECOND_VICTIM, specs};
+
 /// Days an operator's credential of the demo lives.
 const OPERATOR_DAYS: i64 = 1;
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use access::{Credential, Granted, Maintain, ReadEgress, ReadIncidents};
 use detect::alert_rows;
-use model::{Alert, AlertDigest, RegionCode, RuleKind, limits};
+use model::{Alert, AlertDigest, RegionCode, RuleKind, TenantId, limits};
+use residency::CellProfile;
 use store::{AuditDraft, DetectionCommit, LinkCounts};
 
+use super::sweep::entry;
 use crate::cell::{Cell, Standing, Tenant};
 use crate::link::{LinkAlerts, LinkRead};
 use crate::naming;
@@ -36,6 +38,7 @@ impl Cell {
         let home = profile.home();
         let cx = &self.inner.cx;
         let grant = cx.decide::<Maintain>(&Credential::system("link"), tenant.id)?;
+        self.fill_outbox(tenant, profile).await?;
         let waiting = self
             .store()
             .pending_link(&grant, home, limits::LINK_ALERTS_MAX)
@@ -66,6 +69,60 @@ impl Cell {
         Ok(sent)
     }
 
+    /// How many more alerts of the tenant may wait for its home.
+    pub(super) async fn link_room(
+        &self,
+        tenant: TenantId,
+        home: &RegionCode,
+    ) -> Result<u64, Error> {
+        let grant = self.detect_grant(tenant)?;
+        let most = self.inner.options.link_waiting_max;
+        Ok(self.store().link_room(&grant, home, most).await?)
+    }
+
+    /// Alerts that waited outside the outbox get in as far as there is room, as they are by now.
+    async fn fill_outbox(&self, tenant: &Arc<Tenant>, profile: &CellProfile) -> Result<(), Error> {
+        let mut slot = self.progress(tenant.id).await?;
+        let waits = |p: &super::Progress| p.detectors.linked.postponed() > 0;
+        if !slot.as_ref().is_some_and(waits) {
+            return Ok(());
+        }
+        let room = self.link_room(tenant.id, profile.home()).await?;
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let mut progress = slot.take().ok_or(Error::Internal)?;
+        let waiting = progress
+            .detectors
+            .linked
+            .waiting(room.min(limits::LINK_ALERTS_MAX));
+        let (naming, reads) = (self.naming(tenant)?, self.detect_reads(tenant.id)?);
+        let mut commit = DetectionCommit::default();
+        for id in &waiting {
+            let linked = &mut progress.detectors.linked;
+            linked.goes(id);
+            let record = match self.store().alert(&reads, *id).await {
+                // Erased meanwhile: there is nothing to tell any more.
+                Ok(None) => continue,
+                Err(store::Error::RowDamaged { .. }) => {
+                    linked.held_back += 1;
+                    continue;
+                }
+                record => record?.ok_or(Error::Internal)?,
+            };
+            let stored = serde_json::from_slice(&record.body).map_err(|_| Error::Internal)?;
+            if let StoredAlert::Whole(alert) = stored {
+                commit.outbox.push(entry(profile, &naming.digest(&alert)?)?);
+            }
+        }
+        if !waiting.is_empty() {
+            progress.detectors.changed = true;
+            self.write_detectors(tenant.id, &mut progress, &mut commit)?;
+            let grant = self.detect_grant(tenant.id)?;
+            self.store().commit_detection(&grant, commit).await?;
+        }
+        *slot = Some(progress);
+        Ok(())
+    }
+
     /// What crosses the tenant link, by region: at home what others hold back, elsewhere what went home.
     pub async fn link_views(&self, grant: &Granted<ReadEgress>) -> Result<Vec<LinkView>, Error> {
         let tenant = self.tenant_of(grant.tenant())?;
@@ -86,8 +143,11 @@ impl Cell {
             }
             Standing::Second(profile) => {
                 let region = profile.home().clone();
+                let mut sent = self.store().link_counts(grant, &region).await?;
+                // Those outside a full outbox wait, too.
+                sent.waiting += detectors.linked.postponed();
                 Ok(vec![LinkView {
-                    sent: Some(self.store().link_counts(grant, &region).await?),
+                    sent: Some(sent),
                     held_back: detectors.linked.held_back,
                     region,
                 }])

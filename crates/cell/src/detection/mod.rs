@@ -27,7 +27,7 @@ mod rules;
 mod scheduled;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Credential, Granted, Maintain, ReadIncidents};
@@ -35,7 +35,8 @@ use crypto::kdf::MacKey;
 use detect::schedule::ScheduleState;
 use detect::{CorrelationState, VendorAlerts};
 use model::{
-    Code, DetectionRuleId, EntityKey, IncidentId, KeyToken, RegionCode, TenantId, Ticks, limits,
+    AlertId, Code, DetectionRuleId, EntityKey, IncidentId, KeyToken, RegionCode, TenantId, Ticks,
+    limits,
 };
 use serde::{Deserialize, Serialize};
 use store::{DetectionCommit, StateRecord};
@@ -102,8 +103,11 @@ pub(crate) struct Detectors {
 pub(crate) struct LinkedToday {
     day: i64,
     counts: BTreeMap<DetectionRuleId, u32>,
-    /// Alerts that stayed here because of it, ever.
+    /// Alerts that stayed here because of it, or because too many waited, ever.
     pub(crate) held_back: u64,
+    /// Alerts that wait for room in a full outbox: detection goes on without it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    postponed: BTreeSet<AlertId>,
 }
 
 impl LinkedToday {
@@ -121,6 +125,31 @@ impl LinkedToday {
         }
         *count += 1;
         true
+    }
+
+    /// The outbox is full: the alert waits outside it, or stays for good if too many do.
+    pub(crate) fn postpone(&mut self, alert: AlertId) {
+        // LIMIT: said to the home with the next message, like what the cap holds back.
+        if self.postponed.len() < limits::LINK_POSTPONED_MAX || self.postponed.contains(&alert) {
+            self.postponed.insert(alert);
+        } else {
+            self.held_back += 1;
+        }
+    }
+
+    /// The alert goes now, as it is by now.
+    pub(crate) fn goes(&mut self, alert: &AlertId) {
+        self.postponed.remove(alert);
+    }
+
+    /// Some alerts that wait for room.
+    pub(crate) fn waiting(&self, most: usize) -> Vec<AlertId> {
+        self.postponed.iter().take(most).copied().collect()
+    }
+
+    /// How many do.
+    pub(crate) fn postponed(&self) -> u64 {
+        u64::try_from(self.postponed.len()).unwrap_or(u64::MAX)
     }
 }
 

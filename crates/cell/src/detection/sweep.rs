@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use access::{Counter, Granted, Maintain};
-use detect::{Making, VendorAlerts, alert, alert_rows};
-use model::{Alert, Code, SourceId, TenantId, limits};
+use detect::{Making, Step, VendorAlerts, alert, alert_rows};
+use model::{Alert, AlertDigest, Code, SourceId, TenantId, limits};
+use residency::CellProfile;
 use rows::TableRows;
 use store::{AlertRecord, DetectionCommit, LinkEntry, Undetected};
 
@@ -14,6 +15,7 @@ use super::rules::Rules;
 use super::{Detectors, Progress, STEP_DETECT};
 use crate::Error;
 use crate::cell::{Cell, Standing, Tenant};
+use crate::naming::Naming;
 use crate::stored::StoredAlert;
 
 /// The source of rows that the cell made itself; their alerts exist already.
@@ -22,6 +24,10 @@ pub(crate) const OWN_SOURCE: SourceId = store::SYSTEM_SOURCE;
 const CUT: Counter = Counter::new(
     "detection_alerts_cut_total",
     "Alerts that were larger than may be stored: details or entities were left out.",
+);
+const POSTPONED: Counter = Counter::new(
+    "link_alerts_postponed_total",
+    "Alerts that had to wait outside a full outbox for the tenant link.",
 );
 const PASSED_OVER: Counter = Counter::new(
     "detection_rows_not_examined_total",
@@ -173,8 +179,9 @@ impl Cell {
         };
         let engines: Vec<_> = rules.engines().collect();
         let mut alerts = Vec::new();
+        let mut steps: Vec<Vec<Step>> = engines.iter().map(|_| Vec::new()).collect();
         for rows in waiting.iter().filter(|rows| rows.source != OWN_SOURCE) {
-            for (engine, on) in &engines {
+            for ((engine, on), steps) in std::iter::zip(&engines, &mut steps) {
                 let found = engine.evaluate(&rows.table, &rows.batch);
                 let wanted: Vec<_> = found
                     .detections
@@ -189,15 +196,22 @@ impl Cell {
                     &wanted,
                     &making,
                 ));
-                detectors.changed |= !found.steps.is_empty();
-                let hits = detectors.correlations.advance(set, &found.steps, &hash);
-                let hits = hits.iter().filter(|h| on.contains(&h.rule));
-                alerts.extend(hits.filter_map(|hit| alert::of_hit(set, hit, &making)));
+                steps.extend(found.steps);
                 self.note_losses(tenant.id, found.dropped + found.unstamped);
             }
             detectors.changed |= VendorAlerts::reads(&rows.table);
             let vendor = &mut detectors.vendor;
             alerts.extend(vendor.advance(&rows.table, &rows.batch, &making));
+        }
+        // Rows wait table by table. What happened in which order is told by their times: a correlation is
+        // to see a click before the script that it led to.
+        for ((engine, on), mut steps) in std::iter::zip(&engines, steps) {
+            steps.sort_by_key(|step| (step.record.at.min(step.seen), step.record.row));
+            let set = engine.rules();
+            detectors.changed |= !steps.is_empty();
+            let hits = detectors.correlations.advance(set, &steps, &hash);
+            let hits = hits.iter().filter(|h| on.contains(&h.rule));
+            alerts.extend(hits.filter_map(|hit| alert::of_hit(set, hit, &making)));
         }
         // Evidence may come after its alert in the same step: the last state of each is the one.
         let mut seen = std::collections::BTreeSet::new();
@@ -236,38 +250,69 @@ impl Cell {
                 self.note_joined(tenant.id, joined);
             }
             Standing::Second(profile) => {
-                let now = self.inner.cx.now();
-                let digest = |alert: &Alert| naming.digest(alert);
-                let pairs = alerts.into_iter();
-                let pairs = pairs.map(|a| Ok((digest(&a)?, Some(a))));
-                let pairs = pairs.collect::<Result<_, Error>>()?;
-                let news = self.news(tenant.id, pairs, digest).await?;
-                let grown = news.grown.len();
-                for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
-                    progress.detectors.changed = true;
-                    let linked = &mut progress.detectors.linked;
-                    // A rule may say that it is of any service: home knows those that rest here.
-                    let (alert, service) = (&incoming.0, &incoming.0.service);
-                    let mut held = profile.services().iter().map(|pin| &pin.service);
-                    let mut earlier = profile.earlier().iter().map(|e| &e.service);
-                    let is_held = held.any(|s| s == service) || earlier.any(|s| s == service);
-                    if is_held && linked.admit(&alert.rule.id, now) {
-                        let body = serde_json::to_vec(alert);
-                        commit.outbox.push(LinkEntry {
-                            destination: profile.home().clone(),
-                            body: body.map_err(|_| Error::Internal)?,
-                        });
-                    }
-                    let kept = grown_record(&incoming)?;
-                    if n < grown {
-                        commit.grown.push(kept);
-                    } else {
-                        commit.alerts.push(kept);
-                    }
-                }
+                self.keep_far(tenant.id, profile, progress, alerts, &naming, commit)
+                    .await?;
             }
         }
         Ok(())
+    }
+
+    /// Away from home: alerts are kept here, and what may be told of them goes into the outbox, or waits
+    /// outside while that is full.
+    async fn keep_far(
+        &self,
+        id: TenantId,
+        profile: &CellProfile,
+        progress: &mut Progress,
+        alerts: Vec<Alert>,
+        naming: &Naming,
+        commit: &mut DetectionCommit,
+    ) -> Result<(), Error> {
+        let now = self.inner.cx.now();
+        let digest = |alert: &Alert| naming.digest(alert);
+        let pairs = alerts.into_iter();
+        let pairs = pairs.map(|a| Ok((digest(&a)?, Some(a))));
+        let pairs = pairs.collect::<Result<_, Error>>()?;
+        let news = self.news(id, pairs, digest).await?;
+        let grown = news.grown.len();
+        let mut room = self.link_room(id, profile.home()).await?;
+        let before = progress.detectors.linked.postponed();
+        for (n, incoming) in news.grown.into_iter().chain(news.others).enumerate() {
+            progress.detectors.changed = true;
+            let linked = &mut progress.detectors.linked;
+            // A rule may say that it is of any service: home knows those that rest here.
+            let (alert, service) = (&incoming.0, &incoming.0.service);
+            let mut held = profile.services().iter().map(|pin| &pin.service);
+            let mut earlier = profile.earlier().iter().map(|e| &e.service);
+            let is_held = held.any(|s| s == service) || earlier.any(|s| s == service);
+            if is_held && linked.admit(&alert.rule.id, now) {
+                if room == 0 {
+                    linked.postpone(alert.id);
+                } else {
+                    room -= 1;
+                    linked.goes(&alert.id);
+                    commit.outbox.push(entry(profile, alert)?);
+                }
+            }
+            let kept = grown_record(&incoming)?;
+            if n < grown {
+                commit.grown.push(kept);
+            } else {
+                commit.alerts.push(kept);
+            }
+        }
+        self.note_postponed(id, before, progress.detectors.linked.postponed());
+        Ok(())
+    }
+
+    fn note_postponed(&self, id: TenantId, before: u64, now: u64) {
+        let more = now.saturating_sub(before);
+        if more > 0 {
+            let cx = &self.inner.cx;
+            cx.metrics.add(&POSTPONED, &[], more);
+            let fields = [("tenant", id.into()), ("alerts", more.into())];
+            cx.warn("link_alerts_postponed", Code::Busy, &fields);
+        }
     }
 
     /// No alert is larger than may be stored, whatever its rows say.
@@ -319,6 +364,14 @@ impl Cell {
         self.store().append_system(&grant, placed).await?;
         Ok(())
     }
+}
+
+/// What of an alert goes to the tenant's home.
+pub(super) fn entry(profile: &CellProfile, alert: &AlertDigest) -> Result<LinkEntry, Error> {
+    Ok(LinkEntry {
+        destination: profile.home().clone(),
+        body: serde_json::to_vec(alert).map_err(|_| Error::Internal)?,
+    })
 }
 
 /// Alerts in parts that one commit can take.

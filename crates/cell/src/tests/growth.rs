@@ -1,11 +1,16 @@
 //! A vendor's alert and its evidence in every order, and what rules leave behind when they change.
 
 use access::{Credential, ManageSources, Operate, ReadIncidents};
-use model::{AlertSeverity, IncidentId, ServiceName, SourceId, Span100ns, TenantId};
+use model::{
+    Alert, AlertDigest, AlertId, AlertSeverity, DetectionRuleId, Entity, EntityKey, EntityKind,
+    EntityRole, IncidentId, KeyKind, RuleKind, RuleRef, ServiceName, SourceId, Span100ns, TenantId,
+    Ticks,
+};
 use serde_json::{Value, json};
 use store::{AlertFilter, IncidentFilter};
 
 use super::kit::{World, record, region};
+use crate::link::LinkAlerts;
 use crate::{AlertDetail, SourceRequest};
 
 const ENCODED: &str = "
@@ -152,6 +157,100 @@ async fn a_vendors_alert_joins_its_incident_in_whatever_order_its_parts_come() {
         names.sort_unstable();
         assert_eq!(names, [PERSON, "laptop-ada.alder.example"], "{order:?}");
         assert_eq!(alert.records.len(), 3, "{order:?}");
+    }
+}
+
+/// The vendor's alert on an identity, as the cell where that service rests may tell it; with what
+/// evidence it has.
+fn told(world: &World, tenant: TenantId, evidence: &[(EntityKind, KeyKind, &str)]) -> AlertDigest {
+    let eu = world.cell("eu");
+    let at = Ticks::parse("2026-01-01T10:12:00Z").unwrap();
+    let entity = |(kind, key, value): &(EntityKind, KeyKind, &str)| Entity {
+        kind: *kind,
+        role: EntityRole::Impacted,
+        name: (*value).to_owned(),
+        keys: vec![EntityKey {
+            kind: *key,
+            value: (*value).to_owned(),
+        }],
+        details: Vec::new(),
+    };
+    let alert = Alert {
+        id: AlertId::from_bytes([9; 16]),
+        vendor_id: Some("ri-1".to_owned()),
+        rule: RuleRef {
+            id: DetectionRuleId::new("vendor-0011223344556677").unwrap(),
+            version: 1,
+            kind: RuleKind::Vendor,
+        },
+        title: "Suspicious service creation".to_owned(),
+        description: String::new(),
+        severity: AlertSeverity::High,
+        category: "LateralMovement".to_owned(),
+        techniques: Vec::new(),
+        service: ServiceName::new("identity").unwrap(),
+        origin: region("eu"),
+        detection_source: "Vendor".to_owned(),
+        created_at: at,
+        first_at: at,
+        last_at: at,
+        entities: evidence.iter().map(entity).collect(),
+        records: Vec::new(),
+    };
+    let tenant = eu.tenant_of(tenant).unwrap();
+    eu.naming(&tenant).unwrap().digest(&alert).unwrap()
+}
+
+/// The alert lies in one geography, its evidence comes in parts over the link, and what it belongs to is
+/// found at home: before, between or after.
+#[tokio::test]
+async fn evidence_that_comes_over_the_link_joins_in_whatever_order_it_comes() {
+    let mut world = World::new().await;
+    let machine = (
+        EntityKind::Device,
+        KeyKind::DeviceName,
+        "laptop-ada.alder.example",
+    );
+    let user = (EntityKind::Account, KeyKind::Address, PERSON);
+    for (n, order) in orders().into_iter().enumerate() {
+        let (tenant, source) = tenant(&world).await;
+        let told = [
+            told(&world, tenant, &[]),
+            told(&world, tenant, &[machine]),
+            told(&world, tenant, &[user]),
+        ];
+        for (step, part) in order.into_iter().enumerate() {
+            if let Some(digest) = told.get(part) {
+                let (eu, uk) = (region("eu"), region("uk"));
+                let at = world.cell("eu").cx().now();
+                let mut message = LinkAlerts::new(tenant, eu.clone(), uk, at, vec![digest.clone()]);
+                message.upto = u64::try_from(step).unwrap() + 1;
+                let signed = message.sign(&**world.cell("eu").store().vault()).unwrap();
+                let home = world.cell("uk");
+                home.accept_alerts(&eu, &signed).await.unwrap();
+                // The answer was lost: the same comes again.
+                home.accept_alerts(&eu, &signed).await.unwrap();
+            } else {
+                let row = process("2026-01-01T10:10:00Z");
+                world.send("uk", tenant, source, &[row]).await;
+                world.cell("uk").detect_step().await;
+            }
+            if n.is_multiple_of(3) && step == 1 {
+                world.open("uk").await;
+            }
+        }
+        let (cell, me) = (world.cell("uk"), Credential::local_operator());
+        let grant = cell.cx().decide::<ReadIncidents>(&me, tenant).unwrap();
+        let all = cell.alerts(&grant, &AlertFilter::default(), 100).await;
+        let all = all.unwrap();
+        let places: Vec<_> = all.iter().map(|a| a.incident).collect();
+        assert_eq!(places.len(), 2, "{order:?}");
+        assert!(
+            places[0].is_some() && places[0] == places[1],
+            "{order:?} {places:?}"
+        );
+        let incident = cell.incident(&grant, places[0].unwrap()).await.unwrap();
+        assert_eq!(incident.view.summary.alerts.len(), 2, "{order:?}");
     }
 }
 

@@ -270,6 +270,8 @@ pub(super) struct World {
     vaults: BTreeMap<RegionCode, Arc<Vault>>,
     dirs: BTreeMap<RegionCode, tempfile::TempDir>,
     opened: u64,
+    /// Of the cells opened from now on.
+    pub(super) link_waiting_max: u64,
 }
 
 pub(super) fn region(code: &str) -> RegionCode {
@@ -311,6 +313,7 @@ impl World {
             vaults,
             dirs,
             opened: 0,
+            link_waiting_max: model::limits::LINK_OUTBOX_ENTRIES_MAX,
         };
         for code in ["eu", "uk", "us"] {
             world.open(code).await;
@@ -354,6 +357,7 @@ impl World {
             peers: self.link.clone(),
             centre: self.centre.clone(),
             allow_list: Some(self.allowed.clone()),
+            link_waiting_max: self.link_waiting_max,
         };
         let cell = Cell::open(cx, options).await.unwrap();
         let mut linked = self.link.cells.write().unwrap();

@@ -1,6 +1,7 @@
 //! What crosses the tenant link of a tenant's own words, and who may read across it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use access::{
     AdministerTenant, Credential, Granted, Ingest, ManageRules, ManageSources, ManageTokens, Only,
@@ -542,4 +543,87 @@ async fn an_incidents_entities_come_in_parts() {
         ..big(0)
     };
     assert_eq!(crate::incidents::part_of(vec![huge], 0, 8).len(), 1);
+}
+
+fn odd_logon(n: u32) -> String {
+    record(
+        "IdentityLogonEvents",
+        &format!("2026-01-01T10:{n:02}:00Z"),
+        json!({
+            "ReportId": format!("l{n}"), "ActionType": "LogonSuccess",
+            "Application": "Active Directory", "AccountUpn": PERSON, "Location": "XX",
+        }),
+    )
+}
+
+/// What waits for home, and what stays for good, as the second cell says.
+async fn waiting(world: &World, tenant: TenantId) -> (u64, u64) {
+    let eu = world.cell("eu");
+    let grant = eu.cx().decide(&Credential::local_operator(), tenant);
+    let views = eu.link_views(&grant.unwrap()).await.unwrap();
+    (views[0].sent.unwrap().waiting, views[0].held_back)
+}
+
+#[tokio::test]
+async fn a_full_outbox_stops_no_detection_and_what_waits_is_delivered_later() {
+    let mut world = World::new().await;
+    let tenant = world.two_alerts().await;
+    assert_eq!(world.listed(tenant).await.len(), 2);
+    // Room for two, and a home that cannot be reached.
+    world.link_waiting_max = 2;
+    world.open("eu").await;
+    let source = world.identity_source(tenant).await;
+    world.link.is_cut.store(true, Ordering::SeqCst);
+    for n in 20..25 {
+        let sent = world.send("eu", tenant, source, &[odd_logon(n)]).await;
+        assert_eq!(sent.stored, 1);
+        let report = world.cell("eu").detect_step().await;
+        assert_eq!((report.failures, report.alerts), (0, 1), "logon {n}");
+        assert!(world.cell("eu").store().tenants_behind().is_empty());
+    }
+    assert_eq!(waiting(&world, tenant).await, (5, 0));
+    let grant = world.cell("eu").detect_grant(tenant).unwrap();
+    let store = world.cell("eu").store().clone();
+    let queued = store.pending_link(&grant, &region("uk"), 100).await;
+    assert_eq!(queued.unwrap().len(), 2, "the rest waits outside");
+    drop(store);
+    assert_eq!(world.listed(tenant).await.len(), 2);
+    // What waits outlives the process, and goes in parts once home is there again.
+    world.open("eu").await;
+    assert_eq!(waiting(&world, tenant).await, (5, 0));
+    world.link.is_cut.store(false, Ordering::SeqCst);
+    for left in [3, 1, 0, 0] {
+        world.cell("eu").detect_step().await;
+        assert_eq!(waiting(&world, tenant).await, (left, 0));
+    }
+    let listed = world.listed(tenant).await;
+    assert_eq!(listed.len(), 7, "{listed:?}");
+    let ids: BTreeSet<AlertId> = listed.iter().map(|a| a.id).collect();
+    assert_eq!(ids.len(), 7, "each once");
+    assert!(listed.iter().all(|a| a.incident.is_some()));
+}
+
+#[test]
+fn what_waits_outside_the_outbox_is_bounded_and_what_does_not_fit_is_counted() {
+    let mut linked = crate::detection::LinkedToday::default();
+    let most = model::limits::LINK_POSTPONED_MAX;
+    let id = |n: usize| AlertId::from_bytes((n as u128).to_be_bytes());
+    for n in 0..most {
+        linked.postpone(id(n));
+    }
+    // The same one again takes no room, and one beyond stays for good.
+    linked.postpone(id(3));
+    assert_eq!((linked.postponed(), linked.held_back), (most as u64, 0));
+    linked.postpone(id(most));
+    assert_eq!((linked.postponed(), linked.held_back), (most as u64, 1));
+    linked.goes(&id(3));
+    linked.postpone(id(most));
+    assert_eq!((linked.postponed(), linked.held_back), (most as u64, 1));
+    // It is read back as it was written, and as it was before there was any of this.
+    let bytes = serde_json::to_vec(&linked).unwrap();
+    let back: crate::detection::LinkedToday = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(back.postponed(), most as u64);
+    let old = br#"{"day":1,"counts":{},"held_back":4}"#;
+    let old: crate::detection::LinkedToday = serde_json::from_slice(old).unwrap();
+    assert_eq!((old.postponed(), old.held_back), (0, 4));
 }

@@ -122,6 +122,37 @@ pub(crate) fn process(device: &str, id: i64, started: Option<Ticks>) -> Option<E
     told_apart.then(|| key(KeyKind::Process, format!("{device}|{id}|{started}")))?
 }
 
+/// Whether a program runs from the machine's start or a person's sign-in to the end, or works for
+/// whoever calls it: whatever happens on the machine goes through it, so that it names no single run.
+/// By name alone: the caller looks where it lies.
+pub(crate) fn is_resident(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "csrss.exe",
+        "ctfmon.exe",
+        "dwm.exe",
+        "explorer.exe",
+        "fontdrvhost.exe",
+        "init",
+        "launchd",
+        "lsaiso.exe",
+        "lsass.exe",
+        "ntoskrnl.exe",
+        "services.exe",
+        "sihost.exe",
+        "smss.exe",
+        "spoolsv.exe",
+        "svchost.exe",
+        "system",
+        "systemd",
+        "taskeng.exe",
+        "taskhostw.exe",
+        "wininit.exe",
+        "winlogon.exe",
+        "wmiprvse.exe",
+    ];
+    NAMES.binary_search(&name.to_lowercase().as_str()).is_ok()
+}
+
 /// A SHA-256, lower case; not that of the empty file.
 pub(crate) fn sha256(text: &str) -> Option<EntityKey> {
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -158,8 +158,11 @@ impl<'a> Row<'_, 'a> {
 
     fn processes(&self, found: &mut Found) {
         let device = self.device_key();
-        let process = |id: Option<i64>, started, name, command, found: &mut Found| {
+        let process = |id: Option<i64>, started, (name, folder), command, found: &mut Found| {
             let key = id.and_then(|id| canon::process(device, id, started));
+            // What only calls itself so, from elsewhere, is a run like any other.
+            let is_own = folder == "" || is_of_the_system(&path(folder, name));
+            let key = key.filter(|_| !(is_own && canon::is_resident(name)));
             let draft = Draft::new(EntityKind::Process, Related, name);
             found.add(
                 draft
@@ -172,7 +175,7 @@ impl<'a> Row<'_, 'a> {
             process(
                 self.rows.long(self.row, "ProcessId"),
                 self.time("ProcessCreationTime"),
-                self.text("FileName"),
+                (self.text("FileName"), self.text("FolderPath")),
                 self.text("ProcessCommandLine"),
                 found,
             );
@@ -180,7 +183,10 @@ impl<'a> Row<'_, 'a> {
         process(
             self.rows.long(self.row, "InitiatingProcessId"),
             self.time("InitiatingProcessCreationTime"),
-            self.text("InitiatingProcessFileName"),
+            (
+                self.text("InitiatingProcessFileName"),
+                self.text("InitiatingProcessFolderPath"),
+            ),
             self.text("InitiatingProcessCommandLine"),
             found,
         );
@@ -413,6 +419,9 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "\\program files\\",
     "\\program files (x86)\\",
     "\\programdata\\microsoft\\windows defender\\",
+    "\\usr\\lib\\systemd\\",
+    "\\lib\\systemd\\",
+    "\\sbin\\",
 ];
 /// Folders below them that anybody can write to.
 const WRITABLE_FOLDERS: &[&str] = &[

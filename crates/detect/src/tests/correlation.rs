@@ -329,6 +329,57 @@ fn a_correlation_of_correlations_sees_their_hits() {
         .map(|h| engine.rules().rules()[h.rule].title.as_str())
         .collect();
     assert_eq!(titles, ["d"]);
+    // Its rows are those behind the hits: what is no row can be found nowhere.
+    let rows: Vec<RowId> = hits[0].records.iter().map(|r| r.row).collect();
+    let row = |n: u128| RowId::from_bytes(n.to_be_bytes());
+    assert_eq!(rows, [1, 2, 3, 4, 5, 6].map(row));
+}
+
+#[test]
+fn the_rows_of_a_path_are_the_latest_that_make_it_one() {
+    let engine = two_rules("temporal_ordered", "");
+    let early = sign_in(0, "a@b.example", "192.0.2.1");
+    let (late, done) = (
+        sign_in(5, "a@b.example", "192.0.2.2"),
+        right(6, "a@b.example"),
+    );
+    for rows in [
+        vec![early.clone(), late.clone(), done.clone()],
+        vec![done.clone(), late.clone(), early.clone()],
+        vec![early, done, late],
+    ] {
+        let mut state = CorrelationState::default();
+        let hits = advance(&mut state, &engine, &steps(&engine, &rows, 0));
+        let last = hits.last().unwrap();
+        if hits.len() == 1 && last.start == at(0) {
+            // The late one came when the window was reported already.
+            assert_eq!(rows.last().unwrap()["IPAddress"], "192.0.2.2");
+            continue;
+        }
+        assert_eq!((last.start, last.last_at, last.rows), (at(5), at(6), 2));
+        let names: Vec<&str> = last.entities.iter().map(|e| e.name.as_str()).collect();
+        assert!(!names.contains(&"192.0.2.1"), "{names:?}");
+        assert!(names.contains(&"192.0.2.2") && names.contains(&"192.0.2.9"));
+    }
+}
+
+#[test]
+fn what_only_earlier_rows_name_waits_for_its_own_window() {
+    let engine = two_rules("temporal_ordered", "");
+    let rows = [
+        sign_in(0, "a@b.example", "192.0.2.1"),
+        sign_in(8, "a@b.example", "192.0.2.2"),
+        right(9, "a@b.example"),
+    ];
+    let mut state = CorrelationState::default();
+    let mut found = advance(&mut state, &engine, &steps(&engine, &rows, 0));
+    // Late: a second way to the end, by the first row, before the window that was reported.
+    let late = steps(&engine, &[right(4, "a@b.example")], 50);
+    found.extend(advance(&mut state, &engine, &late));
+    let windows: Vec<_> = found.iter().map(|h| (h.start, h.last_at)).collect();
+    assert_eq!(windows, [(at(8), at(9)), (at(0), at(4))]);
+    assert!(found[1].entities.iter().any(|e| e.name == "192.0.2.1"));
+    assert!(!found[0].entities.iter().any(|e| e.name == "192.0.2.1"));
 }
 
 #[test]

@@ -141,6 +141,29 @@ fn one_process_seen_as_child_and_as_parent_has_one_key() {
 }
 
 #[test]
+fn a_program_that_runs_all_day_for_everybody_names_no_run() {
+    let keys_of = |name: &str, folder: &str| {
+        let found = of(
+            "DeviceEvents",
+            json!({"Timestamp": "2026-07-18T09:00:00Z", "DeviceId": "ab12", "FileName": name,
+                "FolderPath": folder, "ProcessId": 636, "ProcessCommandLine": "",
+                "ProcessCreationTime": "2026-07-14T06:00:00Z", "ReportId": 1}),
+        );
+        find(&found, EntityKind::Process, name).keys.len()
+    };
+    assert_eq!(keys_of("lsass.exe", r"C:\Windows\System32"), 0);
+    assert_eq!(
+        keys_of("WmiPrvSE.exe", r"C:\Windows\System32\wbem\WmiPrvSE.exe"),
+        0
+    );
+    assert_eq!(keys_of("Explorer.EXE", r"C:\Windows\explorer.exe"), 0);
+    assert_eq!(keys_of("services.exe", ""), 0);
+    // One that only calls itself so, and one that is started for a purpose.
+    assert_eq!(keys_of("svchost.exe", r"C:\Users\Public"), 1);
+    assert_eq!(keys_of("cmd.exe", r"C:\Windows\System32"), 1);
+}
+
+#[test]
 fn programs_of_the_system_join_nothing_and_others_by_their_hash() {
     let hash = "6c1f0f3a9a0de4b8c6a2b4df4f1d2b30a1c7e3b6d0f94c4b7a3c1d5e6f708192";
     for (path, joins) in [
