@@ -209,8 +209,6 @@ impl Engine {
             .with_batch_size(BATCH_ROWS)
             .with_information_schema(false);
         let options = config.options_mut();
-        if std::env::var("Q1JDF").is_ok() { options.optimizer.enable_join_dynamic_filter_pushdown = false; } // Q1TEMP
-        if std::env::var("Q1TDF").is_ok() { options.optimizer.enable_topk_dynamic_filter_pushdown = false; } // Q1TEMP
         // What a sort sets aside for merging must leave small budgets something to sort in.
         options.execution.sort_spill_reservation_bytes =
             (limits.memory_bytes / 8).min(MERGE_BYTES_MAX);

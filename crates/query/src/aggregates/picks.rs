@@ -93,7 +93,8 @@ impl Picks {
                 Some(old) => {
                     let former = self.kept.get(old.batch).unwrap_or(&new);
                     if let (Some(longs), Some(others)) = (&new.longs, &former.longs) {
-                        self.wanted.prefers_long(longs.value(row), others.value(old.row))
+                        self.wanted
+                            .prefers_long(longs.value(row), others.value(old.row))
                     } else {
                         let candidate = new.compared.cell(row);
                         let known = former.compared.cell(old.row);
@@ -155,7 +156,9 @@ fn interleaved(arrays: &[&dyn Array], places: &[(usize, usize)]) -> Result<Array
     if types.all(|other| Some(other) == first) {
         return plain(&interleave(arrays, places)?);
     }
-    let all = arrays.iter().map(|array| plain(&make_array(array.to_data())));
+    let all = arrays
+        .iter()
+        .map(|array| plain(&make_array(array.to_data())));
     let all: Vec<ArrayRef> = all.collect::<Result<_>>()?;
     let all: Vec<&dyn Array> = all.iter().map(AsRef::as_ref).collect();
     Ok(interleave(&all, places)?)

@@ -26,18 +26,21 @@ pub(super) struct Gatherer {
 enum How {
     /// Rows.
     Rows(Vec<i64>),
-    /// Distinct values, null not among them.
-    Distinct {
-        values: Numbers,
-        pairs: Pairs,
-        counts: Vec<i64>,
-        numbers: Vec<u32>,
-    },
+    Distinct(Box<Distinct>),
     /// Anything else; `coded` if it takes text as dictionaries, but for its first argument.
     Kept {
         keeps: Box<dyn GroupsAccumulator>,
         coded: bool,
     },
+}
+
+/// Distinct values of each group, null not among them.
+struct Distinct {
+    values: Numbers,
+    pairs: Pairs,
+    counts: Vec<i64>,
+    /// Of a batch's values.
+    numbers: Vec<u32>,
 }
 
 /// Whether an aggregate can be gathered here.
@@ -72,12 +75,12 @@ impl Gatherer {
             ours.is_some_and(Aggregator::counts_distinct),
             types.as_slice(),
         ) {
-            How::Distinct {
+            How::Distinct(Box::new(Distinct {
                 values: Numbers::new(of)?,
                 pairs: Pairs::new(),
                 counts: Vec::new(),
                 numbers: Vec::new(),
-            }
+            }))
         } else {
             How::Kept {
                 keeps: aggregate.create_groups_accumulator()?,
@@ -116,30 +119,13 @@ impl Gatherer {
                 count(counts, places, filter.as_ref());
                 Ok(())
             }
-            How::Distinct {
-                values,
-                pairs,
-                counts,
-                numbers,
-            } => {
+            How::Distinct(distinct) => {
                 let Some(column) = args.first() else {
                     return exec_err!("distinct values of nothing");
                 };
+                let counts = &mut distinct.counts;
                 counts.resize(total.max(counts.len()), 0);
-                values.of(column, numbers)?;
-                let null = has_nulls(column).then(|| values.null()).transpose()?;
-                for (row, (group, number)) in groups.iter().zip(numbers.iter()).enumerate() {
-                    if Some(*number) == null || filter.as_ref().is_some_and(|f| !f.value(row)) {
-                        continue;
-                    }
-                    if pairs.number(*group, *number)?.1
-                        && let Some(place) = places.get(row)
-                        && let Some(count) = counts.get_mut(*place)
-                    {
-                        *count += 1;
-                    }
-                }
-                Ok(())
+                distinct.add(column, groups, places, filter.as_ref())
             }
             How::Kept { keeps, coded } => {
                 let as_wanted = |(at, array): (usize, &ArrayRef)| {
@@ -159,8 +145,9 @@ impl Gatherer {
     /// The results of all groups; nothing is left.
     pub(super) fn take(&mut self) -> Result<ArrayRef> {
         Ok(match &mut self.how {
-            How::Rows(counts) | How::Distinct { counts, .. } => {
-                Arc::new(Int64Array::from(std::mem::take(counts)))
+            How::Rows(counts) => Arc::new(Int64Array::from(std::mem::take(counts))),
+            How::Distinct(distinct) => {
+                Arc::new(Int64Array::from(std::mem::take(&mut distinct.counts)))
             }
             How::Kept { keeps, .. } => keeps.evaluate(EmitTo::All)?,
         })
@@ -169,17 +156,39 @@ impl Gatherer {
     pub(super) fn size(&self) -> usize {
         match &self.how {
             How::Rows(counts) => counts.capacity() * 8,
-            How::Distinct {
-                values,
-                pairs,
-                counts,
-                numbers,
-            } => {
-                let vectors = counts.capacity() * 8 + numbers.capacity() * 4;
-                values.size() + pairs.size() + vectors
-            }
+            How::Distinct(distinct) => distinct.size(),
             How::Kept { keeps, .. } => keeps.size(),
         }
+    }
+}
+
+impl Distinct {
+    fn add(
+        &mut self,
+        column: &ArrayRef,
+        groups: &[u32],
+        places: &[usize],
+        filter: Option<&BooleanArray>,
+    ) -> Result<()> {
+        self.values.of(column, &mut self.numbers)?;
+        let null = has_nulls(column).then(|| self.values.null()).transpose()?;
+        let rows = groups.iter().zip(&self.numbers).zip(places);
+        for (row, ((group, number), place)) in rows.enumerate() {
+            if Some(*number) == null || filter.is_some_and(|f| !f.value(row)) {
+                continue;
+            }
+            if self.pairs.number(*group, *number)?.1
+                && let Some(count) = self.counts.get_mut(*place)
+            {
+                *count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        let vectors = self.counts.capacity() * 8 + self.numbers.capacity() * 4;
+        self.values.size() + self.pairs.size() + vectors
     }
 }
 

@@ -121,7 +121,10 @@ impl Numbers {
             out.extend(keys.values().iter().map(|code| self.code(*code)));
         } else {
             let null = self.null()?;
-            out.extend(keys.iter().map(|code| code.map_or(null, |code| self.code(code))));
+            out.extend(
+                keys.iter()
+                    .map(|code| code.map_or(null, |code| self.code(code))),
+            );
         }
         Ok(())
     }
@@ -141,7 +144,11 @@ impl Numbers {
 
     /// Looks up the values of these codes that were not met before.
     fn learn(&mut self, keys: &Int32Array, values: &ArrayRef) -> Result<()> {
-        if !self.dictionary.as_ref().is_some_and(|known| same(known, values)) {
+        if !self
+            .dictionary
+            .as_ref()
+            .is_some_and(|known| same(known, values))
+        {
             self.codes.clear();
             self.codes.resize(values.len(), UNKNOWN);
             self.dictionary = Some(values.clone());

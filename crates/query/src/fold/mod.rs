@@ -22,8 +22,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -76,7 +76,7 @@ impl FoldScans {
             return Ok(Transformed::new(Arc::new(fold), true, jump));
         }
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>()
-            && let Some(scan) = computed_in_scan(projection)?
+            && let Some(scan) = computed_in_scan(projection)
         {
             return Ok(Transformed::yes(scan));
         }
@@ -105,17 +105,15 @@ impl PhysicalOptimizerRule for FoldScans {
 }
 
 /// A projection that computes something right over segments, computed by their operator.
-fn computed_in_scan(projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn computed_in_scan(projection: &ProjectionExec) -> Option<Arc<dyn ExecutionPlan>> {
     let computes = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().is_none();
     if !projection.expr().iter().any(|p| computes(&p.expr)) {
-        return Ok(None);
+        return None;
     }
     let below = uncovered(projection.input());
-    let Some(segments) = below.downcast_ref::<SegmentsExec>() else {
-        return Ok(None);
-    };
+    let segments = below.downcast_ref::<SegmentsExec>()?;
     let scan = segments.with_stage(&stage_of(projection), projection.schema());
-    Ok(Some(Arc::new(scan)))
+    Some(Arc::new(scan))
 }
 
 fn stage_of(projection: &ProjectionExec) -> Stage {
@@ -159,7 +157,13 @@ fn sources(plan: &Arc<dyn ExecutionPlan>, top: bool) -> Option<Vec<Source>> {
     }
     if let Some(union) = plan.downcast_ref::<UnionExec>() {
         let found = union.inputs().iter().map(|input| sources(input, false));
-        return Some(found.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect());
+        return Some(
+            found
+                .collect::<Option<Vec<_>>>()?
+                .into_iter()
+                .flatten()
+                .collect(),
+        );
     }
     let is_one = plan.output_partitioning().partition_count() == 1;
     let is_ours = plan.downcast_ref::<SegmentsExec>().is_some();
@@ -252,9 +256,10 @@ impl FoldExec {
     }
 
     fn aggregate(&self) -> Result<&AggregateExec> {
-        match self.whole.downcast_ref().and_then(taking_rows) {
-            Some(aggregate) => Ok(aggregate),
-            None => plan_err!("a summary takes rows"),
+        if let Some(aggregate) = self.whole.downcast_ref().and_then(taking_rows) {
+            Ok(aggregate)
+        } else {
+            plan_err!("a summary takes rows")
         }
     }
 }
@@ -330,7 +335,9 @@ impl ExecutionPlan for FoldExec {
 fn sliced(batch: RecordBatch) -> Vec<RecordBatch> {
     let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
     let length = |start| BATCH_ROWS.min(batch.num_rows() - start);
-    starts.map(|start| batch.slice(start, length(start))).collect()
+    starts
+        .map(|start| batch.slice(start, length(start)))
+        .collect()
 }
 
 /// The rows of all sources, one source after the other, some of them read ahead.
@@ -375,7 +382,8 @@ impl Rows {
                 }
                 Ok(())
             });
-            self.running.push_back(Reading::There(batches, ends, stages));
+            self.running
+                .push_back(Reading::There(batches, ends, stages));
         }
         Ok(())
     }

@@ -238,6 +238,14 @@ impl Arg {
         }
     }
 
+    /// The values of a column of longs or ticks without nulls.
+    pub(crate) fn longs(&self) -> Option<&[i64]> {
+        match &self.values {
+            Values::Long(a) if !self.constant && a.null_count() == 0 => Some(a.values()),
+            _ => None,
+        }
+    }
+
     /// Any number, as a real.
     pub(crate) fn real(&self, row: usize) -> Option<f64> {
         match &self.values {

@@ -74,8 +74,8 @@ fn parse_json(call: &Call<'_>) -> Result<ArrayRef> {
         if text.is_empty() || text == "null" {
             return None;
         }
-        let is_json = jsonscan::is_json(text)
-            || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let is_json =
+            jsonscan::is_json(text) || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if is_json {
             out.push_str(text);
         } else {

@@ -129,7 +129,9 @@ impl Expansion {
         let (mut found, mut shown) = (Vec::new(), String::new());
         for row in 0..rows {
             guard.check()?;
-            let text = list.text_or_null(row).filter(|_| list.ty() == ColumnType::Dynamic);
+            let text = list
+                .text_or_null(row)
+                .filter(|_| list.ty() == ColumnType::Dynamic);
             read += text.map_or(0, str::len);
             held.growing(read.saturating_mul(READ_FACTOR))?;
             if let Some(text) = text

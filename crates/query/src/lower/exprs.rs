@@ -223,12 +223,11 @@ impl Lowering<'_> {
                 ))),
             };
         }
-        let args = match (function, args) {
-            (F::BagKeys, [bag]) => vec![self.read_within(bag, scope)?],
-            _ => {
-                let types = args.iter().map(|arg| arg.ty);
-                self.exprs(args, scope)?.into_iter().zip(types).collect()
-            }
+        let args = if let (F::BagKeys, [bag]) = (function, args) {
+            vec![self.read_within(bag, scope)?]
+        } else {
+            let types = args.iter().map(|arg| arg.ty);
+            self.exprs(args, scope)?.into_iter().zip(types).collect()
         };
         Ok(self.kernel(Work::Function(function), args, expr.ty))
     }

@@ -172,10 +172,7 @@ impl ExecutionPlan for SegmentsExec {
         let filters = found.parent_filters.len();
         let answer =
             FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters]);
-        if filters == 0
-            || !self.stages.is_empty()
-            || !matches!(phase, FilterPushdownPhase::Post)
-        {
+        if filters == 0 || !self.stages.is_empty() || !matches!(phase, FilterPushdownPhase::Post) {
             return Ok(answer);
         }
         let mut dynamic = self.dynamic.clone();

@@ -412,17 +412,18 @@ impl Group {
         failure: &Failure,
     ) -> Result<Option<Vec<Box<dyn ArrowPredicate>>>> {
         let wanted = &job.wanted;
-        let mut exprs: Vec<_> = self.conditions.iter().map(|c| c.expr.clone()).collect();
-        exprs.extend(job.known()?);
+        let conditions = self.conditions.iter().map(|c| (false, c.expr.clone()));
+        let known = job.known()?.into_iter().map(|expr| (true, expr));
         // What reads the same columns is tested together: they are decoded once.
-        let mut together: BTreeMap<Vec<usize>, Arc<dyn PhysicalExpr>> = BTreeMap::new();
-        for expr in exprs {
-            let all = together.remove(&test::columns_of(&expr));
+        let mut together: BTreeMap<(bool, Vec<usize>), Arc<dyn PhysicalExpr>> = BTreeMap::new();
+        for (is_spare, expr) in conditions.chain(known) {
+            let place = (is_spare, test::columns_of(&expr));
+            let all = together.remove(&place);
             let all = conjunction(all.into_iter().chain([expr]));
-            together.insert(test::columns_of(&all), all);
+            together.insert(place, all);
         }
         let mut found = Vec::with_capacity(together.len());
-        for (columns, expr) in together {
+        for ((is_spare, columns), expr) in together {
             let fields: Vec<&FieldRef> = columns
                 .iter()
                 .filter_map(|at| wanted.schema.fields().get(*at))
@@ -436,7 +437,8 @@ impl Group {
             }
             let cost = self.cost(&fields);
             let fields: Vec<FieldRef> = fields.into_iter().cloned().collect();
-            found.push((cost, self.predicate(job, &expr, fields, failure)?));
+            let spares = is_spare.then(Spares::default);
+            found.push((cost, self.predicate(job, &expr, fields, failure, spares)?));
         }
         found.sort_by_key(|(cost, _)| *cost);
         Ok(Some(found.into_iter().map(|(_, p)| p).collect()))
@@ -488,15 +490,22 @@ impl Group {
         expr: &Arc<dyn PhysicalExpr>,
         fields: Vec<FieldRef>,
         failure: &Failure,
+        mut spares: Option<Spares>,
     ) -> Result<Box<dyn ArrowPredicate>> {
         let mut test = Test::new(expr, &job.wanted.schema)?;
         let mask = self.mask(fields.iter().map(|f| f.name().as_str()));
         let (job, failure) = (job.clone(), failure.clone());
         let evaluate = move |batch: RecordBatch| {
+            if spares.as_ref().is_some_and(Spares::is_little) {
+                return Ok(BooleanArray::from(vec![true; batch.num_rows()]));
+            }
             let answer = job
                 .check()
                 .and_then(|()| complete(&fields, &batch))
                 .and_then(|batch| test.holds(&batch));
+            if let (Some(spares), Ok(answer)) = (&mut spares, &answer) {
+                spares.count(answer);
+            }
             answer.map_err(|error| {
                 let mut slot = failure.lock().unwrap_or_else(PoisonError::into_inner);
                 slot.get_or_insert(error);
@@ -510,7 +519,12 @@ impl Group {
     fn output(job: &Job, batch: &RecordBatch, stages: &mut Stages) -> Result<RecordBatch> {
         let fields = job.wanted.output.fields().iter();
         let columns = fields.map(|field| column(field, batch));
-        Self::finished(job, columns.collect::<Result<_>>()?, batch.num_rows(), stages)
+        Self::finished(
+            job,
+            columns.collect::<Result<_>>()?,
+            batch.num_rows(),
+            stages,
+        )
     }
 
     fn finished(
@@ -534,6 +548,25 @@ impl Group {
         Ok(RecordBatch::try_new_with_options(
             schema, columns, &options,
         )?)
+    }
+}
+
+/// What a condition spares that is tested above the scan all the same.
+#[derive(Debug, Default)]
+struct Spares {
+    seen: usize,
+    kept: usize,
+}
+
+impl Spares {
+    fn count(&mut self, answers: &BooleanArray) {
+        self.seen += answers.len();
+        self.kept += answers.true_count();
+    }
+
+    /// Whether asking on costs more than it spares: most rows seen met the condition.
+    fn is_little(&self) -> bool {
+        self.seen >= BATCH_ROWS && self.kept > self.seen / 4 * 3
     }
 }
 

@@ -198,7 +198,11 @@ impl One {
     /// or for none: that shows row by row.
     fn results(&mut self, dictionary: &DictionaryArray<Int32Type>) -> Option<ArrayRef> {
         let values = dictionary.values();
-        if !self.values.as_ref().is_some_and(|known| same(known, values)) {
+        if !self
+            .values
+            .as_ref()
+            .is_some_and(|known| same(known, values))
+        {
             (self.values, self.seen, self.results) = (Some(values.clone()), 0, None);
         }
         self.seen += dictionary.len();

@@ -23,8 +23,8 @@ use model::{ColumnType, TableName, Ticks};
 use rows::types;
 
 use super::encode;
-use super::support::{describe, now, run, run_prepared};
-use crate::{Limits, Segment, TableRows, prepare};
+use super::support::{describe, run};
+use crate::{Segment, TableRows};
 
 const ROWS: i64 = 3_000;
 const DAY: i64 = 864_000_000_000;
@@ -279,7 +279,9 @@ fn a_summary_says_the_same_of_segments_as_of_memory() {
         ];
         for summary in SUMMARIES {
             // The order of groups is not the query's.
-            let query = format!("Events | {summary} | extend Row = tostring(pack_all()) | order by Row asc");
+            let query = format!(
+                "Events | {summary} | extend Row = tostring(pack_all()) | order by Row asc"
+            );
             let of = |tables: &BTreeMap<TableName, TableRows>| match run(&query, &Shape, tables) {
                 Ok(result) => encode::json(&result),
                 Err(error) => panic!("{query}: {}", describe(&error)),
@@ -292,28 +294,6 @@ fn a_summary_says_the_same_of_segments_as_of_memory() {
             }
         }
     }
-}
-
-#[test]
-fn a_summary_too_large_for_its_operator_is_begun_anew() {
-    let segment: Arc<dyn Segment> = Arc::new(File::new(&batch(), 1 << 20));
-    let many = tables(Vec::new(), vec![segment; 5]);
-    let query = "Events | summarize n = count(), take_any(Device) by Note, Size | summarize sum(n), count()";
-    let prepared = prepare(query, &Shape, now());
-    let mut outcomes = Vec::new();
-    for memory_bytes in [96 << 20, 1 << 19] {
-        let limits = Limits {
-            memory_bytes,
-            ..Limits::default()
-        };
-        let outcome = run_prepared(&prepared, &many, limits);
-        outcomes.push(outcome.map(|result| encode::json(&result)));
-    }
-    let all = r#"[{"sum_n":15000,"count_":3000}]"#;
-    assert!(matches!(&outcomes[0], Ok(answer) if answer == all), "{outcomes:?}");
-    // The library's operator has no temporary files here, so it says what it always said.
-    let failed = matches!(outcomes[1], Err(crate::Error::Resources { .. }));
-    assert!(failed, "{outcomes:?}");
 }
 
 #[test]
