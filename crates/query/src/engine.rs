@@ -25,6 +25,8 @@ use datafusion::execution::memory_pool::{
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TempFileFactory};
+use datafusion::optimizer::OptimizerRule as _;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
@@ -216,7 +218,7 @@ impl Engine {
         options.execution.collect_statistics = false;
         // The check compares nullability, which the planner's own rewrites of `in` lists change.
         options.execution.skip_physical_aggregate_schema_check = true;
-        Ok(SessionStateBuilder::new_with_default_features()
+        Ok(SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_optimizer_rules(logical_rules(guard))
@@ -507,7 +509,11 @@ impl Run {
     ) -> Result<datafusion::logical_expr::LogicalPlan, Error> {
         self.guard.check()?;
         let _piece = self.planning.begin();
-        Ok(state.optimize(&lowering.finished(relation)?)?)
+        let plan = lowering.finished(relation)?;
+        self.guard.check()?;
+        // Tables are wide and queries need little of them: every other rule is spared the rest.
+        let narrow = OptimizeProjections::new().rewrite(plan, state)?.data;
+        Ok(state.optimize(&narrow)?)
     }
 
     async fn start(

@@ -16,6 +16,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
+use crate::fold::FoldScans;
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::portions::Portions;
@@ -91,7 +92,8 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         .into_iter()
         .map(watched)
         .collect();
-    // Last: no rule is to look at what it makes.
+    // Last: no rule is to look at what they make.
+    rules.push(Arc::new(FoldScans::new(guard.clone())));
     rules.push(Arc::new(WatchJoins::new(guard.clone())));
     rules
 }

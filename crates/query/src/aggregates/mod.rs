@@ -106,6 +106,16 @@ impl Aggregator {
         )
     }
 
+    /// Whether it is the exact count of the distinct values of its one argument.
+    pub(crate) fn counts_distinct(&self) -> bool {
+        self.gather == Gather::Unique
+    }
+
+    /// Whether it keeps rows, of which all but the first column may be dictionaries.
+    pub(crate) fn picks_rows(&self) -> bool {
+        matches!(self.gather, Gather::Extreme(_) | Gather::Any)
+    }
+
     fn data_type(&self) -> DataType {
         if Self::is_struct(&self.gather) {
             return DataType::Struct(struct_fields(&self.outputs));

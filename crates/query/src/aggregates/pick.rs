@@ -56,6 +56,17 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// The same for integers and ticks.
+    pub(super) fn prefers_long(self, new: i64, old: i64) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Greatest => new > old,
+            Self::Least => new < old,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Pick {
     wanted: Wanted,

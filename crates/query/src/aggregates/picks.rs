@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StructArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, StructArray, make_array,
+};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::interleave;
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use model::ColumnType;
@@ -13,6 +16,7 @@ use model::ColumnType;
 use super::pick::Wanted;
 use super::struct_fields;
 use crate::kernels::args::Arg;
+use crate::scan::test::plain;
 
 /// Rows kept beside the best ones before they are given up.
 const SPARE_ROWS: usize = 65_536;
@@ -28,6 +32,8 @@ struct Place {
 struct Kept {
     columns: Vec<ArrayRef>,
     compared: Arg,
+    /// The compared column where it is of longs or ticks, none of them null.
+    longs: Option<Int64Array>,
 }
 
 /// The best rows of all groups.
@@ -59,7 +65,13 @@ impl Picks {
             return exec_err!("a row without columns");
         };
         let compared = Arg::of_array(first, *ty, false)?;
-        Ok(Kept { columns, compared })
+        let longs = first.as_primitive_opt::<Int64Type>();
+        let longs = longs.filter(|longs| longs.null_count() == 0).cloned();
+        Ok(Kept {
+            columns,
+            compared,
+            longs,
+        })
     }
 
     /// Takes the rows for which `group` says one.
@@ -79,12 +91,15 @@ impl Picks {
             let is_better = match best {
                 None => true,
                 Some(old) => {
-                    let compared = match self.kept.get(old.batch) {
-                        Some(kept) => &kept.compared,
-                        None => &new.compared,
-                    };
-                    let candidate = new.compared.cell(row);
-                    self.wanted.prefers(candidate, compared.cell(old.row))
+                    let former = self.kept.get(old.batch).unwrap_or(&new);
+                    if let (Some(longs), Some(others)) = (&new.longs, &former.longs) {
+                        self.wanted
+                            .prefers_long(longs.value(row), others.value(old.row))
+                    } else {
+                        let candidate = new.compared.cell(row);
+                        let known = former.compared.cell(old.row);
+                        self.wanted.prefers(candidate, known)
+                    }
                 }
             };
             if is_better {
@@ -128,10 +143,25 @@ impl Picks {
                 .iter()
                 .filter_map(|kept| kept.columns.get(at).map(AsRef::as_ref))
                 .collect();
-            columns.push(interleave(&arrays, places)?);
+            columns.push(interleaved(&arrays, places)?);
         }
         Ok(columns)
     }
+}
+
+/// The rows at these places. Text may be dictionaries here and there, and comes out plain.
+fn interleaved(arrays: &[&dyn Array], places: &[(usize, usize)]) -> Result<ArrayRef> {
+    let mut types = arrays.iter().map(|array| array.data_type());
+    let first = types.next();
+    if types.all(|other| Some(other) == first) {
+        return plain(&interleave(arrays, places)?);
+    }
+    let all = arrays
+        .iter()
+        .map(|array| plain(&make_array(array.to_data())));
+    let all: Vec<ArrayRef> = all.collect::<Result<_>>()?;
+    let all: Vec<&dyn Array> = all.iter().map(AsRef::as_ref).collect();
+    Ok(interleave(&all, places)?)
 }
 
 fn bytes_of(columns: &[ArrayRef]) -> usize {

@@ -238,6 +238,14 @@ impl Arg {
         }
     }
 
+    /// The values of a column of longs or ticks without nulls.
+    pub(crate) fn longs(&self) -> Option<&[i64]> {
+        match &self.values {
+            Values::Long(a) if !self.constant && a.null_count() == 0 => Some(a.values()),
+            _ => None,
+        }
+    }
+
     /// Any number, as a real.
     pub(crate) fn real(&self, row: usize) -> Option<f64> {
         match &self.values {
@@ -318,7 +326,7 @@ pub(crate) struct Call<'a> {
 
 /// LIMIT: one value has at most `HUNT_VALUE_BYTES_MAX` bytes, a column of a batch
 /// `HUNT_COLUMN_BYTES_MAX`, and all columns together what the query's budget has.
-fn check_made(value: &str, column: &StringBuilder, held: &Held) -> Result<()> {
+pub(super) fn check_made(value: &str, column: &StringBuilder, held: &Held) -> Result<()> {
     let made = column.values_slice().len() + value.len();
     if value.len() > limits::HUNT_VALUE_BYTES_MAX || made > limits::HUNT_COLUMN_BYTES_MAX {
         let what = "a value or a column is too large".to_owned();

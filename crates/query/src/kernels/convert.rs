@@ -9,6 +9,7 @@ use model::{ColumnType, Span100ns, Ticks};
 use super::args::{Arg, Call, Cell};
 use super::{decimals, time};
 use crate::json::{self, Json};
+use crate::jsonscan;
 
 #[expect(
     clippy::cast_precision_loss,
@@ -163,6 +164,7 @@ pub(crate) fn display(cell: Cell<'_>, out: &mut String) {
 fn display_dynamic(text: &str, out: &mut String) {
     match text.as_bytes().first() {
         // Strings, arrays, bags and reals take their one form; the rest has only one.
+        Some(b'[' | b'{') if jsonscan::is_canonical(text) => out.push_str(text),
         Some(b'"' | b'[' | b'{' | b' ' | b'\n' | b'\r' | b'\t') => {
             Json::of_column(text).display(out);
         }

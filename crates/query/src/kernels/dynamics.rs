@@ -11,6 +11,7 @@ use super::args::{Arg, Call, Cell};
 use super::text::REPEAT_MAX;
 use super::{convert, operators};
 use crate::json::{self, Json, Step};
+use crate::jsonscan;
 
 /// Elements that `range()` makes at most.
 const RANGE_MAX: usize = 1_048_576;
@@ -73,9 +74,12 @@ fn parse_json(call: &Call<'_>) -> Result<ArrayRef> {
         if text.is_empty() || text == "null" {
             return None;
         }
-        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-            Ok(_) => out.push_str(text),
-            Err(_) => json::write_text(text, out),
+        let is_json =
+            jsonscan::is_json(text) || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        if is_json {
+            out.push_str(text);
+        } else {
+            json::write_text(text, out);
         }
         Some(())
     })
@@ -231,14 +235,7 @@ fn bag_merge(args: &[Arg], row: usize) -> Json {
 fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let bag = call.arg(0)?;
     match function {
-        F::BagKeys => call.dynamics(|row| {
-            let value = bag.json(row)?;
-            let keys = value
-                .as_bag()?
-                .iter()
-                .map(|(key, _)| Json::Text(key.clone()));
-            Some(Json::Array(keys.collect()))
-        }),
+        F::BagKeys => bag_keys(call, bag),
         F::BagHasKey => {
             let key = call.arg(1)?;
             call.bools(|row| {
@@ -299,6 +296,29 @@ fn bags(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             })
         }
     }
+}
+
+fn bag_keys(call: &Call<'_>, bag: &Arg) -> Result<ArrayRef> {
+    let mut found = Vec::new();
+    call.texts_or_null(|row, out| {
+        if bag.ty() == ColumnType::Dynamic
+            && jsonscan::keys(bag.text_or_null(row)?, &mut found).is_some()
+        {
+            out.push('[');
+            for (at, key) in found.iter().enumerate() {
+                out.push_str(if at > 0 { ",\"" } else { "\"" });
+                out.push_str(key);
+                out.push('"');
+            }
+            out.push(']');
+            return Some(());
+        }
+        let value = bag.json(row)?;
+        let keys = value.as_bag()?.iter();
+        let keys = keys.map(|(key, _)| Json::Text(key.clone()));
+        Json::Array(keys.collect()).write(out);
+        Some(())
+    })
 }
 
 fn remove_at(entries: &mut Vec<(String, Json)>, steps: &[Step]) {

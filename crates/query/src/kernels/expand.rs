@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, ListArray, StructArray};
+use datafusion::arrow::array::{ArrayRef, ListArray, StringBuilder, StructArray};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::Result;
 use kql::resolved::BagExpansion;
 use model::ColumnType;
 
-use super::args::{Arg, Call, Guard};
+use super::args::{Arg, Call, Guard, check_made};
 use crate::json::Json;
+use crate::jsonscan;
 
 /// What one `mv-expand` makes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -71,6 +72,9 @@ impl Expansion {
     }
 
     pub(crate) fn run(&self, args: &[Arg], rows: usize, guard: &Guard) -> Result<ArrayRef> {
+        if let ([list], [ColumnType::String], false) = (args, self.to.as_slice(), self.item_index) {
+            return self.texts(list, rows, guard);
+        }
         let mut columns: Vec<Vec<Option<Json>>> = vec![Vec::new(); self.to.len()];
         let mut index: Vec<i64> = Vec::new();
         let mut lengths = Vec::with_capacity(rows);
@@ -112,6 +116,51 @@ impl Expansion {
         if self.item_index {
             arrays.push(Arc::new(datafusion::arrow::array::Int64Array::from(index)) as ArrayRef);
         }
+        self.lists(arrays, lengths)
+    }
+
+    /// One column of texts: strings go from list to column as they stand.
+    fn texts(&self, list: &Arg, rows: usize, guard: &Guard) -> Result<ArrayRef> {
+        let mut out = StringBuilder::new();
+        let mut lengths = Vec::with_capacity(rows);
+        let (held, mut read) = (guard.hold(), 0);
+        let most = self.rows_max.and_then(|n| usize::try_from(n).ok());
+        let most = most.unwrap_or(usize::MAX);
+        let (mut found, mut shown) = (Vec::new(), String::new());
+        for row in 0..rows {
+            guard.check()?;
+            let text = list
+                .text_or_null(row)
+                .filter(|_| list.ty() == ColumnType::Dynamic);
+            read += text.map_or(0, str::len);
+            held.growing(read.saturating_mul(READ_FACTOR))?;
+            if let Some(text) = text
+                && jsonscan::strings(text, &mut found).is_some()
+            {
+                found.truncate(most);
+                lengths.push(found.len());
+                for item in &found {
+                    check_made(item, &out, &held)?;
+                    out.append_value(item);
+                }
+                continue;
+            }
+            let mut items = self.elements(list.json(row));
+            items.truncate(most);
+            lengths.push(items.len());
+            for item in items {
+                shown.clear();
+                if let Some(item) = item {
+                    item.display(&mut shown);
+                }
+                check_made(&shown, &out, &held)?;
+                out.append_value(&shown);
+            }
+        }
+        self.lists(vec![Arc::new(out.finish())], lengths)
+    }
+
+    fn lists(&self, arrays: Vec<ArrayRef>, lengths: Vec<usize>) -> Result<ArrayRef> {
         let structs = StructArray::try_new(self.fields(), arrays, None)?;
         let offsets = OffsetBuffer::from_lengths(lengths);
         Ok(Arc::new(ListArray::try_new(

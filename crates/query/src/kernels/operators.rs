@@ -4,8 +4,9 @@
 //! never negative. Dividing a long by zero gives null, a real IEEE's answer.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{ArrayRef, Int64Array};
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 use model::ColumnType;
@@ -201,18 +202,46 @@ pub(crate) fn bin(call: &Call<'_>) -> Result<ArrayRef> {
             Some(((value.real(row)? - at) / size).floor() * size + at)
         });
     }
+    let is_instant = call.result == ColumnType::DateTime;
+    let is_fixed = size.is_constant() && at.is_none_or(Arg::is_constant);
+    if let Some(values) = value
+        .longs()
+        .filter(|_| is_fixed && call.result != ColumnType::Int)
+    {
+        let at = at.map_or(Some(0), |at| at.long(0));
+        let binned = at.zip(size.long(0).filter(|size| *size > 0));
+        let binned = binned.and_then(|(at, size)| bins_of(values, size, at, is_instant));
+        if let Some(binned) = binned {
+            return Ok(Arc::new(Int64Array::from(binned)));
+        }
+    }
     call.longs(|row| {
         let at = at.map_or(Some(0), |at| at.long(row))?;
         let size = size.long(row).filter(|size| *size > 0)?;
-        let binned = value
-            .long(row)?
-            .checked_sub(at)?
-            .div_euclid(size)
-            .checked_mul(size)?;
-        let binned = binned.checked_add(at)?;
-        if call.result == ColumnType::DateTime {
-            return in_range(binned);
-        }
-        Some(binned)
+        bin_of(value.long(row)?, size, at, is_instant)
     })
+}
+
+fn bin_of(value: i64, size: i64, at: i64, is_instant: bool) -> Option<i64> {
+    let binned = value.checked_sub(at)?.div_euclid(size).checked_mul(size)?;
+    let binned = binned.checked_add(at)?;
+    if is_instant {
+        in_range(binned)
+    } else {
+        Some(binned)
+    }
+}
+
+/// The bins of many values, of which neighbours often have the same. `None` if one has none.
+fn bins_of(values: &[i64], size: i64, at: i64, is_instant: bool) -> Option<Vec<i64>> {
+    let mut bins = Vec::with_capacity(values.len());
+    let mut last = 0..0;
+    for value in values {
+        if !last.contains(value) {
+            let start = bin_of(*value, size, at, is_instant)?;
+            last = start..start.saturating_add(size);
+        }
+        bins.push(last.start);
+    }
+    Some(bins)
 }

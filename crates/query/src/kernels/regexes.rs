@@ -2,6 +2,9 @@
 //!
 //! A pattern is compiled once per query ([`Patterns`]). One that does not compile matches nothing
 //! (constants were checked before).
+//!
+//! LIMIT: `matches regex` looks at the query's switch inside a long text; the functions that need to
+//! know what was captured look between values only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,14 +13,21 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 use regex::{Regex, RegexBuilder};
+use regex_automata::Input;
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::nfa::thompson;
 
-use super::args::{Arg, Call};
+use super::args::{Arg, Call, Guard};
 use super::text::{char_position, shown, window};
 use super::{convert, strings};
 use crate::json::Json;
 
 /// Compiled patterns kept; beyond, the cache begins anew.
 const PATTERNS_MAX: usize = 256;
+/// Bytes of a text from which on a search looks at the query's switch on its way.
+const LONG_TEXT_BYTES: usize = 64 << 10;
+/// Bytes between two looks. A step that makes a state costs as much as the pattern is long.
+const STEPS_BETWEEN_LOOKS: usize = 64;
 /// Bytes of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
 
@@ -81,11 +91,8 @@ pub(crate) fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<A
         F::MatchesRegex => {
             let (text, pattern) = (call.arg(0)?, pattern(1)?);
             call.bools(|row| {
-                Some(
-                    pattern
-                        .at(row)
-                        .is_some_and(|r| r.is_match(&shown(text, row))),
-                )
+                let regex = pattern.at(row);
+                Some(regex.is_some_and(|r| is_match(&r, &shown(text, row), call.guard)))
             })
         }
         F::Extract => extract(call, &pattern(0)?),
@@ -101,6 +108,55 @@ pub(crate) fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<A
         }
         other => exec_err!("`{}` is not a function over patterns", other.as_str()),
     }
+}
+
+/// Whether the pattern matches. In a long text the search goes step by step and ends with the query.
+fn is_match(regex: &Regex, text: &str, guard: &Guard) -> bool {
+    if text.len() < LONG_TEXT_BYTES {
+        return regex.is_match(text);
+    }
+    stepped(regex.as_str(), text, guard).unwrap_or_else(|| regex.is_match(text))
+}
+
+/// The same by an automaton whose states are made as they are met, so that the cost of a step has a
+/// bound. `None` where such an automaton does not know: a word's end beside other than ASCII.
+pub(crate) fn stepped(pattern: &str, text: &str, guard: &Guard) -> Option<bool> {
+    let config = DFA::config()
+        .unicode_word_boundary(true)
+        .skip_cache_capacity_check(true)
+        .minimum_cache_clear_count(None);
+    let nfa = thompson::Config::new().nfa_size_limit(Some(PATTERN_BYTES_MAX));
+    let dfa = DFA::builder()
+        .configure(config)
+        .thompson(nfa)
+        .build(pattern)
+        .ok()?;
+    let mut cache = dfa.create_cache();
+    let mut state = dfa
+        .start_state_forward(&mut cache, &Input::new(text))
+        .ok()?;
+    for part in text.as_bytes().chunks(STEPS_BETWEEN_LOOKS) {
+        if guard.is_cancelled() {
+            // Nobody waits for the answer.
+            return Some(false);
+        }
+        for byte in part {
+            state = dfa.next_state(&mut cache, state, *byte).ok()?;
+            if state.is_tagged() {
+                if state.is_match() {
+                    return Some(true);
+                }
+                if state.is_dead() {
+                    return Some(false);
+                }
+                if state.is_quit() {
+                    return None;
+                }
+            }
+        }
+    }
+    let end = dfa.next_eoi_state(&mut cache, state).ok()?;
+    Some(end.is_match())
 }
 
 fn extract(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {

@@ -223,9 +223,32 @@ impl Lowering<'_> {
                 ))),
             };
         }
-        let types = args.iter().map(|arg| arg.ty);
-        let args = self.exprs(args, scope)?.into_iter().zip(types).collect();
+        let args = if let (F::BagKeys, [bag]) = (function, args) {
+            vec![self.read_within(bag, scope)?]
+        } else {
+            let types = args.iter().map(|arg| arg.ty);
+            self.exprs(args, scope)?.into_iter().zip(types).collect()
+        };
         Ok(self.kernel(Work::Function(function), args, expr.ty))
+    }
+
+    /// A dynamic of which only what is inside matters: `parse_json(tostring(x))` is written by many
+    /// for a dynamic `x`, and only its text would be made anew.
+    fn read_within(&mut self, bag: &Expr, scope: &Scope<'_>) -> Result<(Plan, ColumnType), Error> {
+        if let ExprKind::Call {
+            function: F::ParseJson,
+            args,
+        } = &bag.kind
+            && let [text] = args.as_slice()
+            && let ExprKind::Cast(inner) = &text.kind
+            && is_string(text)
+            && inner.ty == ColumnType::Dynamic
+        {
+            let inner = vec![(self.expr(inner, scope)?, ColumnType::Dynamic)];
+            let read = self.kernel(Work::Function(F::ParseJson), inner, bag.ty);
+            return Ok((read, bag.ty));
+        }
+        Ok((self.expr(bag, scope)?, bag.ty))
     }
 
     /// The functions that the planner has itself.

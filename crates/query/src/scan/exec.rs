@@ -3,6 +3,8 @@
 //! While the query works on one row group's rows the next ones are read, decrypted, decoded and
 //! filtered elsewhere. The order of rows is that of the segments, however many threads there are.
 //!
+//! What is projected right above the scan is computed there too, before rows are handed on.
+//!
 //! LIMIT: [`workers`] row groups at once, each with at most [`AHEAD_BYTES`] of rows that wait (or one
 //! batch). A scan whose rows are no longer wanted stops after the batch that is at work.
 
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, plan_err};
@@ -27,8 +30,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::Segment;
 use super::groups::{self, Group, Job, Wanted};
+use super::stages::Stage;
+use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
 
 /// LIMIT: bytes of decoded rows of one row group that wait to be taken, about.
@@ -46,29 +50,65 @@ fn workers() -> usize {
 }
 
 /// Segments of a table as rows.
-#[derive(Debug)]
-pub(super) struct SegmentsExec {
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentsExec {
     segments: Vec<Arc<dyn Segment>>,
     wanted: Arc<Wanted>,
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    stages: Vec<Stage>,
+    /// Whether text may be given as dictionaries, in batches with schemas of their own.
+    as_codes: bool,
     properties: Arc<PlanProperties>,
 }
 
 impl SegmentsExec {
     pub(super) fn new(segments: Vec<Arc<dyn Segment>>, wanted: Arc<Wanted>) -> Self {
-        let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(wanted.output.clone()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        ));
+        let properties = properties(wanted.output.clone());
         Self {
             segments,
             wanted,
             dynamic: Vec::new(),
+            stages: Vec::new(),
+            as_codes: false,
             properties,
         }
     }
+
+    /// The same rows, projected.
+    pub(crate) fn with_stage(&self, stage: &Stage, output: SchemaRef) -> Self {
+        let mut scan = self.clone();
+        scan.stages.push(stage.clone());
+        scan.properties = properties(output);
+        scan
+    }
+
+    /// The same rows after more stages, text as dictionaries where it lies so; what is read counts
+    /// in `reads`. For who knows what to expect: batches are not of the operator's schema.
+    pub(crate) fn coded(&self, stages: &[Stage], reads: &Arc<Reads>) -> Self {
+        let mut scan = self.clone();
+        scan.stages.extend_from_slice(stages);
+        scan.as_codes = true;
+        let wanted = Wanted {
+            reads: reads.clone(),
+            ..self.wanted.as_ref().clone()
+        };
+        scan.wanted = Arc::new(wanted);
+        scan
+    }
+
+    /// Where what is read is counted.
+    pub(crate) fn reads(&self) -> Arc<Reads> {
+        self.wanted.reads.clone()
+    }
+}
+
+fn properties(output: SchemaRef) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(output),
+        Partitioning::UnknownPartitioning(1),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
 }
 
 impl DisplayAs for SegmentsExec {
@@ -79,6 +119,9 @@ impl DisplayAs for SegmentsExec {
         }
         for expr in &self.dynamic {
             write!(f, ", {expr}")?;
+        }
+        if !self.stages.is_empty() {
+            write!(f, ", stages={}", self.stages.len())?;
         }
         Ok(())
     }
@@ -129,24 +172,25 @@ impl ExecutionPlan for SegmentsExec {
         let filters = found.parent_filters.len();
         let answer =
             FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters]);
-        if filters == 0 || !matches!(phase, FilterPushdownPhase::Post) {
+        if filters == 0 || !self.stages.is_empty() || !matches!(phase, FilterPushdownPhase::Post) {
             return Ok(answer);
         }
         let mut dynamic = self.dynamic.clone();
         dynamic.extend(found.parent_filters.into_iter().map(|f| f.filter));
         let node = Self {
-            segments: self.segments.clone(),
-            wanted: self.wanted.clone(),
             dynamic,
-            properties: self.properties.clone(),
+            ..self.clone()
         };
         Ok(answer.with_updated_node(Arc::new(node)))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let output = self.properties.eq_properties.schema().clone();
         let job = Arc::new(Job {
             wanted: self.wanted.clone(),
             dynamic: self.dynamic.clone(),
+            stages: self.stages.clone(),
+            output: (!self.as_codes).then(|| output.clone()),
             stop: AtomicBool::new(false),
             runtime: Handle::current(),
         });
@@ -161,10 +205,7 @@ impl ExecutionPlan for SegmentsExec {
             let batch = feed.next().await?;
             Ok::<_, DataFusionError>(batch.map(|batch| (batch, feed)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.wanted.output.clone(),
-            stream,
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(output, stream)))
     }
 }
 
@@ -241,7 +282,7 @@ impl Drop for Feed {
 }
 
 /// What a thread found; its panic goes on here.
-async fn joined<T>(task: JoinHandle<Result<T>>) -> Result<T> {
+pub(crate) async fn joined<T>(task: JoinHandle<Result<T>>) -> Result<T> {
     match task.await {
         Ok(found) => found,
         Err(error) => match error.try_into_panic() {

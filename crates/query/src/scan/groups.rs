@@ -37,6 +37,7 @@ use tokio::runtime::Handle;
 
 use super::bounds::{Meets, TimeBound};
 use super::pages::Pages;
+use super::stages::{Stage, Stages};
 use super::test::{self, Test};
 use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
@@ -52,7 +53,7 @@ pub(super) struct Condition {
 }
 
 /// What a scan wants of its segments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// Of the table.
     pub(super) schema: SchemaRef,
@@ -73,6 +74,10 @@ pub(super) struct Job {
     pub(super) wanted: Arc<Wanted>,
     /// Conditions that become known while the query runs, over the output's schema.
     pub(super) dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    /// What is computed of the output's columns.
+    pub(super) stages: Vec<Stage>,
+    /// The schema of the batches; `None`: each has its own, and text may be a dictionary.
+    pub(super) output: Option<SchemaRef>,
     /// Set when nobody waits for rows any more.
     pub(super) stop: AtomicBool,
     pub(super) runtime: Handle,
@@ -302,8 +307,9 @@ impl Group {
             return Ok(());
         };
         let file = &self.file;
+        let mut stages = Stages::new(&job.stages)?;
         if predicates.is_empty() && self.selection.is_none() && job.wanted.projection.is_empty() {
-            return self.count(job, out);
+            return self.count(job, &mut stages, out);
         }
         let options = ArrowReaderOptions::new().with_schema(self.schema(job)?);
         let metadata = ArrowReaderMetadata::try_new(file.metadata.clone(), options)?;
@@ -328,7 +334,7 @@ impl Group {
         for batch in reader {
             job.check()?;
             let batch = batch.map_err(|e| first(e.into()))?;
-            if !out(Self::output(&job.wanted, &batch)?) {
+            if !out(Self::output(job, &batch, &mut stages)?) {
                 return Ok(());
             }
         }
@@ -336,17 +342,16 @@ impl Group {
     }
 
     /// Rows without columns: nothing is decoded for them.
-    fn count(&self, job: &Job, mut out: impl FnMut(RecordBatch) -> bool) -> Result<()> {
+    fn count(
+        &self,
+        job: &Job,
+        stages: &mut Stages,
+        mut out: impl FnMut(RecordBatch) -> bool,
+    ) -> Result<()> {
         let mut left = self.rows();
         while left > 0 {
             let rows = left.min(BATCH_ROWS);
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let schema = job.wanted.output.clone();
-            if !out(RecordBatch::try_new_with_options(
-                schema,
-                Vec::new(),
-                &options,
-            )?) {
+            if !out(Self::finished(job, Vec::new(), rows, stages)?) {
                 return Ok(());
             }
             left -= rows;
@@ -359,7 +364,7 @@ impl Group {
         ProjectionMask::roots(self.file.metadata.file_metadata().schema_descr(), places)
     }
 
-    /// The file's schema with dictionaries where conditions can make use of them.
+    /// The file's schema with dictionaries where conditions, or what follows, can make use of them.
     fn schema(&self, job: &Job) -> Result<SchemaRef> {
         let wanted = &job.wanted;
         let mut tested = Vec::new();
@@ -368,6 +373,9 @@ impl Group {
         }
         for expr in job.known()? {
             tested.extend(test::columns_of(&expr));
+        }
+        if job.output.is_none() || !job.stages.is_empty() {
+            tested.extend(&wanted.projection);
         }
         let is_tested = |name: &str| {
             let mut fields = tested
@@ -404,17 +412,18 @@ impl Group {
         failure: &Failure,
     ) -> Result<Option<Vec<Box<dyn ArrowPredicate>>>> {
         let wanted = &job.wanted;
-        let mut exprs: Vec<_> = self.conditions.iter().map(|c| c.expr.clone()).collect();
-        exprs.extend(job.known()?);
+        let conditions = self.conditions.iter().map(|c| (false, c.expr.clone()));
+        let known = job.known()?.into_iter().map(|expr| (true, expr));
         // What reads the same columns is tested together: they are decoded once.
-        let mut together: BTreeMap<Vec<usize>, Arc<dyn PhysicalExpr>> = BTreeMap::new();
-        for expr in exprs {
-            let all = together.remove(&test::columns_of(&expr));
+        let mut together: BTreeMap<(bool, Vec<usize>), Arc<dyn PhysicalExpr>> = BTreeMap::new();
+        for (is_spare, expr) in conditions.chain(known) {
+            let place = (is_spare, test::columns_of(&expr));
+            let all = together.remove(&place);
             let all = conjunction(all.into_iter().chain([expr]));
-            together.insert(test::columns_of(&all), all);
+            together.insert(place, all);
         }
         let mut found = Vec::with_capacity(together.len());
-        for (columns, expr) in together {
+        for ((is_spare, columns), expr) in together {
             let fields: Vec<&FieldRef> = columns
                 .iter()
                 .filter_map(|at| wanted.schema.fields().get(*at))
@@ -428,7 +437,8 @@ impl Group {
             }
             let cost = self.cost(&fields);
             let fields: Vec<FieldRef> = fields.into_iter().cloned().collect();
-            found.push((cost, self.predicate(job, &expr, fields, failure)?));
+            let spares = is_spare.then(Spares::default);
+            found.push((cost, self.predicate(job, &expr, fields, failure, spares)?));
         }
         found.sort_by_key(|(cost, _)| *cost);
         Ok(Some(found.into_iter().map(|(_, p)| p).collect()))
@@ -480,15 +490,22 @@ impl Group {
         expr: &Arc<dyn PhysicalExpr>,
         fields: Vec<FieldRef>,
         failure: &Failure,
+        mut spares: Option<Spares>,
     ) -> Result<Box<dyn ArrowPredicate>> {
         let mut test = Test::new(expr, &job.wanted.schema)?;
         let mask = self.mask(fields.iter().map(|f| f.name().as_str()));
         let (job, failure) = (job.clone(), failure.clone());
         let evaluate = move |batch: RecordBatch| {
+            if spares.as_ref().is_some_and(Spares::is_little) {
+                return Ok(BooleanArray::from(vec![true; batch.num_rows()]));
+            }
             let answer = job
                 .check()
                 .and_then(|()| complete(&fields, &batch))
                 .and_then(|batch| test.holds(&batch));
+            if let (Some(spares), Ok(answer)) = (&mut spares, &answer) {
+                spares.count(answer);
+            }
             answer.map_err(|error| {
                 let mut slot = failure.lock().unwrap_or_else(PoisonError::into_inner);
                 slot.get_or_insert(error);
@@ -499,18 +516,57 @@ impl Group {
     }
 
     /// A batch of the file as the query wants it.
-    fn output(wanted: &Wanted, batch: &RecordBatch) -> Result<RecordBatch> {
-        let mut columns = Vec::with_capacity(wanted.output.fields().len());
-        for field in wanted.output.fields() {
-            let column = column(field, batch)?;
-            columns.push(test::plain(&column)?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    fn output(job: &Job, batch: &RecordBatch, stages: &mut Stages) -> Result<RecordBatch> {
+        let fields = job.wanted.output.fields().iter();
+        let columns = fields.map(|field| column(field, batch));
+        Self::finished(
+            job,
+            columns.collect::<Result<_>>()?,
+            batch.num_rows(),
+            stages,
+        )
+    }
+
+    fn finished(
+        job: &Job,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+        stages: &mut Stages,
+    ) -> Result<RecordBatch> {
+        let columns = stages.run(columns, rows)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let (schema, columns) = if let Some(schema) = &job.output {
+            let columns = columns.iter().map(test::plain);
+            (schema.clone(), columns.collect::<Result<_>>()?)
+        } else {
+            let own = columns.iter().map(|column| {
+                let of = column.data_type().clone();
+                Field::new("", of, true)
+            });
+            (Arc::new(Schema::new(own.collect::<Vec<_>>())), columns)
+        };
         Ok(RecordBatch::try_new_with_options(
-            wanted.output.clone(),
-            columns,
-            &options,
+            schema, columns, &options,
         )?)
+    }
+}
+
+/// What a condition spares that is tested above the scan all the same.
+#[derive(Debug, Default)]
+struct Spares {
+    seen: usize,
+    kept: usize,
+}
+
+impl Spares {
+    fn count(&mut self, answers: &BooleanArray) {
+        self.seen += answers.len();
+        self.kept += answers.true_count();
+    }
+
+    /// Whether asking on costs more than it spares: most rows seen met the condition.
+    fn is_little(&self) -> bool {
+        self.seen >= BATCH_ROWS && self.kept > self.seen / 4 * 3
     }
 }
 

@@ -12,7 +12,8 @@ mod bounds;
 mod exec;
 mod groups;
 mod pages;
-mod test;
+pub(crate) mod stages;
+pub(crate) mod test;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use datafusion::physical_plan::union::UnionExec;
 use model::Ticks;
 
 use self::bounds::{Meets, TimeBound};
-use self::exec::SegmentsExec;
+pub(crate) use self::exec::{SegmentsExec, joined};
 use self::groups::{Condition, Wanted};
 use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
@@ -82,6 +83,22 @@ pub(crate) struct Reads {
     pub(crate) bytes: AtomicU64,
     pub(crate) rows: AtomicU64,
     pub(crate) memory_rows: AtomicU64,
+}
+
+impl Reads {
+    /// Counts what another counted.
+    pub(crate) fn add(&self, other: &Self) {
+        let pairs = [
+            (&self.segments, &other.segments),
+            (&self.segments_pruned, &other.segments_pruned),
+            (&self.bytes, &other.bytes),
+            (&self.rows, &other.rows),
+            (&self.memory_rows, &other.memory_rows),
+        ];
+        for (to, from) in pairs {
+            to.fetch_add(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 /// [`TableRows`] for DataFusion.

@@ -253,6 +253,15 @@ impl One {
         if unknown.is_empty() {
             return Ok(());
         }
+        let all = values.len();
+        if unknown.len() > all / 2 {
+            // Those that were not met are few: they cost less than a copy of the others.
+            let answers = asked(&self.expr, &self.schema, vec![values.clone()], all);
+            if let Ok(answers) = answers {
+                self.answers = (0..all).map(|at| Answer::of(&answers, at)).collect();
+                return Ok(());
+            }
+        }
         let unknown = Int32Array::from(unknown);
         let picked = take(values, &unknown, None)?;
         let answers = asked(&self.expr, &self.schema, vec![picked], unknown.len())?;
@@ -290,7 +299,7 @@ impl Many {
 }
 
 /// A column without its dictionary.
-pub(super) fn plain(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn plain(column: &ArrayRef) -> Result<ArrayRef> {
     match column.data_type() {
         DataType::Dictionary(_, values) => Ok(cast(column, values)?),
         _ => Ok(column.clone()),

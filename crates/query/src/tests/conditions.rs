@@ -1,4 +1,4 @@
-//! A condition says the same of rows in a segment as of the same rows in memory, however the segment
+//! A condition or a summary says the same of rows in a segment as of the same rows in memory, however the segment
 //! keeps them: as a dictionary, as plain text, as both, or not at all.
 
 use std::collections::BTreeMap;
@@ -235,6 +235,65 @@ fn a_condition_says_the_same_of_a_segment_as_of_memory() {
         }
     }
     assert!(some > all - all / 8, "{some} of {all} have an answer");
+}
+
+const SUMMARIES: [&str; 24] = [
+    "summarize n = count() by Device",
+    "summarize n = count(), s = sum(Size), d = dcount(Note), u = count_distinct(Note), m = max(Note) by Device, Day = bin(Timestamp, 1d)",
+    "summarize n = count() by Later",
+    "summarize n = count() by bin(Size, 500)",
+    "summarize n = count() by bin(Size, 500), Device, tostring(Bag), Later",
+    "summarize count_distinct(Later), count_distinct(Size), count_distinct(tostring(Bag)) by Device",
+    "summarize arg_max(Size, Note, Device), arg_min(Timestamp, Later) by tostring(Bag.a)",
+    "summarize arg_max(Note, *) by Device",
+    "summarize arg_max(Timestamp, Device, Note) by Size % 5",
+    "summarize n = count() by tolower(Device), strlen(Note)",
+    "summarize countif(Size > 100), dcountif(Device, Size > 7), sumif(Size, Note has 'powershell') by Kind = extract('dept ([0-9])', 1, Device)",
+    "extend K = iff(Device has 'PC-1', '', Device) | summarize take_any(Note) by K",
+    "distinct Device, Later",
+    "distinct Size",
+    "summarize count_distinct(Size) by isnull(Size), isempty(tostring(Bag.a))",
+    "summarize make_set(Device) by Size % 3",
+    "summarize avg(Size), stdev(Size), min(Size) by Device",
+    "project K = strcat(Device, '/', Note), Size | summarize n = count() by K | where n > 0 | summarize sum(n), count()",
+    "mv-expand k = bag_keys(parse_json(tostring(Bag))) to typeof(string) | summarize n = count() by k, Device",
+    "extend T = tostring(Bag) | where isnotempty(T) | summarize n = count() by T",
+    "union Events, (Events | where Size > 10 | extend Later = 'y') | summarize n = count(), count_distinct(Device) by Later, Device",
+    "where Device has '1' | summarize n = count() by Device | join kind=inner (Events | where Size > 2000 | summarize m = count() by Device) on Device",
+    "project U = toupper(Device), L = strlen(Note), Later, P = tostring(parse_json(tostring(Bag)).a), Size | top 40 by Size desc",
+    "where Size > 1000000 | summarize n = count(), arg_max(Size, Note) by Device",
+];
+
+#[test]
+fn a_summary_says_the_same_of_segments_as_of_memory() {
+    let batch = batch();
+    let whole = rows::conform(&batch, &schema()).expect("conforms");
+    let once = tables(vec![whole.clone()], Vec::new());
+    let twice = tables(vec![whole.clone(), whole.clone()], Vec::new());
+    for dictionary_bytes in [1 << 20, 4_000, 1] {
+        let segment: Arc<dyn Segment> = Arc::new(File::new(&batch, dictionary_bytes));
+        let cases = [
+            (&once, tables(Vec::new(), vec![segment.clone()])),
+            (&twice, tables(vec![whole.clone()], vec![segment.clone()])),
+            (&twice, tables(Vec::new(), vec![segment; 2])),
+        ];
+        for summary in SUMMARIES {
+            // The order of groups is not the query's.
+            let query = format!(
+                "Events | {summary} | extend Row = tostring(pack_all()) | order by Row asc"
+            );
+            let of = |tables: &BTreeMap<TableName, TableRows>| match run(&query, &Shape, tables) {
+                Ok(result) => encode::json(&result),
+                Err(error) => panic!("{query}: {}", describe(&error)),
+            };
+            for (at, (memory, segments)) in cases.iter().enumerate() {
+                let answer = of(segments);
+                assert_eq!(answer, of(memory), "{query}, {dictionary_bytes}, case {at}");
+                let is_none = summary.contains("1000000");
+                assert_eq!(answer == "[]", is_none, "{query}");
+            }
+        }
+    }
 }
 
 #[test]

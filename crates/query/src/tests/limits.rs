@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::{Code, Schema};
 
 use super::support::{now, run_prepared};
+use crate::kernels::regexes;
 use crate::{Cancel, Engine, Error, Limits, Notice, prepare};
 
 fn limited(query: &str, limits: Limits) -> Result<crate::HuntResult, Error> {
@@ -391,6 +392,49 @@ fn ends(
     (outcome, !late)
 }
 
+#[test]
+fn a_search_by_steps_finds_what_the_library_finds() {
+    let texts = [
+        "",
+        "a",
+        "ab",
+        "C:\\Users\\x\\Documents\\y.docx",
+        "ünï word",
+        "word\nline two\n",
+        "aaaaaaaaaz",
+    ];
+    let patterns = [
+        "",
+        "a",
+        "^a$",
+        "b$",
+        r"\bword\b",
+        r"(?i)WORD",
+        r"(?m)^line",
+        r"\.docx$",
+        "[^a]",
+        "a{3,}z",
+        r"\Aab\z",
+        "x|y|ü",
+        r"\d+",
+        r"\B",
+    ];
+    let mut known = 0;
+    for pattern in patterns {
+        let regex = regexes::compile(pattern).expect("a pattern");
+        for text in texts {
+            let found = regexes::stepped(pattern, text, &Cancel::default());
+            known += usize::from(found.is_some());
+            assert_eq!(
+                found.unwrap_or(regex.is_match(text)),
+                regex.is_match(text),
+                "{pattern} in {text}"
+            );
+        }
+    }
+    assert!(known > patterns.len() * texts.len() / 2, "{known}");
+}
+
 /// Not only the answer comes at once: the work ends. The bound leaves room for a machine that is
 /// busy and a program that is not optimised.
 #[test]
@@ -399,6 +443,10 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         (
             "regex over large values",
             "range x from 1 to 400 step 1 | extend t = strrep(strrep(strcat('ab', x), 1000), 100) | where t matches regex '(a|b|c)*z$' | count",
+        ),
+        (
+            "regex over one large value",
+            "range x from 1 to 1 step 1 | extend t = strrep(strrep(strcat('abba', x), 1000), 1000) | where t matches regex '(a[ab1]{150}|b[ab1]{120}a)*z$' | count",
         ),
         (
             "join",

@@ -3,6 +3,7 @@
 mod conditions;
 mod dynamics;
 mod encode;
+mod jsonscan;
 mod limits;
 mod oracle;
 mod profiles;

@@ -251,3 +251,27 @@ fn a_sort_larger_than_its_memory_spills_sealed_and_within_its_quota() {
         assert_eq!(left, Vec::<String>::new());
     });
 }
+
+#[test]
+fn a_summary_larger_than_its_memory_is_begun_anew_and_spills() {
+    super::support::runtime().block_on(async {
+        let world = World::open().await;
+        for n in 0..40 {
+            world.append(batch(n * 1000, n * 1000 + 1000)).await;
+        }
+        world.flush().await;
+        let query = "DeviceEvents | summarize n = count(), seen = max(Timestamp) by FileName, DeviceName | order by FileName asc";
+        let small = Limits {
+            memory_bytes: 16 << 20,
+            ..Limits::default()
+        };
+        let free = world.hunt(query, Limits::default(), 0).await.expect("a result");
+        assert_eq!((free.stats.segments_read, free.stats.segment_rows), (1, 40_000));
+        let spilled = world.hunt(query, small, 256 << 20).await;
+        let spilled = spilled.unwrap_or_else(|e| panic!("{}", describe(&e)));
+        assert_eq!(encode::ndjson(&spilled), encode::ndjson(&free));
+        assert_eq!(spilled.stats, free.stats);
+        let refused = world.hunt(query, small, 1 << 20).await.expect_err("an error");
+        assert_eq!(refused.code(), model::Code::HuntResources, "{refused:?}");
+    });
+}

@@ -1,0 +1,222 @@
+//! What is gathered of each group: rows counted, distinct values counted, or what a library or
+//! Kusto aggregate keeps.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use datafusion::arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Literal;
+
+use super::keys::{Numbers, Pairs};
+use crate::aggregates::Aggregator;
+use crate::scan::stages::{Coded, Input};
+use crate::scan::test::plain;
+
+/// One aggregate over all groups.
+pub(super) struct Gatherer {
+    args: Vec<Coded>,
+    filter: Option<Coded>,
+    how: How,
+}
+
+enum How {
+    /// Rows.
+    Rows(Vec<i64>),
+    Distinct(Box<Distinct>),
+    /// Anything else; `coded` if it takes text as dictionaries, but for its first argument.
+    Kept {
+        keeps: Box<dyn GroupsAccumulator>,
+        coded: bool,
+    },
+}
+
+/// Distinct values of each group, null not among them.
+struct Distinct {
+    values: Numbers,
+    pairs: Pairs,
+    counts: Vec<i64>,
+    /// Of a batch's values.
+    numbers: Vec<u32>,
+}
+
+/// Whether an aggregate can be gathered here.
+pub(super) fn is_gathered(aggregate: &AggregateFunctionExpr) -> bool {
+    aggregate.groups_accumulator_supported() && aggregate.order_bys().is_empty()
+}
+
+fn counts_rows(aggregate: &AggregateFunctionExpr) -> bool {
+    let constant = |arg: &Arc<dyn PhysicalExpr>| {
+        let literal = arg.downcast_ref::<Literal>();
+        literal.is_some_and(|literal| !literal.value().is_null())
+    };
+    aggregate.fun().name() == "count"
+        && !aggregate.is_distinct()
+        && aggregate.expressions().iter().all(constant)
+}
+
+impl Gatherer {
+    /// Over columns of `schema`.
+    pub(super) fn new(
+        aggregate: &AggregateFunctionExpr,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
+        let ours = aggregate.fun().inner().downcast_ref::<Aggregator>();
+        let args = aggregate.expressions();
+        let types = args.iter().map(|arg| arg.data_type(schema));
+        let types: Vec<DataType> = types.collect::<Result<_>>()?;
+        let how = if counts_rows(aggregate) {
+            How::Rows(Vec::new())
+        } else if let (true, [of]) = (
+            ours.is_some_and(Aggregator::counts_distinct),
+            types.as_slice(),
+        ) {
+            How::Distinct(Box::new(Distinct {
+                values: Numbers::new(of)?,
+                pairs: Pairs::new(),
+                counts: Vec::new(),
+                numbers: Vec::new(),
+            }))
+        } else {
+            How::Kept {
+                keeps: aggregate.create_groups_accumulator()?,
+                coded: ours.is_some_and(Aggregator::picks_rows),
+            }
+        };
+        let args = match how {
+            How::Rows(_) => Vec::new(),
+            _ => args,
+        };
+        let coded = args.iter().map(|arg| Coded::new(arg, schema));
+        Ok(Self {
+            args: coded.collect::<Result<_>>()?,
+            filter: filter.map(|f| Coded::new(f, schema)).transpose()?,
+            how,
+        })
+    }
+
+    /// Takes rows; the group of each is below `total`. `places` are the groups once more.
+    pub(super) fn add(
+        &mut self,
+        input: &mut Input<'_>,
+        groups: &[u32],
+        places: &[usize],
+        total: usize,
+    ) -> Result<()> {
+        let filter = match &mut self.filter {
+            Some(filter) => Some(kept(&plain(&filter.run(input)?)?)?),
+            None => None,
+        };
+        let args = self.args.iter_mut().map(|arg| arg.run(input));
+        let args: Vec<ArrayRef> = args.collect::<Result<_>>()?;
+        match &mut self.how {
+            How::Rows(counts) => {
+                counts.resize(total.max(counts.len()), 0);
+                count(counts, places, filter.as_ref());
+                Ok(())
+            }
+            How::Distinct(distinct) => {
+                let Some(column) = args.first() else {
+                    return exec_err!("distinct values of nothing");
+                };
+                let counts = &mut distinct.counts;
+                counts.resize(total.max(counts.len()), 0);
+                distinct.add(column, groups, places, filter.as_ref())
+            }
+            How::Kept { keeps, coded } => {
+                let as_wanted = |(at, array): (usize, &ArrayRef)| {
+                    if *coded && at > 0 {
+                        Ok(array.clone())
+                    } else {
+                        plain(array)
+                    }
+                };
+                let args = args.iter().enumerate().map(as_wanted);
+                let args: Vec<ArrayRef> = args.collect::<Result<_>>()?;
+                keeps.update_batch(&args, places, filter.as_ref(), total)
+            }
+        }
+    }
+
+    /// The results of all groups; nothing is left.
+    pub(super) fn take(&mut self) -> Result<ArrayRef> {
+        Ok(match &mut self.how {
+            How::Rows(counts) => Arc::new(Int64Array::from(std::mem::take(counts))),
+            How::Distinct(distinct) => {
+                Arc::new(Int64Array::from(std::mem::take(&mut distinct.counts)))
+            }
+            How::Kept { keeps, .. } => keeps.evaluate(EmitTo::All)?,
+        })
+    }
+
+    pub(super) fn size(&self) -> usize {
+        match &self.how {
+            How::Rows(counts) => counts.capacity() * 8,
+            How::Distinct(distinct) => distinct.size(),
+            How::Kept { keeps, .. } => keeps.size(),
+        }
+    }
+}
+
+impl Distinct {
+    fn add(
+        &mut self,
+        column: &ArrayRef,
+        groups: &[u32],
+        places: &[usize],
+        filter: Option<&BooleanArray>,
+    ) -> Result<()> {
+        self.values.of(column, &mut self.numbers)?;
+        let null = has_nulls(column).then(|| self.values.null()).transpose()?;
+        let rows = groups.iter().zip(&self.numbers).zip(places);
+        for (row, ((group, number), place)) in rows.enumerate() {
+            if Some(*number) == null || filter.is_some_and(|f| !f.value(row)) {
+                continue;
+            }
+            if self.pairs.number(*group, *number)?.1
+                && let Some(count) = self.counts.get_mut(*place)
+            {
+                *count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        let vectors = self.counts.capacity() * 8 + self.numbers.capacity() * 4;
+        self.values.size() + self.pairs.size() + vectors
+    }
+}
+
+fn count(counts: &mut [i64], places: &[usize], filter: Option<&BooleanArray>) {
+    for (row, place) in places.iter().enumerate() {
+        if filter.is_none_or(|f| f.value(row))
+            && let Some(count) = counts.get_mut(*place)
+        {
+            *count += 1;
+        }
+    }
+}
+
+/// Whether some value is null, in a dictionary too.
+fn has_nulls(column: &ArrayRef) -> bool {
+    column.null_count() > 0
+        || column
+            .as_dictionary_opt::<Int32Type>()
+            .is_some_and(|dictionary| dictionary.values().null_count() > 0)
+}
+
+/// A filter with null as false.
+fn kept(filter: &ArrayRef) -> Result<BooleanArray> {
+    let Some(filter) = filter.as_boolean_opt() else {
+        return exec_err!("a filter that gives {}", filter.data_type());
+    };
+    Ok(match filter.nulls() {
+        None => filter.clone(),
+        Some(valid) => BooleanArray::new(filter.values() & valid.inner(), None),
+    })
+}
