@@ -199,8 +199,10 @@ fn centre_in(text: &str) -> Result<CentreMode, Failure> {
     match text {
         "off" => Ok(CentreMode::Off),
         "facts" => Ok(CentreMode::Facts),
-        "rows" => Ok(CentreMode::Rows),
-        _ => Err(Failure::bad("`centre` is `off`, `facts` or `rows`")),
+        "rows" => Err(Failure::bad(
+            "pseudonymised rows cannot be sent to the centre yet: `centre` is `off` or `facts`",
+        )),
+        _ => Err(Failure::bad("`centre` is `off` or `facts`")),
     }
 }
 
@@ -235,7 +237,19 @@ pub(crate) fn tenant(view: &cell::TenantView) -> wire::Tenant {
         first_record_at: view.first_record_at,
         pending: view.pending.clone(),
         detection: None,
+        export_waits_for: view.export_waits_for.map(export_waits),
     }
+}
+
+/// What is missing before anything can leave, and what to do.
+pub(crate) fn export_waits(waits: cell::ExportWaits) -> String {
+    match waits {
+        cell::ExportWaits::AllowList => "a signed list of what may leave: `[egress]`",
+        cell::ExportWaits::Linkage => {
+            "the linkage secret of these thirty days: two people run `key share`, then each `key import`"
+        }
+    }
+    .to_owned()
 }
 
 pub(crate) fn detection(health: &cell::DetectionHealth) -> wire::Detection {

@@ -410,7 +410,7 @@ pub(crate) enum Tenant {
         /// Services that may see each other's data: `none`, `all`, or pairs `a+b,c+d`.
         #[arg(long)]
         sharing: Option<String>,
-        /// What the centre may be told: `off`, `facts` or `rows`.
+        /// What the centre may be told: `off` or `facts`.
         #[arg(long)]
         centre: Option<String>,
         /// Whether hunts may read rows from the tenant's other cells.

@@ -53,6 +53,15 @@ struct Learnt {
     stored: Vec<u8>,
 }
 
+/// What is missing before anything can leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportWaits {
+    /// A list, signed by the operator, of what may leave.
+    AllowList,
+    /// The linkage secret of the running epoch, imported by two people.
+    Linkage,
+}
+
 /// How the export of one segment went.
 enum Exported {
     /// So many facts left; possibly none.
@@ -223,6 +232,20 @@ impl Cell {
         let grant = self.inner.cx.decide::<Maintain>(&system, tenant.id)?;
         self.store().set_export(&grant, on).await?;
         Ok(on)
+    }
+
+    /// What has to be done before anything of the tenant can leave for the centre, though the tenant
+    /// wants it; nothing if it does not, or if nothing is missing.
+    pub(crate) fn export_waits_for(&self, tenant: &Tenant) -> Option<ExportWaits> {
+        if tenant.centre().0 == CentreMode::Off {
+            return None;
+        }
+        if self.inner.options.allow_list.is_none() {
+            return Some(ExportWaits::AllowList);
+        }
+        let running = Epoch::at(self.inner.cx.now());
+        let known = self.store().vault().linkage_epochs().contains(&running);
+        (!known).then_some(ExportWaits::Linkage)
     }
 
     async fn export_segment(

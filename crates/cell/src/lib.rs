@@ -39,7 +39,7 @@ pub use cell::{Cell, CellOptions};
 pub use detection::{DetectionHealth, LinkView, RuleFailure, RuleOrigin, RuleView};
 pub use error::Error;
 pub use evidence::{EntityView, Subject};
-pub use export::{EgressView, FileProfile, KnownFiles};
+pub use export::{EgressView, ExportWaits, FileProfile, KnownFiles};
 pub use hunt::{
     HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
 };

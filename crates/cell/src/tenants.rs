@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use store::{AuditDraft, SourceEntry};
 
 use crate::cell::{Cell, Standing, Tenant};
+use crate::export::ExportWaits;
 use crate::{Error, PeerError};
 
 /// Bytes of a tenant's name.
@@ -73,6 +74,8 @@ pub struct TenantView {
     pub first_record_at: Option<Ticks>,
     /// Second cells that have not taken the newest profile yet.
     pub pending: Vec<RegionCode>,
+    /// What is missing here before anything can leave for the centre, though the tenant wants it.
+    pub export_waits_for: Option<ExportWaits>,
 }
 
 /// What the store keeps, sealed, of a tenant: the signed document and what stands beside it.
@@ -305,6 +308,7 @@ impl Cell {
             settings: None,
             first_record_at: self.first_record_at(tenant.id),
             pending: Vec::new(),
+            export_waits_for: self.export_waits_for(tenant),
         };
         match &tenant.standing {
             Standing::Home(record) => TenantView {

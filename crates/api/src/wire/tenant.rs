@@ -282,6 +282,9 @@ pub struct Tenant {
     /// How detection of the tenant is in this region; only when one tenant is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detection: Option<Detection>,
+    /// What is missing before anything can leave this region for the centre, though the tenant wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_waits_for: Option<String>,
 }
 
 /// How detection of a tenant is in a region.

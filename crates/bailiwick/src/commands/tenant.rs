@@ -144,7 +144,13 @@ fn change_one(global: &Global, client: &Client, command: Tenant) -> anyhow::Resu
 }
 
 fn at_home(global: &Global, client: &Client, id: TenantId, ask: &Ask) -> anyhow::Result<i32> {
-    show(global, &client.call_home(id, ask)?.json()?)
+    let tenant = client.call_home(id, ask)?.json()?;
+    if let Some(waits) = tenant.get("export_waits_for").and_then(Value::as_str) {
+        print::note(&format!(
+            "nothing leaves for the centre yet, it waits for {waits}"
+        ));
+    }
+    show(global, &tenant)
 }
 
 fn plan(global: &Global, client: &Client, facts: &Facts) -> anyhow::Result<i32> {

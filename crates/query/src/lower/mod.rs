@@ -20,7 +20,9 @@ use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{
+    Expr as Plan, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, lit,
+};
 use datafusion::physical_expr::create_physical_expr;
 use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks, limits};
@@ -135,9 +137,7 @@ impl<'a> Lowering<'a> {
         if columns.is_empty() {
             return Ok(lowered.plan);
         }
-        Ok(LogicalPlanBuilder::from(lowered.plan)
-            .project(columns)?
-            .build()?)
+        projected(lowered.plan, columns)
     }
 
     pub(crate) fn next_name(&mut self) -> String {
@@ -219,9 +219,13 @@ impl<'a> Lowering<'a> {
     fn filter(&mut self, input: &Relation, predicate: &Expr) -> Result<Lowered, Error> {
         let input = self.relation(input)?;
         let predicate = self.predicate(predicate, &Scope(&input.columns))?;
-        let plan = LogicalPlanBuilder::from(input.plan)
-            .filter(predicate)?
-            .build()?;
+        let plan = if is_plain(&input.plan) {
+            LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input.plan))?)
+        } else {
+            LogicalPlanBuilder::from(input.plan)
+                .filter(predicate)?
+                .build()?
+        };
         Ok(Lowered { plan, ..input })
     }
 
@@ -296,7 +300,7 @@ impl<'a> Lowering<'a> {
         if named.is_empty() {
             named.push(lit(true).alias(self.next_name()));
         }
-        let plan = LogicalPlanBuilder::from(plan).project(named)?.build()?;
+        let plan = projected(plan, named)?;
         Ok(Lowered {
             plan,
             columns,
@@ -517,19 +521,21 @@ impl<'a> Lowering<'a> {
     }
 
     fn union(&mut self, relation: &Relation, inputs: &[Relation]) -> Result<Lowered, Error> {
-        let mut all: Option<(LogicalPlanBuilder, Vec<String>)> = None;
+        let mut columns = None;
+        let mut plans = Vec::with_capacity(inputs.len());
         for input in inputs {
             let lowered = self.relation(input)?;
-            all = Some(match all {
-                None => (LogicalPlanBuilder::from(lowered.plan), lowered.columns),
-                Some((union, columns)) => (union.union(lowered.plan)?, columns),
-            });
+            columns.get_or_insert(lowered.columns);
+            plans.push(Arc::new(lowered.plan));
         }
-        let Some((union, columns)) = all else {
-            return Err(Error::internal("a union of nothing"));
+        let columns = columns.ok_or_else(|| Error::internal("a union of nothing"))?;
+        // All at once: one pair in another would be planned anew at each of its levels.
+        let union = match <[_; 1]>::try_from(plans) {
+            Ok([only]) => Arc::unwrap_or_clone(only),
+            Err(plans) => LogicalPlan::Union(Union::try_new_with_loose_types(plans)?),
         };
         let exprs = columns.iter().map(|name| exprs::named(name)).collect();
-        self.project(union.build()?, exprs, relation)
+        self.project(union, exprs, relation)
     }
 
     fn mv_expand(
@@ -596,6 +602,23 @@ impl<'a> Lowering<'a> {
             ..lowered
         })
     }
+}
+
+/// Whether all columns go by names of our own, under which an expression finds them as it stands.
+fn is_plain(plan: &LogicalPlan) -> bool {
+    plan.schema().iter().all(|(table, _)| table.is_none())
+}
+
+/// `exprs` of the rows of `plan`.
+///
+/// The library's builder would look through all of `plan` once per expression for what a name may
+/// mean, which for a search over all tables takes seconds; names of our own mean one thing.
+fn projected(plan: LogicalPlan, exprs: Vec<Plan>) -> Result<LogicalPlan, Error> {
+    if is_plain(&plan) {
+        let projection = Projection::try_new(exprs, Arc::new(plan))?;
+        return Ok(LogicalPlan::Projection(projection));
+    }
+    Ok(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
 }
 
 /// Makes the order of the rows one that the planner must keep.
