@@ -13,7 +13,7 @@ mod kql;
 mod region;
 mod registry;
 mod residency;
-mod rules;
+pub(crate) mod rules;
 mod serve;
 mod source;
 mod tenant;
