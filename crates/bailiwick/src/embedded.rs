@@ -701,7 +701,7 @@ async fn open_cell(
     });
     let (inside, outside) = (around.inside.clone(), around.plan.peers.clone());
     let options = CellOptions {
-        link_waiting_max: model::limits::LINK_OUTBOX_ENTRIES_MAX,
+        link_waiting_max: limits::LINK_OUTBOX_ENTRIES_MAX,
         store,
         registry_key: registry.key,
         registry_least_version: registry.least_version,
