@@ -696,5 +696,6 @@ fn ready_hunt(hunt: cell::ReadyHunt) -> wire::ReadyHunt {
     wire::ReadyHunt {
         title: hunt.title,
         query: hunt.query,
+        region: hunt.region.map(|region| region.to_string()),
     }
 }

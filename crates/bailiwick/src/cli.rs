@@ -667,6 +667,21 @@ pub(crate) enum BenchKind {
     Hunt(BenchHunt),
     /// How well intrusions are told from what only looks like them, over many seeds.
     Detect(BenchDetect),
+    /// Rows per CPU second that rules examine: the starter pack, and a folder of others.
+    Rules(BenchRules),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchRules {
+    /// A folder of Sigma rules, with those below it.
+    #[arg(long)]
+    pub(crate) rules: Option<PathBuf>,
+    /// Records of background, of one tenant; an intrusion and look-alikes come on top.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: u64,
+    /// Seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -190,7 +190,8 @@ impl Cell {
             [] => vec![subject.unknown(text)],
             known => known.to_vec(),
         };
-        let hunts = hunts(first, last.unwrap_or(now), &subjects);
+        let regions = self.regions_of(grant.tenant())?;
+        let hunts = hunts(first, last.unwrap_or(now), &subjects, &regions);
         let alerts_found = alerts.len();
         alerts.truncate(LISTED_MAX);
         Ok(EntityView {

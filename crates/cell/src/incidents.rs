@@ -4,13 +4,13 @@
 //! where it rests, when somebody looks at it, under that person's grant ([`Cell::alert`]). What a grant
 //! that is limited to tables shows of an alert is written in [`crate::viewing`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::{Granted, ManageIncidents, ReadIncidents};
 use incident::{Activity, Change, Input, Path, Summary};
 use model::{
-    Alert, AlertDigest, AlertId, AlertSeverity, Code, Entity, EntityKind, IncidentId, KeyKind,
-    RegionCode, RuleRef, ServiceName, Ticks, limits,
+    Alert, AlertDigest, AlertId, AlertSeverity, Code, Entity, EntityKey, EntityKind, IncidentId,
+    KeyKind, KeyToken, RegionCode, RuleRef, ServiceName, TableName, TenantId, Ticks, limits,
 };
 use store::{AlertFilter, DetectionCommit, IncidentEntry, IncidentFilter};
 
@@ -83,6 +83,8 @@ pub struct ReadyHunt {
     pub title: String,
     /// The query.
     pub query: String,
+    /// The region where its rows rest; nothing if no region takes them.
+    pub region: Option<RegionCode>,
 }
 
 /// An incident with its alerts and what they are about.
@@ -109,10 +111,52 @@ pub struct IncidentDetail {
 /// An entry of an incident's activity log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityView {
-    /// Its number; grows.
+    /// Its number among the incident's entries, from 1 without a gap.
     pub sequence: u64,
     /// Who did what and why.
     pub activity: Activity,
+}
+
+/// Values of keys that alerts with their content here have, as one reader may see them.
+struct Values<'a> {
+    cell: &'a Cell,
+    grant: &'a Granted<ReadIncidents>,
+    viewing: Viewing,
+    known: BTreeMap<KeyToken, Option<String>>,
+}
+
+impl Values<'_> {
+    /// The value of what an entry speaks of.
+    async fn of(&mut self, activity: &Activity) -> Result<Option<String>, Error> {
+        let Some(shared) = &activity.shared else {
+            return Ok(None);
+        };
+        if let Some(known) = self.known.get(&shared.key) {
+            return Ok(known.clone());
+        }
+        let mut found = None;
+        for id in activity.alert.into_iter().chain([shared.through]) {
+            let record = match self.cell.store().alert(self.grant, id).await {
+                Err(store::Error::RowDamaged { .. }) => continue,
+                record => record?,
+            };
+            let shown = record.map(|r| self.viewing.show(&r)).transpose()?;
+            let Some(alert) = shown.and_then(|shown| shown.whole) else {
+                continue;
+            };
+            let mut keys = alert.entities.iter().flat_map(|e| &e.keys);
+            let is_it = |key: &&EntityKey| {
+                key.kind == shared.key.kind
+                    && self.viewing.naming.reference(key) == shared.key.token
+            };
+            found = keys.find(is_it).map(|key| key.value.clone());
+            if found.is_some() {
+                break;
+            }
+        }
+        self.known.insert(shared.key, found.clone());
+        Ok(found)
+    }
 }
 
 impl Cell {
@@ -215,6 +259,24 @@ impl Cell {
             .await
     }
 
+    /// Tells in which region the rows of a table rest.
+    pub(crate) fn regions_of(
+        &self,
+        tenant: TenantId,
+    ) -> Result<impl Fn(&str) -> Option<RegionCode>, Error> {
+        let tenant = self.tenant_of(tenant)?;
+        Ok(move |table: &str| {
+            let pins = match &tenant.standing {
+                Standing::Home(record) => record.services(),
+                Standing::Second(profile) => profile.services(),
+            };
+            let table = TableName::new(table).ok()?;
+            let service = tenant.registry.service_of_table(&table)?;
+            let pin = pins.iter().find(|pin| pin.service == *service)?;
+            pin.region().cloned()
+        })
+    }
+
     /// One incident with its alerts, and at most `limit` of its entities after the first `skip`, which
     /// stay below [`limits::INCIDENT_ENTITY_BYTES_MAX`].
     pub async fn incident_part(
@@ -240,7 +302,7 @@ impl Cell {
         let mut shown: Vec<Shown> = shown.collect::<Result<_, _>>()?;
         shown.sort_by_key(|s| (s.view.first_at, s.view.id));
         let (mut alerts, mut digests) = (Vec::new(), Vec::new());
-        let (mut entities, mut elsewhere) = (Vec::new(), std::collections::BTreeMap::new());
+        let (mut entities, mut elsewhere) = (Vec::new(), BTreeMap::new());
         let mut withheld = 0;
         for one in shown {
             withheld += usize::from(!one.may_read);
@@ -253,7 +315,13 @@ impl Cell {
         }
         let path = incident::story(&view.summary, &digests);
         let entities = distinct(entities);
-        let hunts = hunts(view.summary.first_at, view.summary.last_at, &entities);
+        let regions = self.regions_of(grant.tenant())?;
+        let hunts = hunts(
+            view.summary.first_at,
+            view.summary.last_at,
+            &entities,
+            &regions,
+        );
         let entities_found = entities.len();
         Ok(IncidentDetail {
             hunts,
@@ -267,7 +335,9 @@ impl Cell {
         })
     }
 
-    /// What was done to an incident, the oldest first.
+    /// What was done to an incident, the oldest first, from the entry after number `after`. What two alerts
+    /// share is said by its value where one of them has its content here and the reader may see it, and
+    /// else by its token.
     pub async fn incident_activity(
         &self,
         grant: &Granted<ReadIncidents>,
@@ -275,14 +345,42 @@ impl Cell {
         after: u64,
         limit: usize,
     ) -> Result<Vec<ActivityView>, Error> {
-        let entries = self.store().activity(grant, id, after, limit).await?;
-        let view = |entry: store::ActivityEntry| {
-            Ok(ActivityView {
-                sequence: entry.sequence,
-                activity: serde_json::from_slice(&entry.body).map_err(|_| Error::Internal)?,
-            })
+        let (mut number, mut last, mut out) = (0, 0, Vec::new());
+        let mut values = Values {
+            cell: self,
+            grant,
+            viewing: self.viewing(grant)?,
+            known: BTreeMap::new(),
         };
-        entries.into_iter().map(view).collect()
+        // The store numbers a tenant's entries; those before `after` are counted, not opened as words.
+        while out.len() < limit {
+            let page = limits::PAGE_ITEMS_MAX;
+            let entries = self.store().activity(grant, id, last, page).await?;
+            let is_last = entries.len() < page;
+            last = entries.last().map_or(last, |e| e.sequence);
+            for entry in entries {
+                number += 1;
+                if number <= after || out.len() >= limit {
+                    continue;
+                }
+                let mut activity: Activity =
+                    serde_json::from_slice(&entry.body).map_err(|_| Error::Internal)?;
+                if let Some(value) = values.of(&activity).await? {
+                    activity.why = activity.why_by(&value);
+                }
+                out.push(ActivityView {
+                    sequence: number,
+                    activity,
+                });
+            }
+            if is_last {
+                break;
+            }
+        }
+        if values.known.values().any(Option::is_some) {
+            self.note_read(grant, "incident", &id.to_string()).await?;
+        }
+        Ok(out)
     }
 
     /// A person's change to an incident. All of it happens or nothing.
@@ -437,7 +535,12 @@ pub(crate) fn part_of(entities: Vec<Entity>, skip: usize, limit: usize) -> Vec<E
 }
 
 /// Hunts around what an incident or somebody is about, over an hour before and after it.
-pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec<ReadyHunt> {
+pub(crate) fn hunts(
+    first_at: Ticks,
+    last_at: Ticks,
+    entities: &[Entity],
+    regions: &dyn Fn(&str) -> Option<RegionCode>,
+) -> Vec<ReadyHunt> {
     let hour = model::Span100ns::seconds(3_600);
     let from = first_at.saturating_add(model::Span100ns(-hour.0));
     let to = last_at.saturating_add(hour);
@@ -473,21 +576,25 @@ pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec
     let people = values(EntityKind::Account, KeyKind::Address)
         .or_else(|| values(EntityKind::Mailbox, KeyKind::Address));
     let mut out = Vec::new();
-    let mut add = |title: &str, query: String| {
+    // Every hunt is over tables of one service.
+    let mut add = |title: &str, table: &str, query: String| {
         out.push(ReadyHunt {
             title: title.to_owned(),
             query,
+            region: regions(table),
         });
     };
     if let Some(devices) = devices {
         add(
             "What ran on its devices",
+            "DeviceProcessEvents",
             format!(
                 "DeviceProcessEvents\n| where {window}\n| where {devices}\n| project Timestamp, DeviceName, AccountName, FileName, ProcessCommandLine, InitiatingProcessFileName\n| order by Timestamp asc"
             ),
         );
         add(
             "Where its devices connected",
+            "DeviceNetworkEvents",
             format!(
                 "DeviceNetworkEvents\n| where {window}\n| where {devices}\n| summarize Connections = count(), First = min(Timestamp) by RemoteUrl, RemoteIP, InitiatingProcessFileName\n| order by First asc"
             ),
@@ -497,6 +604,7 @@ pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec
         let accounts = accounts.join(" or ");
         add(
             "Where its people signed in",
+            "IdentityLogonEvents",
             format!(
                 "IdentityLogonEvents\n| where {window}\n| where {accounts}\n| project Timestamp, AccountUpn, ActionType, Application, LogonType, IPAddress, Location, DeviceName\n| order by Timestamp asc"
             ),
@@ -505,12 +613,14 @@ pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec
     if let Some(people) = people {
         add(
             "Mail to and from its people",
+            "EmailEvents",
             format!(
                 "EmailEvents\n| where {window}\n| where RecipientEmailAddress in~ ({people}) or SenderFromAddress in~ ({people})\n| project Timestamp, SenderFromAddress, RecipientEmailAddress, Subject, DeliveryAction, ThreatTypes\n| order by Timestamp asc"
             ),
         );
         add(
             "What its people did in cloud apps",
+            "CloudAppEvents",
             format!(
                 "CloudAppEvents\n| where {window}\n| where AccountId in~ ({people}) or AccountDisplayName in~ ({people})\n| summarize Actions = count(), First = min(Timestamp) by Application, ActionType, IPAddress\n| order by First asc"
             ),
@@ -519,6 +629,7 @@ pub(crate) fn hunts(first_at: Ticks, last_at: Ticks, entities: &[Entity]) -> Vec
     if let Some(hashes) = hashes {
         add(
             "Where else its files were seen",
+            "DeviceProcessEvents",
             format!(
                 "union DeviceProcessEvents, DeviceFileEvents, DeviceImageLoadEvents\n| where SHA256 in~ ({hashes})\n| summarize Events = count(), First = min(Timestamp) by DeviceName, FileName, SHA256\n| order by First asc"
             ),

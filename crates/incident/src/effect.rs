@@ -226,6 +226,31 @@ pub struct Activity {
     pub alert: Option<AlertId>,
     /// Why, in words and tokens.
     pub why: Option<String>,
+    /// What `why` speaks of, for whoever may put the value in place of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
+}
+
+/// What two alerts share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// The key.
+    pub key: KeyToken,
+    /// The other alert that has it.
+    pub through: AlertId,
+}
+
+impl Activity {
+    /// Why, with the value of the key instead of its token; as it is if it speaks of none.
+    pub fn why_by(&self, value: &str) -> Option<String> {
+        let why = self.why.as_ref()?;
+        let Some(shared) = &self.shared else {
+            return Some(why.clone());
+        };
+        let token = named(&shared.key);
+        let value = format!("{} {value}", shared.key.kind);
+        Some(why.replacen(&token, &value, 1))
+    }
 }
 
 impl Effect {
@@ -245,6 +270,10 @@ impl Effect {
             to,
             alert,
             why,
+            shared: self.what.reason().map(|reason| Shared {
+                key: reason.key,
+                through: reason.through,
+            }),
         }
     }
 }
@@ -272,6 +301,22 @@ impl What {
             Self::Capped(Cap::Alerts) => ("capped", None, Some("alerts".to_owned())),
             Self::Capped(Cap::Entities) => ("capped", None, Some("entities".to_owned())),
             Self::Archived => ("archived", None, None),
+        }
+    }
+
+    /// What two alerts share, where that is why.
+    const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Created {
+                beside: Some(beside),
+                ..
+            } => Some(&beside.reason),
+            Self::Joined { reason, .. }
+            | Self::Merged {
+                reason: Some((_, reason)),
+                ..
+            } => Some(reason),
+            _ => None,
         }
     }
 
@@ -305,13 +350,20 @@ fn changed(
     (what, Some(from.to_string()), Some(to.to_string()))
 }
 
+/// A key by its kind and the beginning of its token.
+fn named(key: &KeyToken) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("{} ", key.kind);
+    for byte in key.token.iter().take(4) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 impl std::fmt::Display for Reason {
     /// For example `account_sid 0a1b2c3d within 00:12:00 of alert …, weight 1.4`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ", self.key.kind)?;
-        for byte in self.key.token.iter().take(4) {
-            write!(f, "{byte:02x}")?;
-        }
+        f.write_str(&named(&self.key))?;
         let (whole, rest) = (self.weight / 1_000, self.weight % 1_000);
         let (gap, through) = (self.gap, self.through);
         write!(

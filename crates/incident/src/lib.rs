@@ -35,7 +35,7 @@ mod weigh;
 
 pub use analyst::{Change, Update};
 pub use codec::BadBytes;
-pub use effect::{Activity, Actor, Apart, Beside, Cap, Effect, Reason, What};
+pub use effect::{Activity, Actor, Apart, Beside, Cap, Effect, Reason, Shared, What};
 pub use incident::Summary;
 pub use state::{Archived, Counters, Found, Input, Outcome, Refusal, State};
 pub use story::{Path, Stage, Step, Via, story};

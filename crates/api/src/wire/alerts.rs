@@ -289,6 +289,9 @@ pub struct ReadyHunt {
     pub title: String,
     /// The query.
     pub query: String,
+    /// The region where its rows rest and that is to be asked; absent if no region takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// An incident with its alerts.
@@ -369,7 +372,7 @@ pub struct IncidentChange {
 /// An entry of an incident's activity log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Activity {
-    /// Its number; grows.
+    /// Its number among the incident's entries, from 1 without a gap.
     pub sequence: u64,
     /// When.
     #[schema(value_type = String, format = DateTime)]

@@ -2,7 +2,8 @@
 //!
 //! `bench` measures ingest, flush and compaction over one large table; `bench hunt` measures named
 //! hunts over mixed telemetry that is made once and kept; `bench detect` measures something else: how
-//! well intrusions are told from what only looks like them. No socket is involved; everything else is
+//! well intrusions are told from what only looks like them; `bench rules` measures what examining rows
+//! costs. No socket is involved; everything else is
 //! what a server does.
 
 mod detect;
@@ -10,6 +11,7 @@ mod export;
 mod hunts;
 mod ingest;
 mod rounds;
+mod rules;
 mod subject;
 
 use std::path::Path;
@@ -20,6 +22,10 @@ use crate::cli::{Bench, BenchKind};
 pub(crate) fn run(options: &Bench) -> anyhow::Result<i32> {
     if let Some(BenchKind::Detect(options)) = &options.kind {
         return detect::run(options);
+    }
+    if let Some(BenchKind::Rules(options)) = &options.kind {
+        rules::measure(options)?;
+        return Ok(0);
     }
     let runtime = tokio::runtime::Runtime::new()?;
     if let Some(BenchKind::Hunt(options)) = &options.kind {

@@ -343,7 +343,11 @@ pub(super) fn hunts(found: &Value) -> String {
     let mut out = String::new();
     for hunt in items(found, "hunts") {
         let text = |name: &str| hunt.get(name).and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(out, "\nHunt: {}", text("title"));
+        let place = match text("region") {
+            "" => "no region takes its rows".to_owned(),
+            region => format!("runs in region {region}"),
+        };
+        let _ = writeln!(out, "\nHunt: {} ({place})", text("title"));
         for line in text("query").lines() {
             let _ = writeln!(out, "  {}", visible(line));
         }

@@ -14,7 +14,7 @@ mod region;
 mod registry;
 mod residency;
 mod resting;
-mod rules;
+pub(crate) mod rules;
 mod serve;
 mod source;
 mod tenant;

@@ -203,7 +203,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The rule files that are named, those below a folder included, in order.
-fn rule_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn rule_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let (mut files, mut waiting) = (Vec::new(), Vec::new());
     for path in paths {
         if path.is_dir() {
@@ -232,7 +232,7 @@ fn rule_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Files with their names as problems speak of them.
-fn read_all(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn read_all(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let one = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
     files.iter().map(one).collect()
 }

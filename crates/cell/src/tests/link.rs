@@ -155,6 +155,11 @@ impl World {
 
     /// One alert in each cell, of rules for all tenants.
     async fn two_alerts(&self) -> TenantId {
+        self.two_alerts_from().await.0
+    }
+
+    /// The same, and the source that they came from.
+    async fn two_alerts_from(&self) -> (TenantId, SourceId) {
         let me = Credential::local_operator();
         let started = "product: windows\n  category: process_creation";
         let texts = [
@@ -188,7 +193,7 @@ impl World {
         for code in ["uk", "eu", "eu", "uk"] {
             self.cell(code).detect_step().await;
         }
-        tenant
+        (tenant, source)
     }
 
     /// What the origin says to a read that the home cell signed.
@@ -626,4 +631,83 @@ fn what_waits_outside_the_outbox_is_bounded_and_what_does_not_fit_is_counted() {
     let old = br#"{"day":1,"counts":{},"held_back":4}"#;
     let old: crate::detection::LinkedToday = serde_json::from_slice(old).unwrap();
     assert_eq!((old.postponed(), old.held_back), (0, 4));
+}
+
+#[tokio::test]
+async fn an_activity_log_names_what_rests_at_home_and_numbers_its_own_entries() {
+    let world = World::new().await;
+    let (tenant, source) = world.two_alerts_from().await;
+    let uk = world.cell("uk");
+    let all = world.reads("uk", tenant);
+    let incident = world.listed(tenant).await[0].incident.unwrap();
+    let log = uk.incident_activity(&all, incident, 0, 100).await.unwrap();
+    let why = |log: &[crate::ActivityView]| -> Vec<String> {
+        let why = log.iter().filter_map(|e| e.activity.why.clone());
+        why.filter(|why| why.contains(" within ")).collect()
+    };
+    assert_eq!(why(&log).len(), 1);
+    let named = format!("address {PERSON} within ");
+    assert!(why(&log)[0].starts_with(&named), "{:?}", why(&log));
+    // Who may not read the alert at home is told no more than what crossed the link.
+    let limited = world.limited(tenant, &["IdentityLogonEvents"]).await;
+    let told = uk.incident_activity(&limited, incident, 0, 100).await;
+    let told = why(&told.unwrap());
+    assert!(!told[0].contains("ada"), "{told:?}");
+    assert!(told[0].starts_with("address "), "{told:?}");
+    // Every incident counts its own entries, and a page goes on where the last one ended.
+    let mut incidents = BTreeSet::from([incident]);
+    for n in 1..4 {
+        let other = process()
+            .replace("10:10:00", &format!("1{n}:40:00"))
+            .replace("laptop-ada", &format!("pc-{n}"));
+        let other = other
+            .replace(PERSON, &format!("p{n}@alder.example"))
+            .replace("\"d1\"", &format!("\"d{n}x\""));
+        let other = other.replace("\"ReportId\":7", &format!("\"ReportId\":{}", 70 + n));
+        let other = other.replace("\"ada\"", &format!("\"p{n}\""));
+        assert_eq!(world.send("uk", tenant, source, &[other]).await.stored, 1);
+        uk.detect_step().await;
+    }
+    incidents.extend(world.listed(tenant).await.iter().filter_map(|a| a.incident));
+    assert!(incidents.len() > 1, "{incidents:?}");
+    for id in incidents {
+        let log = uk.incident_activity(&all, id, 0, 100).await.unwrap();
+        let numbers: Vec<u64> = log.iter().map(|e| e.sequence).collect();
+        let wanted: Vec<u64> = (1..).take(log.len()).collect();
+        assert_eq!(numbers, wanted, "{id}");
+        let rest = uk.incident_activity(&all, id, 1, 100).await.unwrap();
+        assert_eq!(rest, log[1..]);
+        let first = uk.incident_activity(&all, id, 0, 1).await.unwrap();
+        assert_eq!(first, log[..1]);
+    }
+}
+
+#[tokio::test]
+async fn a_ready_hunt_says_in_which_region_its_rows_rest() {
+    let world = World::new().await;
+    let tenant = world.two_alerts().await;
+    let uk = world.cell("uk");
+    let incident = world.listed(tenant).await[0].incident.unwrap();
+    let detail = uk
+        .incident(&world.reads("uk", tenant), incident)
+        .await
+        .unwrap();
+    let told: Vec<(&str, Option<&str>)> = detail
+        .hunts
+        .iter()
+        .map(|h| {
+            (
+                h.query.lines().next().unwrap(),
+                h.region.as_ref().map(model::RegionCode::as_str),
+            )
+        })
+        .collect();
+    assert!(
+        told.contains(&("DeviceProcessEvents", Some("uk"))),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&("IdentityLogonEvents", Some("eu"))),
+        "{told:?}"
+    );
 }
