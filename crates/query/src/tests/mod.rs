@@ -4,6 +4,7 @@ mod conditions;
 mod dynamics;
 mod encode;
 mod limits;
+mod lookups;
 mod oracle;
 mod profiles;
 mod scan;
