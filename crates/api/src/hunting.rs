@@ -16,13 +16,26 @@ pub(crate) struct Written {
     notices: Vec<wire::Finding>,
     is_partial: bool,
     stats: wire::HuntStats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<WrittenAlso>,
+}
+
+/// [`wire::AlsoAnswer`] as it is written.
+#[derive(Debug, Serialize)]
+struct WrittenAlso {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    columns: Vec<wire::Column>,
+    rows: Box<RawValue>,
 }
 
 /// The answer to `query` as one JSON object; reads back as [`wire::HuntAnswer`].
 pub fn json(answer: &HuntAnswer, query: &str) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Written {
-        columns: columns(answer),
-        rows: RawValue::from_string(present::json_rows(answer))?,
+        columns: columns(&answer.columns),
+        rows: rows(&answer.columns, &answer.batches)?,
         notices: answer.notices.iter().map(|d| finding(d, query)).collect(),
         is_partial: answer.is_partial,
         stats: wire::HuntStats {
@@ -30,15 +43,32 @@ pub fn json(answer: &HuntAnswer, query: &str) -> Result<Vec<u8>, serde_json::Err
             segments_opened: answer.stats.segments_opened,
             elapsed_us: answer.stats.elapsed_us,
         },
+        name: answer.name.clone(),
+        also: answer.also.iter().map(also).collect::<Result<_, _>>()?,
     })
 }
 
-fn columns(answer: &HuntAnswer) -> Vec<wire::Column> {
+fn also(also: &cell::AlsoAnswer) -> Result<WrittenAlso, serde_json::Error> {
+    Ok(WrittenAlso {
+        name: also.name.clone(),
+        columns: columns(&also.columns),
+        rows: rows(&also.columns, &also.batches)?,
+    })
+}
+
+fn rows(
+    columns: &[cell::HuntColumn],
+    batches: &[rows::RecordBatch],
+) -> Result<Box<RawValue>, serde_json::Error> {
+    RawValue::from_string(present::json_rows(columns, batches))
+}
+
+fn columns(columns: &[cell::HuntColumn]) -> Vec<wire::Column> {
     let column = |c: &cell::HuntColumn| wire::Column {
         name: c.name.clone(),
         column_type: c.column_type,
     };
-    answer.columns.iter().map(column).collect()
+    columns.iter().map(column).collect()
 }
 
 /// A finding about `query`.

@@ -97,6 +97,8 @@ routes! {
     post "/api/v1/ingest" own::<Ingest>() => ingestion::ingest;
     post "/api/v1/hunt" own::<Hunt>() => hunts::hunt;
     post "/api/v1/hunt/check" own::<Hunt>() => hunts::check;
+    post "/api/v1/hunt/complete" own::<Hunt>() => hunts::complete;
+    post "/api/v1/hunt/format" own::<Hunt>() => hunts::format;
     get "/api/v1/tenants" Access::Operator => tenants::list;
     post "/api/v1/tenants" Access::Operator => tenants::provision;
     post "/api/v1/tenants/plan" Access::Operator => tenants::plan;

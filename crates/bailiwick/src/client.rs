@@ -16,6 +16,7 @@ use model::{Code, RegionCode, TenantId};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::beside::Beside;
 use crate::cli::Global;
 use crate::commands::file_error;
 use crate::config::Config;
@@ -415,6 +416,7 @@ pub(crate) async fn open_configured(
         cells: c.cells.iter().map(|s| (s.region.clone(), s.key)).collect(),
         fresh,
     });
+    plan.beside = Beside::read(config.hunting.as_ref())?;
     let ways = link::ways(config)?;
     plan.peers = ways.peers;
     plan.central = ways.central;

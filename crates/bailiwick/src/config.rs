@@ -36,6 +36,9 @@ pub(crate) struct File {
     /// The cells of other processes.
     #[serde(rename = "peer", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) peers: Vec<PeerFile>,
+    /// What hunts read beside the tenants' rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hunting: Option<HuntingFile>,
 }
 
 /// The registry that the cells accept.
@@ -137,6 +140,34 @@ pub(crate) struct PeerFile {
     pub(crate) key: PublicKey,
 }
 
+/// What hunts read beside the tenants' rows.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HuntingFile {
+    /// Patterns of user agents, in the form of uap-core's `regexes.yaml`: for `parse_user_agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user_agents: Option<PathBuf>,
+    /// A MaxMind DB of cities, countries or an enterprise: for `geo_info_from_ip_address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) places: Option<PathBuf>,
+    /// Addresses that `externaldata` may name, each with the file that stands for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) external: Vec<ExternalFile>,
+}
+
+/// An address that `externaldata` may name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExternalFile {
+    /// As queries name it. It is never fetched.
+    pub(crate) address: String,
+    /// The file that is read in its place.
+    pub(crate) file: PathBuf,
+    /// SHA-256 of the file, in hexadecimal: another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+}
+
 const fn one() -> u64 {
     1
 }
@@ -153,6 +184,7 @@ pub(crate) struct Config {
     pub(crate) link: Option<LinkFile>,
     pub(crate) cells: Vec<CellFile>,
     pub(crate) peers: Vec<PeerFile>,
+    pub(crate) hunting: Option<HuntingFile>,
 }
 
 impl Config {
@@ -214,6 +246,18 @@ impl Config {
                 })
                 .collect(),
             peers: file.peers,
+            hunting: file.hunting.map(|h| HuntingFile {
+                user_agents: h.user_agents.as_ref().map(at),
+                places: h.places.as_ref().map(at),
+                external: h
+                    .external
+                    .into_iter()
+                    .map(|e| ExternalFile {
+                        file: at(&e.file),
+                        ..e
+                    })
+                    .collect(),
+            }),
         }
     }
 
@@ -251,6 +295,7 @@ impl Config {
                 return Err(bad(format!("region `{}` has two cells", peer.region)));
             }
         }
+        self.check_hunting()?;
         if let Some(link) = &self.link
             && link.listen.port() != 0
             && !listens.insert(link.listen)
@@ -282,6 +327,22 @@ impl Config {
                     let (a, b) = (one.display(), other.display());
                     return Err(bad(format!("data directory `{a}` is inside `{b}`")));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A pin is a digest.
+    fn check_hunting(&self) -> Result<(), Failure> {
+        let all = self.hunting.iter().flat_map(|h| &h.external);
+        for external in all {
+            let is_digest =
+                |pin: &String| pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_hexdigit());
+            if !external.sha256.as_ref().is_none_or(is_digest) {
+                let address = &external.address;
+                return Err(bad(format!(
+                    "`sha256` of `{address}` is not 64 hexadecimal digits"
+                )));
             }
         }
         Ok(())

@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use vault::{Protection, Vault};
 use zeroize::Zeroizing;
 
+use crate::beside::Beside;
 use crate::commands::file_error;
 use crate::failure::Failure;
 use crate::hunting::KqlHunting;
@@ -118,6 +119,8 @@ pub(crate) struct Deployment {
     pub(crate) recorder: Option<Arc<Recorder>>,
     /// Whether rows are examined. Where nobody does, they must not wait for it.
     pub(crate) detects: bool,
+    /// What hunts read beside the rows.
+    pub(crate) beside: Beside,
 }
 
 impl Deployment {
@@ -132,6 +135,7 @@ impl Deployment {
             central: None,
             recorder: None,
             detects: true,
+            beside: Beside::default(),
         }
     }
 }
@@ -705,7 +709,7 @@ async fn open_cell(
         store,
         registry_key: registry.key,
         registry_least_version: registry.least_version,
-        hunting: Arc::new(KqlHunting),
+        hunting: Arc::new(KqlHunting(around.plan.beside.clone())),
         peers: Arc::new(Peers::new(spec.region.clone(), inside, outside)),
         centre: centre_port(centre, around.plan.central.as_ref()),
         allow_list: around.list.clone(),

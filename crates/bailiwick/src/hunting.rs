@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cell::{
-    HuntAnswer, HuntColumn, HuntOptions, HuntSchema, HuntStats, Hunting, KnownFiles, Prepared, View,
+    AlsoAnswer, HuntAnswer, HuntColumn, HuntCompletion, HuntCompletions, HuntOptions, HuntSchema,
+    HuntStats, Hunting, KnownFiles, Prepared, View,
 };
 use futures::future::BoxFuture;
 use kql::{SchemaSource, TableShape};
@@ -16,12 +17,15 @@ use rows::arrow::datatypes::Schema as ArrowSchema;
 use rows::{RecordBatch, types};
 use store::TemporaryFiles;
 
-/// KQL over DataFusion.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KqlHunting;
+use crate::beside::{Beside, Feeds};
 
-/// The shipped tables with the tenant's extra columns, and the tenant's own tables.
-struct TenantTables<'a>(&'a HuntSchema);
+/// KQL over DataFusion, with what stands beside the rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KqlHunting(pub(crate) Beside);
+
+/// The shipped tables with the tenant's extra columns, the tenant's own tables, and the addresses that
+/// the operator lets queries name.
+struct TenantTables<'a>(&'a HuntSchema, &'a Feeds);
 
 impl SchemaSource for TenantTables<'_> {
     fn table(&self, name: &str) -> Option<TableShape> {
@@ -57,6 +61,10 @@ impl SchemaSource for TenantTables<'_> {
         all.sort();
         all.dedup();
         all
+    }
+
+    fn external(&self, address: &str) -> bool {
+        self.1.has(address)
     }
 
     fn is_given_up(&self) -> bool {
@@ -96,13 +104,36 @@ impl Profiles for Files {
 
 impl Hunting for KqlHunting {
     fn prepare(&self, text: &str, schema: &HuntSchema, now: Ticks) -> Prepared {
-        let prepared = query::prepare(text, &TenantTables(schema), now);
+        let prepared = query::prepare(text, &TenantTables(schema, &self.0.feeds), now);
         Prepared {
             tables: prepared.tables.clone(),
             diagnostics: prepared.diagnostics.clone(),
             columns: columns_of(&prepared),
+            has_several: prepared
+                .resolved
+                .as_ref()
+                .is_some_and(|r| !r.also.is_empty()),
             plan: prepared.resolved.is_some().then(|| Box::new(prepared) as _),
         }
+    }
+
+    fn complete(&self, text: &str, offset: usize, schema: &HuntSchema) -> HuntCompletions {
+        let found = kql::complete(text, offset, &TenantTables(schema, &self.0.feeds));
+        let items = found.items.into_iter().map(|item| HuntCompletion {
+            label: item.label,
+            kind: item.kind.as_str(),
+            detail: item.detail,
+            doc: item.doc,
+        });
+        HuntCompletions {
+            span: found.span,
+            items: items.collect(),
+        }
+    }
+
+    fn format(&self, text: &str) -> Result<String, Vec<Diagnostic>> {
+        let syntax = kql::parse(text);
+        kql::formatted(&syntax).ok_or(syntax.diagnostics)
     }
 
     fn run(
@@ -112,7 +143,7 @@ impl Hunting for KqlHunting {
         temporary: TemporaryFiles,
         options: HuntOptions,
     ) -> BoxFuture<'_, Result<HuntAnswer, cell::Error>> {
-        Box::pin(run(prepared, view, temporary, options))
+        Box::pin(run(&self.0, prepared, view, temporary, options))
     }
 }
 
@@ -129,6 +160,7 @@ fn columns_of(prepared: &query::Prepared) -> Option<Vec<HuntColumn>> {
 }
 
 async fn run(
+    beside: &Beside,
     prepared: Prepared,
     view: View,
     temporary: TemporaryFiles,
@@ -164,6 +196,8 @@ async fn run(
         profiles: options
             .files
             .map(|files| -> Arc<dyn Profiles> { Arc::new(Files(files)) }),
+        external: Some(beside.feeds.clone()),
+        reference: beside.reference.clone(),
         ..Settings::default()
     };
     let engine = Engine::new(settings);
@@ -196,30 +230,16 @@ fn help_of(notice: &query::Notice) -> Option<String> {
 }
 
 fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cell::Error> {
-    let columns: Vec<HuntColumn> = result
-        .columns
-        .iter()
-        .map(|(name, ty)| HuntColumn {
-            name: name.to_string(),
-            column_type: *ty,
+    let (columns, batches) = rows_of(&result.columns, &result.batches)?;
+    let also = result.also.iter().map(|also| {
+        let (columns, batches) = rows_of(&also.columns, &also.batches)?;
+        Ok(AlsoAnswer {
+            name: also.name.as_ref().map(ToString::to_string),
+            columns,
+            batches,
         })
-        .collect();
-    // Columns get their own names and Kusto types back; two may have the same name in a plan.
-    let mut batches = Vec::with_capacity(result.batches.len());
-    for batch in &result.batches {
-        let fields: Vec<_> = columns
-            .iter()
-            .zip(batch.columns())
-            .map(|(column, array)| {
-                let field = types::field(&column.name, column.column_type);
-                let ty = array.data_type().clone();
-                field.with_data_type(ty).with_nullable(true)
-            })
-            .collect();
-        let schema = Arc::new(ArrowSchema::new(fields));
-        let batch = RecordBatch::try_new(schema, batch.columns().to_vec());
-        batches.push(batch.map_err(|_| cell::Error::Internal)?);
-    }
+    });
+    let also = also.collect::<Result<Vec<_>, cell::Error>>()?;
     let notices = result.notices.iter().map(|notice| Diagnostic {
         code: notice.code().to_owned(),
         severity: Severity::Notice,
@@ -238,5 +258,38 @@ fn answer(result: &query::HuntResult, elapsed_us: u64) -> Result<HuntAnswer, cel
             segments_opened: result.stats.segments_read,
             elapsed_us,
         },
+        name: result.name.as_ref().map(ToString::to_string),
+        also,
     })
+}
+
+/// Columns and rows of one result.
+fn rows_of(
+    columns: &[(Arc<str>, model::ColumnType)],
+    made: &[RecordBatch],
+) -> Result<(Vec<HuntColumn>, Vec<RecordBatch>), cell::Error> {
+    let columns: Vec<HuntColumn> = columns
+        .iter()
+        .map(|(name, ty)| HuntColumn {
+            name: name.to_string(),
+            column_type: *ty,
+        })
+        .collect();
+    // Columns get their own names and Kusto types back; two may have the same name in a plan.
+    let mut batches = Vec::with_capacity(made.len());
+    for batch in made {
+        let fields: Vec<_> = columns
+            .iter()
+            .zip(batch.columns())
+            .map(|(column, array)| {
+                let field = types::field(&column.name, column.column_type);
+                let ty = array.data_type().clone();
+                field.with_data_type(ty).with_nullable(true)
+            })
+            .collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        let batch = RecordBatch::try_new(schema, batch.columns().to_vec());
+        batches.push(batch.map_err(|_| cell::Error::Internal)?);
+    }
+    Ok((columns, batches))
 }

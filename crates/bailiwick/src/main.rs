@@ -7,6 +7,7 @@
 //! - No core file is ever written: the process holds keys.
 
 mod bench;
+mod beside;
 mod cli;
 mod client;
 mod commands;

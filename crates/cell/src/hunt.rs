@@ -13,7 +13,7 @@ use std::time::Duration;
 use access::{Granted, Hunt};
 use futures::future::BoxFuture;
 use ingest::RawSchema;
-use model::{Code, ColumnType, Diagnostic, Severity, TableName, Ticks, limits};
+use model::{Code, ColumnType, Diagnostic, Severity, Span, TableName, Ticks, limits};
 use rows::RecordBatch;
 use store::{TemporaryFiles, View};
 
@@ -37,6 +37,8 @@ pub struct Prepared {
     pub diagnostics: Vec<Diagnostic>,
     /// The columns of its result; nothing if there are errors, or if only the data can tell them.
     pub columns: Option<Vec<HuntColumn>>,
+    /// Whether it has several results.
+    pub has_several: bool,
     /// The engine's own form of it; nothing if there are errors.
     pub plan: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -129,10 +131,25 @@ pub struct HuntAnswer {
     pub is_partial: bool,
     /// What it cost.
     pub stats: HuntStats,
+    /// How the query calls the result, if it does.
+    pub name: Option<String>,
+    /// Further results: of further statements, of the parts of a `fork`. Limits are of all together.
+    pub also: Vec<AlsoAnswer>,
+}
+
+/// A further result of a hunt.
+#[derive(Debug, Clone, Default)]
+pub struct AlsoAnswer {
+    /// How the query calls it, if it does.
+    pub name: Option<String>,
+    /// Its columns, in order.
+    pub columns: Vec<HuntColumn>,
+    /// Its rows, as in [`HuntAnswer::batches`].
+    pub batches: Vec<RecordBatch>,
 }
 
 impl HuntAnswer {
-    /// Number of rows.
+    /// Number of rows of the first result.
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
@@ -143,6 +160,12 @@ pub trait Hunting: Send + Sync + fmt::Debug {
     /// Reads a query and binds it to the tables it names; `now` is the one instant of `now()`.
     fn prepare(&self, text: &str, schema: &HuntSchema, now: Ticks) -> Prepared;
 
+    /// What can be written at a byte of a query.
+    fn complete(&self, text: &str, offset: usize, schema: &HuntSchema) -> HuntCompletions;
+
+    /// The query in the one form; what is wrong with its syntax otherwise.
+    fn format(&self, text: &str) -> Result<String, Vec<Diagnostic>>;
+
     /// Runs it over one moment of the tenant's rows.
     fn run(
         &self,
@@ -151,6 +174,28 @@ pub trait Hunting: Send + Sync + fmt::Debug {
         temporary: TemporaryFiles,
         options: HuntOptions,
     ) -> BoxFuture<'_, Result<HuntAnswer, Error>>;
+}
+
+/// What can be written at a place of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HuntCompletions {
+    /// Bytes of the query that an item replaces.
+    pub span: Span,
+    /// The items, the likeliest first.
+    pub items: Vec<HuntCompletion>,
+}
+
+/// One thing that can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HuntCompletion {
+    /// What to write.
+    pub label: String,
+    /// What it is: `column`, `table`, `operator`, `function` …
+    pub kind: &'static str,
+    /// The type of a column, the signatures of a function; may be empty.
+    pub detail: String,
+    /// One line about it; may be empty.
+    pub doc: String,
 }
 
 /// Calls a hunt off when its answer is no longer waited for.
@@ -198,6 +243,66 @@ impl Cell {
         let prepared = self.prepare(&tenant, text, now, &mut options).await?;
         self.check_geography(&tenant, &prepared.tables)?;
         Ok(prepared.diagnostics)
+    }
+
+    /// What can be written at byte `offset` of a query. Tables that the grant does not cover are as if
+    /// they were not there.
+    pub async fn complete_hunt(
+        &self,
+        grant: &Granted<Hunt>,
+        text: &str,
+        offset: usize,
+    ) -> Result<HuntCompletions, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        let place = HuntPlace(self.take_seat(&tenant)?);
+        let allowed = &grant.scope().tables;
+        let mut raw = RawSchema::new();
+        {
+            let all = tenant
+                .raw
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            for (table, columns) in all.tables().filter(|(table, _)| allowed.allows(table)) {
+                raw.add_table(table);
+                for (column, column_type) in columns {
+                    raw.add(table, column, *column_type);
+                }
+            }
+        }
+        let schema = HuntSchema {
+            raw,
+            ..HuntSchema::default()
+        };
+        let (hunting, text) = (self.inner.options.hunting.clone(), text.to_owned());
+        let work = move || {
+            let found = hunting.complete(&text, offset, &schema);
+            drop(place);
+            found
+        };
+        let mut found = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| Error::Internal)?;
+        found.items.retain(|item| {
+            let is_covered = |name: &str| TableName::new(name).is_ok_and(|t| allowed.allows(&t));
+            item.kind != "table" || is_covered(&item.label)
+        });
+        Ok(found)
+    }
+
+    /// The query in the one form.
+    pub async fn format_hunt(&self, grant: &Granted<Hunt>, text: &str) -> Result<String, Error> {
+        let tenant = self.tenant_of(grant.tenant())?;
+        let place = HuntPlace(self.take_seat(&tenant)?);
+        let (hunting, text) = (self.inner.options.hunting.clone(), text.to_owned());
+        let work = move || {
+            let formatted = hunting.format(&text);
+            drop(place);
+            formatted
+        };
+        let formatted = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| Error::Internal)?;
+        formatted.map_err(Error::Query)
     }
 
     /// Runs a query over the tenant's rows in this region.

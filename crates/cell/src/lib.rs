@@ -41,7 +41,8 @@ pub use error::Error;
 pub use evidence::{EntityView, Subject};
 pub use export::{EgressView, ExportWaits, FileProfile, KnownFiles};
 pub use hunt::{
-    HuntAnswer, HuntColumn, HuntOptions, HuntPlace, HuntSchema, HuntStats, Hunting, Prepared,
+    AlsoAnswer, HuntAnswer, HuntColumn, HuntCompletion, HuntCompletions, HuntOptions, HuntPlace,
+    HuntSchema, HuntStats, Hunting, Prepared,
 };
 pub use incidents::{
     ActivityView, AlertDetail, AlertView, IncidentDetail, IncidentView, ReadyHunt,

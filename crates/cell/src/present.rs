@@ -25,7 +25,7 @@ use rows::arrow::array::{
 };
 use serde_json::value::RawValue;
 
-use crate::{HuntAnswer, HuntColumn};
+use crate::HuntColumn;
 
 /// Rows that are encoded at a time when an answer is streamed.
 pub const ROWS_PER_CHUNK: usize = 4096;
@@ -122,10 +122,10 @@ impl<'a> Run<'a> {
 }
 
 /// The rows as a JSON array with one array of cells per row.
-pub fn json_rows(answer: &HuntAnswer) -> String {
+pub fn json_rows(columns: &[HuntColumn], batches: &[RecordBatch]) -> String {
     let mut out = String::from("[");
-    for batch in &answer.batches {
-        let run = Run::of(&answer.columns, batch);
+    for batch in batches {
+        let run = Run::of(columns, batch);
         for row in 0..run.rows {
             if out.len() > 1 {
                 out.push(',');

@@ -76,6 +76,7 @@ pub(crate) fn query_problems(
         tables,
         diagnostics,
         columns,
+        has_several,
         plan,
     } = hunting.prepare(&rule.query, schema, queries.now);
     let mut problems = Vec::new();
@@ -107,6 +108,10 @@ pub(crate) fn query_problems(
             weight,
             ..rule.query_problem(text, start, message)
         });
+    }
+    if has_several {
+        let message = "a rule's query has one result, and this one has several".to_owned();
+        problems.push(rule.query_problem(text, 0, message));
     }
     if let (Some(columns), true) = (columns, plan.is_some()) {
         let names: Vec<String> = columns.into_iter().map(|c| c.name).collect();

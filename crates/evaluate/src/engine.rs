@@ -9,8 +9,9 @@ use kql::SchemaSource;
 use model::{Schema, TableName, Ticks};
 use query::{
     Cancel, Cell, Engine, Error, External, HuntResult, Limits, Prepared, Settings, TableRows,
-    prepare,
+    Unread, prepare,
 };
+use reference::{Agents, Reference};
 use rows::{hidden, types};
 use serde_json::Value;
 
@@ -22,8 +23,8 @@ const NOW: &str = "2024-06-15T12:00:00Z";
 struct Nothing;
 
 impl External for Nothing {
-    fn read(&self, _: &str) -> Option<bytes::Bytes> {
-        Some(bytes::Bytes::new())
+    fn read(&self, _: &str) -> Result<bytes::Bytes, Unread> {
+        Ok(bytes::Bytes::new())
     }
 }
 
@@ -43,6 +44,10 @@ impl Bench {
         Ok(Self {
             engine: Engine::new(Settings {
                 external: Some(Arc::new(Nothing)),
+                reference: Arc::new(Reference {
+                    agents: Some(Agents::new(reference::COMMON_AGENTS)?),
+                    places: None,
+                }),
                 ..Settings::default()
             }),
             runtime,

@@ -28,7 +28,6 @@ codes! {
     UNBALANCED "KQL0004" "a bracket without its partner";
     EMPTY_QUERY "KQL0005" "a text without a query";
     BAD_LITERAL "KQL0006" "a literal that does not say a value of its type";
-    MANY_QUERIES "KQL0007" "more than one query in a text";
     TEXT_TOO_LONG "KQL0101" "a query longer than the limit";
     TOO_DEEP "KQL0102" "a query nested deeper than the limit";
     TOO_LARGE "KQL0103" "a query that spells out to more than the limit";

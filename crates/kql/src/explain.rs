@@ -21,6 +21,10 @@ pub fn explain(query: &Resolved) -> String {
     if let Some(render) = &query.render {
         let _ = writeln!(out, "render {}", render.kind);
     }
+    for also in &query.also {
+        let _ = writeln!(out, "also {}:", also.name.as_deref().unwrap_or_default());
+        relation(&also.relation, 0, &mut out);
+    }
     out
 }
 

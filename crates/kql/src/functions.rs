@@ -243,7 +243,7 @@ scalar_functions! {
 
     // Numbers.
     Round "round" [] First, ["(value: number, digits: long?) -> arg1"] "rounded half away from zero";
-    Ceiling "ceiling" [] First, ["(value: real) -> real", "(value: decimal) -> decimal"] "least integer not below";
+    Ceiling "ceiling" [] First, ["(value: integer) -> real", "(value: number) -> arg1", "(value: real) -> real"] "least integer not below";
     Abs "abs" [] First, ["(value: integer) -> long", "(value: number) -> arg1", "(value: timespan) -> timespan"] "absolute value";
     Sign "sign" [] Plain, ["(value: real) -> real"] "-1, 0 or 1";
     Pow "pow" [] First, ["(base: real, exponent: real) -> real"] "power";
@@ -268,7 +268,7 @@ scalar_functions! {
     BinaryAnd "binary_and" [] First, ["(a: integer, b: integer) -> long"] "bits set in both";
     BinaryOr "binary_or" [] First, ["(a: integer, b: integer) -> long"] "bits set in either";
     BinaryXor "binary_xor" [] First, ["(a: integer, b: integer) -> long"] "bits set in one";
-    BinaryNot "binary_not" [] Plain, ["(value: integer) -> long"] "bits flipped";
+    BinaryNot "binary_not" [] First, ["(value: integer) -> long"] "bits flipped";
     BinaryShiftLeft "binary_shift_left" [] First, ["(value: integer, count: integer) -> long"] "bits moved up";
     BinaryShiftRight "binary_shift_right" [] First, ["(value: integer, count: integer) -> long"] "bits moved down";
     FormatBytes "format_bytes" [] First, ["(size: number, digits: integer?, unit: string?) -> string"] "a size with a unit";
@@ -320,7 +320,7 @@ scalar_functions! {
     ArraySplit "array_split" [] Plain, ["(array: array, positions: any) -> dynamic"] "an array cut at positions";
     JaccardIndex "jaccard_index" [] Plain, ["(a: array, b: array) -> real"] "elements of both sets by elements of either";
     SetEquals "set_equals" [] Plain, ["(a: array, b: array) -> bool"] "whether two arrays have the same elements";
-    Treepath "treepath" [] Plain, ["(value: dynamic) -> dynamic"] "array of the paths in a value";
+    Treepath "treepath" [] Prefix("tree"), ["(value: dynamic) -> dynamic"] "array of the paths in a value";
     DynamicToJson "dynamic_to_json" [] Plain, ["(value: any) -> string"] "a value as JSON text, keys sorted";
     EstimateDataSize "estimate_data_size" [] Plain, ["(column: any+) -> long"] "bytes of values, estimated";
 
@@ -354,17 +354,17 @@ scalar_functions! {
     SeriesMagnitude "series_magnitude" [] Plain, ["(series: array) -> real"] "root of the sum of the squares";
     SeriesProduct "series_product" [] Plain, ["(series: array) -> real"] "product of the elements";
     SeriesSum "series_sum" [] Plain, ["(series: array) -> real"] "sum of the elements";
-    SeriesFillConst "series_fill_const" [] Plain, ["(series: array, value: any, missing: any?) -> dynamic"] "missing elements replaced by a value";
-    SeriesFillForward "series_fill_forward" [] Plain, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the last one before";
-    SeriesFillBackward "series_fill_backward" [] Plain, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the next one";
-    SeriesFillLinear "series_fill_linear" [] Plain, ["(series: array, missing: any?, edges: bool?, value: any?) -> dynamic"] "missing elements interpolated";
+    SeriesFillConst "series_fill_const" [] First, ["(series: array, value: any, missing: any?) -> dynamic"] "missing elements replaced by a value";
+    SeriesFillForward "series_fill_forward" [] First, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the last one before";
+    SeriesFillBackward "series_fill_backward" [] First, ["(series: array, missing: any?) -> dynamic"] "missing elements replaced by the next one";
+    SeriesFillLinear "series_fill_linear" [] First, ["(series: array, missing: any?, edges: bool?, value: any?) -> dynamic"] "missing elements interpolated";
     SeriesFir "series_fir" [] Plain, ["(series: array, filter: array, normalize: bool?, center: bool?) -> dynamic"] "a series through a filter";
     SeriesIir "series_iir" [] Plain, ["(series: array, numerators: array, denominators: array) -> dynamic"] "a series through a recursive filter";
     SeriesStats "series_stats" [] Plain, ["(series: array, ignore_nonfinite: bool?) -> dynamic"] "minimum, maximum, mean and variance of a series";
     SeriesStatsDynamic "series_stats_dynamic" [] Plain, ["(series: array, ignore_nonfinite: bool?) -> dynamic"] "bag of the statistics of a series";
     SeriesFitLine "series_fit_line" [] Plain, ["(series: array) -> dynamic"] "the line that fits a series best";
     SeriesFitLineDynamic "series_fit_line_dynamic" [] Plain, ["(series: array) -> dynamic"] "bag of the line that fits a series best";
-    SeriesOutliers "series_outliers" [] Plain, ["(series: array, kind: string?, ignored: any?, low: real?, high: real?) -> dynamic"] "how far each element is outside of the usual";
+    SeriesOutliers "series_outliers" [] First, ["(series: array, kind: string?, ignored: any?, low: real?, high: real?) -> dynamic"] "how far each element is outside of the usual";
     SeriesSeasonal "series_seasonal" [] Plain, ["(series: array, period: integer?) -> dynamic"] "the part of a series that repeats";
     SeriesDecompose "series_decompose" [] Plain, ["(series: array, seasonality: integer?, trend: string?, test_points: integer?, threshold: real?) -> dynamic"] "baseline, season, trend and residual of a series";
     SeriesDecomposeAnomalies "series_decompose_anomalies" [] Plain, ["(series: array, threshold: real?, seasonality: integer?, trend: string?, test_points: integer?, method: string?, season_threshold: real?) -> dynamic"] "elements of a series that its baseline does not explain";

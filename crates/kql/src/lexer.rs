@@ -15,7 +15,7 @@ enum Rule {
     #[regex(r"[$A-Za-z_][A-Za-z0-9_]*")]
     #[regex(r"[0-9]+[A-Za-z_][A-Za-z0-9_]*", priority = 1)]
     #[regex(
-        r"(project-(away|keep|rename|reorder|smart|by-names)|mv-(expand|apply)|parse-(where|kv)|make-(series|graph)|top-(nested|hitters)|sample-distinct|graph-(match|to-table|shortest-paths|mark-components|where-nodes|where-edges)|execute-and-cache|assert-schema|partition-by|partitioned-by)[A-Za-z0-9_]*"
+        r"(project-(away|keep|rename|reorder|smart|by-names)|mv-(expand|apply)|parse-(where|kv)|make-(series|graph)|top-(nested|hitters)|sample-distinct|graph-(match|to-table|shortest-paths|mark-components|where-nodes|where-edges)|execute-and-cache|assert-schema|macro-expand|partition-by|partitioned-by)[A-Za-z0-9_]*"
     )]
     Word,
     #[regex(r"![A-Za-z_]+~?")]

@@ -71,6 +71,8 @@ pub(crate) enum Grammar {
     GraphComponents,
     /// `nodes`, `edges`, with options.
     GraphToTable,
+    /// Operators in brackets, each with a name or without.
+    Fork,
     /// Not supported yet: balanced tokens.
     Opaque,
 }
@@ -148,12 +150,14 @@ operators! {
     Render "render" [] Render "how the result wants to be drawn";
     Serialize "serialize" [] OptionalNamedList "rows in a fixed order";
     GetSchema "getschema" [] Nothing "the columns of the input";
+    AssertSchema "assert-schema" [] Opaque "the input, if it has these columns";
     As "as" [] Tokens "a name for the input";
     Consume "consume" [] Tokens "the input, thrown away";
     Evaluate "evaluate" [] Evaluate "a plugin";
+    ExecuteAndCache "execute-and-cache" [] Opaque "the input, kept for the next query";
     Facet "facet" [] Opaque "several summaries";
     Find "find" [] Find "rows of several tables that meet a condition";
-    Fork "fork" [] Opaque "several queries of one input";
+    Fork "fork" [] Fork "several queries of one input";
     GraphMatch "graph-match" [] GraphMatch "patterns in a graph";
     GraphMarkComponents "graph-mark-components" [] GraphComponents "components of a graph";
     GraphShortestPaths "graph-shortest-paths" [] GraphMatch "shortest paths in a graph";

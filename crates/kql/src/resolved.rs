@@ -22,8 +22,12 @@ use crate::functions::{AggregateFn, ScalarFn};
 /// A whole query.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Resolved {
-    /// What the query returns. No field of it is hidden.
+    /// What the query returns; its first result if it has several. No field of it is hidden.
     pub root: Relation,
+    /// How the query calls it, if it does (`as`, `fork name = (…)`).
+    pub name: Option<Arc<str>>,
+    /// Further results, in the order of the text: of further statements, of the parts of a `fork`.
+    pub also: Vec<Also>,
     /// Relations computed at most once each: `materialize()`, `toscalar()` and the right side of
     /// `in (tabular)`. One refers only to those before it.
     pub shared: Vec<Relation>,
@@ -36,6 +40,17 @@ pub struct Resolved {
     pub without_data: BTreeSet<&'static str>,
     /// By which columns `FileProfile` was asked about files.
     pub profiled: BTreeSet<Profiled>,
+}
+
+/// A further result of a query.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Also {
+    /// How the query calls it, if it does.
+    pub name: Option<Arc<str>>,
+    /// What it is. No field of it is hidden.
+    pub relation: Relation,
+    /// How it wants to be drawn.
+    pub render: Option<Render>,
 }
 
 /// One use of `FileProfile`. Files are known by their SHA-256 alone.
@@ -773,11 +788,16 @@ impl Value {
 }
 
 impl Resolved {
+    /// Every relation that is computed, in that order: shared ones, then the results.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        let also = self.also.iter().map(|also| &also.relation);
+        self.shared.iter().chain([&self.root]).chain(also)
+    }
+
     /// The tables whose rows the query reads: what placement and scope are checked against.
     pub fn tables(&self) -> BTreeSet<TableName> {
         let mut found = BTreeSet::new();
-        let mut open: Vec<&Relation> = self.shared.iter().collect();
-        open.push(&self.root);
+        let mut open: Vec<&Relation> = self.relations().collect();
         while let Some(relation) = open.pop() {
             if let Op::Source { table, .. } = &relation.op {
                 found.insert(table.clone());

@@ -90,6 +90,19 @@ pub const HUNT_RANGE_ROWS_MAX: usize = 10_000_000;
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.
 pub const HUNT_LOOKBACK_DAYS: i64 = 30;
+
+/// Bytes of an operator's file of patterns for user agents; the public ones have a quarter of a million.
+pub const REFERENCE_PATTERNS_BYTES_MAX: usize = 8 << 20;
+/// Patterns in it: each stays in memory, compiled.
+pub const REFERENCE_PATTERNS_MAX: usize = 20_000;
+/// Bytes of an operator's file of places, which stays in memory.
+pub const REFERENCE_PLACES_BYTES_MAX: usize = 1 << 30;
+/// Bytes of a user agent that are looked at: what comes after says nothing of the program.
+pub const USER_AGENT_BYTES_MAX: usize = 4 << 10;
+/// Addresses that an operator may let queries read.
+pub const EXTERNAL_ADDRESSES_MAX: usize = 1_000;
+/// Bytes of one file that stands for an address, unpacked.
+pub const EXTERNAL_BYTES_MAX: usize = 64 << 20;
 /// Different files that one `FileProfile` looks up if the query does not say how many.
 pub const FILE_PROFILES_DEFAULT: u64 = 100;
 /// Different files that one `FileProfile` looks up at most.
@@ -117,6 +130,8 @@ pub const QUERY_OPERATORS_DEPTH_MAX: usize = 512;
 pub const QUERY_EXPRESSIONS_MAX: usize = 500_000;
 /// Columns of all operators of a query together, variables and functions spelled out.
 pub const QUERY_COLUMNS_MAX: usize = 1_000_000;
+/// Results of one query text: statements, and parts of a `fork`.
+pub const QUERY_RESULTS_MAX: usize = 32;
 /// Diagnostics reported for one query.
 pub const QUERY_DIAGNOSTICS_MAX: usize = 20;
 /// Completions offered at one place of a query.

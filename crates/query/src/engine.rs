@@ -31,8 +31,9 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use kql::Resolved;
-use kql::resolved::{Found, Relation, Render};
+use kql::resolved::{Found, Relation};
 use model::{ColumnType, Span100ns, TableName, Ticks, limits};
+use reference::Reference;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -41,12 +42,13 @@ use crate::external::External;
 use crate::found;
 use crate::kernels::args::Guard;
 use crate::kernels::decimals;
+use crate::kernels::lookups::is_supplied;
 use crate::kernels::memory::Budget;
 use crate::lower::{LookBack, Lowering, SharedRows, Table, lookback};
 use crate::planner::{HuntPlanner, logical_rules, physical_rules};
 use crate::prepare::{Again, Prepared};
 use crate::profiles::{Lookups, Profiles};
-use crate::result::{HuntResult, Notice, Stats};
+use crate::result::{AlsoResult, HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
 
 /// How queries run.
@@ -59,6 +61,8 @@ pub struct Settings {
     pub temporary: Option<Arc<dyn TempFileFactory>>,
     /// What `externaldata` may read; `None`: nothing.
     pub external: Option<Arc<dyn External>>,
+    /// What look-ups answer from; empty: they give null.
+    pub reference: Arc<Reference>,
     /// Who answers `FileProfile`; `None`: nobody, and its columns hold nothing.
     pub profiles: Option<Arc<dyn Profiles>>,
 }
@@ -69,6 +73,7 @@ impl Default for Settings {
             parallelism: 1,
             temporary: None,
             external: None,
+            reference: Arc::default(),
             profiles: None,
         }
     }
@@ -80,6 +85,7 @@ impl fmt::Debug for Settings {
             .field("parallelism", &self.parallelism)
             .field("temporary", &self.temporary.is_some())
             .field("external", &self.external.is_some())
+            .field("reference", &self.reference)
             .field("profiles", &self.profiles.is_some())
             .finish()
     }
@@ -169,6 +175,7 @@ impl Engine {
         );
         run.again.clone_from(&prepared.again);
         run.external.clone_from(&self.settings.external);
+        run.reference = self.settings.reference.clone();
         run.lookups = lookups;
         let planning = run.planning.clone();
         let outcome = on_own_thread(run.execute(state), &guard)?;
@@ -358,6 +365,7 @@ struct Run {
     planning: Arc<Planning>,
     again: Option<Arc<Again>>,
     external: Option<Arc<dyn External>>,
+    reference: Arc<Reference>,
     lookups: Lookups,
 }
 
@@ -394,6 +402,7 @@ impl Run {
             planning: Arc::default(),
             again: None,
             external: None,
+            reference: Arc::default(),
             lookups: Lookups::default(),
         }
     }
@@ -441,6 +450,7 @@ impl Run {
             notices.push(Notice::LookBack { days });
         }
         let functions = self.resolved.without_data.iter();
+        let functions = functions.filter(|name| !is_supplied(name, &self.reference));
         notices.extend(functions.map(|function| Notice::NoData { function }));
         if self.resolved.profiled.is_empty() {
             return notices;
@@ -474,6 +484,7 @@ impl Run {
             let plan = {
                 let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
                 lowering.external.clone_from(&self.external);
+                lowering.reference = self.reference.clone();
                 lowering.resume(&shared, sources);
                 self.plan(&state, &mut lowering, &relation)?
             };
@@ -486,19 +497,42 @@ impl Run {
                 lookback = self.lookback();
             }
         }
-        let plan = {
-            let mut lowering = Lowering::new(&table, lookback, self.guard.clone());
-            lowering.external.clone_from(&self.external);
-            lowering.resume(&shared, sources);
-            self.plan(&state, &mut lowering, &self.resolved.root)?
-        };
-        let stream = self.start(&state, plan).await?;
-        let collected = collect(stream, self.limits).await?;
-        notices.extend(collected.cut);
+        let mut budget = self.limits;
+        let mut results = Vec::with_capacity(self.resolved.also.len() + 1);
+        for relation in self.results() {
+            let plan = {
+                let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
+                lowering.external.clone_from(&self.external);
+                lowering.reference = self.reference.clone();
+                lowering.resume(&shared, sources);
+                self.plan(&state, &mut lowering, &relation)?
+            };
+            sources += lookback::count(&relation);
+            let stream = self.start(&state, plan).await?;
+            let collected = collect(stream, budget, self.limits).await?;
+            budget.rows -= collected.rows;
+            budget.bytes -= collected.bytes;
+            if let Some(cut) = collected.cut
+                && !notices.contains(&cut)
+            {
+                notices.push(cut);
+            }
+            results.push(rows_of(&relation, &collected.batches)?);
+        }
         if self.lookups.cut.load(Ordering::Relaxed) {
             notices.push(Notice::FileProfileCut);
         }
-        self.result(collected.batches, notices)
+        self.result(results, notices)
+    }
+
+    /// The relations that are answered, in order.
+    fn results(&self) -> Vec<Relation> {
+        let also = self.resolved.also.iter().map(|also| &also.relation);
+        [&self.resolved.root]
+            .into_iter()
+            .chain(also)
+            .cloned()
+            .collect()
     }
 
     fn plan(
@@ -530,15 +564,7 @@ impl Run {
         Ok(execute_stream(physical, state.task_ctx())?)
     }
 
-    fn result(&self, batches: Vec<RecordBatch>, notices: Vec<Notice>) -> Result<HuntResult, Error> {
-        let columns: Vec<(Arc<str>, ColumnType)> = self
-            .resolved
-            .root
-            .columns
-            .iter()
-            .map(|field| (field.name.clone(), field.ty))
-            .collect();
-        let render: Option<Render> = self.resolved.render.clone();
+    fn result(&self, results: Vec<Rows>, notices: Vec<Notice>) -> Result<HuntResult, Error> {
         let read = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
         let stats = Stats {
             segments_read: read(&self.reads.segments),
@@ -547,28 +573,54 @@ impl Run {
             segment_rows: read(&self.reads.rows),
             memory_rows: read(&self.reads.memory_rows),
         };
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|(name, ty)| {
-                // Decimals are wider here than where they are stored.
-                rows::types::field(name, *ty)
-                    .with_nullable(true)
-                    .with_data_type(decimals::data_type(*ty))
-            })
-            .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let batches = batches
-            .into_iter()
-            .map(|batch| rename(&schema, &batch))
-            .collect::<Result<_, Error>>()?;
+        let mut results = results.into_iter();
+        let (columns, batches) = results
+            .next()
+            .ok_or_else(|| Error::internal("a query without a result"))?;
+        let also = results.zip(&self.resolved.also);
+        let also = also.map(|((columns, batches), also)| AlsoResult {
+            name: also.name.clone(),
+            columns,
+            batches,
+            render: also.render.clone(),
+        });
         Ok(HuntResult {
             columns,
             batches,
             notices,
             stats,
-            render,
+            render: self.resolved.render.clone(),
+            name: self.resolved.name.clone(),
+            also: also.collect(),
         })
     }
+}
+
+/// A result's columns and batches.
+type Rows = (Vec<(Arc<str>, ColumnType)>, Vec<RecordBatch>);
+
+/// A relation's rows under the names and with the types that the query gives.
+fn rows_of(relation: &Relation, batches: &[RecordBatch]) -> Result<Rows, Error> {
+    let columns: Vec<(Arc<str>, ColumnType)> = relation
+        .columns
+        .iter()
+        .map(|field| (field.name.clone(), field.ty))
+        .collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, ty)| {
+            // Decimals are wider here than where they are stored.
+            rows::types::field(name, *ty)
+                .with_nullable(true)
+                .with_data_type(decimals::data_type(*ty))
+        })
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let batches = batches
+        .iter()
+        .map(|batch| rename(&schema, batch))
+        .collect::<Result<_, _>>()?;
+    Ok((columns, batches))
 }
 
 /// The same rows under the names that the query gives; a column nobody named is left out.
@@ -604,44 +656,53 @@ async fn collect_shared(
 
 struct Collected {
     batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
     cut: Option<Notice>,
 }
 
-/// Takes batches until a limit is met; then the rest is left unread and a notice says so.
+/// Takes batches until a limit is met; then the rest is left unread and a notice says so. `left` is
+/// what results before this one left of the `limits`.
 async fn collect(
     mut stream: SendableRecordBatchStream,
+    left: Limits,
     limits: Limits,
 ) -> Result<Collected, Error> {
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0_usize, 0_usize);
+    let mut cut = None;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         if batch.num_rows() == 0 {
             continue;
         }
-        if rows + batch.num_rows() > limits.rows {
-            batches.push(batch.slice(0, limits.rows - rows));
-            return Ok(Collected {
-                batches,
-                cut: Some(Notice::RowsCut { rows: limits.rows }),
-            });
+        if rows + batch.num_rows() > left.rows {
+            batches.push(batch.slice(0, left.rows - rows));
+            rows = left.rows;
+            cut = Some(Notice::RowsCut { rows: limits.rows });
+            break;
         }
         let size = slice_bytes(&batch);
-        if bytes + size > limits.bytes {
+        if bytes + size > left.bytes {
             // As many rows as fit if all are of one size; the limit is a bound, not a promise.
-            let fit = (limits.bytes - bytes).saturating_mul(batch.num_rows()) / size.max(1);
-            batches.push(batch.slice(0, fit.min(batch.num_rows())));
-            return Ok(Collected {
-                batches,
-                cut: Some(Notice::BytesCut {
-                    bytes: limits.bytes,
-                }),
+            let fit = (left.bytes - bytes).saturating_mul(batch.num_rows()) / size.max(1);
+            let fit = fit.min(batch.num_rows());
+            batches.push(batch.slice(0, fit));
+            (rows, bytes) = (rows + fit, left.bytes);
+            cut = Some(Notice::BytesCut {
+                bytes: limits.bytes,
             });
+            break;
         }
         rows += batch.num_rows();
         bytes += size;
         batches.push(batch);
     }
-    Ok(Collected { batches, cut: None })
+    Ok(Collected {
+        batches,
+        rows,
+        bytes,
+        cut,
+    })
 }
 
 fn slice_bytes(batch: &RecordBatch) -> usize {

@@ -39,6 +39,14 @@ pub enum Error {
     /// The query reads an address that nothing gives.
     #[error("`externaldata` reads an address that is not on the operator's list")]
     ExternalData,
+    /// What the operator put down for an address cannot be used.
+    #[error("`externaldata` cannot read what stands for `{address}`: {why}")]
+    ExternalFailed {
+        /// The address, as the query names it.
+        address: String,
+        /// In words.
+        why: &'static str,
+    },
     /// The caller cancelled the query.
     #[error("the query was cancelled")]
     Cancelled,
@@ -72,6 +80,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Query { .. } | Self::ExternalData => Code::BadQuery,
+            Self::ExternalFailed { .. } => Code::FileFailed,
             Self::Timeout { .. } => Code::HuntTimeout,
             Self::Planning { .. } => Code::HuntPlanning,
             Self::Resources { .. } => Code::HuntResources,

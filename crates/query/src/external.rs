@@ -16,8 +16,17 @@ use crate::kernels::args::{Call, Guard};
 
 /// What the operator lets queries read.
 pub trait External: Send + Sync + fmt::Debug {
-    /// The bytes at an address; `None` if it is not on the list.
-    fn read(&self, address: &str) -> Option<Bytes>;
+    /// The bytes that stand for an address.
+    fn read(&self, address: &str) -> Result<Bytes, Unread>;
+}
+
+/// Why nothing was read for an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unread {
+    /// It is not on the list.
+    NotListed,
+    /// It is, and what should stand for it cannot be used: why, in words for the reader.
+    Failed(&'static str),
 }
 
 /// Columns being filled.

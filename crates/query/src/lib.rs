@@ -33,11 +33,11 @@ mod whole;
 
 pub use engine::{Engine, Limits, Settings};
 pub use error::Error;
-pub use external::External;
+pub use external::{External, Unread};
 pub use kernels::args::{Cell, Guard as Cancel};
 pub use prepare::{Prepared, prepare};
 pub use profiles::{FileAnswer, Profiles};
-pub use result::{HuntResult, Notice, ResultBatch, Stats};
+pub use result::{AlsoResult, HuntResult, Notice, ResultBatch, Stats};
 pub use scan::{OpenError, Segment, TableRows};
 
 #[cfg(test)]

@@ -93,8 +93,7 @@ pub fn prepare(text: &str, schema: &dyn SchemaSource, now: Ticks) -> Prepared {
 /// The addresses that the query was allowed to read.
 fn addresses(resolved: &Resolved) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut open: Vec<&Relation> = resolved.shared.iter().collect();
-    open.push(&resolved.root);
+    let mut open: Vec<&Relation> = resolved.relations().collect();
     while let Some(relation) = open.pop() {
         if let Op::External { addresses, .. } = &relation.op {
             found.extend(addresses.iter().map(ToString::to_string));

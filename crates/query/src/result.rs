@@ -70,10 +70,21 @@ impl fmt::Display for Notice {
         match self {
             Self::RowsCut { rows } => write!(f, "the result was cut at {rows} rows"),
             Self::BytesCut { bytes } => write!(f, "the result was cut at {bytes} bytes"),
-            Self::NoData { function } => write!(
-                f,
-                "`{function}` gives no values: no data for it was supplied"
-            ),
+            Self::NoData { function } => {
+                write!(
+                    f,
+                    "`{function}` gives no values: no data for it was supplied"
+                )?;
+                match *function {
+                    "parse_user_agent" => f.write_str(
+                        "; the operator names a file of patterns as `user_agents` under `[hunting]`",
+                    ),
+                    "geo_info_from_ip_address" => f.write_str(
+                        "; the operator names a database of cities as `places` under `[hunting]`",
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Self::FileProfile { source } => write!(
                 f,
                 "`FileProfile` answers from {source}: GlobalPrevalence is the least number of owner groups, nothing below {}, and GlobalFirstSeen the first day it could be told; the other columns hold nothing",
@@ -131,6 +142,24 @@ pub struct HuntResult {
     pub stats: Stats,
     /// How the query wants to be drawn.
     pub render: Option<Render>,
+    /// How the query calls it, if it does.
+    pub name: Option<Arc<str>>,
+    /// Further results, in the order of the text: of further statements, of the parts of a `fork`.
+    /// Notices and what was read are those of all of them, and stand here.
+    pub also: Vec<AlsoResult>,
+}
+
+/// A further result of a hunt.
+#[derive(Clone, Debug)]
+pub struct AlsoResult {
+    /// How the query calls it, if it does.
+    pub name: Option<Arc<str>>,
+    /// Names and types, in order.
+    pub columns: Vec<(Arc<str>, ColumnType)>,
+    /// Rows, as in [`HuntResult::batches`].
+    pub batches: Vec<RecordBatch>,
+    /// How it wants to be drawn.
+    pub render: Option<Render>,
 }
 
 /// One batch of a result, by cells.
@@ -169,18 +198,31 @@ impl HuntResult {
     /// The batches by cells. A batch whose columns are not of the promised types is left out; the
     /// engine makes none.
     pub fn result_batches(&self) -> impl Iterator<Item = ResultBatch> + '_ {
-        self.batches.iter().filter_map(|batch| {
-            let columns = self
-                .columns
-                .iter()
-                .zip(batch.columns())
-                .map(|((_, ty), array)| Arg::of_array(array, *ty, false))
-                .collect::<Result<_, _>>()
-                .ok()?;
-            Some(ResultBatch {
-                columns,
-                rows: batch.num_rows(),
-            })
-        })
+        by_cells(&self.columns, &self.batches)
     }
+}
+
+impl AlsoResult {
+    /// The batches by cells, as [`HuntResult::result_batches`].
+    pub fn result_batches(&self) -> impl Iterator<Item = ResultBatch> + '_ {
+        by_cells(&self.columns, &self.batches)
+    }
+}
+
+fn by_cells<'a>(
+    columns: &'a [(Arc<str>, ColumnType)],
+    batches: &'a [RecordBatch],
+) -> impl Iterator<Item = ResultBatch> + 'a {
+    batches.iter().filter_map(|batch| {
+        let columns = columns
+            .iter()
+            .zip(batch.columns())
+            .map(|((_, ty), array)| Arg::of_array(array, *ty, false))
+            .collect::<Result<_, _>>()
+            .ok()?;
+        Some(ResultBatch {
+            columns,
+            rows: batch.num_rows(),
+        })
+    })
 }

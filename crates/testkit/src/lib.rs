@@ -1,7 +1,7 @@
 //! What tests are given in place of the machine.
 //!
 //! A clock that stands still, randomness from a seed, a disk that forgets what was not synced, golden
-//! files, and the one honest way to skip a test.
+//! files, a database of places, and the one honest way to skip a test.
 //!
 //! Promises
 //! - Nothing here reads the machine's clock or its randomness, so a failure repeats with its seed.
@@ -14,12 +14,14 @@ mod data;
 mod disk;
 mod golden;
 mod matches;
+mod places;
 mod random;
 
 pub use clock::FakeClock;
 pub use data::{shared_data, skip};
 pub use disk::SimDisk;
 pub use golden::{golden, is_updating};
+pub use places::{PlaceValue, places};
 pub use random::{SeededRandom, seed};
 
 #[cfg(test)]

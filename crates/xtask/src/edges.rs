@@ -33,10 +33,19 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "ledger",
         ],
     ),
+    ("reference", &["model"]),
     // `crypto` for `hash_sha256()` alone.
     (
         "query",
-        &["model", "crypto", "access", "rows", "kql", "store"],
+        &[
+            "model",
+            "crypto",
+            "access",
+            "rows",
+            "kql",
+            "store",
+            "reference",
+        ],
     ),
     (
         "cell",
@@ -109,6 +118,9 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("parquet", &["store", "inspect"]),
     // The centre has a database of its own, with nothing of a cell in it.
     ("sqlx*", &["store", "inspect", "centre"]),
+    // What an operator supplies for look-ups is read in one place.
+    ("maxminddb", &["reference"]),
+    ("ua-parser", &["reference"]),
     // What a registrable domain is, is decided in one place.
     ("idna", &["pseudonym"]),
     ("psl", &["pseudonym"]),

@@ -43,6 +43,10 @@ pub(crate) async fn hunt(mut call: Call) -> Answer {
     };
     let answer = call.cell().hunt(&grant, &request.query, options).await;
     let answer = answer.map_err(|e| Failure::of_hunt(&e, &request.query))?;
+    if !answer.also.is_empty() && request.format != wire::HuntFormat::Json {
+        let message = "the query has several results, and this form of an answer holds one";
+        return Err(Failure::bad(message).with_help("ask for `json`"));
+    }
     match request.format {
         wire::HuntFormat::Json => {
             let write = move || hunting::json(&answer, &request.query);
@@ -89,15 +93,68 @@ pub(crate) async fn check(mut call: Call) -> Answer {
     })
 }
 
-async fn read(call: &mut Call) -> Result<wire::HuntRequest, Failure> {
-    let request: wire::HuntRequest = call.json().await?;
+/// Say what can be written at a place of a query.
+///
+/// For an editor: tables, columns, operators, functions and words that fit there, the likeliest first.
+/// Tables that the credential may not read are not among them.
+#[utoipa::path(
+    post, path = "/api/v1/hunt/complete", tag = "hunting", request_body = wire::CompletionRequest,
+    responses((status = 200, description = "What can be written there; nothing inside of texts and comments.", body = wire::Completions))
+)]
+pub(crate) async fn complete(mut call: Call) -> Answer {
+    let credential = call.credential().await?;
+    let tenant = call.own_tenant(&credential)?;
+    let grant = call.cell().cx().decide::<Hunt>(&credential, tenant)?;
+    let request: wire::CompletionRequest = call.json().await?;
+    check_length(&request.query)?;
+    let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+    let found = call
+        .cell()
+        .complete_hunt(&grant, &request.query, offset)
+        .await?;
+    let items = found.items.into_iter().map(|item| wire::Completion {
+        label: item.label,
+        kind: item.kind.to_owned(),
+        detail: item.detail,
+        doc: item.doc,
+    });
+    json(&wire::Completions {
+        start: found.span.start,
+        end: found.span.end,
+        items: items.collect(),
+    })
+}
+
+/// Write a query in the one form.
+#[utoipa::path(
+    post, path = "/api/v1/hunt/format", tag = "hunting", request_body = wire::FormatRequest,
+    responses((status = 200, description = "The same query, laid out.", body = wire::Formatted))
+)]
+pub(crate) async fn format(mut call: Call) -> Answer {
+    let credential = call.credential().await?;
+    let tenant = call.own_tenant(&credential)?;
+    let grant = call.cell().cx().decide::<Hunt>(&credential, tenant)?;
+    let request: wire::FormatRequest = call.json().await?;
+    check_length(&request.query)?;
+    let formatted = call.cell().format_hunt(&grant, &request.query).await;
+    let query = formatted.map_err(|e| Failure::of_hunt(&e, &request.query))?;
+    json(&wire::Formatted { query })
+}
+
+fn check_length(query: &str) -> Result<(), Failure> {
     let max = model::limits::QUERY_BYTES_MAX;
-    if request.query.len() > max {
+    if query.len() > max {
         return Err(Failure::new(
             Code::TooLarge,
             format!("the query has more than {max} bytes"),
         ));
     }
+    Ok(())
+}
+
+async fn read(call: &mut Call) -> Result<wire::HuntRequest, Failure> {
+    let request: wire::HuntRequest = call.json().await?;
+    check_length(&request.query)?;
     if request.timespan.is_some() {
         return Err(Failure::bad("`timespan` is not supported yet")
             .with_help("say it in the query: `| where Timestamp > ago(1d)`"));

@@ -10,9 +10,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use cell::{
-    AllowList, Cell, CellOptions, CentrePort, HuntAnswer, HuntColumn, HuntOptions, HuntSchema,
-    Hunting, NoPeers, PeerError, Prepared, ProvisionRequest, Settings, SourceRequest, TenantFacts,
-    TokenRequest, View,
+    AllowList, Cell, CellOptions, CentrePort, HuntAnswer, HuntColumn, HuntCompletion,
+    HuntCompletions, HuntOptions, HuntSchema, Hunting, NoPeers, PeerError, Prepared,
+    ProvisionRequest, Settings, SourceRequest, TenantFacts, TokenRequest, View,
 };
 use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
@@ -62,8 +62,31 @@ impl Hunting for Engine {
             tables,
             diagnostics,
             columns: None,
+            has_several: false,
             plan,
         }
+    }
+
+    fn complete(&self, text: &str, offset: usize, schema: &HuntSchema) -> HuntCompletions {
+        let own = schema.raw.tables().map(|(table, _)| table.to_string());
+        let shipped = ["DeviceEvents", "DeviceInfo"].map(ToOwned::to_owned);
+        let item = |label: String| HuntCompletion {
+            label,
+            kind: "table",
+            detail: String::new(),
+            doc: String::new(),
+        };
+        HuntCompletions {
+            span: Span::new(0, u32::try_from(offset.min(text.len())).unwrap_or(0)),
+            items: shipped.into_iter().chain(own).map(item).collect(),
+        }
+    }
+
+    fn format(&self, text: &str) -> Result<String, Vec<Diagnostic>> {
+        if text.contains("bad") {
+            return Err(vec![Diagnostic::error("KQL0003", Span::default(), "bad")]);
+        }
+        Ok(text.trim().to_owned())
     }
 
     fn run(

@@ -8,7 +8,7 @@ use crate::{hunt_json, present, wire};
 #[test]
 fn every_type_as_json() {
     let answer = every_type();
-    expect![[r#"[[true,"2026-03-04T05:06:07.1234567Z","-1.00:00:00.0000001",-3,9223372036854775807,"-Infinity","a \"b\",\nc",{"z":1.50,"a":[null]},"00000000-0000-0000-0000-000000000001","-1.5"],[null,null,null,null,null,null,"",null,null,null]]"#]].assert_eq(&present::json_rows(&answer));
+    expect![[r#"[[true,"2026-03-04T05:06:07.1234567Z","-1.00:00:00.0000001",-3,9223372036854775807,"-Infinity","a \"b\",\nc",{"z":1.50,"a":[null]},"00000000-0000-0000-0000-000000000001","-1.5"],[null,null,null,null,null,null,"",null,null,null]]"#]].assert_eq(&present::json_rows(&answer.columns, &answer.batches));
 }
 
 #[test]
@@ -44,6 +44,30 @@ fn an_answer_reads_back_cell_by_cell() {
 }
 
 #[test]
+fn further_results_follow_the_first() {
+    let one = every_type();
+    let also = cell::AlsoAnswer {
+        name: Some("More".to_owned()),
+        columns: one.columns.clone(),
+        batches: one.batches.clone(),
+    };
+    let answer = cell::HuntAnswer {
+        also: vec![also, cell::AlsoAnswer::default()],
+        ..one
+    };
+    let bytes = hunt_json(&answer, "x").unwrap();
+    let read: wire::HuntAnswer = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!((read.name, read.also.len()), (None, 2));
+    assert_eq!(read.also[0].name.as_deref(), Some("More"));
+    assert_eq!(read.also[0].columns, read.columns);
+    assert_eq!(read.also[0].rows.len(), read.rows.len());
+    assert_eq!(read.also[1].rows.len(), 0);
+    // One result is written as ever.
+    let bytes = hunt_json(&every_type(), "x").unwrap();
+    assert!(!String::from_utf8(bytes).unwrap().contains("also"));
+}
+
+#[test]
 fn no_rows_are_an_empty_list() {
-    assert_eq!(present::json_rows(&cell::HuntAnswer::default()), "[]");
+    assert_eq!(present::json_rows(&[], &[]), "[]");
 }

@@ -384,6 +384,70 @@ async fn hunts_answer_in_three_forms() {
 }
 
 #[tokio::test]
+async fn completions_know_no_table_beyond_the_credential() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let scope = access::Scope {
+        tables: Only::one(model::TableName::new("DeviceInfo").unwrap()),
+        ..access::Scope::of(access::Permissions::only(Permission::Hunt))
+    };
+    let (_, narrow) = region.token(customer.tenant, scope, 366).await;
+    let body = json!({ "query": "Dev", "offset": 3 });
+    let ask = async |token: &str| {
+        let answer = region.post("/api/v1/hunt/complete", token, &body).await;
+        let answer = answer.json();
+        assert_eq!((&answer["start"], &answer["end"]), (&json!(0), &json!(3)));
+        let items = answer["items"].as_array().unwrap().clone();
+        let labels = items
+            .iter()
+            .map(|i| i["label"].as_str().unwrap().to_owned());
+        labels.collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&customer.token).await, ["DeviceEvents", "DeviceInfo"]);
+    assert_eq!(ask(&narrow).await, ["DeviceInfo"]);
+    let sender = region
+        .token_for(
+            customer.tenant,
+            &[Permission::Ingest],
+            Only::one(customer.source),
+        )
+        .await;
+    for route in ["complete", "format"] {
+        let path = format!("/api/v1/hunt/{route}");
+        let body = if route == "format" {
+            json!({ "query": "x" })
+        } else {
+            body.clone()
+        };
+        assert_eq!(region.post(&path, &sender, &body).await.status, 403);
+        assert_eq!(region.post(&path, "", &body).await.status, 401);
+    }
+    let long = json!({ "query": "x".repeat(limits::QUERY_BYTES_MAX + 1), "offset": 0 });
+    let answer = region.post("/api/v1/hunt/complete", &customer.token, &long);
+    assert_eq!(answer.await.status, 413);
+}
+
+#[tokio::test]
+async fn a_query_is_laid_out_or_its_findings_are_told() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let ask = async |query: &str| {
+        let body = json!({ "query": query });
+        region
+            .post("/api/v1/hunt/format", &customer.token, &body)
+            .await
+    };
+    let fine = ask(" DeviceInfo ").await;
+    assert_eq!(
+        (fine.status, fine.json()),
+        (200, json!({ "query": "DeviceInfo" }))
+    );
+    let bad = ask("bad").await;
+    assert_eq!(bad.status, 400);
+    assert!(bad.json().to_string().contains("KQL0003"), "{}", bad.json());
+}
+
+#[tokio::test]
 async fn a_query_that_is_wrong_comes_back_with_its_findings() {
     let region = Region::new("eu").await;
     let customer = region.customer("IE").await;

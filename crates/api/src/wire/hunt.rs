@@ -48,6 +48,26 @@ pub struct HuntAnswer {
     pub is_partial: bool,
     /// What it cost.
     pub stats: HuntStats,
+    /// How the query calls the result, if it does (`as`, `fork name = (…)`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Further results, in the order of the query: of further statements, of the parts of a `fork`.
+    /// Limits and notices are of all results together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<AlsoAnswer>,
+}
+
+/// A further result of a hunt.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AlsoAnswer {
+    /// How the query calls it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The columns, in order.
+    pub columns: Vec<Column>,
+    /// One list of cells per row, in the order of the columns.
+    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
+    pub rows: Vec<Vec<Box<RawValue>>>,
 }
 
 /// A column of an answer.
@@ -77,6 +97,61 @@ pub struct HuntStats {
 pub struct Findings {
     /// The findings, as the reader of the query meets them.
     pub diagnostics: Vec<Finding>,
+}
+
+/// A query that is being written, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompletionRequest {
+    /// The query so far, in KQL.
+    #[schema(example = "DeviceProcessEvents | wh")]
+    pub query: String,
+    /// The byte before which something is to be written; beyond the end is the end.
+    #[schema(example = 24)]
+    pub offset: u32,
+}
+
+/// What can be written at a place of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Completions {
+    /// First byte of the word that an item replaces.
+    pub start: u32,
+    /// One past its last byte.
+    pub end: u32,
+    /// The items, the likeliest first.
+    pub items: Vec<Completion>,
+}
+
+/// One thing that can be written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Completion {
+    /// What to write.
+    #[schema(example = "where")]
+    pub label: String,
+    /// `column`, `name`, `table`, `operator`, `keyword`, `aggregate`, `function`, `plugin` or `type`.
+    #[schema(example = "operator")]
+    pub kind: String,
+    /// The type of a column, the signatures of a function; may be empty.
+    pub detail: String,
+    /// One line about it; may be empty.
+    pub doc: String,
+}
+
+/// A query to be laid out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FormatRequest {
+    /// The query, in KQL.
+    #[schema(example = "DeviceEvents|take 5")]
+    pub query: String,
+}
+
+/// A query that was laid out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Formatted {
+    /// The same query in the one form.
+    #[schema(example = "DeviceEvents | take 5\n")]
+    pub query: String,
 }
 
 /// One finding about a query.

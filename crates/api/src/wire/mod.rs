@@ -28,7 +28,10 @@ pub use evidence::{
     AuditPage, AuditQuery, AuditRow, Egress, EgressPage, EntityDetail, FileProfile, Left, Link,
     LinkPage, Receipt, RuleDraft, RuleProblem, RuleProblems, SnapshotName, Waiting,
 };
-pub use hunt::{Column, Finding, Findings, HuntAnswer, HuntFormat, HuntRequest, HuntStats};
+pub use hunt::{
+    AlsoAnswer, Column, Completion, CompletionRequest, Completions, Finding, Findings,
+    FormatRequest, Formatted, HuntAnswer, HuntFormat, HuntRequest, HuntStats,
+};
 pub use ingest::{IngestAnswer, IngestQuery, Misdirected, Rejection};
 pub use region::{
     GeographySummary, Health, RegionSummary, RegionView, RegistryAccepted, RegistryQuery,

@@ -19,7 +19,7 @@ use crate::embedded::{
 };
 use crate::failure::Failure;
 use crate::machine::MachineRandom;
-use crate::{link, print, view};
+use crate::{beside, link, print, view};
 
 pub(crate) fn run(global: &Global) -> anyhow::Result<i32> {
     let config = configuration(global)?;
@@ -128,6 +128,7 @@ fn look_around(config: &Config, passphrase: Option<&Zeroizing<String>>) -> Vec<F
             Err(e) => problems.push(Failure::new(Code::Internal, e.to_string())),
         }
     }
+    problems.extend(beside::problems(config.hunting.as_ref()));
     if let Err(error) = link::ways(config) {
         problems.push(as_failure(error));
     }

@@ -78,18 +78,22 @@ fn elsewhere(reply: &Reply) -> Option<String> {
     Some(region.to_owned())
 }
 
-/// A hunt's answer as a table, its notices and cost below.
+/// A hunt's answer as tables, notices and cost below.
 fn table(answer: &Value, wide: bool) -> anyhow::Result<i32> {
-    let (names, rows) = cells(answer);
-    let width = if wide { None } else { print::width() };
-    if rows.is_empty() {
-        print::note("no rows");
-    } else {
-        let shown = grid::fit(&names, &rows, width);
-        print::out(&shown.text)?;
-        if let Some(hidden) = shown.hidden {
-            print::note(&hidden);
+    let also = answer.get("also").and_then(Value::as_array);
+    let results: Vec<&Value> = [answer]
+        .into_iter()
+        .chain(also.into_iter().flatten())
+        .collect();
+    let mut n_rows = 0;
+    for (at, result) in results.iter().enumerate() {
+        if results.len() > 1 {
+            let name = result.get("name").and_then(Value::as_str);
+            let name = name.map_or_else(|| (at + 1).to_string(), ToOwned::to_owned);
+            let gap = if at > 0 { "\n" } else { "" };
+            print::out(&format!("{gap}result {}\n", print::visible(&name)))?;
         }
+        n_rows += one_table(result, wide)?;
     }
     let notices = answer.get("notices").and_then(Value::as_array);
     for notice in notices.into_iter().flatten() {
@@ -105,7 +109,7 @@ fn table(answer: &Value, wide: bool) -> anyhow::Result<i32> {
         .pointer("/stats/elapsed_us")
         .and_then(Value::as_u64)
         .unwrap_or(0);
-    let n = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let n = u64::try_from(n_rows).unwrap_or(u64::MAX);
     print::note(&format!(
         "{}, {}.{:03} s",
         print::rows(n),
@@ -113,6 +117,22 @@ fn table(answer: &Value, wide: bool) -> anyhow::Result<i32> {
         us / 1_000 % 1_000
     ));
     Ok(0)
+}
+
+/// One result; how many rows it has.
+fn one_table(result: &Value, wide: bool) -> anyhow::Result<usize> {
+    let (names, rows) = cells(result);
+    let width = if wide { None } else { print::width() };
+    if rows.is_empty() {
+        print::note("no rows");
+        return Ok(0);
+    }
+    let shown = grid::fit(&names, &rows, width);
+    print::out(&shown.text)?;
+    if let Some(hidden) = shown.hidden {
+        print::note(&hidden);
+    }
+    Ok(rows.len())
 }
 
 /// The rows of an answer, aligned.

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use super::file_error;
 use crate::cli::{Global, Init, Place};
 use crate::client::{open_configured, passphrase};
-use crate::config::{CellFile, CentreFile, Config, EgressFile, File, RegistryFile};
+use crate::config::{CellFile, CentreFile, Config, EgressFile, File, HuntingFile, RegistryFile};
 use crate::embedded::{AllowListSpec, CENTRE, key_disk, open_list, protection};
 use crate::failure::Failure;
 use crate::machine::MachineRandom;
@@ -39,6 +39,9 @@ const LIST_VERSION: u64 = 1;
 const CENTRE_STANDS_IN: &str = "US";
 /// Days the first operator credentials live.
 const OPERATOR_DAYS: i64 = 90;
+
+/// Where the patterns of user agents are laid down.
+const USER_AGENTS: &str = "user-agents.yaml";
 
 /// What the operator signed: made here, or elsewhere.
 struct Signed {
@@ -160,7 +163,14 @@ fn make(
         link: None,
         cells,
         peers: Vec::new(),
+        hunting: (!regions.is_empty()).then(|| HuntingFile {
+            user_agents: Some(USER_AGENTS.into()),
+            ..HuntingFile::default()
+        }),
     };
+    if file.hunting.is_some() {
+        super::write_file(&root.join(USER_AGENTS), reference::COMMON_AGENTS.as_bytes())?;
+    }
     let path = root.join("bailiwick.toml");
     super::write_file(&path, toml::to_string_pretty(&file)?.as_bytes())?;
     // Alone, the centre has no way in until `[link]` is written: it is made all the same.

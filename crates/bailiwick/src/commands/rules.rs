@@ -279,7 +279,7 @@ fn check(files: &[PathBuf]) -> anyhow::Result<i32> {
 /// What is wrong with rules, queries included. Which tables a tenant has of its own is not known here.
 fn problems_of(texts: &[RuleText<'_>]) -> Vec<cell::RuleProblem> {
     let queries = cell::Queries {
-        hunting: &KqlHunting,
+        hunting: &KqlHunting::default(),
         schema: &cell::HuntSchema::default(),
         now: arrival(),
         others: true,

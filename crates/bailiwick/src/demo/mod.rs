@@ -25,10 +25,12 @@ use access::{Credential, JsonLines, Level, Operate};
 use anyhow::Context as _;
 use crypto::Signer as _;
 use model::{Clock as _, Code, Epoch, GeographyCode, RegionCode};
+use reference::{Agents, Reference};
 use residency::egress::AllowList;
 use tokio::sync::watch;
 use vault::{LinkageShare, SigningKey};
 
+use crate::beside::Beside;
 use crate::cli::Demo;
 use crate::client::Http;
 use crate::commands::listen;
@@ -183,6 +185,13 @@ async fn open(
             fresh: true,
         }),
         recorder: Some(recorder.clone()),
+        beside: Beside {
+            reference: Arc::new(Reference {
+                agents: Some(Agents::new(reference::COMMON_AGENTS)?),
+                places: None,
+            }),
+            ..Beside::default()
+        },
         ..Deployment::of_cells(specs.collect(), registry.clone())
     };
     let embedded = Embedded::start(deployment, None, log_sink).await?.whole()?;

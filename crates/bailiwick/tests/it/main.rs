@@ -9,6 +9,7 @@
     reason = "tests and their helpers: they drive the real program and fail loudly"
 )]
 
+mod beside;
 mod deployment;
 mod detecting;
 mod ingesting;

@@ -117,6 +117,7 @@ impl Cell {
 /// Names of the columns, and rows of JSON values.
 fn as_values(answer: &HuntAnswer) -> Result<(Vec<String>, Vec<Vec<Value>>), Error> {
     let columns = answer.columns.iter().map(|c| c.name.clone()).collect();
-    let rows = serde_json::from_str(&present::json_rows(answer)).map_err(|_| Error::Internal)?;
+    let rows = serde_json::from_str(&present::json_rows(&answer.columns, &answer.batches))
+        .map_err(|_| Error::Internal)?;
     Ok((columns, rows))
 }

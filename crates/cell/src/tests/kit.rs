@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use access::{Credential, Cx, Discard, Hunt, Ingest, ManageSources, Operate, Policy};
 use crypto::{PublicKey, Signer as _};
 use futures::future::BoxFuture;
-use model::{Diagnostic, RegionCode, RequestId, ServiceName, SourceId, TableName, TenantId};
+use model::{Diagnostic, RegionCode, RequestId, ServiceName, SourceId, Span, TableName, TenantId};
 use residency::egress::{Acknowledgement, Receipt, parcel};
 use residency::{DEFAULT_REGISTRY, Draft, Settings, Sharing, TenantFacts, Verified};
 use rows::RecordBatch;
@@ -21,9 +21,9 @@ use vault::{SigningKey, Vault};
 
 use crate::link::{LinkAlerts, LinkRead};
 use crate::{
-    AllowList, Cell, CellOptions, CentrePort, Error, HuntAnswer, HuntColumn, HuntOptions,
-    HuntSchema, Hunting, IngestOutcome, IngestRequest, PeerError, PeerPort, Prepared,
-    ProvisionRequest, SourceRequest,
+    AllowList, Cell, CellOptions, CentrePort, Error, HuntAnswer, HuntColumn, HuntCompletion,
+    HuntCompletions, HuntOptions, HuntSchema, Hunting, IngestOutcome, IngestRequest, PeerError,
+    PeerPort, Prepared, ProvisionRequest, SourceRequest,
 };
 
 /// A query that is read until nobody waits for it any more.
@@ -67,18 +67,37 @@ impl Hunting for Names {
         // One word is no column.
         let wrong = text.find("unknown").map(|at| {
             let at = u32::try_from(at).unwrap();
-            Diagnostic::error(
-                "KQL0207",
-                model::Span::new(at, at + 7),
-                "no column `unknown`",
-            )
+            Diagnostic::error("KQL0207", Span::new(at, at + 7), "no column `unknown`")
         });
         Prepared {
             tables: tables.collect::<BTreeSet<_>>(),
             diagnostics: wrong.into_iter().collect(),
             columns: Some(found().columns),
+            has_several: false,
             plan: Some(Box::new(())),
         }
+    }
+
+    fn complete(&self, text: &str, offset: usize, schema: &HuntSchema) -> HuntCompletions {
+        let own = schema.raw.tables().map(|(table, _)| table.to_string());
+        let shipped = ["DeviceEvents", "DeviceInfo"].map(ToOwned::to_owned);
+        let item = |label: String| HuntCompletion {
+            label,
+            kind: "table",
+            detail: String::new(),
+            doc: String::new(),
+        };
+        HuntCompletions {
+            span: Span::new(0, u32::try_from(offset.min(text.len())).unwrap_or(0)),
+            items: shipped.into_iter().chain(own).map(item).collect(),
+        }
+    }
+
+    fn format(&self, text: &str) -> Result<String, Vec<Diagnostic>> {
+        if text.contains("bad") {
+            return Err(vec![Diagnostic::error("KQL0003", Span::default(), "bad")]);
+        }
+        Ok(text.trim().to_owned())
     }
 
     fn run(

@@ -109,6 +109,29 @@ impl Parser<'_> {
         }
     }
 
+    /// `name = (operators) (operators)`.
+    pub(super) fn fork(&mut self) {
+        loop {
+            let named = self.kind(0) == Some(Kind::Word) && self.kind(1) == Some(Kind::Assign);
+            if named {
+                self.start(Kind::Named);
+                self.declared_name();
+                self.bump();
+            }
+            self.start(Kind::Paren);
+            self.sub_pipeline();
+            self.finish();
+            if named {
+                self.finish();
+            }
+            let next_is_named =
+                self.kind(0) == Some(Kind::Word) && self.kind(1) == Some(Kind::Assign);
+            if !self.is(Kind::OpenParen) && !next_is_named {
+                break;
+            }
+        }
+    }
+
     /// `(operator | operator)` over the rows around.
     pub(super) fn sub_pipeline(&mut self) {
         if !self.expect(Kind::OpenParen, "a query in brackets") {

@@ -152,6 +152,7 @@ impl Parser<'_> {
             Grammar::ParseKv => self.parse_kv(),
             Grammar::MvApply => self.mv_apply(),
             Grammar::Partition => self.partition(),
+            Grammar::Fork => self.fork(),
             Grammar::MakeSeries => self.make_series(),
             Grammar::TopNested => self.list_of(Self::top_level),
             Grammar::Search => self.search(),

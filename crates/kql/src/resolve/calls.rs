@@ -426,7 +426,8 @@ impl Resolver<'_> {
         };
         let below = cast(self.expr(below, row)?, ColumnType::Real);
         let product = call(ScalarFn::Multiply, vec![real, below], ColumnType::Real, at);
-        Ok(cast(product, ColumnType::Long))
+        // A real all the same: 0.0, 1.0 and so on.
+        Ok(cast(cast(product, ColumnType::Long), ColumnType::Real))
     }
 
     fn column_names_of(
@@ -957,4 +958,5 @@ fn fits(ty: ColumnType, wanted: ColumnType) -> bool {
         || (ty == ColumnType::Dynamic && wanted != ColumnType::Bool)
         || wider(ty, wanted) == Some(wanted)
         || (is_integer(ty) && is_integer(wanted))
+        || (ty == ColumnType::Decimal && wanted == ColumnType::Real)
 }

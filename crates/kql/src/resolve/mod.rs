@@ -15,6 +15,7 @@ mod carry;
 mod columns;
 mod expand;
 mod extract;
+mod fork;
 mod graph_scope;
 mod graphs;
 mod habits;
@@ -53,7 +54,7 @@ use model::{ColumnType, Diagnostic, Span, Ticks, limits};
 
 use crate::codes;
 use crate::resolved::{
-    Expr, ExprKind, Field, Found, PathKey, Probe, Relation, Render, Resolved, Set, SharedId,
+    Also, Expr, ExprKind, Field, Found, PathKey, Probe, Relation, Render, Resolved, Set, SharedId,
 };
 use crate::schema::SchemaSource;
 use crate::syntax::{Kind, Node, Syntax, span};
@@ -84,14 +85,13 @@ pub fn resolve_with(
         ..Resolver::new(schema, now)
     };
     // A tree with errors has holes; judging names in it would blame the wrong thing.
-    let root = if syntax.diagnostics.is_empty() {
+    let results = if syntax.diagnostics.is_empty() {
         resolver.query(&syntax.root()).ok()
     } else {
         None
     };
     let Resolver {
         shared,
-        render,
         probes,
         without_data,
         profiled,
@@ -99,12 +99,14 @@ pub fn resolve_with(
         ..
     } = resolver;
     diagnostics.truncate(limits::QUERY_DIAGNOSTICS_MAX);
-    let resolved = root
+    let resolved = results
         .filter(|_| diagnostics.is_empty())
-        .map(|root| Resolved {
-            root,
+        .map(|(first, also)| Resolved {
+            root: first.relation,
+            name: first.name,
+            also,
             shared,
-            render,
+            render: first.render,
             probes,
             without_data,
             profiled,
@@ -204,6 +206,7 @@ struct Resolver<'a> {
     /// The last statement gave its tables names instead of a result.
     gave_names: bool,
     profiled: BTreeSet<crate::resolved::Profiled>,
+    fork: fork::Fork,
 }
 
 impl<'a> Resolver<'a> {
@@ -235,6 +238,7 @@ impl<'a> Resolver<'a> {
             graph_scope: None,
             gave_names: false,
             profiled: BTreeSet::new(),
+            fork: fork::Fork::default(),
         }
     }
 }
@@ -354,23 +358,21 @@ impl Resolver<'_> {
 
     // Statements.
 
-    fn query(&mut self, root: &Node) -> Fallible<Relation> {
-        let mut result = None;
+    /// The results of the text, the first apart.
+    fn query(&mut self, root: &Node) -> Fallible<(Also, Vec<Also>)> {
+        let mut results = Vec::new();
         for statement in root.children() {
             match statement.kind() {
                 Kind::Let => self.let_statement(&statement),
                 Kind::QueryParameters => self.query_parameters(&statement),
                 Kind::PatternDecl => self.pattern_declaration(&statement),
-                Kind::Query if result.is_some() && !self.gave_names => {
-                    let at = span(&statement);
-                    let _ = self.error_help(
-                        codes::MANY_QUERIES,
-                        at,
-                        "a text can hold one query only",
-                        "join the queries with `union`, or send them one by one",
-                    );
+                Kind::Query => {
+                    if std::mem::take(&mut self.gave_names) {
+                        results.pop();
+                    }
+                    results.extend(self.query_statement(&statement));
+                    self.check_results(results.len(), span(&statement))?;
                 }
-                Kind::Query => result = Some(self.query_statement(&statement)),
                 Kind::OtherStatement => self.other_statement(&statement),
                 Kind::Command => {
                     let at = span(&statement);
@@ -384,27 +386,19 @@ impl Resolver<'_> {
             }
         }
         let at = span(root);
-        result.unwrap_or_else(|| {
+        if results.is_empty() {
             if !self.diagnostics.is_empty() {
                 return Err(Broken);
             }
-            Err(self.error_help(
+            return Err(self.error_help(
                 codes::EMPTY_QUERY,
                 Span::new(at.end, at.end),
                 "the text has no query",
                 "after the `let` statements, name a table",
-            ))
-        })
-    }
-
-    fn query_statement(&mut self, statement: &Node) -> Fallible<Relation> {
-        let Some(node) = statement.children().next() else {
-            return Err(Broken);
-        };
-        self.gave_names = false;
-        let relation = self.table(&node)?;
-        self.refuse_graph(&relation)?;
-        Ok(without_hidden(relation))
+            ));
+        }
+        let first = results.remove(0);
+        Ok((first, results))
     }
 
     fn other_statement(&mut self, statement: &Node) {

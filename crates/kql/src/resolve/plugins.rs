@@ -97,6 +97,10 @@ impl Resolver<'_> {
                 Ok(left_last(found, width, at))
             }
             "preview" => {
+                if args.is_empty() {
+                    let message = "`preview` wants a number of rows";
+                    return Err(self.error(codes::BAD_ARGUMENTS, at, message));
+                }
                 let rows = self.rows(args.first().cloned())?;
                 Ok(Relation {
                     columns: input.columns.clone(),

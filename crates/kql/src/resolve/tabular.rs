@@ -120,6 +120,7 @@ impl Resolver<'_> {
             Operator::MvExpand => self.mv_expand(input, node),
             Operator::MvApply => self.mv_apply(input, node),
             Operator::Partition => self.partition(input, node),
+            Operator::Fork => self.fork(input, node),
             Operator::Parse | Operator::ParseWhere => self.parse_pattern(input, node),
             Operator::ParseKv => self.parse_pairs(input, node),
             Operator::MakeSeries => self.make_series(input, node),

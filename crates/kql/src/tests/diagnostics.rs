@@ -358,13 +358,13 @@ fn grammar() {
 #[test]
 fn more_grammar() {
     check(
-        "Logon; Process",
+        "Logon | fork (count) (take 1) | count",
         expect![[r#"
-        error[KQL0007]: a text can hold one query only
-          --> query:1:8
-          1 | Logon; Process
-            |        ^^^^^^^
-          help: join the queries with `union`, or send them one by one
+        error[KQL0403]: `fork` gives several results, so a query ends with it
+          --> query:1:9
+          1 | Logon | fork (count) (take 1) | count
+            |         ^^^^
+          help: write what follows into each of its parts
     "#]],
     );
     check(
@@ -575,12 +575,30 @@ fn keys_of_two_types() {
 #[test]
 fn known_and_not_supported() {
     check(
-        "Logon | fork (count) (take 1)",
+        "Logon | macro-expand Group as G (G.Logon)",
         expect![[r#"
-            error[KQL0401]: the operator `fork` is not supported yet
+            error[KQL0401]: the operator `macro-expand` is not supported yet
               --> query:1:9
-              1 | Logon | fork (count) (take 1)
-                |         ^^^^
+              1 | Logon | macro-expand Group as G (G.Logon)
+                |         ^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        "Logon | evaluate preview()",
+        expect![[r#"
+            error[KQL0302]: `preview` wants a number of rows
+              --> query:1:9
+              1 | Logon | evaluate preview()
+                |         ^^^^^^^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        "Logon | facet by User",
+        expect![[r#"
+            error[KQL0401]: the operator `facet` is not supported yet
+              --> query:1:9
+              1 | Logon | facet by User
+                |         ^^^^^
         "#]],
     );
     check(

@@ -14,7 +14,7 @@ use model::ColumnType;
 use super::struct_fields;
 use crate::json::{Json, of_ticks};
 use crate::kernels::args::{Arg, Cell};
-use crate::kernels::{convert, time};
+use crate::kernels::{convert, decimals, time};
 
 #[derive(Debug)]
 pub(crate) struct Ranks {
@@ -46,7 +46,7 @@ impl Ranks {
     }
 
     fn real(&self) -> bool {
-        self.ty == ColumnType::Real
+        is_real(self.ty)
     }
 
     fn sort(&mut self) {
@@ -72,8 +72,8 @@ impl Ranks {
             let text = (!items.is_empty()).then(|| Json::Array(items).to_text());
             return Ok(ScalarValue::Utf8(text));
         }
-        let columns = found.into_iter().map(|bytes| -> ArrayRef {
-            match self.ty {
+        let columns = found.into_iter().map(|bytes| -> Result<ArrayRef> {
+            Ok(match self.ty {
                 ColumnType::Real => {
                     Arc::new(Float64Array::from(vec![bytes.map(f64::from_le_bytes)]))
                 }
@@ -81,21 +81,31 @@ impl Ranks {
                     let n = bytes.and_then(|b| i32::try_from(i64::from_le_bytes(b)).ok());
                     Arc::new(Int32Array::from(vec![n]))
                 }
+                ColumnType::Decimal => {
+                    let value = bytes.and_then(|b| decimals::of_real(f64::from_le_bytes(b)));
+                    return decimals::column(vec![value]);
+                }
                 _ => Arc::new(Int64Array::from(vec![bytes.map(i64::from_le_bytes)])),
-            }
+            })
         });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let types = vec![self.ty; self.wanted.len()];
-        let row = StructArray::try_new(struct_fields(&types), columns.collect(), None)?;
+        let row = StructArray::try_new(struct_fields(&types), columns, None)?;
         Ok(ScalarValue::Struct(Arc::new(row)))
     }
 
     fn json(&self, bytes: [u8; 8]) -> Json {
         match self.ty {
-            ColumnType::Real => Json::Real(f64::from_le_bytes(bytes)),
+            ColumnType::Real | ColumnType::Decimal => Json::Real(f64::from_le_bytes(bytes)),
             ty if time::is_ticks(ty) => of_ticks(i64::from_le_bytes(bytes), ty),
             _ => Json::Long(i64::from_le_bytes(bytes)),
         }
     }
+}
+
+/// Whether values are kept as reals: decimals are, a percentile is an estimate.
+pub(super) fn is_real(ty: ColumnType) -> bool {
+    matches!(ty, ColumnType::Real | ColumnType::Decimal)
 }
 
 impl Accumulator for Ranks {

@@ -31,7 +31,7 @@ impl WeightedRanks {
     }
 
     fn sort(&mut self) {
-        if self.ty == ColumnType::Real {
+        if super::rank::is_real(self.ty) {
             let real = |v: &Weighted| f64::from_le_bytes(v.0);
             self.values.sort_by(|a, b| real(a).total_cmp(&real(b)));
         } else {

@@ -3,7 +3,9 @@
 //! The engine's decimals float; 17 places hold what a query is likely to say exactly, and versions
 //! (`parse_version`) have 25 digits before the point.
 
-use datafusion::arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Decimal256Array};
 use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
@@ -218,6 +220,43 @@ pub(crate) fn compare(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         _ if function == F::Equal => Some(false),
         _ if function == F::NotEqual => Some(true),
         _ => None,
+    })
+}
+
+/// A column of decimals.
+pub(crate) fn column(values: Vec<Option<i256>>) -> Result<ArrayRef> {
+    let array = Decimal256Array::from(values).with_precision_and_scale(PRECISION, SCALE)?;
+    Ok(Arc::new(array))
+}
+
+/// `max_of` and `min_of`: nulls are passed over.
+pub(crate) fn extreme(call: &Call<'_>, wanted: std::cmp::Ordering) -> Result<ArrayRef> {
+    call.decimals(|row| {
+        let values = call.args.iter().filter_map(|arg| of_arg(arg, row));
+        values.reduce(|best, value| {
+            if value.cmp(&best) == wanted {
+                value
+            } else {
+                best
+            }
+        })
+    })
+}
+
+/// `bin` and `bin_at`: rounded down to a multiple, counted from a fixed point.
+pub(crate) fn bin(call: &Call<'_>) -> Result<ArrayRef> {
+    let (value, size, at) = (call.arg(0)?, call.arg(1)?, call.optional(2));
+    call.decimals(|row| {
+        let at = at.map_or(Some(i256::ZERO), |at| of_arg(at, row))?;
+        let size = of_arg(size, row).filter(|size| *size > i256::ZERO)?;
+        let from = of_arg(value, row)?.checked_sub(at)?;
+        let rest = from.checked_rem(size)?;
+        let rest = if rest.is_negative() {
+            rest.checked_add(size)?
+        } else {
+            rest
+        };
+        from.checked_sub(rest)?.checked_add(at)
     })
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod expand;
 pub(crate) mod extract;
 mod geo;
 mod hashes;
+pub(crate) mod lookups;
 pub(crate) mod member;
 pub(crate) mod memory;
 pub(crate) mod net;
@@ -50,6 +51,7 @@ use datafusion::logical_expr::{
 use kql::functions::ScalarFn as F;
 use kql::resolved::MemberOp;
 use model::{ColumnType, RowId};
+use reference::Reference;
 
 use crate::json::{self, Step};
 use args::{Arg, Call, Guard};
@@ -86,6 +88,8 @@ pub(crate) enum Work {
     Field(usize),
     /// NaN as null, so that both sort together.
     NanToNull,
+    /// A function that looks up what the operator supplied.
+    LookUp(F, Arc<Reference>),
     /// The printed form of a row's id.
     RowId,
     /// The value as it is, counted: what a plain plan expression made.
@@ -157,7 +161,7 @@ impl Kernel {
 
     fn identity(&self) -> Identity<'_> {
         match &self.work {
-            Work::Function(function) => Identity::Function(*function),
+            Work::Function(function) | Work::LookUp(function, _) => Identity::Function(*function),
             Work::Cast => Identity::Cast,
             Work::Path(steps) => Identity::Path(steps),
             Work::Paths(tree, _) => Identity::Paths(tree),
@@ -183,6 +187,7 @@ impl Kernel {
         };
         match &self.work {
             Work::Function(function) => run(*function, &call, &self.patterns),
+            Work::LookUp(function, reference) => lookups::run(*function, &call, reference),
             Work::Cast => convert::cast(&call),
             Work::Path(steps) => dynamics::path(&call, steps),
             Work::Paths(tree, count) => dynamics::paths(&call, tree, *count),
@@ -224,7 +229,7 @@ impl Hash for Kernel {
 impl ScalarUDFImpl for Kernel {
     fn name(&self) -> &str {
         match &self.work {
-            Work::Function(function) => function.as_str(),
+            Work::Function(function) | Work::LookUp(function, _) => function.as_str(),
             Work::Cast => "cast",
             Work::Path(_) | Work::Paths(..) | Work::ComputedPath => "path",
             Work::Member(..) | Work::KnownMember(..) => "member",
@@ -446,8 +451,9 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
             call.dynamics(|row| xml::parse(text.text(row)))
         }
         F::GeoDistance2points | F::GeoAzimuth | F::GeoAngle | F::GeoPointInCircle | F::GeoPointInPolygon | F::GeoDistancePointToLine | F::GeoDistancePointToPolygon | F::GeoClosestPointOnLine | F::GeoClosestPointOnPolygon | F::GeoLineLength | F::GeoLineCentroid | F::GeoLineInterpolatePoint | F::GeoLineLocatePoint | F::GeoPolygonArea | F::GeoPolygonPerimeter | F::GeoPolygonCentroid | F::GeoIntersects2lines | F::GeoIntersectsLineWithPolygon | F::GeoIntersects2polygons | F::GeoFromWkt | F::GeoPointToGeohash | F::GeoGeohashToCentralPoint | F::GeoGeohashToPolygon | F::GeoGeohashNeighbors | F::GeoPointToS2cell | F::GeoS2cellToCentralPoint | F::GeoS2cellToPolygon | F::GeoS2cellNeighbors | F::GeoPointToH3cell | F::GeoH3cellToCentralPoint | F::GeoH3cellToPolygon | F::GeoH3cellNeighbors | F::GeoH3cellChildren | F::GeoH3cellParent | F::GeoH3cellRings | F::GeoH3cellLevel => geo::run(function, call),
-        // Nobody supplied the data to answer from.
-        F::GeoInfoFromIpAddress | F::ParseUserAgent => call.dynamics(|_| None),
+        F::GeoInfoFromIpAddress | F::ParseUserAgent => {
+            exec_err!("`{}` is a look-up", function.as_str())
+        }
         F::DatetimeListTimezones => exec_err!("`{}` is spelled out by lowering", function.as_str()),
     }
 }

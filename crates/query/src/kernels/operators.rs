@@ -105,6 +105,9 @@ pub(crate) fn compare(function: F, call: &Call<'_>) -> Result<ArrayRef> {
 
 /// `max_of` and `min_of`: nulls are passed over.
 pub(crate) fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<ArrayRef> {
+    if call.result == ColumnType::Decimal {
+        return decimals::extreme(call, wanted);
+    }
     let pick = |row: usize| {
         let mut best = Cell::Null;
         for arg in call.args {
@@ -194,6 +197,9 @@ fn real_of(function: F, a: f64, b: f64) -> Option<f64> {
 
 /// `bin` and `bin_at`: rounded down to a multiple, counted from the year 1 or from a fixed point.
 pub(crate) fn bin(call: &Call<'_>) -> Result<ArrayRef> {
+    if call.result == ColumnType::Decimal {
+        return decimals::bin(call);
+    }
     let (value, size, at) = (call.arg(0)?, call.arg(1)?, call.optional(2));
     if call.result == ColumnType::Real {
         return call.reals(|row| {

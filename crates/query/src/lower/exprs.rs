@@ -76,6 +76,23 @@ pub(crate) fn missing(ty: ColumnType) -> Result<Plan, Error> {
     Ok(Plan::Literal(scalar(&Value::missing(ty))?, None))
 }
 
+/// A chain as a tree that is as shallow as it can be: planning walks it again and again, and a chain of
+/// thousands would make that quadratic.
+fn balanced(mut parts: Vec<Plan>, op: Operator) -> Plan {
+    while parts.len() > 1 {
+        let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => binary(left, op, right),
+                None => left,
+            });
+        }
+        parts = pairs;
+    }
+    parts.pop().unwrap_or_else(|| lit(op == Operator::And))
+}
+
 /// `a op b` as the planner knows it.
 pub(crate) fn binary(left: Plan, op: Operator, right: Plan) -> Plan {
     Plan::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
@@ -229,7 +246,13 @@ impl Lowering<'_> {
             let types = args.iter().map(|arg| arg.ty);
             self.exprs(args, scope)?.into_iter().zip(types).collect()
         };
-        Ok(self.kernel(Work::Function(function), args, expr.ty))
+        let work = match function {
+            F::GeoInfoFromIpAddress | F::ParseUserAgent => {
+                Work::LookUp(function, self.reference.clone())
+            }
+            _ => Work::Function(function),
+        };
+        Ok(self.kernel(work, args, expr.ty))
     }
 
     /// A dynamic of which only what is inside matters: `parse_json(tostring(x))` is written by many
@@ -259,17 +282,13 @@ impl Lowering<'_> {
         scope: &Scope<'_>,
     ) -> Result<Option<Plan>, Error> {
         Ok(Some(match (function, args) {
-            (F::And | F::Or, [first, rest @ ..]) => {
+            (F::And | F::Or, [_, ..]) => {
                 let op = if function == F::And {
                     Operator::And
                 } else {
                     Operator::Or
                 };
-                let mut all = self.expr(first, scope)?;
-                for next in rest {
-                    all = binary(all, op, self.expr(next, scope)?);
-                }
-                all
+                balanced(self.exprs(args, scope)?, op)
             }
             (F::Not, [a]) => Plan::Not(Box::new(self.expr(a, scope)?)),
             (F::Iff, [condition, then, otherwise]) => choose(

@@ -62,6 +62,9 @@ fn walked<'a>(
         walk.shared.push(marks);
     }
     walk.relation(&resolved.root);
+    for also in &resolved.also {
+        walk.relation(&also.relation);
+    }
     walk
 }
 

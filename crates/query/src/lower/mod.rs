@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::create_physical_expr;
 use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks, limits};
+use reference::Reference;
 
 use crate::error::Error;
 use crate::external::External;
@@ -93,6 +94,7 @@ pub(crate) struct Lowering<'a> {
     pub(crate) guard: Guard,
     pub(crate) patterns: Patterns,
     pub(crate) external: Option<Arc<dyn External>>,
+    pub(crate) reference: Arc<Reference>,
     /// What the operator that is being lowered takes of dynamic values.
     paths: Vec<exprs::SharedPaths>,
     ids: SourceIds,
@@ -113,6 +115,7 @@ impl<'a> Lowering<'a> {
             guard,
             patterns: Patterns::default(),
             external: None,
+            reference: Arc::default(),
             paths: Vec::new(),
             ids: SourceIds::default(),
             names: 0,

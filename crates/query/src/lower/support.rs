@@ -51,7 +51,7 @@ pub(crate) fn aggregate_refusal(function: AggregateFn) -> Option<&'static str> {
 /// Everything in the query that does not run.
 pub(crate) fn refusals(resolved: &Resolved) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for relation in resolved.shared.iter().chain([&resolved.root]) {
+    for relation in resolved.relations() {
         check_relation(relation, &mut found);
     }
     found

@@ -12,6 +12,7 @@ use model::ColumnType;
 
 use super::{Lowered, Lowering, Scope, constant, exprs, in_order};
 use crate::error::Error;
+use crate::external::Unread;
 use crate::kernels::Work;
 use crate::kernels::extract::Extraction;
 use crate::profiles::FileProfile;
@@ -355,7 +356,13 @@ impl Lowering<'_> {
             .collect();
         let mut arrays = crate::external::Columns::new(&columns);
         for address in addresses {
-            let bytes = external.read(address).ok_or(Error::ExternalData)?;
+            let bytes = external.read(address).map_err(|unread| match unread {
+                Unread::NotListed => Error::ExternalData,
+                Unread::Failed(why) => Error::ExternalFailed {
+                    address: address.to_string(),
+                    why,
+                },
+            })?;
             arrays.add(address, &bytes, properties);
             self.guard.check()?;
         }

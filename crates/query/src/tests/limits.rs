@@ -35,6 +35,27 @@ fn rows_are_cut_at_the_limit_and_not_before() {
 }
 
 #[test]
+fn results_share_the_limits() {
+    let limits = Limits {
+        rows: 10,
+        ..Limits::default()
+    };
+    let query = "range x from 1 to 6 step 1 | fork (as A) B = (take 5) (where x > 100) (take 1)";
+    let result = limited(query, limits).expect("results");
+    let rows = |batches: &[datafusion::arrow::array::RecordBatch]| -> usize {
+        batches.iter().map(|b| b.num_rows()).sum()
+    };
+    let also: Vec<_> = result
+        .also
+        .iter()
+        .map(|also| (also.name.as_deref(), rows(&also.batches)))
+        .collect();
+    assert_eq!((result.name.as_deref(), result.rows()), (Some("A"), 6));
+    assert_eq!(also, [(Some("B"), 4), (None, 0), (None, 0)]);
+    assert_eq!(result.notices, [Notice::RowsCut { rows: 10 }]);
+}
+
+#[test]
 fn bytes_are_cut_at_the_limit() {
     let limits = Limits {
         bytes: 80_000,

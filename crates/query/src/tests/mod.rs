@@ -5,6 +5,7 @@ mod dynamics;
 mod encode;
 mod jsonscan;
 mod limits;
+mod lookups;
 mod oracle;
 mod profiles;
 mod scan;

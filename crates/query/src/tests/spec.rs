@@ -4,7 +4,8 @@
 //! those of all rows, typed by their first value (an ISO instant is a `datetime`; `_row_id` and its
 //! like are stored as the store does, and no part of the table's shape). `kql` is a query
 //! over the tables so far; `rows` after it is the whole answer in the form of a table with `|`
-//! between cells, in any order unless the query's last operator sorts. `kql error=CODE` is a query
+//! between cells, in any order unless the query's last operator sorts; several results follow one
+//! another, each under a line `result NAME`, in the order they have. `kql error=CODE` is a query
 //! that is refused so.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use super::encode::text_value;
 use super::support::{describe, now, run_prepared};
 use crate::json::Json;
 use crate::kernels::convert::{json_to_bool, json_to_datetime, json_to_long, json_to_real};
-use crate::{Error, HuntResult, Limits, TableRows, prepare};
+use crate::{Error, HuntResult, Limits, ResultBatch, TableRows, prepare};
 
 #[derive(Default)]
 struct Tables {
@@ -198,7 +199,8 @@ fn check_query(
                 .lines()
                 .last()
                 .is_some_and(|l| l.contains("order by") || l.contains("sort by"));
-            *actual = grid(&result);
+            let ordered = ordered || !result.also.is_empty();
+            *actual = results(&result);
             compare(actual, &parse_grid(answer), ordered)
         }
         (Ok(_), None, None) => Err("no answer is given".to_owned()),
@@ -231,10 +233,31 @@ fn compare(actual: &[Vec<String>], wanted: &[Vec<String>], ordered: bool) -> Res
     Err(format!("gives\n  {}\ninstead of\n  {}", show(&a), show(&w)))
 }
 
+/// All results, with a line before each if there are several.
+fn results(result: &HuntResult) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    let results = [(&result.name, grid(&result.columns, result.result_batches()))];
+    let also = result.also.iter();
+    let also = also.map(|also| (&also.name, grid(&also.columns, also.result_batches())));
+    for (at, (name, rows)) in results.into_iter().chain(also).enumerate() {
+        if !result.also.is_empty() {
+            let name = name
+                .as_ref()
+                .map_or((at + 1).to_string(), ToString::to_string);
+            all.push(vec![format!("result {name}")]);
+        }
+        all.extend(rows);
+    }
+    all
+}
+
 /// Header and rows as text; null is `null`, an empty string nothing.
-fn grid(result: &HuntResult) -> Vec<Vec<String>> {
-    let mut all = vec![result.columns.iter().map(|(n, _)| n.to_string()).collect()];
-    for batch in result.result_batches() {
+fn grid(
+    columns: &[(Arc<str>, ColumnType)],
+    batches: impl Iterator<Item = ResultBatch>,
+) -> Vec<Vec<String>> {
+    let mut all = vec![columns.iter().map(|(n, _)| n.to_string()).collect()];
+    for batch in batches {
         for row in 0..batch.rows() {
             let cells = batch.cells(row).map(|cell| {
                 let mut text = String::new();

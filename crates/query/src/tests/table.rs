@@ -39,6 +39,8 @@ fn call(function: ScalarFn, args: &[Value], ty: ColumnType) -> Prepared {
     };
     let resolved = Resolved {
         root,
+        name: None,
+        also: Vec::new(),
         shared: Vec::new(),
         render: None,
         probes: Vec::new(),

@@ -10,13 +10,13 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{SchemaRef, i256};
 use datafusion::common::{Result, exec_err};
 use kql::resolved::WindowFn;
 use model::ColumnType;
 
 use crate::kernels::args::{Arg, Cell, Guard};
-use crate::kernels::order;
+use crate::kernels::{decimals, order};
 
 /// Rows between two looks at the guard.
 const ROWS_PER_LOOK: usize = 4_096;
@@ -174,6 +174,9 @@ fn sums(rows: &Rows<'_>) -> Result<ArrayRef> {
         }
         return Ok(Arc::new(Float64Array::from(out)));
     }
+    if term.ty() == ColumnType::Decimal {
+        return decimal_sums(rows, term);
+    }
     let mut sum = 0_i64;
     let mut out = Vec::with_capacity(rows.count);
     for row in 0..rows.count {
@@ -185,6 +188,21 @@ fn sums(rows: &Rows<'_>) -> Result<ArrayRef> {
         out.push(sum);
     }
     Ok(Arc::new(Int64Array::from(out)))
+}
+
+fn decimal_sums(rows: &Rows<'_>, term: &Arg) -> Result<ArrayRef> {
+    let mut sum = Some(i256::ZERO);
+    let mut out = Vec::with_capacity(rows.count);
+    for row in 0..rows.count {
+        rows.look(row)?;
+        if rows.restarts(row, 1) {
+            sum = Some(i256::ZERO);
+        }
+        let next = term.decimal(row).unwrap_or(i256::ZERO);
+        sum = sum.and_then(|sum| sum.checked_add(next));
+        out.push(sum);
+    }
+    decimals::column(out)
 }
 
 fn ranks(rows: &Rows<'_>, dense: bool) -> Result<ArrayRef> {
