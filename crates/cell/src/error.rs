@@ -75,6 +75,10 @@ pub enum Error {
     /// The tenant's settings or the viewer's scope do not let this be read from the other cell.
     #[error("this may not be read from another region")]
     Withheld,
+    /// A rule reads whatever it names, and its alerts tell of it: whoever may read only some tables may
+    /// not decide what is examined.
+    #[error("a token that is limited to tables may not change rules")]
+    LimitedToTables,
     /// Work on a thread of its own did not come back.
     #[error("internal failure")]
     Internal,
@@ -85,7 +89,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::Withheld => Code::Denied,
+            Self::Withheld | Self::LimitedToTables => Code::Denied,
             Self::Store(error) => error.code(),
             Self::Residency(error) => error.code(),
             Self::Ingest(error) => error.code(),

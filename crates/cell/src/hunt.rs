@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use access::{Granted, Hunt};
+use access::{Granted, Hunt, Only};
 use futures::future::BoxFuture;
 use ingest::RawSchema;
 use model::{Code, ColumnType, Diagnostic, Severity, Span, TableName, Ticks, limits};
@@ -225,6 +225,27 @@ impl Drop for Seat {
     }
 }
 
+impl Tenant {
+    /// The tables outside the shipped schema that a scope covers.
+    fn raw_within(&self, scope: &Only<TableName>) -> RawSchema {
+        let all = self
+            .raw
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *scope == Only::All {
+            return all.clone();
+        }
+        let mut covered = RawSchema::new();
+        for (table, columns) in all.tables().filter(|(table, _)| scope.allows(table)) {
+            covered.add_table(table);
+            for (column, column_type) in columns {
+                covered.add(table, column, *column_type);
+            }
+        }
+        covered
+    }
+}
+
 impl Cell {
     /// Reads a query without running it: its findings, and whether it could run here.
     pub async fn check_hunt(
@@ -240,7 +261,9 @@ impl Cell {
             ..HuntOptions::default()
         };
         let now = self.inner.cx.now();
-        let prepared = self.prepare(&tenant, text, now, &mut options).await?;
+        let prepared = self
+            .prepare(&tenant, grant, text, now, &mut options)
+            .await?;
         self.check_geography(&tenant, &prepared.tables)?;
         Ok(prepared.diagnostics)
     }
@@ -256,19 +279,7 @@ impl Cell {
         let tenant = self.tenant_of(grant.tenant())?;
         let place = HuntPlace(self.take_seat(&tenant)?);
         let allowed = &grant.scope().tables;
-        let mut raw = RawSchema::new();
-        {
-            let all = tenant
-                .raw
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            for (table, columns) in all.tables().filter(|(table, _)| allowed.allows(table)) {
-                raw.add_table(table);
-                for (column, column_type) in columns {
-                    raw.add(table, column, *column_type);
-                }
-            }
-        }
+        let raw = tenant.raw_within(allowed);
         let schema = HuntSchema {
             raw,
             ..HuntSchema::default()
@@ -321,7 +332,9 @@ impl Cell {
             place: Some(HuntPlace(self.take_seat(&tenant)?)),
             ..options
         };
-        let prepared = self.prepare(&tenant, text, now, &mut options).await?;
+        let prepared = self
+            .prepare(&tenant, grant, text, now, &mut options)
+            .await?;
         if prepared.plan.is_none() || has_errors(&prepared.diagnostics) {
             return Err(Error::Query(prepared.diagnostics));
         }
@@ -383,15 +396,13 @@ impl Cell {
     async fn prepare(
         &self,
         tenant: &Tenant,
+        grant: &Granted<Hunt>,
         text: &str,
         now: Ticks,
         options: &mut HuntOptions,
     ) -> Result<Prepared, Error> {
-        let raw = tenant
-            .raw
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
+        // Of tables that the caller may not read not even the names are told.
+        let raw = tenant.raw_within(&grant.scope().tables);
         let given_up = options.cancel.clone();
         let schema = HuntSchema { raw, given_up };
         let hunting = self.inner.options.hunting.clone();

@@ -312,6 +312,35 @@ async fn a_device_and_a_user_are_shown_with_the_alerts_that_name_them() {
 }
 
 #[tokio::test]
+async fn a_token_limited_to_tables_changes_no_rule() {
+    let region = Region::new("eu").await;
+    let customer = region.customer("IE").await;
+    let limited = access::Scope {
+        tables: access::Only::one(model::TableName::new("DeviceInfo").unwrap()),
+        ..access::Scope::of(access::Permissions::only(access::Permission::Rules))
+    };
+    let (_, limited) = region.token(customer.tenant, limited, 1).await;
+    let rules = of(&customer, "rules");
+    let text = json!({ "text": ENCODED });
+    let refused = region.post(&rules, &limited, &text).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "denied"));
+    let added = region.post(&rules, &customer.token, &text).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let id = added.json()["id"].as_str().unwrap().to_owned();
+    let path = of(&customer, &format!("rules/{id}"));
+    let body = Body::from(json!({ "enabled": false }).to_string());
+    let refused = region
+        .send(request("PATCH", &path, Some(&limited), body))
+        .await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "denied"));
+    let shown = region.get(&path, &limited).await;
+    assert_eq!(
+        (shown.status, &shown.json()["enabled"]),
+        (200, &json!(true))
+    );
+}
+
+#[tokio::test]
 async fn the_operator_keeps_rules_for_all_tenants() {
     let region = Region::new("eu").await;
     let (one, other) = (region.customer("IE").await, region.customer("DE").await);

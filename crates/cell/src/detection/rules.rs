@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use access::{Credential, Granted, GrantedCell, Maintain, ManageRules, Operate};
+use access::{Credential, Granted, GrantedCell, Maintain, ManageRules, Only, Operate};
 use detect::schedule::{ScheduledRule, compile_scheduled};
 use detect::{Engine, Problem, RuleText, Weight};
 use model::{AlertSeverity, Code, DetectionRuleId, RuleKind, RuleRef, TenantId, limits};
@@ -453,6 +453,7 @@ impl Cell {
         text: String,
         enabled: bool,
     ) -> Result<RuleView, Error> {
+        for_all_tables(grant)?;
         let seat = self.checking_seat(grant.tenant())?;
         let tenant = self.tenant_of(grant.tenant())?;
         let maintain = self.detect_grant(grant.tenant())?;
@@ -560,6 +561,7 @@ impl Cell {
         id: &DetectionRuleId,
         enabled: bool,
     ) -> Result<RuleView, Error> {
+        for_all_tables(grant)?;
         let rules = self.rules_of(grant.tenant());
         let view = rules.view(id).ok_or(Error::NotFound("rule"))?;
         let own = rules.own.as_deref();
@@ -781,6 +783,14 @@ fn scheduled_view(rule: &ScheduledRule) -> RuleView {
         enabled: true,
         text: String::new(),
         failing: None,
+    }
+}
+
+/// Refuses whoever may read only some of the tenant's tables.
+fn for_all_tables(grant: &Granted<ManageRules>) -> Result<(), Error> {
+    match grant.scope().tables {
+        Only::All => Ok(()),
+        Only::These(_) => Err(Error::LimitedToTables),
     }
 }
 

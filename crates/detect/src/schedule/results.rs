@@ -10,7 +10,7 @@ use model::{Alert, AlertId, Entity, EntityKind, Ticks, limits};
 use serde_json::Value;
 
 use super::document::{EntityMapping, ScheduledRule};
-use super::windows::{ScheduleState, Window};
+use super::windows::{Reported, ScheduleState, Window};
 use crate::alert::{Making, SOURCE_SCHEDULED, labelled};
 use crate::entities::{Draft, Found, canon};
 use crate::fit::bounded;
@@ -73,8 +73,12 @@ impl ScheduledRule {
                 continue;
             }
             if self.deduplicate {
-                let newest = state.reported.entry(tuple.clone()).or_insert(group.last_at);
-                *newest = group.last_at.max(*newest);
+                let new = Reported {
+                    newest: group.last_at,
+                    found: window.to,
+                };
+                let known = state.reported.entry(tuple.clone()).or_insert(new);
+                known.newest = group.last_at.max(known.newest);
             }
             outcome
                 .alerts
@@ -87,7 +91,7 @@ impl ScheduledRule {
 
     fn groups(
         &self,
-        state: &ScheduleState,
+        state: &mut ScheduleState,
         window: Window,
         result: &ResultRows<'_>,
         making: &Making<'_>,
@@ -113,13 +117,12 @@ impl ScheduledRule {
             tuple = bounded(&tuple, limits::SCHEDULE_TUPLE_BYTES_MAX, making.hash);
             if !self.deduplicate {
                 tuple = format!("{tuple}#{number}");
-            } else if state
-                .reported
-                .get(&tuple)
-                .is_some_and(|newest| at <= *newest)
-            {
-                outcome.known += 1;
-                continue;
+            } else if let Some(reported) = state.reported.get_mut(&tuple) {
+                reported.found = reported.found.max(window.to);
+                if at <= reported.newest {
+                    outcome.known += 1;
+                    continue;
+                }
             }
             let group = groups.entry(tuple.clone()).or_insert_with(|| {
                 order.push(tuple);
@@ -182,24 +185,21 @@ impl ScheduledRule {
 }
 
 impl ScheduleState {
-    /// Forgets the older half of the entities that were reported.
+    /// Forgets the half of the entities that was not found for longest.
     pub fn shrink(&mut self) {
-        let mut times: Vec<Ticks> = self.reported.values().copied().collect();
+        let mut times: Vec<Ticks> = self.reported.values().map(|r| r.found).collect();
         times.sort_unstable();
         if let Some(middle) = times.get(times.len() / 2).copied() {
-            self.reported.retain(|_, newest| *newest > middle);
+            self.reported.retain(|_, r| r.found > middle);
         }
     }
 
-    /// Forgets entities whose rows no later run can find again, and the oldest beyond the limit.
+    /// Forgets entities whose rows no later run can find again, and those beyond the limit that were
+    /// not found for longest.
     fn forget(&mut self, rule: &ScheduledRule, window: Window) {
-        let oldest = Ticks(
-            window
-                .to
-                .0
-                .saturating_sub(rule.look_back.0.saturating_mul(2)),
-        );
-        self.reported.retain(|_, newest| *newest >= oldest);
+        let back = rule.look_back.0.saturating_mul(2);
+        let oldest = Ticks(window.to.0.saturating_sub(back));
+        self.reported.retain(|_, r| r.found >= oldest);
         let over = self
             .reported
             .len()
@@ -207,11 +207,11 @@ impl ScheduleState {
         if over == 0 {
             return;
         }
-        let mut by_age: Vec<(Ticks, String)> = (self.reported.iter())
-            .map(|(tuple, newest)| (*newest, tuple.clone()))
+        let mut by_age: Vec<(Ticks, Ticks, String)> = (self.reported.iter())
+            .map(|(tuple, r)| (r.found, r.newest, tuple.clone()))
             .collect();
         by_age.sort();
-        for (_, tuple) in by_age.into_iter().take(over) {
+        for (.., tuple) in by_age.into_iter().take(over) {
             self.reported.remove(&tuple);
         }
     }

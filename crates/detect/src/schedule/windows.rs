@@ -35,8 +35,18 @@ pub struct ScheduleState {
     done: Vec<(Ticks, Ticks)>,
     /// Windows missed in gaps that were forgotten.
     missed_before: u64,
-    /// Hash of an entity tuple → time of the newest row that was reported for it.
-    pub(super) reported: BTreeMap<String, Ticks>,
+    /// Hash of an entity tuple → what was reported for it.
+    pub(super) reported: BTreeMap<String, Reported>,
+}
+
+/// What is remembered of entities that were reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reported {
+    /// The rows' own time of the newest row.
+    pub(super) newest: Ticks,
+    /// End of the last window in which rows of it were found. Windows go by arrival: rows that came
+    /// days late are found again by the next run, however old they say they are.
+    pub(super) found: Ticks,
 }
 
 /// A span at rest.

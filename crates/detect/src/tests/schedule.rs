@@ -305,6 +305,28 @@ fn rows_that_overlapping_look_backs_find_again_are_reported_once() {
 }
 
 #[test]
+fn rows_that_came_days_late_are_reported_once() {
+    let rule = rule("1h", "4h");
+    let mut state = ScheduleState::default();
+    let late = [vec![json!("2026-07-11T09:01:00Z"), json!("a@b.example")]];
+    let alerts: Vec<usize> = (10..20)
+        .map(|hour| {
+            let at = format!("2026-07-18T{hour}:00:00Z");
+            finish(&rule, &mut state, &at, &late).alerts.len()
+        })
+        .collect();
+    assert_eq!(alerts, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // No run found them for twice the look-back: they are not remembered for ever.
+    assert!(
+        finish(&rule, &mut state, "2026-07-19T05:00:00Z", &[])
+            .alerts
+            .is_empty()
+    );
+    let again = finish(&rule, &mut state, "2026-07-19T06:00:00Z", &late);
+    assert_eq!((again.alerts.len(), again.known), (1, 0));
+}
+
+#[test]
 fn a_run_repeated_after_a_crash_makes_the_same_alerts() {
     let rule = rule("1h", "4h");
     let rows = [vec![json!("2026-07-18T09:01:00Z"), json!("a@b.example")]];

@@ -162,17 +162,14 @@ impl Lowering<'_> {
             return self.expr(expr, scope);
         };
         let plain = match (function, args.as_slice()) {
-            (F::And | F::Or, [first, rest @ ..]) => {
+            (F::And | F::Or, [_, ..]) => {
                 let op = if *function == F::And {
                     Operator::And
                 } else {
                     Operator::Or
                 };
-                let mut all = self.predicate(first, scope)?;
-                for next in rest {
-                    all = binary(all, op, self.predicate(next, scope)?);
-                }
-                Some(all)
+                let parts = args.iter().map(|part| self.predicate(part, scope));
+                Some(balanced(parts.collect::<Result<_, _>>()?, op))
             }
             (F::Equal | F::NotEqual, [a, b]) if is_comparable(a.ty) && a.ty == b.ty => {
                 let equal = *function == F::Equal;
