@@ -5,6 +5,7 @@
 //! DIRECTORY/bailiwick.toml      configuration
 //! DIRECTORY/registry.signed     registry, signed by the operator's key
 //! DIRECTORY/allow-list.signed   what may leave for the centre, signed by the operator's key
+//! DIRECTORY/user-agents.yaml    patterns of user agents, for hunts
 //! DIRECTORY/keys/operator.key   the operator's signing key, sealed
 //! DIRECTORY/keys/REGION.ring    key ring of a region, or of the centre, sealed
 //! DIRECTORY/data/REGION/        data directory of a region, or of the centre

@@ -542,6 +542,7 @@ fn each_has_its_own_open(world: &World) {
     table.get_mut("registry").unwrap()["file"] = at.display().to_string().into();
     let list = uk.root.join("allow-list.signed").display().to_string();
     table.get_mut("egress").unwrap()["allow_list"] = list.into();
+    table.remove("hunting");
     std::fs::write(&path, table.to_string()).unwrap();
     let mut serve = program();
     serve.arg("--config").arg(&path).arg("--passphrase-file");

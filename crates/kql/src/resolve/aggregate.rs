@@ -410,6 +410,10 @@ impl Resolver<'_> {
         if let Some(weight) = exprs.get_mut(1) {
             *weight = cast(weight.clone(), ColumnType::Long);
         }
+        // An estimate is no exact number.
+        if let Some(value) = exprs.first_mut().filter(|e| e.ty == ColumnType::Decimal) {
+            *value = cast(value.clone(), ColumnType::Real);
+        }
         let ty = exprs.first().ok_or(Broken)?.ty;
         let of = args
             .first()

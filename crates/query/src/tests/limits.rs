@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use datafusion::arrow::array::RecordBatch;
 use model::{Code, Schema};
 
 use super::support::{now, run_prepared};
@@ -42,9 +43,7 @@ fn results_share_the_limits() {
     };
     let query = "range x from 1 to 6 step 1 | fork (as A) B = (take 5) (where x > 100) (take 1)";
     let result = limited(query, limits).expect("results");
-    let rows = |batches: &[datafusion::arrow::array::RecordBatch]| -> usize {
-        batches.iter().map(|b| b.num_rows()).sum()
-    };
+    let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     let also: Vec<_> = result
         .also
         .iter()
