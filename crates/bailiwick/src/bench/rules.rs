@@ -122,7 +122,7 @@ fn decode(
     batches: &mut Vec<(TableName, RecordBatch)>,
 ) -> anyhow::Result<()> {
     let context = SourceContext {
-        envelope_tenant: None,
+        envelope_tenant: Some(ENVELOPE),
         known_raw: &RawSchema::new(),
         domain_controllers: &BTreeSet::new(),
         raw_table: None,
@@ -130,6 +130,10 @@ fn decode(
     };
     let body = lines.join("\n");
     let decoded = ingest::decode(Format::DefenderExport, body.as_bytes(), &context)?;
+    anyhow::ensure!(
+        decoded.rejected.is_empty(),
+        "a generated record was refused"
+    );
     for rows in decoded.batches {
         let ids: Vec<RowId> = (0..rows.batch.num_rows())
             .map(|_| {
