@@ -96,10 +96,8 @@ impl Ordered {
         let mut first = None;
         let step = self.order.len() / SAMPLED_ROWS + 1;
         for (batch, row) in self.order.iter().step_by(step) {
-            let Some(batch) = self.batches.get(*batch) else {
-                continue;
-            };
-            let Some(values) = batch.columns().get(column).map(|c| c.as_string::<i32>()) else {
+            let values = self.batches.get(*batch).map(RecordBatch::columns);
+            let Some(values) = values.and_then(|c| c.get(column)?.as_string_opt::<i32>()) else {
                 continue;
             };
             let value = values.is_valid(*row).then(|| values.value(*row));

@@ -317,7 +317,7 @@ async fn a_token_limited_to_tables_changes_no_rule() {
     let customer = region.customer("IE").await;
     let limited = access::Scope {
         tables: access::Only::one(model::TableName::new("DeviceInfo").unwrap()),
-        ..access::Scope::of(access::Permissions::only(access::Permission::Rules))
+        ..access::Scope::of(access::Permissions::only(Permission::Rules))
     };
     let (_, limited) = region.token(customer.tenant, limited, 1).await;
     let rules = of(&customer, "rules");

@@ -96,10 +96,10 @@ pub(crate) struct IncidentUpdate {
     #[arg(long)]
     pub(crate) assign: Option<String>,
     /// What it turned out to be.
-    #[arg(long, ignore_case = true, value_parser = words(Classification::ALL, |c| c.as_str()))]
+    #[arg(long, ignore_case = true, value_parser = words(Classification::ALL, Classification::as_str))]
     pub(crate) classification: Option<String>,
     /// What kind of it; each belongs to one classification.
-    #[arg(long, ignore_case = true, value_parser = words(Determination::ALL, |d| d.as_str()))]
+    #[arg(long, ignore_case = true, value_parser = words(Determination::ALL, Determination::as_str))]
     pub(crate) determination: Option<String>,
     /// In place of the worst of its alerts; an empty text goes back to that.
     #[arg(long)]
@@ -349,5 +349,5 @@ fn statuses() -> PossibleValuesParser {
         .copied()
         .filter(|s| *s != IncidentStatus::Redirected)
         .collect();
-    words(&settable, |s| s.as_str())
+    words(&settable, IncidentStatus::as_str)
 }

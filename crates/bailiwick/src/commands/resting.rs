@@ -34,7 +34,7 @@ pub(crate) fn text(reports: &BTreeMap<String, Value>) -> String {
     let services: Vec<&Value> = reports.values().flat_map(|r| list(r, "services")).collect();
     let mut rows: Vec<Value> = services.iter().map(|s| of_service(s)).collect();
     // Every region that holds something of a tenant knows the pin of what rests with it.
-    rows.sort_by_key(|row| row.to_string());
+    rows.sort_by_key(Value::to_string);
     rows.dedup();
     let mut out = view::table(&rows, &SERVICES);
     out.push_str("\na: the tenant's geography; b: the storage rule of the service itself\n\n");

@@ -416,7 +416,8 @@ fn an_incident_is_told_as_a_story() {
         "entities": [{ "kind": "User", "role": "Impacted", "name": "ada",
                        "keys": { "address": ["ada@alder.example"] } }],
         "elsewhere": { "eu": 1 },
-        "hunts": [{ "title": "What ran", "query": "DeviceProcessEvents\n| take 5" }],
+        "hunts": [{ "title": "What ran", "region": "uk",
+                    "query": "DeviceProcessEvents\n| take 5" }],
     });
     let (address, server) = answering(&body);
     let tenant = "00112233445566778899aabbccddeeff";
@@ -438,7 +439,7 @@ fn an_incident_is_told_as_a_story() {
         "address ada@alder.example",
         "in this region: 1 alert(s)",
         "in region eu: 1 alert(s)",
-        "Hunt: What ran\n  DeviceProcessEvents\n  | take 5",
+        "Hunt: What ran (runs in region uk)\n  DeviceProcessEvents\n  | take 5",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }

@@ -158,19 +158,20 @@ impl<'a> Row<'_, 'a> {
 
     fn processes(&self, found: &mut Found) {
         let device = self.device_key();
-        let process = |id: Option<i64>, started, (name, folder), command, found: &mut Found| {
-            let key = id.and_then(|id| canon::process(device, id, started));
-            // What only calls itself so, from elsewhere, is a run like any other.
-            let is_own = folder == "" || is_of_the_system(&path(folder, name));
-            let key = key.filter(|_| !(is_own && canon::is_resident(name)));
-            let draft = Draft::new(EntityKind::Process, Related, name);
-            found.add(
-                draft
-                    .key(key)
-                    .detail("ProcessCommandLine", command)
-                    .detail("ProcessId", &id.map(|n| n.to_string()).unwrap_or_default()),
-            );
-        };
+        let process =
+            |id: Option<i64>, started, (name, folder): (&str, &str), command, found: &mut Found| {
+                let key = id.and_then(|id| canon::process(device, id, started));
+                // What only calls itself so, from elsewhere, is a run like any other.
+                let is_own = folder.is_empty() || is_of_the_system(&path(folder, name));
+                let key = key.filter(|_| !(is_own && canon::is_resident(name)));
+                let draft = Draft::new(EntityKind::Process, Related, name);
+                found.add(
+                    draft
+                        .key(key)
+                        .detail("ProcessCommandLine", command)
+                        .detail("ProcessId", &id.map(|n| n.to_string()).unwrap_or_default()),
+                );
+            };
         if self.rows.has("ProcessCommandLine") {
             process(
                 self.rows.long(self.row, "ProcessId"),

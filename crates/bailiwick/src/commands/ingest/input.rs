@@ -45,7 +45,7 @@ pub(super) fn open(
 ) -> anyhow::Result<()> {
     if is_stdin(path) {
         let reader = decoded("-", BufReader::new(std::io::stdin().lock()))?;
-        let (mut reader, is_tar) = told(reader)?;
+        let (mut reader, is_tar) = told(reader);
         if is_tar {
             let what = "an archive on standard input cannot be gone back in";
             return Err(Failure::new(Code::BadFormat, what)
@@ -66,7 +66,7 @@ pub(super) fn open(
     }
     loop {
         file.seek(SeekFrom::Start(0))?;
-        let (mut reader, is_tar) = told(decoded(&name, BufReader::new(&file))?)?;
+        let (mut reader, is_tar) = told(decoded(&name, BufReader::new(&file))?);
         if is_tar {
             drop(reader);
             return tar_members(&name, &file, each);
@@ -88,7 +88,7 @@ fn decoded<'a>(
 }
 
 /// The same bytes, and whether they are a tar archive.
-fn told<'a>(mut reader: Box<dyn Read + 'a>) -> anyhow::Result<(Box<dyn Read + 'a>, bool)> {
+fn told<'a>(mut reader: Box<dyn Read + 'a>) -> (Box<dyn Read + 'a>, bool) {
     let mut head = Vec::new();
     let read = reader.by_ref().take(TAR_BLOCK).read_to_end(&mut head);
     let is_tar = head.get(TAR_MAGIC_AT..).unwrap_or_default();
@@ -96,7 +96,7 @@ fn told<'a>(mut reader: Box<dyn Read + 'a>) -> anyhow::Result<(Box<dyn Read + 'a
     // An input that breaks off this early is still read as far as it goes.
     let broken = read.err().map(Broken);
     let rest = Cursor::new(head).chain(broken.map_or(reader, |b| Box::new(b)));
-    Ok((Box::new(rest), is_tar))
+    (Box::new(rest), is_tar)
 }
 
 /// Gives the error that was met while looking ahead.
