@@ -32,6 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     machine::keep_panics_quiet();
     machine::keep_pages_small();
+    machine::keep_freed_memory();
     let code = match machine::forbid_core_files().and_then(|()| commands::run(cli())) {
         Ok(code) => code,
         Err(error) if failure::is_broken_pipe(&error) => 0,

@@ -138,7 +138,7 @@ impl<'a, R: Reader<'a>> Walk<'_, R> {
     fn lines(&mut self, text: &'a str, from: usize) {
         let mut at = from;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let length = rest.find('\n').unwrap_or(rest.len());
+            let length = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
             let end = at + length;
             let line = text.get(..end).unwrap_or_default();
             // The scanner keeps the whole text before it, so that places are the body's.

@@ -1,7 +1,7 @@
 //! The formats of a body, and telling them apart.
 
 use crate::export;
-use crate::json::{Kind, Member, Scanner, Value};
+use crate::json::{Escapes, Kind, Member, Scanner, Value};
 use crate::windows;
 
 /// What a body's records are.
@@ -108,7 +108,7 @@ fn of_members(scanner: &mut Scanner<'_>, outermost: bool) -> Option<Format> {
                     value: Value {
                         kind,
                         text: "",
-                        escaped: false,
+                        escapes: Escapes::None,
                     },
                 });
                 return Err(fault);

@@ -31,8 +31,18 @@ pub(crate) struct Value<'a> {
     pub(crate) kind: Kind,
     /// The JSON text; of a string what stands between the quotes.
     pub(crate) text: &'a str,
-    /// A string that has escapes and must be decoded before use.
-    pub(crate) escaped: bool,
+    /// What of a string must be decoded before use.
+    pub(crate) escapes: Escapes,
+}
+
+/// The escapes of a string.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Escapes {
+    None,
+    /// Only such as [`write_string`] writes too: `\"`, `\\`, `\n`, `\r`, `\t`.
+    Canonical,
+    /// Others too: a character may be named by its number.
+    Any,
 }
 
 /// One member of an object.
@@ -54,8 +64,18 @@ impl<'a> Value<'a> {
         Self {
             kind: Kind::String,
             text,
-            escaped: false,
+            escapes: Escapes::None,
         }
+    }
+
+    /// Whether it is a string that must be decoded before use.
+    pub(crate) fn is_escaped(self) -> bool {
+        self.kind == Kind::String && self.escapes != Escapes::None
+    }
+
+    /// Whether it is a string that may name a character by its number.
+    fn may_name_units(self) -> bool {
+        self.kind == Kind::String && self.escapes == Escapes::Any
     }
 
     /// Null, or a string without characters: senders write either for a missing value.
@@ -65,7 +85,7 @@ impl<'a> Value<'a> {
 
     /// The characters of a string; of anything else its JSON text.
     pub(crate) fn text(self) -> Cow<'a, str> {
-        if self.kind == Kind::String && self.escaped {
+        if self.is_escaped() {
             let mut out = String::with_capacity(self.text.len());
             unescape(self.text, &mut out, replace_lone);
             Cow::Owned(out)
@@ -79,7 +99,7 @@ impl<'a> Value<'a> {
     where
         'a: 's,
     {
-        if self.kind == Kind::String && self.escaped {
+        if self.is_escaped() {
             scratch.clear();
             unescape(self.text, scratch, replace_lone);
             scratch
@@ -124,7 +144,7 @@ impl<'a> Value<'a> {
     /// Whether reading the value loses something: it has the escape of half a character.
     pub(crate) fn is_inexact(self) -> bool {
         match self.kind {
-            Kind::String => self.escaped && has_lone_surrogate(self.text),
+            Kind::String => self.may_name_units() && has_lone_surrogate(self.text),
             Kind::Object | Kind::Array => has_lone_surrogate(self.text),
             _ => false,
         }
@@ -195,9 +215,17 @@ pub(crate) fn canonical_in_order(
 }
 
 fn canonical_string(value: Value<'_>, out: &mut Vec<u8>) {
+    if !value.may_name_units() {
+        // The text holds no quote and no control character but as it would be written here.
+        out.push(b'"');
+        out.extend_from_slice(value.text.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    let mut text = String::new();
     if value.is_inexact() {
         // Two texts that differ in half a character are two.
-        let mut text = String::from("\"");
+        text.push('"');
         let mut whole = String::new();
         unescape(value.text, &mut whole, |unit, whole| {
             write_inside(whole, &mut text);
@@ -206,17 +234,10 @@ fn canonical_string(value: Value<'_>, out: &mut Vec<u8>) {
         });
         write_inside(&whole, &mut text);
         text.push('"');
-        out.extend_from_slice(text.as_bytes());
-    } else if value.escaped {
-        let mut text = String::new();
-        write_string(&value.text(), &mut text);
-        out.extend_from_slice(text.as_bytes());
     } else {
-        // Without a backslash the text holds no quote and no control character: it is canonical.
-        out.push(b'"');
-        out.extend_from_slice(value.text.as_bytes());
-        out.push(b'"');
+        write_string(&value.text(), &mut text);
     }
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Appends `text` as a JSON string with as few escapes as JSON allows.
@@ -228,11 +249,10 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
 
 fn write_inside(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|b| b < 0x20 || b == b'"' || b == b'\\')
+    while let Some((plain, from)) = rest
+        .split_at_checked(plain_run(rest.as_bytes(), 0))
+        .filter(|(_, from)| !from.is_empty())
     {
-        let (plain, from) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = from.chars();
         match chars.next() {
@@ -299,13 +319,13 @@ fn write_token(value: Value<'_>, out: &mut String) {
 }
 
 fn names_surrogates(value: Value<'_>) -> bool {
-    value.escaped && (value.text.contains("\\ud") || value.text.contains("\\uD"))
+    value.may_name_units() && (value.text.contains("\\ud") || value.text.contains("\\uD"))
 }
 
 /// Whether JSON text has the escape of half a character.
 pub(crate) fn has_lone_surrogate(text: &str) -> bool {
     let mut rest = text;
-    while let Some((_, escape)) = rest.split_once('\\') {
+    while let Some((_, escape)) = at_escape(rest) {
         let Some(unit) = escape.strip_prefix('u') else {
             // Whatever is escaped is no backslash that escapes.
             let mut chars = escape.chars();
@@ -329,7 +349,8 @@ fn replace_lone(_unit: u32, out: &mut String) {
 /// Appends the characters that `text` says; `lone` is asked about each half of one.
 fn unescape(text: &str, out: &mut String, mut lone: impl FnMut(u32, &mut String)) {
     let mut rest = text;
-    while let Some((plain, escape)) = rest.split_once('\\') {
+    out.reserve(text.len());
+    while let Some((plain, escape)) = at_escape(rest) {
         out.push_str(plain);
         let mut chars = escape.chars();
         match chars.next() {
@@ -352,6 +373,12 @@ fn unescape(text: &str, out: &mut String, mut lone: impl FnMut(u32, &mut String)
         rest = chars.as_str();
     }
     out.push_str(rest);
+}
+
+/// What stands before the next backslash, and what after it.
+fn at_escape(text: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b'\\', text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Reads what follows `\u`; a pair of surrogates is one character, a lone one none.
@@ -543,7 +570,7 @@ impl<'a> Scanner<'a> {
         Value {
             kind,
             text: self.text.get(start..self.at).unwrap_or_default(),
-            escaped: false,
+            escapes: Escapes::None,
         }
     }
 
@@ -602,29 +629,32 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<Value<'a>, Fault> {
         let start = self.at;
         let bytes = self.text.as_bytes();
-        let mut escaped = false;
+        let mut escapes = Escapes::None;
         loop {
             self.at = plain_run(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     let mut value = self.since(start, Kind::String);
-                    value.escaped = escaped;
+                    value.escapes = escapes;
                     self.at += 1;
                     return Ok(value);
                 }
                 Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
+                    escapes = escapes.max(self.escape()?);
                 }
                 _ => return self.fault(),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<Escapes, Fault> {
         let bytes = self.text.as_bytes();
         match bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'"' | b'\\' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                return Ok(Escapes::Canonical);
+            }
+            Some(b'/' | b'b' | b'f') => self.at += 2,
             Some(b'u')
                 if bytes
                     .get(self.at + 2..self.at + 6)
@@ -634,7 +664,7 @@ impl<'a> Scanner<'a> {
             }
             _ => return self.fault(),
         }
-        Ok(())
+        Ok(Escapes::Any)
     }
 
     fn scalar(&mut self, first: u8) -> Result<Kind, Fault> {

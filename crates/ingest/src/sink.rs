@@ -74,7 +74,7 @@ impl Shape {
                 .keys
                 .iter()
                 .zip(members)
-                .all(|(key, m)| !m.key.escaped && **key == *m.key.text)
+                .all(|(key, m)| !m.key.is_escaped() && **key == *m.key.text)
     }
 }
 
@@ -369,7 +369,7 @@ impl<'c> Sink<'c> {
                 Cell::Json(text) => Value {
                     kind: Kind::Object,
                     text,
-                    escaped: false,
+                    escapes: json::Escapes::None,
                 },
                 Cell::Time(time) => {
                     open.builder.set_ticks(at, *time);
@@ -497,7 +497,7 @@ fn cut(open: &mut Open, text_bytes: usize, finished: &mut Vec<TableRows>) -> Res
 /// Whether a cell cannot hold the value's text; JSON inside of a string becomes a dynamic cell's value.
 fn loses(value: Value<'_>, is_dynamic: bool) -> bool {
     let inside = || {
-        let may = is_dynamic && value.escaped && value.text.contains("\\\\u");
+        let may = is_dynamic && value.is_escaped() && value.text.contains("\\\\u");
         may && json::has_lone_surrogate(&value.text())
     };
     value.is_inexact() || inside()

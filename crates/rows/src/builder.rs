@@ -17,42 +17,64 @@ use model::{ColumnType, Table, TableName, Ticks};
 
 use crate::{hidden, types};
 
+/// Bytes of identities that are kept in one piece: what grows beyond would be copied to grow.
+const PIECE_BYTES: usize = 256 << 10;
+
 /// What identifies each row of a batch to its source: one byte string a row.
 #[derive(Debug, Clone, Default)]
 pub struct Identities {
+    pieces: Vec<Piece>,
+    rows: usize,
+}
+
+/// The identities of some rows in a row, each to its end.
+#[derive(Debug, Clone, Default)]
+struct Piece {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl Identities {
-    /// Adds the identity of the next row.
-    pub fn push(&mut self, identity: &[u8]) {
-        self.bytes.extend_from_slice(identity);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// Adds an identity that `write` appends.
-    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// The identities in row order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+impl Piece {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
             .zip(&self.ends)
             .map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
     }
+}
+
+impl Identities {
+    /// Adds the identity of the next row.
+    pub fn push(&mut self, identity: &[u8]) {
+        self.push_with(|bytes| bytes.extend_from_slice(identity));
+    }
+
+    /// Adds an identity that `write` appends.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let is_full = |piece: &Piece| piece.bytes.len() >= PIECE_BYTES;
+        if self.pieces.last().is_none_or(is_full) {
+            self.pieces.push(Piece::default());
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            write(&mut piece.bytes);
+            piece.ends.push(piece.bytes.len());
+            self.rows += 1;
+        }
+    }
+
+    /// The identities in row order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().flat_map(Piece::iter)
+    }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.rows
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.rows == 0
     }
 }
 

@@ -198,6 +198,31 @@ proptest! {
     }
 
     #[test]
+    fn the_canonical_form_does_not_depend_on_how_a_character_was_escaped(
+        text in any::<String>(),
+        numbered in any::<u64>(),
+    ) {
+        let plain = serde_json::to_string(&text).unwrap();
+        let one = |(n, c): (usize, char)| {
+            let mut units = [0; 2];
+            if numbered >> (n % 64) & 1 == 1 {
+                let units = c.encode_utf16(&mut units).iter();
+                return units.map(|unit| format!("\\u{unit:04X}")).collect::<Vec<_>>().concat();
+            }
+            let quoted = serde_json::to_string(&c).unwrap();
+            if c == '/' { "\\/".to_owned() } else { quoted.get(1..quoted.len() - 1).unwrap().to_owned() }
+        };
+        let escaped: Vec<_> = text.chars().enumerate().map(one).collect();
+        let escaped = format!("\"{}\"", escaped.concat());
+        let canonical = |json: &str| {
+            let mut out = Vec::new();
+            parse(json).unwrap().0.write_canonical(&mut out);
+            out
+        };
+        prop_assert_eq!(canonical(&plain), canonical(&escaped));
+    }
+
+    #[test]
     fn damaged_json_is_judged_alike(value in any_json(), at in any::<prop::sample::Index>(), byte in 0x20u8..0x7f) {
         let mut text = serde_json::to_string(&value).unwrap();
         let at = at.index(text.len());

@@ -14,7 +14,7 @@ use model::Ticks;
 use super::event::{Event, Log};
 use super::fields::Fields;
 use crate::convert;
-use crate::json::{self, Kind, Member, Value};
+use crate::json::{self, Escapes, Kind, Member, Value};
 
 type Data<'e> = Vec<(Cow<'e, str>, Value<'e>)>;
 
@@ -210,7 +210,7 @@ fn data_elements<'e>(member: Member<'e>, data: &mut Data<'e>) {
 const MISSING: Value<'static> = Value {
     kind: Kind::Null,
     text: "null",
-    escaped: false,
+    escapes: Escapes::None,
 };
 
 /// Data of `UserData`: the members of its one element, whose own name is kept as `UserData`.

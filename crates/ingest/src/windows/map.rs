@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::event::{Event, Log};
 use super::{special, table};
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Escapes, Kind, Value};
 use crate::sink::Cell;
 
 /// Where a value goes.
@@ -109,13 +109,17 @@ impl<'e> Row<'e> {
         let mut quoted = String::with_capacity(text.len() + 2);
         json::write_string(text, &mut quoted);
         let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-        let escaped = inner.contains('\\');
+        let is_plain = !inner.contains('\\');
         self.add(
             name,
             Value {
                 kind: Kind::String,
                 text: inner,
-                escaped,
+                escapes: if is_plain {
+                    Escapes::None
+                } else {
+                    Escapes::Any
+                },
             },
         );
     }
@@ -127,7 +131,7 @@ impl<'e> Row<'e> {
             Value {
                 kind: Kind::Number,
                 text: &number.to_string(),
-                escaped: false,
+                escapes: Escapes::None,
             },
         );
     }
