@@ -483,10 +483,8 @@ impl Run {
         while let Some(relation) = self.resolved.shared.get(shared.len()).cloned() {
             let plan = {
                 let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
-                lowering.external.clone_from(&self.external);
-                lowering.reference = self.reference.clone();
                 lowering.resume(&shared, sources);
-                self.plan(&state, &mut lowering, &relation)?
+                self.plan(&state, lowering, &relation)?
             };
             sources += lookback::count(&relation);
             let stream = self.start(&state, plan).await?;
@@ -502,10 +500,8 @@ impl Run {
         for relation in self.results() {
             let plan = {
                 let mut lowering = Lowering::new(&table, lookback.clone(), self.guard.clone());
-                lowering.external.clone_from(&self.external);
-                lowering.reference = self.reference.clone();
                 lowering.resume(&shared, sources);
-                self.plan(&state, &mut lowering, &relation)?
+                self.plan(&state, lowering, &relation)?
             };
             sources += lookback::count(&relation);
             let stream = self.start(&state, plan).await?;
@@ -538,10 +534,12 @@ impl Run {
     fn plan(
         &self,
         state: &SessionState,
-        lowering: &mut Lowering<'_>,
+        mut lowering: Lowering<'_>,
         relation: &Relation,
     ) -> Result<datafusion::logical_expr::LogicalPlan, Error> {
         self.guard.check()?;
+        lowering.external.clone_from(&self.external);
+        lowering.reference = self.reference.clone();
         let _piece = self.planning.begin();
         let plan = lowering.finished(relation)?;
         self.guard.check()?;

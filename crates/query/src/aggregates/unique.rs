@@ -32,7 +32,7 @@ pub(super) fn state_type(of: &DataType) -> DataType {
 
 /// Spreads numbers that are small and dense.
 #[derive(Default)]
-struct Spread(u64);
+pub(crate) struct Spread(u64);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {
@@ -48,6 +48,10 @@ impl Hasher for Spread {
     fn write_u64(&mut self, n: u64) {
         let mixed = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn write_i64(&mut self, n: i64) {
+        self.write_u64(n.cast_unsigned());
     }
 }
 

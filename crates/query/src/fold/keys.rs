@@ -4,7 +4,7 @@
 //! its rows then go by their codes. Numbers of several columns become one by [`Pairs`].
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -17,6 +17,7 @@ use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use crate::aggregates::unique::Spread;
 use crate::scan::stages::same;
 
 /// Not met yet.
@@ -25,31 +26,6 @@ const UNKNOWN: u32 = u32::MAX;
 const SLOTS_MAX: usize = 1 << 20;
 /// Bytes of an entry of a hash map, about.
 const ENTRY_BYTES: usize = 24;
-
-/// Spreads numbers that are small and dense.
-#[derive(Default)]
-pub(super) struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        let mixed = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-
-    fn write_i64(&mut self, n: i64) {
-        self.write_u64(n.cast_unsigned());
-    }
-}
 
 type Map<K> = HashMap<K, u32, BuildHasherDefault<Spread>>;
 

@@ -8,7 +8,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 
-use super::args::Call;
+use super::args::{Call, Guard};
 use super::series::{array, count, line, numbers};
 use crate::json::Json;
 
@@ -34,26 +34,29 @@ pub(super) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         }),
         F::SeriesSeasonal => call.dynamics(|row| {
             let values = numbers(series, row)?;
-            let period = period_of(&values, long(1, row).unwrap_or(-1));
+            let period = period_of(&values, long(1, row).unwrap_or(-1), call.guard)?;
             Some(array(seasonal(&values, period).into_iter().map(Some)))
         }),
         F::SeriesDecompose => call.dynamics(|row| {
             let values = numbers(series, row)?;
             let held = long(3, row).unwrap_or(0);
-            let parts = Parts::of(&values, long(1, row).unwrap_or(-1), text(2, row), held);
+            let period = long(1, row).unwrap_or(-1);
+            let parts = Parts::of(&values, period, text(2, row), held, call.guard)?;
             Some(parts.tuple())
         }),
         F::SeriesDecomposeForecast => call.dynamics(|row| {
             let values = numbers(series, row)?;
             let held = long(1, row)?;
-            let parts = Parts::of(&values, long(2, row).unwrap_or(-1), text(3, row), held);
+            let period = long(2, row).unwrap_or(-1);
+            let parts = Parts::of(&values, period, text(3, row), held, call.guard)?;
             Some(parts.tuple())
         }),
         F::SeriesDecomposeAnomalies => call.dynamics(|row| {
             let values = numbers(series, row)?;
             let threshold = real(1, row).unwrap_or(THRESHOLD);
             let held = long(4, row).unwrap_or(0);
-            let parts = Parts::of(&values, long(2, row).unwrap_or(-1), text(3, row), held);
+            let period = long(2, row).unwrap_or(-1);
+            let parts = Parts::of(&values, period, text(3, row), held, call.guard)?;
             let residual: Vec<Option<f64>> = parts.residual.iter().copied().map(Some).collect();
             let scores = scores(&residual, TUKEY_LOW, TUKEY_HIGH);
             let flags = scores.iter().map(|s| {
@@ -83,8 +86,14 @@ struct Parts {
 }
 
 impl Parts {
-    /// The last `held` values are not learned from.
-    fn of(values: &[Option<f64>], seasonality: i64, trend: &str, held: i64) -> Self {
+    /// The last `held` values are not learned from. Nothing if the query's switch is thrown.
+    fn of(
+        values: &[Option<f64>],
+        seasonality: i64,
+        trend: &str,
+        held: i64,
+        guard: &Guard,
+    ) -> Option<Self> {
         let held = usize::try_from(held).unwrap_or(0).min(values.len());
         let learned = values.get(..values.len() - held).unwrap_or_default();
         let line = match trend {
@@ -100,7 +109,7 @@ impl Parts {
             .zip(&trend)
             .map(|(x, t)| Some((*x)? - t))
             .collect();
-        let period = period_of(&detrended, seasonality);
+        let period = period_of(&detrended, seasonality, guard)?;
         let pattern = if period > 1 {
             pattern(&detrended, period)
         } else {
@@ -113,12 +122,12 @@ impl Parts {
             .zip(&baseline)
             .map(|(x, b)| x.unwrap_or(*b) - b)
             .collect();
-        Self {
+        Some(Self {
             baseline,
             seasonal,
             trend,
             residual,
-        }
+        })
     }
 
     fn tuple(self) -> Json {
@@ -135,10 +144,11 @@ fn mean(values: &[Option<f64>]) -> f64 {
     known.iter().sum::<f64>() / count(known.len())
 }
 
-/// The period asked for, or the one that the series has; 0 for none.
-fn period_of(values: &[Option<f64>], asked: i64) -> usize {
+/// The period asked for, or the one that the series has; 0 for none. Nothing if the query's switch is
+/// thrown: looking for a period takes the square of the series.
+fn period_of(values: &[Option<f64>], asked: i64, guard: &Guard) -> Option<usize> {
     if asked >= 0 {
-        return usize::try_from(asked).unwrap_or(0);
+        return Some(usize::try_from(asked).unwrap_or(0));
     }
     let center = mean(values);
     let centered: Vec<f64> = values
@@ -147,7 +157,7 @@ fn period_of(values: &[Option<f64>], asked: i64) -> usize {
         .collect();
     let power: f64 = centered.iter().map(|x| x * x).sum();
     if power == 0.0 {
-        return 0;
+        return Some(0);
     }
     let score = |lag: usize| {
         let products = centered.iter().zip(centered.iter().skip(lag));
@@ -156,12 +166,13 @@ fn period_of(values: &[Option<f64>], asked: i64) -> usize {
     };
     let most = centered.len() / 2;
     let best = (2..=most)
-        .map(|lag| (lag, score(lag)))
+        .map_while(|lag| guard.check().ok().map(|()| (lag, score(lag))))
         .filter(|(lag, s)| {
             *s >= PERIOD_SCORE_MIN && *s >= score(lag - 1) && (*lag == most || *s >= score(lag + 1))
         })
         .reduce(|a, b| if b.1 > a.1 + 1e-9 { b } else { a });
-    best.map_or(0, |(lag, _)| lag)
+    guard.check().ok()?;
+    Some(best.map_or(0, |(lag, _)| lag))
 }
 
 /// The mean of each place in the period.

@@ -294,6 +294,7 @@ fn fir(call: &Call<'_>) -> Result<ArrayRef> {
         let center = flag(3, row) == Some(Json::Bool(true));
         let ahead = if center { filter.len() / 2 } else { 0 };
         let made = (0..values.len()).map(|at| {
+            call.guard.check().ok()?;
             let mut total = 0.0;
             for (back, weight) in filter.iter().enumerate() {
                 let from = (at + ahead).checked_sub(back);
@@ -301,12 +302,12 @@ fn fir(call: &Call<'_>) -> Result<ArrayRef> {
                 total += weight * value.unwrap_or(0.0);
             }
             let total = if normalize { total / sum.abs() } else { total };
-            match convert::long_of_real(total) {
+            Some(match convert::long_of_real(total) {
                 Some(n) if whole && !normalize => Json::Long(n),
                 _ => Json::Real(total),
-            }
+            })
         });
-        Some(Json::Array(made.collect()))
+        Some(Json::Array(made.collect::<Option<_>>()?))
     })
 }
 
@@ -319,6 +320,7 @@ fn iir(call: &Call<'_>) -> Result<ArrayRef> {
         let first = below.first().copied().filter(|x| *x != 0.0)?;
         let mut out: Vec<f64> = Vec::with_capacity(values.len());
         for at in 0..values.len() {
+            call.guard.check().ok()?;
             let mut total = 0.0;
             for (back, weight) in above.iter().enumerate() {
                 let value = at.checked_sub(back).and_then(|n| values.get(n).copied());

@@ -2,6 +2,9 @@
 //!
 //! Transforms are unnormalised forward and divided by the length backward. Lengths that are no power
 //! of two go by Bluestein's chirp.
+//!
+//! A series may have a million values, and some of these functions take the square of that: they look
+//! at the query's switch and give nothing when it is thrown.
 
 use std::f64::consts::PI;
 
@@ -9,7 +12,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 
-use super::args::Call;
+use super::args::{Call, Guard};
 use super::convert;
 use super::series::{array, bag_or_tuple, count, line, numbers};
 use crate::json::Json;
@@ -31,7 +34,7 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 .enumerate()
                 .map(|(at, re)| Some(((*re)?, imaginary.get(at).copied().flatten().unwrap_or(0.0))))
                 .collect();
-            let made = transformed(&values?, function == F::SeriesIfft);
+            let made = transformed(&values?, function == F::SeriesIfft, call.guard)?;
             Some(Json::Array(vec![
                 array(made.iter().map(|c| Some(c.0))),
                 array(made.iter().map(|c| Some(c.1))),
@@ -49,15 +52,20 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             };
             polynomial(&y, x.as_deref(), degree.unwrap_or(1))
         }),
-        F::SeriesFit2lines | F::SeriesFit2linesDynamic => {
-            call.dynamics(|row| two_lines(&numbers(a, row)?, function == F::SeriesFit2lines))
-        }
+        F::SeriesFit2lines | F::SeriesFit2linesDynamic => call.dynamics(|row| {
+            two_lines(
+                &numbers(a, row)?,
+                function == F::SeriesFit2lines,
+                call.guard,
+            )
+        }),
         F::SeriesPeriodsDetect => {
             let (least, most, wanted) = (call.arg(1)?, call.arg(2)?, call.arg(3)?);
             call.dynamics(|row| {
                 let values = numbers(a, row)?;
                 let wanted = usize::try_from(wanted.long(row)?.clamp(0, 1_000)).ok()?;
-                let found = periods(&values, least.real(row)?, most.real(row)?, wanted);
+                let lags = (least.real(row)?, most.real(row)?);
+                let found = periods(&values, lags, wanted, call.guard)?;
                 Some(Json::Array(vec![
                     array(found.iter().map(|p| Some(p.0))),
                     array(found.iter().map(|p| Some(p.1))),
@@ -83,32 +91,33 @@ fn product(a: Complex, b: Complex) -> Complex {
     (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0)
 }
 
-fn transformed(values: &[Complex], inverse: bool) -> Vec<Complex> {
+fn transformed(values: &[Complex], inverse: bool, guard: &Guard) -> Option<Vec<Complex>> {
     let n = values.len();
     let mut made = if n.is_power_of_two() || n == 0 {
-        halved(values, inverse)
+        halved(values, inverse, guard)?
     } else {
-        chirped(values, inverse)
+        chirped(values, inverse, guard)?
     };
     if inverse {
         for value in &mut made {
             *value = (value.0 / count(n), value.1 / count(n));
         }
     }
-    made
+    Some(made)
 }
 
 /// By halves; the length is a power of two, so the recursion is as deep as its logarithm.
-fn halved(values: &[Complex], inverse: bool) -> Vec<Complex> {
+fn halved(values: &[Complex], inverse: bool, guard: &Guard) -> Option<Vec<Complex>> {
     let n = values.len();
     if n <= 1 {
-        return values.to_vec();
+        return Some(values.to_vec());
     }
-    let half = |first: usize| -> Vec<Complex> {
+    guard.check().ok()?;
+    let half = |first: usize| {
         let chosen: Vec<Complex> = values.iter().skip(first).step_by(2).copied().collect();
-        halved(&chosen, inverse)
+        halved(&chosen, inverse, guard)
     };
-    let (even, odd) = (half(0), half(1));
+    let (even, odd) = (half(0)?, half(1)?);
     let sign = if inverse { 2.0 } else { -2.0 };
     let mut out = even.clone();
     out.extend(even.iter().copied());
@@ -117,11 +126,11 @@ fn halved(values: &[Complex], inverse: bool) -> Vec<Complex> {
         let turned = product(*odd, (angle.cos(), angle.sin()));
         *slot = (slot.0 + turned.0, slot.1 + turned.1);
     }
-    out
+    Some(out)
 }
 
 /// Bluestein: a convolution of a power of two.
-fn chirped(values: &[Complex], inverse: bool) -> Vec<Complex> {
+fn chirped(values: &[Complex], inverse: bool, guard: &Guard) -> Option<Vec<Complex>> {
     let n = values.len();
     let sign = if inverse { 1.0 } else { -1.0 };
     let chirp: Vec<Complex> = (0..n)
@@ -145,13 +154,12 @@ fn chirped(values: &[Complex], inverse: bool) -> Vec<Complex> {
             }
         }
     }
-    let (a, b) = (halved(&a, false), halved(&b, false));
+    let (a, b) = (halved(&a, false, guard)?, halved(&b, false, guard)?);
     let both: Vec<Complex> = a.iter().zip(&b).map(|(a, b)| product(*a, *b)).collect();
-    halved(&both, true)
-        .into_iter()
-        .zip(&chirp)
-        .map(|(value, turn)| product((value.0 / count(size), value.1 / count(size)), *turn))
-        .collect()
+    let back = halved(&both, true, guard)?.into_iter().zip(&chirp);
+    let made =
+        back.map(|(value, turn)| product((value.0 / count(size), value.1 / count(size)), *turn));
+    Some(made.collect())
 }
 
 /// How well a line of fitted values fits.
@@ -264,7 +272,7 @@ fn least_squares(points: &[(f64, f64)], degree: usize) -> Option<Vec<f64>> {
 }
 
 /// The split after which a line of its own fits best.
-fn two_lines(values: &[Option<f64>], as_tuple: bool) -> Option<Json> {
+fn two_lines(values: &[Option<f64>], as_tuple: bool, guard: &Guard) -> Option<Json> {
     let side = |from: usize, to: usize| -> Option<(f64, f64, Vec<f64>, f64)> {
         let part: Vec<Option<f64>> = values.iter().skip(from).take(to - from).copied().collect();
         let (slope, start) = line(&part)?;
@@ -278,6 +286,7 @@ fn two_lines(values: &[Option<f64>], as_tuple: bool) -> Option<Json> {
     };
     let n = values.len();
     let splits = (2..n.saturating_sub(1)).filter_map(|at| {
+        guard.check().ok()?;
         let rest = side(0, at)?.3 + side(at, n)?.3;
         Some((at, rest))
     });
@@ -344,19 +353,24 @@ fn correlation(flat: &[f64], lag: usize) -> f64 {
 /// Correlations below this are no period.
 const SCORE_MIN: f64 = 0.4;
 
-/// The best periods in the range with their scores, zeros where there are no more.
-fn periods(values: &[Option<f64>], least: f64, most: f64, wanted: usize) -> Vec<(f64, f64)> {
+/// The best periods from the least to the most with their scores, zeros where there are no more.
+fn periods(
+    values: &[Option<f64>],
+    (least, most): (f64, f64),
+    wanted: usize,
+    guard: &Guard,
+) -> Option<Vec<(f64, f64)>> {
     let flat = flattened(values);
     let most = most.min(count(flat.len()) / 2.0);
-    let scores: Vec<f64> = (0..flat.len())
-        .map(|lag| {
-            if lag == 0 {
-                0.0
-            } else {
-                correlation(&flat, lag)
-            }
+    let score = |lag: usize| {
+        guard.check().ok()?;
+        Some(if lag == 0 {
+            0.0
+        } else {
+            correlation(&flat, lag)
         })
-        .collect();
+    };
+    let scores: Vec<f64> = (0..flat.len()).map(score).collect::<Option<_>>()?;
     let at = |lag: usize| scores.get(lag).copied().unwrap_or(f64::MIN);
     let mut found: Vec<(f64, f64)> = (1..flat.len())
         .filter(|lag| count(*lag) >= least && count(*lag) <= most)
@@ -373,5 +387,5 @@ fn periods(values: &[Option<f64>], least: f64, most: f64, wanted: usize) -> Vec<
         }
     }
     kept.resize(wanted, (0.0, 0.0));
-    kept
+    Some(kept)
 }

@@ -11,7 +11,7 @@ use kql::resolved::{Aggregate, Expr, ExprKind, PathKey, Relation, Set, Value};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
-use super::{Lowered, Lowering, Scope};
+use super::{Lowered, Lowering, Scope, plans};
 use crate::aggregates::{Aggregator, BitFold, ELEMENTS_MAX, Gather, unique};
 use crate::error::Error;
 use crate::json::Json;
@@ -258,17 +258,15 @@ impl Lowering<'_> {
             prepared.push(lit(true).alias(self.next_name()));
         }
         let keys: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
-        let plan = LogicalPlanBuilder::from(input.plan)
-            .project(prepared)?
-            .aggregate(keys, results)?;
+        let plan = plans::aggregated(plans::projected(input.plan, prepared)?, keys, results)?;
         // The library moves a condition that comes to a constant below a summary without groups,
         // which then makes its one row of nothing. It moves none below a limit.
         let plan = if by.is_empty() {
-            plan.limit(0, Some(1))?
+            LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?
         } else {
             plan
         };
-        self.project(plan.build()?, finished, relation)
+        self.project(plan, finished, relation)
     }
 
     fn aggregate_call(

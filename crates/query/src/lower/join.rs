@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, JoinType, NullEquality};
-use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::common::{Column, JoinType};
+use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, lit};
 use kql::resolved::{Expr, JoinKind, Relation};
 use model::ColumnType;
 
 use super::exprs::{missing, named, or_else};
-use super::{Lowered, Lowering, Scope};
+use super::{Lowered, Lowering, Scope, plans};
 use crate::error::Error;
 use crate::nodes::Unique;
 
@@ -66,15 +66,8 @@ impl Lowering<'_> {
             });
             left_plan = LogicalPlan::Extension(Extension { node });
         }
-        let plan = LogicalPlanBuilder::from(left_plan)
-            .join_detailed(
-                right_plan,
-                sides.join,
-                (left_keys, right_keys),
-                None,
-                NullEquality::NullEqualsNull,
-            )?
-            .build()?;
+        let on = left_keys.into_iter().zip(right_keys);
+        let plan = plans::joined(left_plan, right_plan, sides.join, on)?;
         let mut outputs: Vec<(&String, bool)> = Vec::new();
         if sides.left {
             outputs.extend(left.columns.iter().map(|name| (name, sides.left_missing)));
@@ -113,9 +106,6 @@ impl Lowering<'_> {
             exprs.push(lit(1_i64).alias(&name));
             names.push(Column::new_unqualified(name));
         }
-        let plan = LogicalPlanBuilder::from(side.plan.clone())
-            .project(exprs)?
-            .build()?;
-        Ok((plan, names))
+        Ok((plans::projected(side.plan.clone(), exprs)?, names))
     }
 }

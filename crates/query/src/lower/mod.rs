@@ -7,6 +7,7 @@ mod aggregate;
 mod exprs;
 mod join;
 pub(crate) mod lookback;
+mod plans;
 pub(crate) mod support;
 mod wide;
 
@@ -21,7 +22,7 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
-    Expr as Plan, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, lit,
+    Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, Union, lit,
 };
 use datafusion::physical_expr::create_physical_expr;
 use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
@@ -140,7 +141,7 @@ impl<'a> Lowering<'a> {
         if columns.is_empty() {
             return Ok(lowered.plan);
         }
-        projected(lowered.plan, columns)
+        plans::projected(lowered.plan, columns)
     }
 
     pub(crate) fn next_name(&mut self) -> String {
@@ -222,13 +223,7 @@ impl<'a> Lowering<'a> {
     fn filter(&mut self, input: &Relation, predicate: &Expr) -> Result<Lowered, Error> {
         let input = self.relation(input)?;
         let predicate = self.predicate(predicate, &Scope(&input.columns))?;
-        let plan = if is_plain(&input.plan) {
-            LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input.plan))?)
-        } else {
-            LogicalPlanBuilder::from(input.plan)
-                .filter(predicate)?
-                .build()?
-        };
+        let plan = plans::filtered(input.plan, predicate)?;
         Ok(Lowered { plan, ..input })
     }
 
@@ -260,9 +255,7 @@ impl<'a> Lowering<'a> {
             .iter()
             .map(|name| exprs::named(name))
             .collect();
-        let plan = LogicalPlanBuilder::from(input.plan)
-            .aggregate(keys, Vec::<Plan>::new())?
-            .build()?;
+        let plan = plans::aggregated(input.plan, keys, Vec::new())?;
         Ok(Lowered {
             plan,
             columns: input.columns,
@@ -303,7 +296,7 @@ impl<'a> Lowering<'a> {
         if named.is_empty() {
             named.push(lit(true).alias(self.next_name()));
         }
-        let plan = projected(plan, named)?;
+        let plan = plans::projected(plan, named)?;
         Ok(Lowered {
             plan,
             columns,
@@ -483,10 +476,12 @@ impl<'a> Lowering<'a> {
             let reals: Vec<f64> = values.iter().filter_map(real_of).collect();
             Arc::new(datafusion::arrow::array::Float64Array::from(range_reals(
                 &reals,
-            )))
+                &self.guard,
+            )?))
         } else {
             let longs: Vec<i64> = values.iter().filter_map(long_of).collect();
-            let longs = datafusion::arrow::array::Int64Array::from(range_longs(&longs));
+            let longs =
+                datafusion::arrow::array::Int64Array::from(range_longs(&longs, &self.guard)?);
             datafusion::arrow::compute::cast(&longs, &crate::kernels::decimals::data_type(ty))?
         };
         if array.len() > limits::HUNT_RANGE_ROWS_MAX {
@@ -515,7 +510,7 @@ impl<'a> Lowering<'a> {
             }
             order.push(expr.sort(!key.descending, key.nulls_first));
         }
-        let plan = LogicalPlanBuilder::from(input.plan).sort(order)?.build()?;
+        let plan = plans::sorted(input.plan, order);
         Ok(Lowered {
             plan,
             columns: input.columns,
@@ -564,9 +559,7 @@ impl<'a> Lowering<'a> {
                 .alias(&list),
         );
         let column = Column::new_unqualified(&list);
-        let lists = LogicalPlanBuilder::from(input.plan)
-            .project(kept)?
-            .build()?;
+        let lists = plans::projected(input.plan, kept)?;
         let node = Arc::new(Portions {
             input: lists,
             list: column.clone(),
@@ -605,23 +598,6 @@ impl<'a> Lowering<'a> {
             ..lowered
         })
     }
-}
-
-/// Whether all columns go by names of our own, under which an expression finds them as it stands.
-fn is_plain(plan: &LogicalPlan) -> bool {
-    plan.schema().iter().all(|(table, _)| table.is_none())
-}
-
-/// `exprs` of the rows of `plan`.
-///
-/// The library's builder would look through all of `plan` once per expression for what a name may
-/// mean, which for a search over all tables takes seconds; names of our own mean one thing.
-fn projected(plan: LogicalPlan, exprs: Vec<Plan>) -> Result<LogicalPlan, Error> {
-    if is_plain(&plan) {
-        let projection = Projection::try_new(exprs, Arc::new(plan))?;
-        return Ok(LogicalPlan::Projection(projection));
-    }
-    Ok(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
 }
 
 /// Makes the order of the rows one that the planner must keep.
@@ -663,9 +639,9 @@ fn real_of(value: &ScalarValue) -> Option<f64> {
     }
 }
 
-fn range_longs(bounds: &[i64]) -> Vec<i64> {
+fn range_longs(bounds: &[i64], guard: &Guard) -> Result<Vec<i64>, Error> {
     let [from, to, step] = bounds else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut values = Vec::new();
     let mut at = Some(*from);
@@ -678,15 +654,16 @@ fn range_longs(bounds: &[i64]) -> Vec<i64> {
         if *step == 0 || !inside || values.len() > limits::HUNT_RANGE_ROWS_MAX {
             break;
         }
+        guard.check()?;
         values.push(value);
         at = value.checked_add(*step);
     }
-    values
+    Ok(values)
 }
 
-fn range_reals(bounds: &[f64]) -> Vec<f64> {
+fn range_reals(bounds: &[f64], guard: &Guard) -> Result<Vec<f64>, Error> {
     let [from, to, step] = bounds else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut values = Vec::new();
     let mut n = 0.0;
@@ -698,8 +675,9 @@ fn range_reals(bounds: &[f64]) -> Vec<f64> {
             value >= *to
         };
         if *step == 0.0 || !inside || values.len() > limits::HUNT_RANGE_ROWS_MAX {
-            return values;
+            return Ok(values);
         }
+        guard.check()?;
         values.push(value);
         n += 1.0;
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
-use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan};
 use kql::resolved::{Axis, Expr, Op, Relation, ScanStep, TextForm, WindowFn};
 use model::ColumnType;
 
-use super::{Lowered, Lowering, Scope, constant, exprs, in_order};
+use super::{Lowered, Lowering, Scope, constant, exprs, in_order, plans};
 use crate::error::Error;
 use crate::external::Unread;
 use crate::kernels::Work;
@@ -115,7 +115,7 @@ impl Lowering<'_> {
         if all.is_empty() {
             return Ok((input.plan, names));
         }
-        let plan = LogicalPlanBuilder::from(input.plan).project(all)?.build()?;
+        let plan = plans::projected(input.plan, all)?;
         Ok((plan, names))
     }
 
@@ -300,9 +300,7 @@ impl Lowering<'_> {
         let name = self.next_name();
         let mut kept: Vec<Plan> = lowered.columns.iter().map(|n| exprs::named(n)).collect();
         kept.push(made.alias(&name));
-        let plan = LogicalPlanBuilder::from(lowered.plan)
-            .project(kept)?
-            .build()?;
+        let plan = plans::projected(lowered.plan, kept)?;
         let mut all: Vec<Plan> = lowered.columns.iter().map(|n| exprs::named(n)).collect();
         let types = captures.iter().copied().chain([ColumnType::Bool]);
         for (at, ty) in types.enumerate() {

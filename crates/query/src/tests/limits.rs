@@ -377,6 +377,23 @@ fn planning_that_takes_too_long_says_so_and_gives_its_place_back() {
     limited(work, limits).expect("a result");
 }
 
+/// What an operator costs to plan does not grow with the square of how many stand before it.
+#[test]
+fn long_chains_are_planned_in_time() {
+    let expansions: Vec<_> = (0..100).map(|n| format!("| mv-expand a{n} = l ")).collect();
+    let expansions = format!("print l = pack_array(1) {} | count", expansions.concat());
+    let joins: Vec<_> = (0..30)
+        .map(|n| format!("| join kind=inner (print k = 1, x{n} = {n}) on k | project-away k1 "))
+        .collect();
+    let joins = format!("print k = 1 {} | count", joins.concat());
+    let conditions = vec!["g == 1 and h != 2 or s has 'x'"; 3000].join(" or ");
+    let conditions = format!("print g = 1, h = 3, s = '' | where {conditions} | count");
+    for query in [expansions, joins, conditions] {
+        let result = limited(&query, Limits::default()).expect("a result");
+        assert_eq!(super::encode::json(&result), r#"[{"Count":1}]"#);
+    }
+}
+
 /// Runs a query, cancels it after a while, and says whether its thread ended soon after that (or after
 /// the answer, if that came first).
 fn ends(
@@ -479,6 +496,26 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         (
             "groups",
             "range x from 1 to 9000000 step 1 | summarize n = count(), m = make_set(x) by k = tostring(x % 1000000) | count",
+        ),
+        (
+            "transform",
+            "range x from 1 to 9 step 1 | extend s = range(1, 300000, 1) | extend f = series_fft(s) | count",
+        ),
+        (
+            "periods",
+            "print s = range(1, 300000, 1) | extend p = series_periods_detect(s, 2, 90000, 3)",
+        ),
+        (
+            "decomposition",
+            "print s = range(1, 300000, 1) | extend p = series_decompose(s)",
+        ),
+        (
+            "filter",
+            "print s = range(1, 300000, 1) | extend p = series_fir(s, s)",
+        ),
+        (
+            "two lines",
+            "print s = range(1, 300000, 1) | extend p = series_fit_2lines_dynamic(s)",
         ),
         (
             "expansion",
