@@ -27,6 +27,7 @@ mod prepare;
 mod profiles;
 mod result;
 mod scan;
+mod sides;
 mod sketch;
 mod watch;
 mod whole;

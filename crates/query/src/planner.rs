@@ -21,6 +21,7 @@ use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::portions::Portions;
 use crate::profiles::{FileProfile, FileProfileExec, Lookups};
+use crate::sides::SmallerFirst;
 use crate::watch::WatchJoins;
 use crate::whole::{Task, Whole, WholeExec};
 
@@ -80,7 +81,10 @@ pub(crate) fn logical_rules(guard: &Guard) -> Vec<Arc<dyn OptimizerRule + Send +
     Optimizer::new().rules.into_iter().map(watched).collect()
 }
 
-/// The library's physical rules, watched.
+/// The library's rule that looks at the sides of a join.
+const JOIN_SELECTION: &str = "join_selection";
+
+/// The library's physical rules, watched, and ours.
 pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
     let watched = |rule: Rule| -> Rule {
@@ -92,6 +96,9 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         .into_iter()
         .map(watched)
         .collect();
+    // Before what a join learns of its first side is handed to the scan of the other.
+    let choice = rules.iter().position(|rule| rule.name() == JOIN_SELECTION);
+    rules.insert(choice.map_or(0, |at| at + 1), Arc::new(SmallerFirst));
     // Last: no rule is to look at what they make.
     rules.push(Arc::new(FoldScans::new(guard.clone())));
     rules.push(Arc::new(WatchJoins::new(guard.clone())));

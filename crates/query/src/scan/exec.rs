@@ -39,10 +39,13 @@ use crate::engine::BATCH_ROWS;
 const AHEAD_BYTES: usize = 4 << 20;
 /// Batches of one row group that wait, at most.
 const AHEAD_BATCHES: usize = 16;
-/// Threads of one scan, at most.
+/// Processors that one scan may keep busy, at most.
 const WORKERS_MAX: usize = 8;
+/// Row groups under way for each processor. Rows go on in order, so that a group that is done before
+/// its turn waits; another one has to be at work meanwhile.
+const GROUPS_PER_WORKER: usize = 2;
 
-/// Row groups that are decoded at once.
+/// Processors that a scan keeps busy.
 fn workers() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -94,6 +97,18 @@ impl SegmentsExec {
         };
         scan.wanted = Arc::new(wanted);
         scan
+    }
+
+    /// Rows of the segments, before any condition.
+    pub(crate) fn rows(&self) -> u64 {
+        let rows = self.segments.iter().map(|segment| segment.rows());
+        rows.fold(0, u64::saturating_add)
+    }
+
+    /// Whether rows are tested by more than the table's time.
+    pub(crate) fn is_conditional(&self) -> bool {
+        let mut conditions = self.wanted.conditions.iter();
+        conditions.any(|condition| condition.time.is_none())
     }
 
     /// Where what is read is counted.
@@ -243,7 +258,7 @@ impl Feed {
     /// Sets as many row groups to work as may be.
     async fn fill(&mut self) -> Result<()> {
         let workers = workers();
-        while self.running.len() < workers {
+        while self.running.len() < workers * GROUPS_PER_WORKER {
             while self.opening.len() < workers
                 && let Some(segment) = self.segments.pop_front()
             {

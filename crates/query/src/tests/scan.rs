@@ -274,6 +274,60 @@ fn a_column_that_came_later_is_empty_or_null_in_older_segments() {
     );
 }
 
+/// 2,001 rows, one of them without a size, joined with the six of which the size is 0, 1 or 2.
+#[test]
+fn a_join_gives_the_same_rows_whichever_side_is_the_smaller() {
+    let files = files();
+    let of = |left: &str, kind: &str, right: &str, what: &str| {
+        let query = format!(
+            "let few = Events | where Size < 3; {left} | join kind={kind} {right} on Size | summarize {what}"
+        );
+        encode::json(&hunt(&query, &files))
+    };
+    let both = "n = count(), a = sum(Size), b = sum(Size1)";
+    for (kind, many_first, few_first) in [
+        ("inner", (12, 12, 12), (12, 12, 12)),
+        ("innerunique", (6, 6, 6), (6, 6, 6)),
+        ("leftouter", (2007, 999_006, 12), (12, 12, 12)),
+        ("rightouter", (12, 12, 12), (2007, 12, 999_006)),
+        ("fullouter", (2007, 999_006, 12), (2007, 12, 999_006)),
+    ] {
+        let expected = |(n, a, b)| format!(r#"[{{"n":{n},"a":{a},"b":{b}}}]"#);
+        let answer = of("Events", kind, "few", both);
+        assert_eq!(answer, expected(many_first), "{kind}, many first");
+        let answer = of("few", kind, "Events", both);
+        assert_eq!(answer, expected(few_first), "{kind}, few first");
+    }
+    let one = "n = count(), a = sum(Size)";
+    for (kind, many_first, few_first) in [
+        ("leftsemi", (6, 6), (6, 6)),
+        ("rightsemi", (6, 6), (6, 6)),
+        ("leftanti", (1995, 998_994), (0, 0)),
+        ("rightanti", (0, 0), (1995, 998_994)),
+    ] {
+        let expected = |(n, a)| format!(r#"[{{"n":{n},"a":{a}}}]"#);
+        let answer = of("Events", kind, "few", one);
+        assert_eq!(answer, expected(many_first), "{kind}, many first");
+        let answer = of("few", kind, "Events", one);
+        assert_eq!(answer, expected(few_first), "{kind}, few first");
+    }
+}
+
+/// The rows that pass by keep their order; those of the smaller side are the ones that are looked up.
+#[test]
+fn the_larger_side_of_a_join_passes_by() {
+    let few = "(Events | where Size < 3 | project Size, Other = Timestamp)";
+    for query in [
+        format!("Events | join kind=inner {few} on Size | project Timestamp"),
+        format!("{few} | join kind=inner Events on Size | project Timestamp"),
+    ] {
+        let rows = encode::json(&hunt(&query, &files()));
+        let times: Vec<_> = rows.split("\"Timestamp\":").skip(1).collect();
+        assert_eq!(times.len(), 12, "{rows}");
+        assert!(times.is_sorted(), "{query}: {rows}");
+    }
+}
+
 #[test]
 fn a_query_that_does_not_say_from_when_looks_back_so_many_days() {
     let old = File::new(&early(day("2024-01-01"), 10), 250);
