@@ -34,18 +34,7 @@ impl fmt::Debug for Agents {
     }
 }
 
-/// What a user agent tells; a part that it does not tell is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agent<'a> {
-    /// The program.
-    pub browser: Browser<'a>,
-    /// What it runs on.
-    pub system: System<'a>,
-    /// The machine.
-    pub device: Device<'a>,
-}
-
-/// A program.
+/// A program; a part that the user agent does not tell is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Browser<'a> {
     /// Its name.
@@ -58,7 +47,7 @@ pub struct Browser<'a> {
     pub patch: Cow<'a, str>,
 }
 
-/// An operating system.
+/// An operating system; a part that the user agent does not tell is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct System<'a> {
     /// Its name.
@@ -73,7 +62,7 @@ pub struct System<'a> {
     pub patch_minor: Cow<'a, str>,
 }
 
-/// A machine.
+/// A machine; a part that the user agent does not tell is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device<'a> {
     /// Its name.
@@ -196,15 +185,6 @@ impl Agents {
             family: known(found.device),
             brand: part(found.brand),
             model: part(found.model),
-        }
-    }
-
-    /// Everything that a user agent tells.
-    pub fn read<'a>(&'a self, agent: &'a str) -> Agent<'a> {
-        Agent {
-            browser: self.browser(agent),
-            system: self.system(agent),
-            device: self.device(agent),
         }
     }
 }

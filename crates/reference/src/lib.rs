@@ -11,7 +11,7 @@
 mod agents;
 mod places;
 
-pub use agents::{Agent, Agents, Browser, Device, Error as AgentsError, System};
+pub use agents::{Agents, Browser, Device, Error as AgentsError, System};
 pub use places::{Error as PlacesError, Place, Places};
 
 /// Patterns for the common browsers, systems and devices, in the form that [`Agents::new`] reads: what

@@ -202,6 +202,42 @@ fn a_grown_file_of_plain_records_is_stored_once() {
     assert_eq!(answer["counts"]["untimed"], 1);
 }
 
+/// Of tables that a token does not cover not even the names are told.
+#[test]
+fn a_token_limited_to_tables_learns_no_raw_tables_name() {
+    let desk = Desk::new();
+    let file = desk.file("plain.jsonl", "{\"a\":1}\n");
+    let args = [text(&file), "--as", "json", "--table", "Sesame_CL"];
+    assert_eq!(desk.sent(&args).1["counts"]["stored"], 1);
+    let operator = desk.server.client("eu", &desk.site.operators["eu"]);
+    let narrow = operator.post(
+        &format!("/api/v1/tenants/{}/tokens", desk.tenant.id),
+        &json!({ "name": "narrow", "permissions": ["hunt"], "tables": ["DeviceInfo"], "days": 1 }),
+    );
+    let ask = |token: &str, query: &str| {
+        let mut command = desk.server.command("eu", token);
+        command.args(["hunt", "--format", "json", query]);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8(said).unwrap()
+    };
+    let whole = |query| ask(&desk.tenant.token, query);
+    let narrow = |query| ask(narrow["secret"].as_str().unwrap(), query);
+    let near = "Sesame_C | count";
+    assert!(whole(near).contains("`Sesame_CL`"), "{}", whole(near));
+    assert!(!narrow(near).contains("Sesame_CL"), "{}", narrow(near));
+    // Nor whether a table of a name that was guessed is there.
+    let columns = whole("Sesame_CL | getschema | project ColumnName");
+    assert!(columns.contains("\"a\""), "{columns}");
+    let guessed = narrow("Sesame_CL | getschema | project ColumnName");
+    let invented = narrow("Riddle_CL | getschema | project ColumnName");
+    assert!(!invented.is_empty());
+    assert_eq!(
+        guessed.replace("Sesame_CL", "Riddle_CL").lines().next(),
+        invented.lines().next()
+    );
+}
+
 #[test]
 fn a_line_that_is_too_long_costs_that_line() {
     let desk = Desk::new();

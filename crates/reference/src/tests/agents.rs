@@ -4,12 +4,15 @@ use crate::{Agents, AgentsError, COMMON_AGENTS};
 
 /// `browser major.minor.patch | system major.minor | device brand model`.
 fn told(agents: &Agents, agent: &str) -> String {
-    let told = agents.read(agent);
     let version = |parts: &[&str]| {
         let parts: Vec<_> = parts.iter().filter(|p| !p.is_empty()).copied().collect();
         parts.join(".")
     };
-    let (b, s, d) = (told.browser, told.system, told.device);
+    let (b, s, d) = (
+        agents.browser(agent),
+        agents.system(agent),
+        agents.device(agent),
+    );
     format!(
         "{} {} | {} {} | {} [{}] {}",
         b.family,
