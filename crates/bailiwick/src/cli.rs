@@ -533,7 +533,7 @@ pub(crate) enum Token {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ingest {
-    /// Files, also gzip, zstd and zip; `-` reads standard input.
+    /// Files, also gzip, zstd, zip and tar; `-` reads standard input.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The source; by default the only one that the token allows.

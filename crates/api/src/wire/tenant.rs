@@ -189,7 +189,7 @@ pub struct Settings {
     /// Which services may see each other's data; none if it is not said.
     #[serde(default)]
     pub sharing: Sharing,
-    /// What the centre may be told: `off`, `facts` or `rows`; `off` if it is not said.
+    /// What the centre may be told: `off` or `facts`; `off` if it is not said.
     #[serde(default = "off")]
     #[schema(example = "off")]
     pub centre: String,
@@ -234,7 +234,7 @@ pub struct SettingsChange {
     /// Which services may see each other's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sharing: Option<Sharing>,
-    /// What the centre may be told: `off`, `facts` or `rows`.
+    /// What the centre may be told: `off` or `facts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub centre: Option<String>,
     /// Whether hunts may read rows from the tenant's other cells.
