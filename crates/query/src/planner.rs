@@ -94,11 +94,14 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
     let mut rules: Vec<Rule> = PhysicalOptimizer::new()
         .rules
         .into_iter()
-        .map(watched)
+        .map(&watched)
         .collect();
     // Before what a join learns of its first side is handed to the scan of the other.
     let choice = rules.iter().position(|rule| rule.name() == JOIN_SELECTION);
-    rules.insert(choice.map_or(0, |at| at + 1), Arc::new(SmallerFirst));
+    rules.insert(
+        choice.map_or(0, |at| at + 1),
+        watched(Arc::new(SmallerFirst)),
+    );
     // Last: no rule is to look at what they make.
     rules.push(Arc::new(FoldScans::new(guard.clone())));
     rules.push(Arc::new(WatchJoins::new(guard.clone())));
