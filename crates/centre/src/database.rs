@@ -75,6 +75,9 @@ impl Database {
         let path = directory.join(FILE);
         create_file(&path).map_err(Error::Io)?;
         let mut connection = connect(&path).await?;
+        // A process that ended after a failed sync may have left transactions that only the cache has;
+        // nothing may stand behind them in the log.
+        execute(&mut connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
         migrate(&mut connection).await?;
         claim(&mut connection, keys, now).await?;
         let writer = Writer {

@@ -27,7 +27,7 @@ pub(crate) fn is_file(below: &Path) -> bool {
         Some([name]) => {
             ["lock", "log-mark", "log-mark.new"].contains(name) || is_database(name, &CATALOGUES)
         }
-        Some(["log", name]) => log::id_of(name).is_some(),
+        Some(["log", name]) => log::id_at_rest(name).is_some(),
         Some(["segments", tenant, name]) => {
             let name = finished(name);
             let segment = name.strip_suffix(".parquet");

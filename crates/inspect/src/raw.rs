@@ -312,7 +312,7 @@ impl Search<'_> {
         let one = |fault: Option<Fault>| fault.into_iter().collect();
         let io = Error::io(path);
         Ok(match kind {
-            FileKind::Log => match log::id_of(name) {
+            FileKind::Log => match log::id_at_rest(name) {
                 Some(id) => log::read(bytes, id, drop).map_err(io)?,
                 None => vec![Fault::malformed(0, "its name is not that of a log file")],
             },
@@ -476,7 +476,7 @@ fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
         FileKind::CatalogueIndex
     } else if len == 0 && is_begun(name) {
         FileKind::Empty
-    } else if log::id_of(name).is_some()
+    } else if log::id_at_rest(name).is_some()
         && (head.iter().all(|b| *b == 0) || log::MAGIC.starts_with(head))
     {
         // A crash can leave zeros where a header was being written, or its first bytes.
@@ -490,5 +490,5 @@ fn kind_of(path: &Path, head: &[u8], len: u64) -> FileKind {
 fn is_begun(name: &str) -> bool {
     const ENDS: [&str; 4] = ["db", "sqlite", "new", "tmp"];
     let end = Path::new(name).extension().and_then(|e| e.to_str());
-    name == "lock" || log::id_of(name).is_some() || end.is_some_and(|e| ENDS.contains(&e))
+    name == "lock" || log::id_at_rest(name).is_some() || end.is_some_and(|e| ENDS.contains(&e))
 }

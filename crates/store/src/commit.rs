@@ -9,6 +9,8 @@
 //!   that repeats another of the same group is answered when that one is durable.
 //! - After a failed sync nothing is acknowledged any more (the log is poisoned); a full disk refuses
 //!   the group and the next one is tried anew.
+//! - Rows that the log handed out at a start without being sure of them (the disk was full) can be
+//!   read; until it is sure, no repeat of them is acknowledged and nothing moves them on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -128,6 +130,8 @@ pub(crate) enum Message {
     Append(Job),
     Forward(Vec<Forward>, Reply<()>),
     ForwardFrames(Vec<ForwardFrame>, Reply<()>),
+    /// Make sure of what the log handed out when it was opened.
+    Secure(oneshot::Sender<Result<(), Error>>),
     /// From now on damage keeps no file of the log any more.
     Release(Reply<()>),
     /// Remove log files that no row needs any more.
@@ -149,6 +153,8 @@ pub(crate) struct LogStatus {
 pub(crate) struct Queue {
     sender: RwLock<Option<SyncSender<Message>>>,
     waiting_bytes: Arc<AtomicUsize>,
+    /// Every row in memory is on the disk.
+    is_secure: Arc<AtomicBool>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -169,10 +175,11 @@ impl Queue {
     pub(crate) fn start(writer: Writer) -> Result<Self, Error> {
         let (sender, receiver) = sync_channel(limits::COMMIT_QUEUE_MAX);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let counted = waiting_bytes.clone();
+        let is_secure = Arc::new(AtomicBool::new(writer.log.is_secure()));
+        let (counted, secure) = (waiting_bytes.clone(), is_secure.clone());
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || run(writer, &receiver, &counted))
+            .spawn(move || run(writer, &receiver, &counted, &secure))
             .map_err(|source| Error::Io {
                 path: "commit thread".into(),
                 source,
@@ -180,6 +187,7 @@ impl Queue {
         Ok(Self {
             sender: RwLock::new(Some(sender)),
             waiting_bytes,
+            is_secure,
             thread: std::sync::Mutex::new(Some(thread)),
         })
     }
@@ -191,6 +199,7 @@ impl Queue {
         let queue = Self {
             sender: RwLock::new(Some(sender)),
             waiting_bytes: Arc::default(),
+            is_secure: Arc::new(AtomicBool::new(true)),
             thread: std::sync::Mutex::new(None),
         };
         (queue, receiver)
@@ -214,6 +223,16 @@ impl Queue {
             self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
         }
         sent
+    }
+
+    /// Comes back when every row in memory is on the disk; before that nothing may rest on them.
+    pub(crate) async fn secure(&self) -> Result<(), Error> {
+        if self.is_secure.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Secure(reply))?;
+        answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Lets the thread finish what waits and ends it.
@@ -241,12 +260,18 @@ fn message_bytes(message: &Message) -> usize {
         Message::Append(job) => job.parts.iter().map(|p| p.encoded.len()).sum(),
         Message::Forward(..)
         | Message::ForwardFrames(..)
+        | Message::Secure(_)
         | Message::Release(_)
         | Message::Trim(_) => 0,
     }
 }
 
-fn run(mut writer: Writer, receiver: &Receiver<Message>, waiting: &AtomicUsize) {
+fn run(
+    mut writer: Writer,
+    receiver: &Receiver<Message>,
+    waiting: &AtomicUsize,
+    is_secure: &AtomicBool,
+) {
     while let Ok(first) = receiver.recv() {
         let mut bytes = message_bytes(&first);
         let mut jobs = Vec::new();
@@ -273,6 +298,9 @@ fn run(mut writer: Writer, receiver: &Receiver<Message>, waiting: &AtomicUsize) 
                 Message::ForwardFrames(frames, reply) => {
                     drop(reply.send(writer.forward_frames(&frames)));
                 }
+                Message::Secure(reply) => {
+                    drop(reply.send(writer.log.secure().map_err(Error::Log)));
+                }
                 Message::Release(reply) => {
                     writer.hold.store(false, Ordering::Release);
                     drop(reply.send(Ok(())));
@@ -280,6 +308,7 @@ fn run(mut writer: Writer, receiver: &Receiver<Message>, waiting: &AtomicUsize) 
                 Message::Trim(reply) => drop(reply.send(writer.trim())),
             }
         }
+        is_secure.store(writer.log.is_secure(), Ordering::Release);
     }
 }
 

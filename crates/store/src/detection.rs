@@ -289,6 +289,7 @@ impl Store {
         commit: DetectionCommit,
     ) -> Result<DetectionCommitted, Error> {
         self.inner.live(grant)?;
+        self.inner.queue.secure().await?;
         self.commit_step(grant.tenant(), commit).await
     }
 

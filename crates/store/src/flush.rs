@@ -207,6 +207,7 @@ impl Store {
         let mut report = FlushReport::default();
         if !due.is_empty() {
             self.settle().await?;
+            self.inner.queue.secure().await?;
             // Drawn in one step with the freeze: what comes later is not of this flush.
             let frozen = |rows: &mut TenantRows| rows.freeze(&due);
             let drawn = self.inner.memory.update(state.tenant, frozen);

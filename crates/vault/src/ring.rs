@@ -126,6 +126,13 @@ impl Vault {
         path: &Path,
         protection: Protection,
     ) -> Result<Self, Error> {
+        // A former process may have failed when it renamed the file: what is read here must not be
+        // taken back by a crash after keys of it were used.
+        let dir = path.parent().unwrap_or(Path::new(""));
+        disk.sync_dir(dir).map_err(|source| Error::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
         let bytes = read(&*disk, path)?;
         let body = unprotect(MAGIC, b"ring", &bytes, &protection, path)?;
         let parsed = parse_body(&body).ok_or_else(|| Error::NotAKeyFile {
@@ -522,8 +529,12 @@ pub(crate) fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()
         },
     };
     let mut file = disk.create_new(path).map_err(io)?;
-    file.append(bytes).map_err(io)?;
-    file.sync().map_err(io)?;
+    let written = file.append(bytes).and_then(|()| file.sync());
+    if let Err(source) = written {
+        // The next start could read from the cache what the disk does not have.
+        let _ = disk.remove(path);
+        return Err(io(source));
+    }
     disk.sync_dir(path.parent().unwrap_or(Path::new("")))
         .map_err(io)
 }

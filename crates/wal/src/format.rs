@@ -36,6 +36,7 @@ const END_LEN: usize = 40;
 const STREAM_LEN: usize = 24;
 const CHECKSUM_LEN: usize = 4;
 const NAME_SUFFIX: &str = ".log";
+const COPY_SUFFIX: &str = ".new";
 
 /// A segment file of the log: 128 random bits, part of the key of every frame in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,21 @@ pub(crate) fn parse_file_name(name: &str) -> Option<(u64, LogSegmentId)> {
     let id = LogSegmentId(u128::from_str_radix(id, 16).ok()?.to_be_bytes());
     // Only the one spelling that this program writes.
     (file_name(number, id) == name).then_some((number, id))
+}
+
+/// What a segment's name has behind it while the file is written anew, as `{name}.{16 hex}.new`.
+pub(crate) fn copy_suffix(tag: [u8; 8]) -> String {
+    format!(".{:016x}{COPY_SUFFIX}", u64::from_be_bytes(tag))
+}
+
+/// Whether a file is a segment that was being written anew.
+pub(crate) fn is_copy_name(name: &str) -> bool {
+    let copied = name.strip_suffix(COPY_SUFFIX);
+    let Some((segment, tag)) = copied.and_then(|name| name.rsplit_once('.')) else {
+        return false;
+    };
+    let is_tag = tag.len() == 16 && tag.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_tag && parse_file_name(segment).is_some()
 }
 
 /// Where a segment ends: its last durable byte and its number of frames.

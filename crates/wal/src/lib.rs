@@ -8,8 +8,8 @@
 //! - A frame is durable when the [`Log::commit`] after its [`Log::append`] has returned `Ok`. It is
 //!   then recovered exactly once, with its bytes, until [`Log::remove_through`] takes its segment.
 //! - A frame whose commit failed, or was cut short by a crash, may be recovered or not; if it is, it
-//!   is whole, and it has been made durable before it is handed out (with the known gap at the end of
-//!   `docs/threats.md`).
+//!   is whole, and it has been made durable before it is handed out; on a full disk before the log
+//!   commits again ([`Log::secure`]), and until then nothing may rest on it.
 //! - No pair of segment id and frame number is ever given twice, so a nonce made of them is safe.
 //!   Sequence numbers of a stream have no hole and never start over, even when all its frames are gone.
 //! - Damage is reported with its place and, where that can be known, its stream; a torn tail is not
@@ -31,6 +31,7 @@ mod format;
 mod log;
 mod reader;
 mod recovery;
+mod renew;
 mod vouch;
 
 pub use error::{Damage, Error};

@@ -20,6 +20,7 @@ use model::{Disk, DiskFile, Random, StreamId, limits};
 
 use crate::error::Error;
 use crate::format::{self, End, FrameHeader, Kind, LogSegmentId, Table, to_u64};
+use crate::renew;
 use crate::vouch::{Standing, Unconfirmed, Witness};
 
 /// Bytes of buffer kept between commits.
@@ -133,6 +134,7 @@ pub(crate) struct Start {
     pub(crate) newest: Option<u64>,
     pub(crate) ends: Vec<End>,
     pub(crate) unnamed: u64,
+    pub(crate) unsecured: Option<PathBuf>,
 }
 
 /// The open log. One thread writes it; made by [`crate::Recovery::finish`].
@@ -162,6 +164,8 @@ pub struct Log {
     file: Option<Active>,
     waiting: Waiting,
     witness: Option<Arc<dyn Witness>>,
+    /// The newest file of an earlier run, while it is not sure that the disk has all of it.
+    unsecured: Option<PathBuf>,
     outstanding: bool,
     poisoned: bool,
 }
@@ -202,6 +206,7 @@ impl Log {
             file: None,
             waiting: Waiting::default(),
             witness: None,
+            unsecured: start.unsecured,
             outstanding: false,
             poisoned: false,
         }
@@ -255,14 +260,16 @@ impl Log {
         self.put(&reservation, Kind::Withdrawn, &[]).map(drop)
     }
 
-    /// Makes everything appended so far durable: one append, one sync. Without frames it does nothing.
+    /// Makes everything appended so far durable: one append, one sync. Without frames it only makes
+    /// sure of what recovery handed out ([`Log::secure`]), so that a repeat of it can be acknowledged.
     ///
     /// A file of the log that is gone by then fails the commit ([`Error::Gone`]).
     ///
-    /// After [`Error::DiskFull`] and [`Error::Unconfirmed`] none of it counts, and the log goes on in a new segment once there is
-    /// room. After any other error the log is closed.
+    /// After [`Error::DiskFull`] and [`Error::Unconfirmed`] none of it counts, and the log goes on in a
+    /// new segment once there is room. After any other error the log is closed.
     pub fn commit(&mut self) -> Result<(), Error> {
         self.check_idle()?;
+        self.secure()?;
         let Some(active) = &mut self.file else {
             return Ok(());
         };
@@ -294,6 +301,30 @@ impl Log {
         self.waiting.buffer.clear();
         self.waiting.buffer.shrink_to(BUFFER_KEPT_BYTES);
         Ok(())
+    }
+
+    /// Makes sure that every frame which recovery handed out is on the disk. Does nothing unless the
+    /// disk was full when the log was opened; then it writes the newest file of the earlier run anew, or
+    /// answers [`Error::DiskFull`] again, and the log goes on. After any other error it is closed.
+    ///
+    /// Every other call that writes does this first: a header that lists the file vouches for its bytes.
+    pub fn secure(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        let Some(path) = &self.unsecured else {
+            return Ok(());
+        };
+        match renew::renew(self.disk.as_ref(), path, self.random.as_ref()) {
+            Ok(()) => {
+                self.unsecured = None;
+                Ok(())
+            }
+            Err(error) => Err(self.abandon(error)),
+        }
+    }
+
+    /// Whether [`Log::secure`] has nothing left to do.
+    pub fn is_secure(&self) -> bool {
+        self.unsecured.is_none()
     }
 
     /// Asks the witness, if a segment of this run or an earlier one is there to be vouched for. What
@@ -408,6 +439,7 @@ impl Log {
         self.check_idle()?;
         let found = self.segments.iter().find(|s| s.segment == segment);
         let number = found.ok_or(Error::UnknownSegment { segment })?.number;
+        self.secure()?;
         if self.newest.is_some_and(|newest| newest <= number) {
             if !self.waiting.buffer.is_empty() {
                 return Err(Error::SegmentInUse { segment });
@@ -509,6 +541,9 @@ impl Log {
 
     /// Makes the next segment file: durable with its header and its name before any frame is in it.
     fn begin_segment(&mut self) -> Result<End, Error> {
+        if self.unsecured.is_some() {
+            self.secure()?;
+        }
         self.file = None;
         let (number, id) = (self.next_number, LogSegmentId::random(self.random.as_ref()));
         self.next_number += 1;

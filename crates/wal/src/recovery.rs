@@ -2,8 +2,9 @@
 //!
 //! Promises
 //! - Frames come in the order in which they were appended; each stream's numbers grow.
-//! - What is handed out is durable: the newest file and the folder are synced first.
-//! - Recovering twice, or being killed in the middle, gives the same again: nothing is written here.
+//! - What is handed out is durable: the newest file is written anew first ([`crate::renew`]). If the disk
+//!   has no room for that, it is synced only, and [`Log::secure`] writes it before anything rests on it.
+//! - Recovering twice, or being killed in the middle, gives the same again.
 //!
 //! Does not repair: damage is reported at every recovery until its segment is removed.
 
@@ -18,7 +19,8 @@ use crate::error::{Damage, Error};
 use crate::format::{End, FrameHeader, Kind, LogSegmentId, Table};
 use crate::log::{FrameRef, Log, Options, SegmentInfo, Start};
 use crate::reader::Reader;
-use crate::vouch::Vouch;
+use crate::renew;
+use crate::vouch::{Lost, Vouch};
 
 /// What recovery found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Recovery {
     newest: Option<u64>,
     /// Where the segments with frames end, oldest first.
     ends: Vec<End>,
+    /// The newest file, if there was no room to write it anew.
+    unsecured: Option<PathBuf>,
     failed: bool,
 }
 
@@ -118,15 +122,14 @@ impl Recovery {
         vouch: Vouch,
     ) -> Result<Self, Error> {
         make_durable_dir(disk.as_ref(), dir)?;
-        let all = chain::list(disk.as_ref(), dir)?;
-        let mut files = all.clone();
-        let lost = vouch.check(disk.as_ref(), &mut files)?;
-        let chain = chain::link(disk.as_ref(), files, vouch.oldest())?;
-        // A process that was killed may have left bytes that only the cache holds; who is handed a
-        // frame takes it for durable. Older segments were synced before the next was begun.
-        if let Some(newest) = chain.last() {
-            Reader::open(disk.as_ref(), &newest.file.path, newest.file.id)?.sync()?;
-        }
+        renew::remove_copies(disk.as_ref(), dir)?;
+        let mut survey = Survey::of(disk.as_ref(), dir, vouch)?;
+        let unsecured = survey.secure(disk.as_ref(), dir, vouch, random.as_ref())?;
+        let Survey {
+            files: all,
+            lost,
+            chain,
+        } = survey;
         Ok(Self {
             disk,
             dir: dir.to_owned(),
@@ -149,6 +152,7 @@ impl Recovery {
             segments: Vec::new(),
             newest: None,
             ends: Vec::new(),
+            unsecured,
             failed: false,
         })
     }
@@ -177,6 +181,7 @@ impl Recovery {
             newest: self.newest,
             ends: self.ends,
             unnamed: self.unnamed,
+            unsecured: self.unsecured,
         }))
     }
 
@@ -437,6 +442,56 @@ impl Recovery {
 
     fn damage(&mut self, damage: Damage) {
         self.found.push_back(Recovered::Damage(damage));
+    }
+}
+
+/// The files of the folder and the log that they make.
+struct Survey {
+    files: Vec<File>,
+    lost: Option<Lost>,
+    chain: Vec<Link>,
+}
+
+impl Survey {
+    fn of(disk: &dyn Disk, dir: &Path, vouch: Vouch) -> Result<Self, Error> {
+        let all = chain::list(disk, dir)?;
+        let mut files = all.clone();
+        let lost = vouch.check(disk, &mut files)?;
+        let chain = chain::link(disk, files, vouch.oldest())?;
+        Ok(Self {
+            files: all,
+            lost,
+            chain,
+        })
+    }
+
+    /// Writes the newest segment anew, because a process that ended may have left bytes that only the
+    /// cache has, and who is handed a frame takes it for durable. Older ones were durable before the
+    /// next was begun. Gives the segment's path if there is no room; then it is synced at least.
+    fn secure(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        vouch: Vouch,
+        random: &dyn Random,
+    ) -> Result<Option<PathBuf>, Error> {
+        let mut done = None;
+        // Once, unless the cache forgot in between what it had shown; never more often than there are
+        // files, since each is newest at most once.
+        while let Some(newest) = self.chain.last().filter(|l| done != Some(l.file.id)) {
+            let (path, id) = (newest.file.path.clone(), newest.file.id);
+            match renew::renew(disk, &path, random) {
+                Ok(()) => {}
+                Err(Error::DiskFull { .. }) => {
+                    Reader::open(disk, &path, id)?.sync()?;
+                    return Ok(Some(path));
+                }
+                Err(error) => return Err(error),
+            }
+            done = Some(id);
+            *self = Self::of(disk, dir, vouch)?;
+        }
+        Ok(None)
     }
 }
 

@@ -31,13 +31,23 @@ pub(crate) struct Frame {
 /// The id in a log file's name; `None` if the name is not one of a log file.
 pub(crate) fn id_of(name: &str) -> Option<[u8; 16]> {
     let (number, id) = name.strip_suffix(".log")?.split_once('-')?;
-    let digits = |text: &str, len| {
-        text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    if !digits(number, 16) || !digits(id, 32) {
+    if !is_hex(number, 16) || !is_hex(id, 32) {
         return None;
     }
     crypto::unhex(id)?.try_into().ok()
+}
+
+/// The same for a log file or a copy that a start had begun to write in its place.
+pub(crate) fn id_at_rest(name: &str) -> Option<[u8; 16]> {
+    let copied = || {
+        let (original, tag) = name.strip_suffix(".new")?.rsplit_once('.')?;
+        is_hex(tag, 16).then_some(original)
+    };
+    id_of(copied().unwrap_or(name))
+}
+
+fn is_hex(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Reads a log file whose name has `id`, and gives its frames to `each`.

@@ -356,6 +356,8 @@ fn what_a_crash_leaves_is_no_finding() {
         let name = format!("{number:016x}-{}.log", name.get(17..49).unwrap());
         append(&eu.join("log").join(name), &log[..len]);
     }
+    let copied = format!("log/{name}.{:016x}.new", 11);
+    append(&eu.join(copied), &log[..log.len() / 2]);
     let zeros = format!("{:016x}-{}.log", 10, name.get(17..49).unwrap());
     append(&eu.join("log").join(zeros), &[0; 300]);
     let opaque = "01".repeat(16);

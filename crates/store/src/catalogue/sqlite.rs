@@ -215,6 +215,7 @@ impl SqliteCatalogue {
         create_file(path).map_err(|error| Error::Database(error.into()))?;
         let found = inspect(path, region, geography).await?;
         let mut connection = connect_writer(path).await?;
+        fold(&mut connection).await?;
         if found == Found::Empty {
             execute(&mut connection, PROLOGUE).await?;
         }
@@ -460,6 +461,16 @@ async fn connect_writer(path: &Path) -> Result<SqliteConnection> {
         .connect()
         .await
         .map_err(Error::Database)
+}
+
+/// Writes what the log holds into the file before anything is added to the log: a process that ended
+/// after a failed sync may have left transactions that only the cache has, and a crash would take those
+/// with all that stand behind them. A full disk is no reason not to start: SQLite folds as soon as it can.
+async fn fold(connection: &mut SqliteConnection) -> Result<()> {
+    match execute(connection, "PRAGMA wal_checkpoint(PASSIVE)").await {
+        Err(Error::Database(error)) if super::is_full(&error) => Ok(()),
+        folded => folded,
+    }
 }
 
 /// Writes `meta` if it is new and makes this connection's owner the writer.

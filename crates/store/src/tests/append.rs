@@ -136,6 +136,39 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert_eq!(world.rows(&store, 1), once([1, 2]));
 }
 
+/// A failed sync, then a start with the cache as it was and no room to write the log's end anew.
+#[tokio::test]
+async fn on_a_full_disk_nothing_rests_on_rows_that_are_not_sure() {
+    let world = World::new(6);
+    let store = world.start().await;
+    world.append(&store, 1, "Raw_CL", &[1]).await.unwrap();
+    world.disk.fail_sync(1);
+    // Nor can the file be begun that would void what the failed one left behind.
+    world.disk.fail_write(2, 0);
+    world.append(&store, 1, "Raw_CL", &[2]).await.unwrap_err();
+    drop(store);
+    world.disk.clear_faults();
+    world.disk.set_free(Some(10));
+    let store = world.open().await.unwrap();
+    assert_eq!(world.rows(&store, 1), once([1, 2]), "the cell can be read");
+    let repeat = world.append(&store, 1, "Raw_CL", &[2]).await.unwrap_err();
+    assert_eq!(repeat.code(), Code::DiskFull, "{repeat}");
+    let flush = world.flush(&store, 1).await.unwrap_err();
+    assert_eq!(flush.code(), Code::DiskFull, "{flush}");
+    let commit = crate::DetectionCommit::default();
+    let step = store.commit_detection(&world.grant(1), commit).await;
+    assert_eq!(step.unwrap_err().code(), Code::DiskFull);
+    world.disk.set_free(None);
+    let answer = world.append(&store, 1, "Raw_CL", &[2]).await.unwrap();
+    assert_eq!(answer, (0, 1));
+    for seed in 0..20 {
+        let world = world.copy();
+        world.disk.crash(seed);
+        let store = world.open().await.unwrap();
+        assert_eq!(world.rows(&store, 1), once([1, 2]), "seed {seed}");
+    }
+}
+
 /// A flush that fails again and again on a full disk must not fill it up with what it wrote.
 #[tokio::test]
 async fn a_failed_flush_leaves_no_file() {

@@ -172,6 +172,9 @@ async fn step(world: &World, store: Store, model: &mut Model, random: &SeededRan
             // The process ends; the cache stays.
             drop(store);
             world.disk.clear_faults();
+            if random.chance(30) {
+                world.disk.set_free(Some(random.below(20_000)));
+            }
             world.database.crash(random.chance(50));
             return reopen(world, random.seed()).await;
         }

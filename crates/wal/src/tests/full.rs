@@ -1,5 +1,8 @@
 //! Full disks, failed writes and syncs, and a power cut at every single step.
 
+use std::path::Path;
+
+use ::model::Disk;
 use testkit::{SeededRandom, SimDisk, check_matches};
 
 use super::{append, complaints, frames, open, read, small, stream, write};
@@ -104,6 +107,91 @@ fn a_failed_sync_closes_the_log_for_good() {
         assert_eq!(frames(&found), [written.clone(), more.clone()].concat());
         assert_eq!(complaints(&found), vec![]);
     }
+}
+
+/// A log whose last commit failed at its sync, and which could not even begin the segment that would
+/// have voided it. The process is gone; the cache still shows the frames. Gives what was acknowledged.
+fn unsynced(disk: &SimDisk) -> Vec<(FrameRef, Vec<u8>)> {
+    let random = SeededRandom::new(1);
+    let mut log = open(disk, &random, small());
+    let written = write_two(&mut log, 0).unwrap();
+    disk.fail_sync(1);
+    // The frames are appended first, then the header of the segment after them.
+    disk.fail_write(2, 0);
+    check_matches!(write_two(&mut log, 1), Err(Error::Io { doing: "sync", .. }));
+    written
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_written_anew_before_it_is_handed_out() {
+    let disk = SimDisk::new();
+    let written = unsynced(&disk);
+    let found = read(&disk, small());
+    assert_eq!(complaints(&found), []);
+    assert_eq!(
+        frames(&found).len(),
+        written.len() + 2,
+        "the cache shows them"
+    );
+    for seed in 0..40 {
+        let disk = disk.copy();
+        disk.crash(seed);
+        assert_eq!(read(&disk, small()), found, "seed {seed}");
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_committed_before_what_was_handed_out_is_sure() {
+    let disk = SimDisk::new();
+    let random = SeededRandom::new(2);
+    let written = unsynced(&disk);
+    disk.set_free(Some(200));
+    let mut log = open(&disk, &random, small());
+    assert!(!log.is_secure());
+    check_matches!(log.secure(), Err(Error::DiskFull { .. }));
+    check_matches!(log.commit(), Err(Error::DiskFull { .. }));
+    check_matches!(write_two(&mut log, 2), Err(Error::DiskFull { .. }));
+    let segment = log.segments()[0].segment;
+    check_matches!(log.remove_through(segment), Err(Error::DiskFull { .. }));
+    assert_eq!(
+        disk.files().len(),
+        1,
+        "no half copy takes what room there is"
+    );
+    assert!(!log.is_poisoned());
+    // Power may go now: what was acknowledged is there.
+    let crashed = disk.copy();
+    crashed.crash(7);
+    assert!(frames(&read(&crashed, small())).starts_with(&written));
+    // With room the same log goes on, and a commit without frames is enough to be sure.
+    disk.set_free(None);
+    log.commit().unwrap();
+    assert!(log.is_secure());
+    drop(log);
+    for seed in 0..20 {
+        let disk = disk.copy();
+        disk.crash(seed);
+        assert_eq!(frames(&read(&disk, small())).len(), written.len() + 2);
+    }
+}
+
+#[test]
+fn half_a_copy_is_removed_and_is_no_segment() {
+    let (disk, random) = (SimDisk::new(), SeededRandom::new(3));
+    let written = write_two(&mut open(&disk, &random, small()), 0).unwrap();
+    let segment = disk.files().remove(0);
+    let bytes = disk.read(&segment).unwrap();
+    let name = segment.to_str().unwrap();
+    let strange = format!("{name}.new");
+    for copy in [format!("{name}.00ff00ff00ff00ff.new"), strange.clone()] {
+        let mut file = disk.create_new(Path::new(&copy)).unwrap();
+        file.append(&bytes[..bytes.len() / 2]).unwrap();
+        file.sync().unwrap();
+    }
+    let found = read(&disk, small());
+    assert_eq!((frames(&found), complaints(&found)), (written, vec![]));
+    // A name that this program does not give is left alone.
+    assert_eq!(disk.files(), [segment, strange.into()]);
 }
 
 #[test]

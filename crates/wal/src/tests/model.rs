@@ -2,7 +2,8 @@
 //!
 //! Checked after every restart: acknowledged frames come back exactly once with their bytes; what comes
 //! back was appended once, byte for byte; frames that were not acknowledged may come back, and if they
-//! do they stay; a frame that a recovery has not found never comes back; nothing is called damage.
+//! do they stay; a frame that a recovery has not found never comes back; nothing is called damage. The
+//! last three hold from the moment on that [`Log::secure`] has succeeded: at once, unless the disk is full.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ struct Known {
     durable: BTreeMap<FrameRef, Vec<u8>>,
     /// Appended; the commit has not returned, or has failed.
     open: BTreeMap<FrameRef, Vec<u8>>,
+    /// Handed out by a recovery on a full disk, and nothing was committed since.
+    shown: BTreeMap<FrameRef, Vec<u8>>,
     /// Segments whose removal was asked for and failed: their frames may be there or not.
     going: Vec<LogSegmentId>,
 }
@@ -30,8 +33,6 @@ struct Run {
     random: SeededRandom,
     known: Known,
     tally: Tally,
-    /// The armed fault is a stop of the process or of the machine: no sync has failed.
-    stopping: bool,
 }
 
 /// What happened, so that a run in which nothing happens is noticed.
@@ -44,6 +45,10 @@ struct Tally {
     torn: u64,
     resurfaced: u64,
     removed: u64,
+    /// Starts on a full disk that had no room to write the newest file anew and handed frames out.
+    unsecured: u64,
+    /// Closed by a failure, then started again without a crash.
+    restarted: u64,
 }
 
 #[test]
@@ -56,7 +61,6 @@ fn acknowledged_frames_survive_everything() {
             random: SeededRandom::new(seed.wrapping_add(n)),
             known: Known::default(),
             tally,
-            stopping: false,
         };
         // Named when an assertion in it fails.
         eprintln!("run {n}: BAILIWICK_SEED={}", seed.wrapping_add(n));
@@ -72,8 +76,12 @@ fn acknowledged_frames_survive_everything() {
         torn,
         resurfaced,
         removed,
+        unsecured,
+        restarted,
     } = tally;
-    for count in [commits, crashes, full, poisoned, torn, resurfaced, removed] {
+    for count in [
+        commits, crashes, full, poisoned, torn, resurfaced, removed, unsecured, restarted,
+    ] {
         assert!(count > RUNS / 10, "{tally:?}");
     }
 }
@@ -100,9 +108,8 @@ impl Run {
             };
             if !alive {
                 // A process that is killed leaves the cache as it is; a machine that stops does not.
-                // After a failed sync on a full disk only the latter is honest (see `Log::poison`).
-                let failed = log.is_poisoned() && !self.stopping;
-                let crash = failed || self.random.chance(50);
+                let crash = self.random.chance(50);
+                self.tally.restarted += u64::from(log.is_poisoned() && !crash);
                 log = self.restart(crash);
             }
         }
@@ -135,6 +142,7 @@ impl Run {
             .open
             .extend(batch.iter().map(|(place, p)| (*place, p.clone())));
         log.commit()?;
+        self.secured();
         self.tally.commits += 1;
         // What an earlier commit left unacknowledged is void by now.
         self.known.open.clear();
@@ -143,14 +151,8 @@ impl Run {
     }
 
     fn arm(&mut self) {
-        let fault = self.random.below(40);
-        self.stopping |= (5..=7).contains(&fault);
-        if self.stopping {
-            // After a failed sync only a crash is honest, so none may strike before the stop.
-            self.disk.fail_sync(u64::MAX);
-        }
-        match fault {
-            0 if !self.stopping => self.disk.fail_sync(1 + self.random.below(4)),
+        match self.random.below(40) {
+            0 => self.disk.fail_sync(1 + self.random.below(4)),
             1 => {
                 let keep = self.random.index(500);
                 self.disk.fail_write(1 + self.random.below(3), keep);
@@ -171,6 +173,7 @@ impl Run {
         let gone: Vec<LogSegmentId> = gone.map(|s| s.segment).collect();
         self.known.going.extend(&gone);
         log.remove_through(*gone.last().unwrap())?;
+        self.secured();
         self.known
             .durable
             .retain(|place, _| !gone.contains(&place.segment));
@@ -182,18 +185,36 @@ impl Run {
         Ok(())
     }
 
+    /// Something was written since the last recovery: what it handed out is durable by now.
+    fn secured(&mut self) {
+        self.known.durable.append(&mut self.known.shown);
+    }
+
     fn restart(&mut self, crash: bool) -> Log {
         if crash {
             self.disk.crash(self.random.next_u64());
             self.tally.crashes += 1;
         }
         self.disk.clear_faults();
-        self.stopping = false;
+        if self.random.chance(35) {
+            self.disk.set_free(Some(self.random.below(2_000)));
+        }
         let first: Vec<Recovered> = self.recover();
         assert_eq!(first, self.recover(), "a second recovery finds the same");
         self.check(first);
         let recovery = recovery(&self.disk, &self.random, small());
-        recovery.unwrap().finish().unwrap()
+        let mut log = recovery.unwrap().finish().unwrap();
+        match log.secure() {
+            Ok(()) => {
+                self.secured();
+                self.known.open.clear();
+            }
+            Err(Error::DiskFull { .. }) => {
+                self.tally.unsecured += u64::from(!self.known.shown.is_empty());
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+        log
     }
 
     fn recover(&mut self) -> Vec<Recovered> {
@@ -215,12 +236,20 @@ impl Run {
             };
             let acknowledged = known.durable.remove(&place);
             self.tally.resurfaced += u64::from(acknowledged.is_none());
+            let is_durable = acknowledged.is_some();
             let written = acknowledged.or_else(|| known.open.remove(&place));
+            let written = written.or_else(|| known.shown.remove(&place));
             assert_eq!(written.as_ref(), Some(&payload), "{place:?}");
             let before = last.insert(place.stream, place.sequence);
             assert!(before < Some(place.sequence), "{place:?} after {before:?}");
-            self.known.durable.insert(place, payload);
+            let to = if is_durable {
+                &mut self.known.durable
+            } else {
+                &mut self.known.shown
+            };
+            to.insert(place, payload);
         }
+        self.known.open = known.open;
         known
             .durable
             .retain(|place, _| !known.going.contains(&place.segment));
