@@ -5,6 +5,9 @@
 //!
 //! What is projected right above the scan is computed there too, before rows are handed on.
 //!
+//! Rows of which nothing is asked but how many there are come from the segments' manifests: a segment
+//! whose times all meet the conditions is not opened for them.
+//!
 //! LIMIT: [`workers`] row groups at once, each with at most [`AHEAD_BYTES`] of rows that wait (or one
 //! batch). A scan whose rows are no longer wanted stops after the batch that is at work.
 
@@ -30,6 +33,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::bounds::Meets;
 use super::groups::{self, Group, Job, Wanted};
 use super::stages::Stage;
 use super::{Reads, Segment};
@@ -109,6 +113,17 @@ impl SegmentsExec {
     pub(crate) fn is_conditional(&self) -> bool {
         let mut conditions = self.wanted.conditions.iter();
         conditions.any(|condition| condition.time.is_none())
+    }
+
+    /// Whether all that is asked of a segment is how many rows it has.
+    fn is_known(&self, segment: &Arc<dyn Segment>) -> bool {
+        let wanted = &self.wanted;
+        let bare = wanted.projection.is_empty() && self.dynamic.is_empty();
+        bare && self.stages.is_empty()
+            && wanted.conditions.iter().all(|condition| {
+                let pair = condition.time.zip(segment.time());
+                pair.is_some_and(|(bound, (from, to))| bound.meets(from.0, to.0) == Meets::All)
+            })
     }
 
     /// Where what is read is counted.
@@ -209,9 +224,16 @@ impl ExecutionPlan for SegmentsExec {
             stop: AtomicBool::new(false),
             runtime: Handle::current(),
         });
+        let (known, segments): (Vec<_>, Vec<_>) = self
+            .segments
+            .iter()
+            .cloned()
+            .partition(|s| self.is_known(s));
         let feed = Feed {
             job,
-            segments: self.segments.clone().into(),
+            known: known.into(),
+            left: 0,
+            segments: segments.into(),
             opening: VecDeque::new(),
             groups: VecDeque::new(),
             running: VecDeque::new(),
@@ -227,6 +249,10 @@ impl ExecutionPlan for SegmentsExec {
 /// Rows on their way, in order.
 struct Feed {
     job: Arc<Job>,
+    /// Segments of which only the number of rows is asked.
+    known: VecDeque<Arc<dyn Segment>>,
+    /// Rows of such a segment that are still to be given.
+    left: u64,
     segments: VecDeque<Arc<dyn Segment>>,
     opening: VecDeque<JoinHandle<Result<Vec<Group>>>>,
     groups: VecDeque<Group>,
@@ -241,6 +267,9 @@ struct Running {
 
 impl Feed {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(rows) = self.known_rows() {
+            return groups::bare(&self.job, rows).map(Some);
+        }
         loop {
             self.fill().await?;
             let Some(first) = self.running.front_mut() else {
@@ -253,6 +282,20 @@ impl Feed {
                 joined(first.ends).await?;
             }
         }
+    }
+
+    /// How many rows come next without anything of them being read.
+    fn known_rows(&mut self) -> Option<usize> {
+        while self.left == 0 {
+            self.left = self.known.pop_front()?.rows();
+            let read = &self.job.wanted.reads.rows;
+            read.fetch_add(self.left, Ordering::Relaxed);
+        }
+        let rows = usize::try_from(self.left).map_or(BATCH_ROWS, |left| left.min(BATCH_ROWS));
+        self.left = self
+            .left
+            .saturating_sub(u64::try_from(rows).unwrap_or(u64::MAX));
+        Some(rows)
     }
 
     /// Sets as many row groups to work as may be.

@@ -222,6 +222,41 @@ fn a_time_condition_leaves_whole_segments_unopened() {
 }
 
 #[test]
+fn rows_that_are_only_counted_are_not_read() {
+    for query in [
+        "Events | count",
+        "Events | where Timestamp >= datetime(2024-06-10) and Timestamp < datetime(2024-06-20) | count",
+        "Events | summarize Count = count()",
+        "union Events, Events | take 3000 | count",
+    ] {
+        let all = files();
+        let counted = hunt(query, &all);
+        let expected = if query.contains("union") { 3000 } else { 2001 };
+        assert_eq!(
+            encode::json(&counted),
+            format!(r#"[{{"Count":{expected}}}]"#)
+        );
+        for file in &all {
+            assert_eq!(file.read.load(Ordering::Relaxed), 0, "{query}");
+        }
+    }
+    // A bound that runs through a segment: that one is read, the other is not.
+    let all = files();
+    let query = "Events | where Timestamp >= datetime(2024-06-10 00:10) | count";
+    let counted = hunt(query, &all);
+    let read: Vec<bool> = all
+        .iter()
+        .map(|file| file.read.load(Ordering::Relaxed) > 0)
+        .collect();
+    assert_eq!(read, [true, false]);
+    let listed = hunt(
+        "Events | where Timestamp >= datetime(2024-06-10 00:10) | summarize Count = countif(isnotempty(Device) or isempty(Device))",
+        &all,
+    );
+    assert_eq!(encode::json(&counted), encode::json(&listed));
+}
+
+#[test]
 fn statistics_prune_row_groups_and_pages() {
     let all = files();
     hunt("Events | summarize sum(Size), max(Device)", &all);
