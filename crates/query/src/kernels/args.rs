@@ -246,6 +246,14 @@ impl Arg {
         }
     }
 
+    /// The column itself, if it is one of texts.
+    pub(crate) fn text_column(&self) -> Option<&StringArray> {
+        match &self.values {
+            Values::Text(a) if !self.constant => Some(a),
+            _ => None,
+        }
+    }
+
     /// Any number, as a real.
     pub(crate) fn real(&self, row: usize) -> Option<f64> {
         match &self.values {

@@ -56,9 +56,15 @@ fn parse_json(call: &Call<'_>) -> Result<ArrayRef> {
     let text = call.arg(0)?;
     if text.ty() == ColumnType::Dynamic {
         // A string inside a dynamic is read as JSON; anything else is what it is.
+        let is_text = |raw: &str| raw.trim_start().starts_with('"');
+        if let Some(column) = text.text_column()
+            && !column.iter().flatten().any(is_text)
+        {
+            return Ok(Arc::new(column.clone()));
+        }
         return call.texts_or_null(|row, out| {
             let raw = text.text_or_null(row)?;
-            if raw.trim_start().starts_with('"') {
+            if is_text(raw) {
                 match Json::of_column(raw) {
                     Json::Text(inner) => Json::of_text(&inner)?.write(out),
                     other => other.write(out),
