@@ -21,8 +21,9 @@ use std::fmt::Write as _;
 use model::{ColumnType, Span100ns, Ticks};
 use rows::RecordBatch;
 use rows::arrow::array::{
-    Array, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    Array, BooleanArray, Decimal256Array, Float64Array, Int32Array, Int64Array, StringArray,
 };
+use rows::arrow::datatypes::i256;
 use serde_json::value::RawValue;
 
 use crate::HuntColumn;
@@ -41,7 +42,7 @@ enum Cell<'a> {
     DateTime(i64),
     TimeSpan(i64),
     Dynamic(&'a str),
-    Decimal(i128),
+    Decimal(i256),
 }
 
 /// A column of a batch with its type.
@@ -54,7 +55,8 @@ enum Cells<'a> {
     Real(&'a Float64Array),
     Text(&'a StringArray),
     Dynamic(&'a StringArray),
-    Decimal(&'a Decimal128Array),
+    /// As the engine computes with them, wider than they are stored.
+    Decimal(&'a Decimal256Array),
     Unknown,
 }
 
@@ -246,8 +248,36 @@ fn write_plain(cell: Cell<'_>, out: &mut String) {
     }
 }
 
+/// LIMIT: arrays and bags inside of one another in a dynamic that is shown as JSON; one that is deeper is
+/// shown as its text, because many readers of JSON give up at 128.
+const DEPTH_SHOWN_MAX: usize = 100;
+
+/// How deep the arrays and bags of a JSON text lie in one another.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = depth.max(deepest);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// The JSON text of a dynamic as one line; text that is not JSON is the string itself.
 fn write_dynamic(text: &str, out: &mut String) {
+    // Too short to be deep: most are.
+    if text.len() > 2 * DEPTH_SHOWN_MAX && depth(text) > DEPTH_SHOWN_MAX {
+        write_text(text, out);
+        return;
+    }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(raw) if !raw.get().contains(['\n', '\r']) => out.push_str(raw.get()),
         // Line breaks stand only between tokens: inside a string JSON does not allow them.
@@ -267,16 +297,17 @@ fn not_finite(x: f64) -> &'static str {
 /// Digits of a decimal after its point, as `rows::types` lays it out.
 const DECIMAL_SCALE: usize = 17;
 
-fn write_decimal(value: i128, out: &mut String) {
-    let digits = format!(
-        "{:0width$}",
-        value.unsigned_abs(),
-        width = DECIMAL_SCALE + 1
-    );
+fn write_decimal(value: i256, out: &mut String) {
+    let digits = value.to_string();
+    let digits = match digits.strip_prefix('-') {
+        Some(digits) => {
+            out.push('-');
+            digits
+        }
+        None => &digits,
+    };
+    let digits = format!("{digits:0>width$}", width = DECIMAL_SCALE + 1);
     let (whole, fraction) = digits.split_at(digits.len() - DECIMAL_SCALE);
-    if value < 0 {
-        out.push('-');
-    }
     out.push_str(whole);
     let fraction = fraction.trim_end_matches('0');
     if !fraction.is_empty() {

@@ -36,6 +36,12 @@ pub enum Error {
         /// The limit.
         bytes: usize,
     },
+    /// A `range` makes more values than allowed.
+    #[error("`range` makes more than {max} values")]
+    Range {
+        /// The limit.
+        max: usize,
+    },
     /// The query reads an address that nothing gives.
     #[error("`externaldata` reads an address that is not on the operator's list")]
     ExternalData,
@@ -83,7 +89,7 @@ impl Error {
             Self::ExternalFailed { .. } => Code::FileFailed,
             Self::Timeout { .. } => Code::HuntTimeout,
             Self::Planning { .. } => Code::HuntPlanning,
-            Self::Resources { .. } => Code::HuntResources,
+            Self::Resources { .. } | Self::Range { .. } => Code::HuntResources,
             Self::Cancelled => Code::HuntCancelled,
             Self::Segment { .. } => Code::SegmentDamaged,
             Self::Engine { .. } | Self::Panicked => Code::Internal,

@@ -5,6 +5,7 @@
 //!
 //! Promises: parsing never panics and recurses no deeper than `serde_json` allows (128).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use model::{ColumnType, Span100ns, Ticks};
@@ -30,7 +31,12 @@ impl Json {
 
     /// The value of a dynamic column's text: text that is not JSON is the string itself.
     pub(crate) fn of_column(text: &str) -> Self {
-        Self::parse(text).unwrap_or_else(|| Self::Text(text.to_owned()))
+        let mended = || match without_lone_surrogates(text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(mended) => Self::parse(&mended),
+        };
+        let parsed = Self::parse(text).or_else(mended);
+        parsed.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
     /// What `parse_json` makes of a text: nothing for an empty one, itself if it is not JSON.
@@ -285,7 +291,7 @@ impl<'de> serde::de::Visitor<'de> for Walk<'_> {
             Some(Step::Property(name)) => Some(name.as_str()),
             _ => None,
         };
-        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
             if name == Some(key.as_ref()) {
                 found = map.next_value_seed(Walk(self.0.get(1..).unwrap_or_default()))?;
             } else {
@@ -475,7 +481,7 @@ impl<'de> serde::de::Visitor<'de> for WalkAll<'_, 'de> {
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
             let mut all = self.branch.properties.iter();
             match all.find(|(name, _)| *name == *key) {
                 Some((_, branch)) => {
@@ -516,4 +522,37 @@ impl<'de> serde::de::Visitor<'de> for WalkAll<'_, 'de> {
         }
         Ok(())
     }
+}
+
+/// The JSON text with U+FFFD for each escape of half a character, which many readers refuse: ingestion
+/// does the same with what it stores.
+pub(crate) fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let is_high = |unit: u16| (0xd800..0xdc00).contains(&unit);
+    let is_low = |unit: u16| (0xdc00..0xe000).contains(&unit);
+    let (mut out, mut kept, mut at) = (String::new(), 0, 0);
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        let Some(first) = unit(at) else {
+            // The escape and what it escapes, which may be another backslash.
+            let escaped = text.get(at + 1..).and_then(|rest| rest.chars().next());
+            at += 1 + escaped.map_or(0, char::len_utf8);
+            continue;
+        };
+        let is_pair = is_high(first) && unit(at + 6).is_some_and(is_low);
+        if !is_pair && (is_high(first) || is_low(first)) {
+            out.push_str(text.get(kept..at).unwrap_or_default());
+            out.push_str("\\ufffd");
+            kept = at + 6;
+        }
+        at += if is_pair { 12 } else { 6 };
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(kept..).unwrap_or_default());
+    Cow::Owned(out)
 }

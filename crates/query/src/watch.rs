@@ -2,7 +2,8 @@
 //!
 //! A hash join takes in its left side row by row and then makes its table of all of them at once,
 //! without a pause in which a cancelled query could end. It evaluates its keys batch by batch,
-//! though, and a key can look.
+//! though, and a key can look. Nor does it pause while the rows of one batch meet millions of others
+//! with the same key; a condition on the pairs is evaluated for each few thousand of them, and looks.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,13 +16,16 @@ use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNod
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::lit;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
 
 use crate::kernels::args::Guard;
 
-/// Makes the first left key of every hash join a [`Looking`] one.
+/// Makes the first left key of every hash join a [`Looking`] one, and its condition; where it has none
+/// it gets one that holds.
 #[derive(Debug)]
 pub(crate) struct WatchJoins {
     guard: Guard,
@@ -40,11 +44,22 @@ impl WatchJoins {
         let Some((left, _)) = on.first_mut() else {
             return Ok(Transformed::no(plan));
         };
-        *left = Arc::new(Looking {
-            inner: left.clone(),
-            guard: self.guard.clone(),
-        });
-        Ok(Transformed::yes(join.builder().with_on(on).build_exec()?))
+        *left = self.looking(left.clone());
+        let filter = match join.filter() {
+            Some(filter) => JoinFilter::new(
+                self.looking(filter.expression().clone()),
+                filter.column_indices().to_vec(),
+                filter.schema().clone(),
+            ),
+            None => JoinFilter::new(self.looking(lit(true)), Vec::new(), Schema::empty().into()),
+        };
+        let watched = join.builder().with_on(on).with_filter(Some(filter));
+        Ok(Transformed::yes(watched.build_exec()?))
+    }
+
+    fn looking(&self, inner: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+        let guard = self.guard.clone();
+        Arc::new(Looking { inner, guard })
     }
 }
 

@@ -23,9 +23,9 @@ use model::{
 use residency::egress::{Acknowledgement, Receipt, parcel};
 use residency::{CountryCode, DEFAULT_REGISTRY, Draft};
 use rows::arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    ArrayRef, BooleanArray, Decimal256Array, Float64Array, Int32Array, Int64Array, StringArray,
 };
-use rows::arrow::datatypes::Schema;
+use rows::arrow::datatypes::{Schema, i256};
 use rows::{RecordBatch, types};
 use serde_json::Value;
 use store::catalogue::SqliteCatalogue;
@@ -151,7 +151,8 @@ impl CentrePort for Centre {
 /// Two rows with a column of every type: values, then nulls.
 pub(super) fn every_type() -> HuntAnswer {
     let at = Ticks::parse("2026-03-04T05:06:07.1234567Z").unwrap().0;
-    let decimal = Decimal128Array::from(vec![Some(-150_000_000_000_000_000), None]);
+    let decimal =
+        Decimal256Array::from(vec![Some(i256::from_i128(-150_000_000_000_000_000)), None]);
     let columns: Vec<(&str, ColumnType, ArrayRef)> = vec![
         (
             "b",
@@ -207,12 +208,15 @@ pub(super) fn every_type() -> HuntAnswer {
         (
             "n",
             ColumnType::Decimal,
-            Arc::new(decimal.with_precision_and_scale(34, 17).unwrap()),
+            Arc::new(decimal.with_precision_and_scale(76, 17).unwrap()),
         ),
     ];
     let fields: Vec<_> = columns
         .iter()
-        .map(|(name, ty, _)| types::field(name, *ty))
+        .map(|(name, ty, array)| {
+            // As the engine answers: a decimal is wider than where it is stored.
+            types::field(name, *ty).with_data_type(array.data_type().clone())
+        })
         .collect();
     let arrays = columns.iter().map(|(.., array)| array.clone()).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
-use crate::support::program;
+use crate::support::{Site, Tenant, program};
 
 const SHORT: &str = "DeviceEvents|take 5";
 const WRONG: &str =
@@ -119,4 +119,56 @@ fn completing_offers_columns_of_the_place() {
         run(&["complete", "--offset", "99", "-"], "x").status.code(),
         Some(2)
     );
+}
+
+/// From the engine through the answer to the screen: no type is lost on the way, and no value that
+/// somebody put into an event keeps the rows beside it from being shown.
+#[test]
+fn values_of_every_type_reach_the_caller() {
+    let site = Site::init(&["eu"]);
+    let server = site.serve();
+    let operator = server.client("eu", &site.operators["eu"]);
+    let tenant = Tenant::provision(&operator, "IE", &["endpoint"]);
+    let hunt = |format: &str, query: &str| {
+        let mut command = server.command("eu", &tenant.token);
+        let output = command.args(["hunt", "--format", format, query]).output();
+        let output = output.unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{query}: {error}");
+        out(&output)
+    };
+    let typed =
+        "print decimal(1.25), todecimal('-3.5') / 2, decimal(5), decimal(null), 2.0, 7, true,
+        datetime(2026-01-02), 1h, dynamic([1]), 'a', guid(74be27de-1e4e-49d9-b579-fe0b331d3642)";
+    let rows = server.client("eu", &tenant.token).hunt(typed);
+    let expected = serde_json::json!([
+        "1.25",
+        "-1.75",
+        "5",
+        null,
+        2.0,
+        7,
+        true,
+        "2026-01-02T00:00:00.0000000Z",
+        "01:00:00",
+        [1],
+        "a",
+        "74be27de-1e4e-49d9-b579-fe0b331d3642",
+    ]);
+    assert_eq!(serde_json::json!(rows[0]), expected);
+    let line = hunt("csv", typed);
+    assert!(line.contains("\r\n1.25,-1.75,5,,2.0,7,true,"), "{line}");
+    let sums =
+        "range x from 1 to 3 step 1 | summarize s = sum(todecimal(x) / 8), m = max(todecimal(x))";
+    assert!(
+        hunt("csv", sums).contains("\r\n0.75,3\r\n"),
+        "{}",
+        hunt("csv", sums)
+    );
+    let hostile = r#"datatable(s:string)[@'{"Cmd":"\ud800"}', @'{"Cmd":"ok"}'] | extend j = parse_json(s) | project j"#;
+    let deep = "print a = parse_json(strcat(strrep('[', 200), strrep(']', 200))), b = 'beside'";
+    for format in ["table", "json", "ndjson", "csv"] {
+        assert!(hunt(format, hostile).contains("ok"), "{format}");
+        assert!(hunt(format, deep).contains("beside"), "{format}");
+    }
 }

@@ -207,14 +207,16 @@ impl<'t> Parser<'t> {
     /// Reports the next token if no query can contain it.
     fn complain(&mut self) {
         match self.token(0) {
-            Some((Kind::OpenString, _)) => {
+            Some((Kind::OpenString, text)) => {
                 let span = self.here();
-                self.error_at(
-                    codes::UNTERMINATED_STRING,
-                    span,
-                    "the string has no end".to_owned(),
-                    Some("end it with the quote it begins with"),
-                );
+                let closed = text.trim_end();
+                let help = if closed.ends_with("\\\"") || closed.ends_with("\\'") {
+                    "a backslash takes the quote into the string: double it, or write `@` before the string"
+                } else {
+                    "end it with the quote it begins with"
+                };
+                let message = "the string has no end".to_owned();
+                self.error_at(codes::UNTERMINATED_STRING, span, message, Some(help));
             }
             Some((Kind::Unknown, text)) if text.starts_with(CURLY_QUOTES) => {
                 let span = self.here();

@@ -83,8 +83,17 @@ impl Resolver<'_> {
             let message = format!("unknown function `{name}`");
             return self.error_help(codes::UNKNOWN_FUNCTION, at, message, help);
         }
+        if is_inside_of(node, name) {
+            let message = format!("unknown function `{name}`");
+            let help = "a function cannot call itself; it sees what is defined before it";
+            return self.error_help(codes::UNKNOWN_FUNCTION, at, message, help);
+        }
         let known = functions::all().map(|f| f.name);
-        let own: Vec<Arc<str>> = self.env.iter().map(|(name, _)| name.clone()).collect();
+        let functions = self
+            .env
+            .iter()
+            .filter(|(_, binding)| matches!(**binding, Binding::Function { .. }));
+        let own: Vec<Arc<str>> = functions.map(|(name, _)| name.clone()).collect();
         let similar = suggest::similar(name, known.chain(own.iter().map(|n| &**n)));
         let message = format!("unknown function `{name}`");
         match similar {
@@ -959,4 +968,17 @@ fn fits(ty: ColumnType, wanted: ColumnType) -> bool {
         || wider(ty, wanted) == Some(wanted)
         || (is_integer(ty) && is_integer(wanted))
         || (ty == ColumnType::Decimal && wanted == ColumnType::Real)
+}
+
+/// Whether the node is part of what a `let` gives this name.
+fn is_inside_of(node: &Node, name: &str) -> bool {
+    let mut above = node.parent();
+    while let Some(at) = above {
+        let own = at.children().next().filter(|_| at.kind() == Kind::Let);
+        if own.is_some_and(|own| own.text() == name) {
+            return true;
+        }
+        above = at.parent();
+    }
+    false
 }

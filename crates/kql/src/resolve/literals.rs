@@ -105,13 +105,44 @@ fn value_of(ty: ColumnType, text: &str) -> Option<Value> {
     })
 }
 
+/// Digits with a point, or with an exponent as in `1e5`.
 fn decimal(text: &str) -> Option<Value> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let shape = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        && digits.bytes().filter(|b| *b == b'.').count() <= 1
-        && digits.bytes().any(|b| b.is_ascii_digit());
-    shape.then(|| Value::Decimal(text.trim_start_matches('+').into()))
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    if all.is_empty() || !all.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    if exponent == 0 {
+        return Some(Value::Decimal(number.trim_start_matches('+').into()));
+    }
+    // LIMIT: beyond this no decimal has digits.
+    if !(-DECIMAL_EXPONENT_MAX..=DECIMAL_EXPONENT_MAX).contains(&exponent) {
+        return None;
+    }
+    let places = usize::try_from(exponent.unsigned_abs()).ok()?;
+    let (before, after) = if exponent > 0 {
+        let padded = format!("{fraction:0<places$}");
+        let (moved, rest) = padded.split_at(places);
+        (format!("{whole}{moved}"), rest.to_owned())
+    } else {
+        let padded = format!("{whole:0>places$}");
+        let (rest, moved) = padded.split_at(padded.len() - places);
+        (format!("0{rest}"), format!("{moved}{fraction}"))
+    };
+    let sign = if number.starts_with('-') { "-" } else { "" };
+    let point = if after.is_empty() { "" } else { "." };
+    Some(Value::Decimal(
+        format!("{sign}{before}{point}{after}").into(),
+    ))
 }
+
+/// Places by which an exponent may move a decimal's point.
+const DECIMAL_EXPONENT_MAX: i32 = 64;
 
 /// 16 bytes from 32 hexadecimal digits, hyphens and braces aside.
 pub(super) fn guid(text: &str) -> Option<[u8; 16]> {

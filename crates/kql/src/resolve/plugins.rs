@@ -114,12 +114,12 @@ impl Resolver<'_> {
             _ => {
                 let known: Vec<&str> = PLUGINS.iter().map(|(name, _)| *name).collect();
                 let place = span(&plugin);
-                Err(self.error_help(
-                    codes::FUNCTION_NOT_YET,
-                    place,
-                    format!("the plugin `{name}` is not supported"),
-                    format!("plugins are {}", known.join(", ")),
-                ))
+                let help = match crate::suggest::similar(&name, known.iter().copied()) {
+                    Some(similar) => format!("a plugin with a similar name exists: `{similar}`"),
+                    None => format!("plugins are {}", known.join(", ")),
+                };
+                let message = format!("the plugin `{name}` is not supported");
+                Err(self.error_help(codes::FUNCTION_NOT_YET, place, message, help))
             }
         }
     }

@@ -305,6 +305,45 @@ fn grammar() {
     "#]],
     );
     check(
+        "Logon | where User has \"C:\\Users\\\"",
+        expect![[r#"
+            error[KQL0002]: the string has no end
+              --> query:1:24
+              1 | Logon | where User has "C:\Users\"
+                |                        ^^^^^^^^^^^
+              help: a backslash takes the quote into the string: double it, or write `@` before the string
+        "#]],
+    );
+    check(
+        "let f = (x: long) { f(x - 1) }; print f(3)",
+        expect![[r#"
+        error[KQL0202]: unknown function `f`
+          --> query:1:21
+          1 | let f = (x: long) { f(x - 1) }; print f(3)
+            |                     ^
+          help: a function cannot call itself; it sees what is defined before it
+    "#]],
+    );
+    check(
+        "Logon | evaluate bag_unpak(User)",
+        expect![[r#"
+        error[KQL0402]: the plugin `bag_unpak` is not supported
+          --> query:1:18
+          1 | Logon | evaluate bag_unpak(User)
+            |                  ^^^^^^^^^^^^^^^
+          help: a plugin with a similar name exists: `bag_unpack`
+    "#]],
+    );
+    check(
+        "print tostring(decimal(1e5)), decimal(-12.5e-3), decimal(1e)",
+        expect![[r#"
+        error[KQL0006]: `decimal(1e)` is not a literal of that type
+          --> query:1:50
+          1 | print tostring(decimal(1e5)), decimal(-12.5e-3), decimal(1e)
+            |                                                  ^^^^^^^^^^^
+    "#]],
+    );
+    check(
         "Logon | where User == 'a",
         expect![[r#"
         error[KQL0002]: the string has no end

@@ -1,12 +1,14 @@
 //! Functions over arrays and other dynamic values that rearrange them.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 
 use super::args::{Arg, Call};
 use super::convert;
-use super::dynamics::same;
+use super::dynamics::sameness;
 use crate::json::Json;
 
 pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
@@ -27,10 +29,7 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         }
         F::SetEquals => {
             let b = call.arg(1)?;
-            call.bools(|row| {
-                let (a, b) = (distinct(&items(a, row)?), distinct(&items(b, row)?));
-                Some(a.len() == b.len() && a.iter().all(|x| b.iter().any(|y| same(x, y))))
-            })
+            call.bools(|row| Some(distinct(&items(a, row)?) == distinct(&items(b, row)?)))
         }
         F::Treepath => call.dynamics(|row| {
             let mut paths = Vec::new();
@@ -159,19 +158,13 @@ fn split(items: Vec<Json>, positions: &[i64]) -> Option<Json> {
     Some(Json::Array(parts))
 }
 
-fn distinct(items: &[Json]) -> Vec<Json> {
-    let mut out: Vec<Json> = Vec::new();
-    for item in items {
-        if !out.iter().any(|known| same(known, item)) {
-            out.push(item.clone());
-        }
-    }
-    out
+fn distinct(items: &[Json]) -> HashSet<String> {
+    items.iter().map(sameness).collect()
 }
 
 fn jaccard(a: &[Json], b: &[Json]) -> Option<f64> {
     let (a, b) = (distinct(a), distinct(b));
-    let both = a.iter().filter(|x| b.iter().any(|y| same(x, y))).count();
+    let both = a.intersection(&b).count();
     let either = a.len() + b.len() - both;
     let real = |n: usize| convert::real_of_long(convert::long_of(n));
     (either > 0).then(|| real(both) / real(either))

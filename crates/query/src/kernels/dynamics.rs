@@ -1,5 +1,6 @@
 //! Functions over dynamic values, and the paths into them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringBuilder, StructArray};
@@ -83,7 +84,7 @@ fn parse_json(call: &Call<'_>) -> Result<ArrayRef> {
         let is_json =
             jsonscan::is_json(text) || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if is_json {
-            out.push_str(text);
+            out.push_str(&json::without_lone_surrogates(text));
         } else {
             json::write_text(text, out);
         }
@@ -392,6 +393,15 @@ fn arrays(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     }
 }
 
+/// A text that two values share if they are the [`same`].
+pub(crate) fn sameness(value: &Json) -> String {
+    match value {
+        Json::Long(n) => n.to_string(),
+        Json::Real(x) => (if *x == 0.0 { 0.0 } else { *x }).to_string(),
+        other => other.to_text(),
+    }
+}
+
 /// Equal values; an integer equals the real of the same size.
 pub(crate) fn same(a: &Json, b: &Json) -> bool {
     a == b || operators::order_json(a, b) == Some(std::cmp::Ordering::Equal)
@@ -495,21 +505,26 @@ fn sets(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             });
         }
         let (first, rest) = sets.split_first()?;
-        let wanted: Vec<&Json> = match function {
-            F::SetUnion => sets.iter().flatten().collect(),
-            F::SetIntersect => first
-                .iter()
-                .filter(|item| rest.iter().all(|set| set.contains(item)))
-                .collect(),
-            _ => first
-                .iter()
-                .filter(|item| !rest.iter().any(|set| set.contains(item)))
-                .collect(),
+        let texts = |set: &Vec<Json>| set.iter().map(Json::to_text).collect::<HashSet<_>>();
+        let others: Vec<HashSet<String>> = match function {
+            F::SetUnion => Vec::new(),
+            _ => rest.iter().map(texts).collect(),
+        };
+        let is_wanted = |text: &String| match function {
+            F::SetUnion => true,
+            F::SetIntersect => others.iter().all(|set| set.contains(text)),
+            _ => !others.iter().any(|set| set.contains(text)),
+        };
+        let from = match function {
+            F::SetUnion => &sets[..],
+            _ => std::slice::from_ref(first),
         };
         let mut seen: Vec<Json> = Vec::new();
-        let mut known = std::collections::HashSet::new();
-        for item in wanted {
-            if known.insert(item.to_text()) {
+        let mut known = HashSet::new();
+        for item in from.iter().flatten() {
+            call.guard.check().ok()?;
+            let text = item.to_text();
+            if is_wanted(&text) && known.insert(text) {
                 seen.push(item.clone());
             }
         }

@@ -485,7 +485,8 @@ impl<'a> Lowering<'a> {
             datafusion::arrow::compute::cast(&longs, &crate::kernels::decimals::data_type(ty))?
         };
         if array.len() > limits::HUNT_RANGE_ROWS_MAX {
-            return Err(Error::Resources { bytes: 0 });
+            let max = limits::HUNT_RANGE_ROWS_MAX;
+            return Err(Error::Range { max });
         }
         let array = self.guard.keep(array)?;
         let batch = self.batch(relation, vec![array])?;

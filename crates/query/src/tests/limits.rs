@@ -109,6 +109,61 @@ fn a_cancelled_query_ends_at_once() {
 }
 
 #[test]
+fn a_range_without_end_names_its_limit() {
+    for query in [
+        "range x from 1 to 9223372036854775807 step 1 | take 5",
+        "range x from 1.0 to 2.0 step 1e-300 | take 2",
+    ] {
+        let error = limited(query, Limits::default()).expect_err("an error");
+        assert_eq!(error.code(), Code::HuntResources);
+        assert_eq!(
+            error.to_string(),
+            "`range` makes more than 10000000 values",
+            "{query}"
+        );
+    }
+}
+
+/// Sets of many values take about as long as reading them.
+#[test]
+fn large_sets_are_compared_in_time() {
+    let query = "print a = range(1, 100000, 1), b = range(50001, 150000, 1)
+        | project d = array_length(set_difference(a, b)), i = array_length(set_intersect(a, b)),
+            u = array_length(set_union(a, b)), e = set_equals(a, b), j = jaccard_index(a, b)";
+    let limits = Limits {
+        seconds: 60,
+        ..Limits::default()
+    };
+    let result = limited(query, limits).expect("an answer");
+    assert_eq!(
+        super::encode::json(&result),
+        r#"[{"d":50000,"i":50000,"u":150000,"e":false,"j":0.3333333333333333}]"#
+    );
+    let same = "print a = dynamic([1, 2.0, \"x\", true]), b = dynamic([true, 2, 1.0, \"x\"])
+        | project set_equals(a, b), jaccard_index(a, b)";
+    let result = limited(same, Limits::default()).expect("an answer");
+    assert_eq!(
+        super::encode::json(&result),
+        r#"[{"Column1":true,"Column2":1.0}]"#
+    );
+}
+
+/// Half a character, as whoever makes an event may write it, is no reason to lose its row.
+#[test]
+fn half_a_character_in_a_text_reads_as_the_replacement() {
+    let query = r#"datatable(s: string)[@'{"Cmd":"\ud800 a","n":"\\ud800","p":"\ud83d\ude00"}']
+        | extend j = parse_json(s)
+        | project strlen(tostring(j.Cmd)), tostring(j.Cmd) == "\ufffd a", tostring(j.n), strlen(tostring(j.p)), tostring(j)"#;
+    let result = limited(query, Limits::default()).expect("an answer");
+    let answer = super::encode::json(&result);
+    assert!(!answer.contains("ud800 a"), "{answer}");
+    assert!(
+        answer.contains(":3,") && answer.contains(":true,"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn a_query_that_runs_too_long_says_so() {
     let limits = Limits {
         seconds: 0,
@@ -489,6 +544,26 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         (
             "join",
             "range x from 1 to 9000000 step 1 | extend k = tostring(x) | join kind=inner (range y from 1 to 9000000 step 1 | extend k = tostring(y)) on k | count",
+        ),
+        (
+            "join on one key",
+            "range x from 1 to 300000 step 1 | extend k = 1 | join kind=inner (range y from 1 to 300000 step 1 | extend k = 1) on k | count",
+        ),
+        (
+            "join on few keys, by a condition",
+            "range x from 1 to 300000 step 1 | extend k = x % 3 | join kind=leftouter (range y from 1 to 300000 step 1 | extend k = y % 3) on k | summarize count() by k",
+        ),
+        (
+            "join that asks whether",
+            "range x from 1 to 300000 step 1 | extend k = 1 | join kind=leftsemi (range y from 1 to 300000 step 1 | extend k = 1) on k | count",
+        ),
+        (
+            "join that asks whether not",
+            "range x from 1 to 300000 step 1 | extend k = 1 | join kind=rightanti (range y from 1 to 300000 step 1 | extend k = 1) on k | count",
+        ),
+        (
+            "sets",
+            "range x from 1 to 90 step 1 | extend s = range(x, 300000, 1) | extend d = array_length(set_difference(s, range(1, 9, 1))) | summarize sum(d)",
         ),
         (
             "sort",
