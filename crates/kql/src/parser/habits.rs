@@ -56,6 +56,12 @@ const CLAUSES: &[(&str, &str)] = &[
     ("with", "name a query with `let name = …;`"),
 ];
 
+/// A word that nothing separates from what is before it.
+fn separated(wanted: &str) -> Option<String> {
+    let help = "columns are separated by commas, and groups stand after `by`";
+    (wanted == "`|` or the end of the operator").then(|| help.to_owned())
+}
+
 impl Parser<'_> {
     /// What to do about the token that could not be read here, where `wanted` was expected.
     pub(super) fn habit(&self, wanted: &str) -> Option<String> {
@@ -125,7 +131,9 @@ impl Parser<'_> {
                 format!("an operator stands after a bar: `| {text}`")
             }
             (Kind::Unknown, _) => self.character_habit(text)?.to_owned(),
-            (Kind::Word, word) => return clause(word),
+            (Kind::Word, "descending") => "the direction is `desc`".to_owned(),
+            (Kind::Word, "ascending") => "the direction is `asc`".to_owned(),
+            (Kind::Word, word) => return clause(word).or_else(|| separated(wanted)),
             _ => return None,
         };
         Some(fixed)

@@ -134,6 +134,54 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("year", "the year is `getyear()`"),
 ];
 
+/// A table of Microsoft Sentinel and where its events are here.
+const TABLES: &[(&str, &str)] = &[
+    ("aadnoninteractiveusersigninlogs", SIGN_INS),
+    (
+        "aadserviceprincipalsigninlogs",
+        "sign-ins of apps are in `EntraIdSpnSignInEvents`",
+    ),
+    (
+        "auditlogs",
+        "changes in the cloud directory are in `CloudAppEvents`",
+    ),
+    (
+        "azureactivity",
+        "activities in the cloud are in `CloudAppEvents`",
+    ),
+    (
+        "dnsevents",
+        "questions of devices are in `DeviceNetworkEvents`",
+    ),
+    ("event", WINDOWS),
+    (
+        "officeactivity",
+        "activities in mail and files are in `CloudAppEvents`",
+    ),
+    (
+        "securityalert",
+        "alerts are in `AlertInfo` and `AlertEvidence`",
+    ),
+    ("securityevent", WINDOWS),
+    (
+        "securityincident",
+        "alerts are in `AlertInfo` and `AlertEvidence`",
+    ),
+    ("signinlogs", SIGN_INS),
+    ("sysmon", WINDOWS),
+    ("vmconnection", "connections are in `DeviceNetworkEvents`"),
+    ("windowsevent", WINDOWS),
+];
+const SIGN_INS: &str = "sign-ins are in `EntraIdSignInEvents` and `IdentityLogonEvents`";
+const WINDOWS: &str = "events of Windows are in `DeviceProcessEvents`, `DeviceLogonEvents`, `DeviceEvents` and the other device tables";
+
+/// Where the events of a table of Microsoft Sentinel are here.
+pub(super) fn table(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let found = TABLES.iter().find(|(known, _)| *known == lower);
+    found.map(|(_, help)| *help)
+}
+
 /// What a function of another language is here.
 pub(super) fn function(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();

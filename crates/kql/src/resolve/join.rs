@@ -103,7 +103,14 @@ impl Resolver<'_> {
                 kind = known;
             } else {
                 let message = format!("unknown join kind `{}`", choice.value);
-                let help = "kinds are innerunique, inner, leftouter, rightouter, fullouter, leftanti, rightanti, leftsemi, rightsemi";
+                let help = match choice.value.as_str() {
+                    "left" => "all rows of the left side are kept by `kind=leftouter`",
+                    "right" => "all rows of the right side are kept by `kind=rightouter`",
+                    "outer" | "full" => "all rows of both sides are kept by `kind=fullouter`",
+                    _ => {
+                        "kinds are innerunique, inner, leftouter, rightouter, fullouter, leftanti, rightanti, leftsemi, rightsemi"
+                    }
+                };
                 return Err(self.error_help(codes::UNKNOWN_OPTION, choice.at, message, help));
             }
         }

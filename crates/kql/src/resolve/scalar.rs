@@ -26,7 +26,11 @@ impl Resolver<'_> {
             Kind::Unary => self.unary(node, row),
             Kind::Path => self.path(node, row),
             Kind::Call => self.call(node, row),
-            Kind::All => Err(self.error(codes::EXPECTED, at, "`*` cannot stand here")),
+            Kind::All => {
+                let message = "`*` cannot stand here";
+                let help = "rows are counted with `count()`; all columns are meant by leaving `project` out";
+                Err(self.error_help(codes::EXPECTED, at, message, help))
+            }
             Kind::Pipeline | Kind::DataTable | Kind::ExternalData => Err(self.error_help(
                 codes::NOT_A_SCALAR,
                 at,

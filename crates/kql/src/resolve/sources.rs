@@ -122,6 +122,9 @@ impl Resolver<'_> {
             .chain(tables.iter().map(String::as_str));
         let similar = suggest::similar(name, known);
         let message = format!("unknown table `{name}`");
+        if let Some(help) = super::habits::table(name) {
+            return self.error_help(codes::UNKNOWN_TABLE, at, message, help);
+        }
         match similar {
             Some(similar) => self.error_help(
                 codes::UNKNOWN_TABLE,

@@ -344,6 +344,56 @@ fn grammar() {
     "#]],
     );
     check(
+        "Logon | summarize count() User",
+        expect![[r#"
+        error[KQL0003]: expected `|` or the end of the operator, found `User`
+          --> query:1:27
+          1 | Logon | summarize count() User
+            |                           ^^^^
+          help: columns are separated by commas, and groups stand after `by`
+    "#]],
+    );
+    check(
+        "Logon | order by User descending",
+        expect![[r#"
+        error[KQL0003]: expected `|` or the end of the operator, found `descending`
+          --> query:1:23
+          1 | Logon | order by User descending
+            |                       ^^^^^^^^^^
+          help: the direction is `desc`
+    "#]],
+    );
+    check(
+        "Logon | summarize count(*)",
+        expect![[r#"
+        error[KQL0003]: `*` cannot stand here
+          --> query:1:25
+          1 | Logon | summarize count(*)
+            |                         ^
+          help: rows are counted with `count()`; all columns are meant by leaving `project` out
+    "#]],
+    );
+    check(
+        "Logon | join kind=left (Logon) on User",
+        expect![[r#"
+        error[KQL0210]: unknown join kind `left`
+          --> query:1:14
+          1 | Logon | join kind=left (Logon) on User
+            |              ^^^^^^^^^
+          help: all rows of the left side are kept by `kind=leftouter`
+    "#]],
+    );
+    check(
+        "SigninLogs | take 1",
+        expect![[r#"
+        error[KQL0203]: unknown table `SigninLogs`
+          --> query:1:1
+          1 | SigninLogs | take 1
+            | ^^^^^^^^^^
+          help: sign-ins are in `EntraIdSignInEvents` and `IdentityLogonEvents`
+    "#]],
+    );
+    check(
         "Logon | where User == 'a",
         expect![[r#"
         error[KQL0002]: the string has no end
@@ -498,21 +548,22 @@ fn lists_and_parts() {
     check(
         "print @'a\nb'",
         expect![[r#"
-        error[KQL0002]: the string has no end
-          --> query:1:7
-          1 | print @'a
-            |       ^^^
-          help: end it with the quote it begins with
-        error[KQL0003]: expected `|` or the end of the operator, found `b`
-          --> query:2:1
-          2 | b'
-            | ^
-        error[KQL0002]: the string has no end
-          --> query:2:2
-          2 | b'
-            |  ^
-          help: end it with the quote it begins with
-    "#]],
+            error[KQL0002]: the string has no end
+              --> query:1:7
+              1 | print @'a
+                |       ^^^
+              help: end it with the quote it begins with
+            error[KQL0003]: expected `|` or the end of the operator, found `b`
+              --> query:2:1
+              2 | b'
+                | ^
+              help: columns are separated by commas, and groups stand after `by`
+            error[KQL0002]: the string has no end
+              --> query:2:2
+              2 | b'
+                |  ^
+              help: end it with the quote it begins with
+        "#]],
     );
     check(
         "Logon | extend x = +User",
