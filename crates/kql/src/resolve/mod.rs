@@ -404,8 +404,15 @@ impl Resolver<'_> {
     fn other_statement(&mut self, statement: &Node) {
         let at = span(statement);
         let word = first_word(statement);
-        // Options of the service's own engine change nothing that is visible here.
         if word == "set" {
+            let option = words(statement).into_iter().nth(1).unwrap_or_default();
+            // Most options of the service's own engine change nothing that is visible here.
+            if option == "query_now" || option.starts_with("query_datetimescope_") {
+                let message = format!("the option `{option}` is not supported yet");
+                let help =
+                    "write the time into the query: a `where`, or a `let` in the place of `now()`";
+                let _ = self.error_help(codes::FORM_NOT_YET, at, message, help);
+            }
             return;
         }
         let message = format!("the statement `{word}` is not supported yet");

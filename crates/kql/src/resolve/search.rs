@@ -162,11 +162,13 @@ impl Resolver<'_> {
     fn find_project(&mut self, found: Relation, list: &Node, at: Span) -> Fallible<Relation> {
         let mut exprs = vec![column(0, ColumnType::String, at)];
         let mut columns: Vec<Field> = found.columns.iter().take(1).cloned().collect();
+        let mut packs = false;
         for item in list.children() {
             let row = Row {
                 columns: &found.columns,
             };
             if call_name(&item) == "pack" || item.text() == "pack(*)" {
+                packs = true;
                 continue;
             }
             let (given, value) = self.named(&item)?;
@@ -181,8 +183,23 @@ impl Resolver<'_> {
             columns.push(Field::new(name, expr.ty));
             exprs.push(expr);
         }
+        if packs {
+            let chosen = |name: &str| columns.iter().any(|own| *own.name == *name);
+            let bag = bag_of(&found, |field| !chosen(&field.name), at);
+            exprs.push(call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at));
+            columns.push(Field::new("pack_", ColumnType::Dynamic));
+        }
         Ok(projected(found, exprs, columns, at))
     }
+}
+
+/// Names and values of the columns that `is_in` wants, in turn: what makes a bag.
+fn bag_of(found: &Relation, is_in: impl Fn(&Field) -> bool, at: Span) -> Vec<Expr> {
+    let all = identity(found, at).into_iter().zip(&found.columns);
+    let wanted = all.filter(|(_, field)| !field.hidden && is_in(field));
+    wanted
+        .flat_map(|(expr, field)| [Expr::literal(Value::String(field.name.clone()), at), expr])
+        .collect()
 }
 
 /// Names of columns that all the tables have.
@@ -224,21 +241,12 @@ fn filtered(input: Relation, predicate: Expr, at: Span) -> Relation {
 
 /// The source, the columns that `stays` names, and the others in a bag.
 fn packed(found: Relation, source: &str, stays: impl Fn(&str) -> bool, at: Span) -> Relation {
-    let mut exprs = Vec::new();
-    let mut columns = Vec::new();
-    let mut bag = Vec::new();
-    for (expr, field) in identity(&found, at).into_iter().zip(&found.columns) {
-        if field.hidden {
-            continue;
-        }
-        if *field.name == *source || stays(&field.name) {
-            exprs.push(expr);
-            columns.push(field.clone());
-        } else {
-            bag.push(Expr::literal(Value::String(field.name.clone()), at));
-            bag.push(expr);
-        }
-    }
+    let is_shown = |field: &Field| *field.name == *source || stays(&field.name);
+    let shown = identity(&found, at).into_iter().zip(&found.columns);
+    let shown = shown.filter(|(_, field)| !field.hidden && is_shown(field));
+    let (mut exprs, mut columns): (Vec<Expr>, Vec<Field>) =
+        shown.map(|(expr, field)| (expr, field.clone())).unzip();
+    let bag = bag_of(&found, |field| !is_shown(field), at);
     if !bag.is_empty() {
         exprs.push(call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at));
         columns.push(Field::new("pack_", ColumnType::Dynamic));

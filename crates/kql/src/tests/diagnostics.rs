@@ -394,6 +394,16 @@ fn grammar() {
     "#]],
     );
     check(
+        "set query_now = datetime(2020-01-01); set notruncation; print now()",
+        expect![[r#"
+        error[KQL0403]: the option `query_now` is not supported yet
+          --> query:1:1
+          1 | set query_now = datetime(2020-01-01); set notruncation; print now()
+            | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: write the time into the query: a `where`, or a `let` in the place of `now()`
+    "#]],
+    );
+    check(
         "Logon | where User == 'a",
         expect![[r#"
         error[KQL0002]: the string has no end
