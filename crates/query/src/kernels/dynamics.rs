@@ -505,10 +505,11 @@ fn sets(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             });
         }
         let (first, rest) = sets.split_first()?;
-        let texts = |set: &Vec<Json>| set.iter().map(Json::to_text).collect::<HashSet<_>>();
+        let text = |item: &Json| call.guard.check().ok().map(|()| item.to_text());
+        let texts = |set: &Vec<Json>| set.iter().map(text).collect::<Option<HashSet<_>>>();
         let others: Vec<HashSet<String>> = match function {
             F::SetUnion => Vec::new(),
-            _ => rest.iter().map(texts).collect(),
+            _ => rest.iter().map(texts).collect::<Option<_>>()?,
         };
         let is_wanted = |text: &String| match function {
             F::SetUnion => true,
@@ -522,8 +523,7 @@ fn sets(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         let mut seen: Vec<Json> = Vec::new();
         let mut known = HashSet::new();
         for item in from.iter().flatten() {
-            call.guard.check().ok()?;
-            let text = item.to_text();
+            let text = text(item)?;
             if is_wanted(&text) && known.insert(text) {
                 seen.push(item.clone());
             }
