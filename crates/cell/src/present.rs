@@ -18,7 +18,7 @@
 
 use std::fmt::Write as _;
 
-use model::{ColumnType, Span100ns, Ticks};
+use model::{ColumnType, Span100ns, Ticks, limits};
 use rows::RecordBatch;
 use rows::arrow::array::{
     Array, BooleanArray, Decimal256Array, Float64Array, Int32Array, Int64Array, StringArray,
@@ -248,10 +248,6 @@ fn write_plain(cell: Cell<'_>, out: &mut String) {
     }
 }
 
-/// LIMIT: arrays and bags inside of one another in a dynamic that is shown as JSON; one that is deeper is
-/// shown as its text, because many readers of JSON give up at 128.
-const DEPTH_SHOWN_MAX: usize = 100;
-
 /// How deep the arrays and bags of a JSON text lie in one another.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
@@ -273,8 +269,9 @@ fn depth(text: &str) -> usize {
 
 /// The JSON text of a dynamic as one line; text that is not JSON is the string itself.
 fn write_dynamic(text: &str, out: &mut String) {
-    // Too short to be deep: most are.
-    if text.len() > 2 * DEPTH_SHOWN_MAX && depth(text) > DEPTH_SHOWN_MAX {
+    // LIMIT: shown as its text. Most are too short to be deep.
+    let most = limits::HUNT_DYNAMIC_DEPTH_MAX;
+    if text.len() > 2 * most && depth(text) > most {
         write_text(text, out);
         return;
     }

@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path};
 
-use crate::formats::log;
+use crate::formats::log::{self, is_hex};
 
 /// Names of the catalogue's file: the program's, and the one that tests and examples use.
 const CATALOGUES: [&str; 2] = ["catalogue.db", "catalogue.sqlite"];
@@ -66,8 +66,4 @@ fn parts(path: &Path) -> Option<Vec<&str>> {
             _ => None,
         })
         .collect()
-}
-
-fn is_hex(text: &str, len: usize) -> bool {
-    text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -86,6 +86,9 @@ pub const HUNT_VALUE_BYTES_MAX: usize = 8 << 20;
 pub const HUNT_COLUMN_BYTES_MAX: usize = 256 << 20;
 /// Values that one `range` of a hunt makes.
 pub const HUNT_RANGE_ROWS_MAX: usize = 10_000_000;
+/// Arrays and bags inside of one another in a dynamic that an answer shows as JSON; one that is deeper is
+/// shown as its text, because many readers of JSON give up at 128.
+pub const HUNT_DYNAMIC_DEPTH_MAX: usize = 100;
 /// Bytes of sealed temporary files one hunt may write.
 pub const HUNT_SPILL_BYTES_MAX: u64 = 4 << 30;
 /// Days a hunt looks back when it does not say.

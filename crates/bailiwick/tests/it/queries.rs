@@ -1,4 +1,4 @@
-//! `kql fmt`, `kql check`, `kql complete`.
+//! `kql fmt`, `kql check`, `kql complete`, and how values of each type come to the caller.
 
 use std::io::Write as _;
 use std::process::{Output, Stdio};

@@ -7,5 +7,6 @@ mod growth;
 mod hunting;
 mod kit;
 mod link;
+mod present;
 mod robust;
 mod two_cells;

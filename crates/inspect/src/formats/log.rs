@@ -46,7 +46,8 @@ pub(crate) fn id_at_rest(name: &str) -> Option<[u8; 16]> {
     id_of(copied().unwrap_or(name))
 }
 
-fn is_hex(text: &str, len: usize) -> bool {
+/// Whether the text is so many digits as this program writes them.
+pub(crate) fn is_hex(text: &str, len: usize) -> bool {
     text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
