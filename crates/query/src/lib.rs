@@ -10,10 +10,10 @@
 //! - Limits, cancellation and panics concern one query only.
 
 mod aggregates;
+mod coded;
 mod engine;
 mod error;
 mod external;
-mod fold;
 mod found;
 mod json;
 mod jsonscan;

@@ -17,7 +17,10 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
-use datafusion::physical_expr::{Distribution, LexOrdering, OrderingRequirements, PhysicalExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning,
+    PhysicalExpr,
+};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, PlanProperties};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -138,6 +141,8 @@ pub(crate) enum Action {
     Unique(Vec<Arc<dyn PhysicalExpr>>),
     /// [`InOrder`], with the order that the input had.
     InOrder(Option<LexOrdering>),
+    /// Nothing; but what the planner knows of the rows ends here.
+    Forget,
     /// [`Portions`](crate::portions::Portions) by the list in this column.
     Portions(Arc<dyn PhysicalExpr>),
 }
@@ -152,11 +157,28 @@ pub(crate) struct OneInput {
 }
 
 impl OneInput {
+    /// What goes in, if nothing is done with it.
+    pub(crate) fn forgets(&self) -> Option<&Arc<dyn ExecutionPlan>> {
+        matches!(self.action, Action::Forget).then_some(&self.input)
+    }
+
+    /// What goes in, and the keys of each of which the first row goes on; `None` for another action.
+    pub(crate) fn unique(&self) -> Option<(&Arc<dyn ExecutionPlan>, &[Arc<dyn PhysicalExpr>])> {
+        match &self.action {
+            Action::Unique(keys) => Some((&self.input, keys)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, action: Action, guard: Guard) -> Self {
         let properties = input.properties();
+        let known = match action {
+            Action::Forget => EquivalenceProperties::new(input.schema()),
+            _ => properties.eq_properties.clone(),
+        };
         let properties = Arc::new(PlanProperties::new(
-            properties.eq_properties.clone(),
-            datafusion::physical_expr::Partitioning::UnknownPartitioning(1),
+            known,
+            Partitioning::UnknownPartitioning(1),
             properties.emission_type,
             properties.boundedness,
         ));
@@ -180,6 +202,7 @@ impl ExecutionPlan for OneInput {
         match self.action {
             Action::Unique(_) => "UniqueExec",
             Action::InOrder(_) => "InOrderExec",
+            Action::Forget => "ForgetExec",
             Action::Portions(_) => "PortionsExec",
         }
     }
@@ -214,7 +237,7 @@ impl ExecutionPlan for OneInput {
     fn cardinality_effect(&self) -> CardinalityEffect {
         match self.action {
             Action::Unique(_) => CardinalityEffect::LowerEqual,
-            Action::InOrder(_) => CardinalityEffect::Equal,
+            Action::InOrder(_) | Action::Forget => CardinalityEffect::Equal,
             // A row whose list is cut stands in several portions.
             Action::Portions(_) => CardinalityEffect::GreaterEqual,
         }
@@ -227,7 +250,7 @@ impl ExecutionPlan for OneInput {
         let exprs = match &self.action {
             Action::Unique(keys) => keys.as_slice(),
             Action::Portions(list) => std::slice::from_ref(list),
-            Action::InOrder(_) => &[],
+            Action::InOrder(_) | Action::Forget => &[],
         };
         for expr in exprs {
             if f(expr)? == TreeNodeRecursion::Stop {
@@ -260,7 +283,7 @@ impl ExecutionPlan for OneInput {
         let schema = input.schema();
         let keys = match &self.action {
             Action::Unique(keys) => keys,
-            Action::InOrder(_) => return Ok(input),
+            Action::InOrder(_) | Action::Forget => return Ok(input),
             Action::Portions(list) => {
                 let Some(list) = list.downcast_ref::<PhysicalColumn>() else {
                     return exec_err!("portions go by a column");

@@ -16,13 +16,12 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use crate::fold::FoldScans;
+use crate::coded::ByCodes;
 use crate::kernels::args::Guard;
 use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::portions::Portions;
 use crate::profiles::{FileProfile, FileProfileExec, Lookups};
-use crate::sides::SmallerFirst;
-use crate::watch::WatchJoins;
+use crate::sides::{MayBeMissing, SmallerFirst};
 use crate::whole::{Task, Whole, WholeExec};
 
 /// A rule of the library's, for as long as the query is wanted: planning is one long computation, and
@@ -96,6 +95,10 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         .into_iter()
         .map(&watched)
         .collect();
+    let missing = MayBeMissing {
+        guard: guard.clone(),
+    };
+    rules.insert(0, watched(Arc::new(missing)));
     // Before what a join learns of its first side is handed to the scan of the other.
     let choice = rules.iter().position(|rule| rule.name() == JOIN_SELECTION);
     rules.insert(
@@ -103,8 +106,7 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         watched(Arc::new(SmallerFirst)),
     );
     // Last: no rule is to look at what they make.
-    rules.push(Arc::new(FoldScans::new(guard.clone())));
-    rules.push(Arc::new(WatchJoins::new(guard.clone())));
+    rules.push(Arc::new(ByCodes::new(guard.clone())));
     rules
 }
 

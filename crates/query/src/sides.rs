@@ -1,5 +1,10 @@
-//! Which side of a join is taken in whole.
+//! What the library's rules do not see to at the sides of a join.
 //!
+//! [`MayBeMissing`]: a column that is the same in all rows of a side is null in some rows of an outer
+//! join. The library would still count it among those with one value, and a summary by it would think
+//! that rows come in the order of its groups, and give groups twice.
+//!
+//! [`SmallerFirst`]: which side of a join is taken in whole.
 //! A hash join keeps its first side in memory and passes the other one by it; what it learns of the
 //! first one's keys spares the scan of the other rows. So the smaller side goes first, as far as that
 //! can be told before anything is read: by the rows of a table's segments.
@@ -15,15 +20,71 @@ use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 
-use crate::scan::SegmentsExec;
+use crate::kernels::args::Guard;
+use crate::nodes::{Action, OneInput};
+use crate::scan::{ONE_IN, SegmentsExec};
 
-/// A condition, or a grouping, is thought to leave one row of these: the library's own guess.
-const ONE_IN: u64 = 5;
+/// Ends what is known of the rows of a side that may be missing, where that is that a column has one
+/// value. For before all other rules.
+#[derive(Debug)]
+pub(crate) struct MayBeMissing {
+    pub(crate) guard: Guard,
+}
+
+impl PhysicalOptimizerRule for MayBeMissing {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| self.forgotten(plan)).data()
+    }
+
+    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
+    fn name(&self) -> &str {
+        "may_be_missing"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+impl MayBeMissing {
+    fn forgotten(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+        let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+            return Ok(Transformed::no(plan));
+        };
+        let (left, right) = match join.join_type() {
+            JoinType::Left => (false, true),
+            JoinType::Right => (true, false),
+            JoinType::Full => (true, true),
+            _ => return Ok(Transformed::no(plan)),
+        };
+        let side = |may_be_missing: bool, side: &Arc<dyn ExecutionPlan>| {
+            let known = side.properties().eq_properties.constants();
+            if may_be_missing && !known.is_empty() {
+                let forget = OneInput::new(side.clone(), Action::Forget, self.guard.clone());
+                return Arc::new(forget) as Arc<dyn ExecutionPlan>;
+            }
+            side.clone()
+        };
+        let sides = vec![side(left, join.left()), side(right, join.right())];
+        Ok(Transformed::yes(replace_children_if_necessary(
+            plan, sides,
+        )?))
+    }
+}
+
 /// How many times larger the first side must seem: guesses closer than that say nothing.
 const CLEARLY: u64 = 2;
 
@@ -67,11 +128,7 @@ fn exchanged(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Executi
 /// How many rows a part of a plan seems to have; `None` where nothing is known.
 fn rows(plan: &dyn ExecutionPlan) -> Option<u64> {
     if let Some(scan) = plan.downcast_ref::<SegmentsExec>() {
-        return Some(if scan.is_conditional() {
-            scan.rows() / ONE_IN
-        } else {
-            scan.rows()
-        });
+        return Some(scan.guess());
     }
     let mut inputs = Vec::new();
     for child in plan.children() {

@@ -11,13 +11,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::lit;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
@@ -34,6 +32,11 @@ pub(crate) struct WatchJoins {
 impl WatchJoins {
     pub(crate) fn new(guard: Guard) -> Self {
         Self { guard }
+    }
+
+    /// The plan with all its joins watched.
+    pub(crate) fn watch(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| self.watched(plan)).data()
     }
 
     fn watched(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
@@ -60,26 +63,6 @@ impl WatchJoins {
     fn looking(&self, inner: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
         let guard = self.guard.clone();
         Arc::new(Looking { inner, guard })
-    }
-}
-
-impl PhysicalOptimizerRule for WatchJoins {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.guard.check()?;
-        plan.transform_up(|plan| self.watched(plan)).data()
-    }
-
-    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
-    fn name(&self) -> &str {
-        "watch_joins"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
     }
 }
 

@@ -17,11 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
@@ -35,7 +37,7 @@ use tokio::task::JoinHandle;
 
 use super::bounds::Meets;
 use super::groups::{self, Group, Job, Wanted};
-use super::stages::Stage;
+use super::stages::{self, Stage};
 use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
 
@@ -103,16 +105,32 @@ impl SegmentsExec {
         scan
     }
 
-    /// Rows of the segments, before any condition.
-    pub(crate) fn rows(&self) -> u64 {
+    /// How many rows it seems to give: all of the segments', or a fifth of them if something is
+    /// asked of them that few rows may meet.
+    pub(crate) fn guess(&self) -> u64 {
         let rows = self.segments.iter().map(|segment| segment.rows());
-        rows.fold(0, u64::saturating_add)
+        let rows = rows.fold(0, u64::saturating_add);
+        let mut conditions = self.wanted.conditions.iter();
+        match conditions.any(|c| c.time.is_none() && !is_met_by_most(&c.expr)) {
+            true => rows / ONE_IN,
+            false => rows,
+        }
     }
 
-    /// Whether rows are tested by more than the table's time.
-    pub(crate) fn is_conditional(&self) -> bool {
-        let mut conditions = self.wanted.conditions.iter();
-        conditions.any(|condition| condition.time.is_none())
+    /// The same rows but for those that a condition over one column of the output rules out, if that
+    /// column comes from the segments as it is. Somebody above must be about to leave those out.
+    pub(crate) fn asked(&self, column: usize, condition: &ColumnTest<'_>) -> Self {
+        let mut scan = self.clone();
+        let Some(at) = stages::traced(&self.stages, column) else {
+            return scan;
+        };
+        if let Some(field) = self.wanted.output.fields().get(at)
+            && at < self.wanted.projection.len()
+        {
+            let column = Arc::new(Column::new(field.name(), at));
+            scan.dynamic.extend(condition(column, field.data_type()));
+        }
+        scan
     }
 
     /// Whether all that is asked of a segment is how many rows it has.
@@ -130,6 +148,20 @@ impl SegmentsExec {
     pub(crate) fn reads(&self) -> Arc<Reads> {
         self.wanted.reads.clone()
     }
+}
+
+/// Makes conditions over a column of a type.
+pub(crate) type ColumnTest<'a> =
+    dyn Fn(Arc<dyn PhysicalExpr>, &DataType) -> Vec<Arc<dyn PhysicalExpr>> + 'a;
+
+/// A condition is thought to leave one row of these: the library's own guess.
+pub(crate) const ONE_IN: u64 = 5;
+
+/// Whether a condition says only what a value is not.
+fn is_met_by_most(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let binary = condition.downcast_ref::<BinaryExpr>();
+    binary.is_some_and(|binary| *binary.op() == Operator::NotEq)
+        || condition.downcast_ref::<IsNotNullExpr>().is_some()
 }
 
 fn properties(output: SchemaRef) -> Arc<PlanProperties> {

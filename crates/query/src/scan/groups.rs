@@ -340,7 +340,8 @@ impl Group {
         for batch in reader {
             job.check()?;
             let batch = batch.map_err(|e| first(e.into()))?;
-            if !out(Self::output(job, &batch, &mut stages)?) {
+            let batch = Self::output(job, &batch, &mut stages)?;
+            if batch.num_rows() > 0 && !out(batch) {
                 return Ok(());
             }
         }
@@ -539,7 +540,7 @@ impl Group {
         rows: usize,
         stages: &mut Stages,
     ) -> Result<RecordBatch> {
-        let columns = stages.run(columns, rows)?;
+        let (columns, rows) = stages.run(columns, rows)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let (schema, columns) = if let Some(schema) = &job.output {
             let columns = columns.iter().map(test::plain);

@@ -6,6 +6,7 @@
 //!
 //! Promise: the same values as the expressions themselves give row by row.
 
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -21,37 +22,93 @@ use super::test::{columns_of, over, plain};
 /// Values of a dictionary that are worth computing all, in times of the rows seen with it.
 const VALUES_PER_ROW: usize = 2;
 
-/// One step from columns to columns: what a projection says.
+/// One step from columns to columns.
 #[derive(Clone, Debug)]
-pub(crate) struct Stage {
-    pub(crate) exprs: Vec<Arc<dyn PhysicalExpr>>,
-    /// Of the columns that go in.
-    pub(crate) schema: SchemaRef,
+pub(crate) enum Stage {
+    /// What a projection says.
+    Compute {
+        exprs: Vec<Arc<dyn PhysicalExpr>>,
+        /// Of the columns that go in.
+        schema: SchemaRef,
+    },
+    /// What another operator wants done where rows are decoded.
+    Step(Arc<dyn Step>),
+}
+
+/// A step of an operator's own. Each row group has one at work.
+pub(crate) trait Step: fmt::Debug + Send + Sync {
+    fn begin(&self) -> Result<Box<dyn Stepping>>;
+}
+
+/// A step at work.
+pub(crate) trait Stepping: fmt::Debug + Send {
+    /// The columns that come of these, and how many rows they have. Text may be a dictionary.
+    fn step(&mut self, columns: Vec<ArrayRef>, rows: usize) -> Result<(Vec<ArrayRef>, usize)>;
 }
 
 /// Stages with what they remember of the dictionaries they met.
 #[derive(Debug, Default)]
-pub(crate) struct Stages(Vec<Vec<Coded>>);
+pub(crate) struct Stages(Vec<Running>);
+
+#[derive(Debug)]
+enum Running {
+    Compute(Vec<Coded>),
+    Step(Box<dyn Stepping>),
+}
+
+impl Running {
+    fn new(stage: &Stage) -> Result<Self> {
+        Ok(match stage {
+            Stage::Compute { exprs, schema } => {
+                let coded = exprs.iter().map(|expr| Coded::new(expr, schema));
+                Self::Compute(coded.collect::<Result<_>>()?)
+            }
+            Stage::Step(step) => Self::Step(step.begin()?),
+        })
+    }
+}
 
 impl Stages {
     pub(crate) fn new(stages: &[Stage]) -> Result<Self> {
-        let made = |stage: &Stage| {
-            let exprs = stage.exprs.iter();
-            exprs.map(|expr| Coded::new(expr, &stage.schema)).collect()
-        };
-        Ok(Self(stages.iter().map(made).collect::<Result<_>>()?))
+        Ok(Self(
+            stages.iter().map(Running::new).collect::<Result<_>>()?,
+        ))
     }
 
-    /// The columns after the last stage; text may be a dictionary before and after.
-    pub(crate) fn run(&mut self, columns: Vec<ArrayRef>, rows: usize) -> Result<Vec<ArrayRef>> {
-        let mut columns = columns;
+    /// The columns after the last stage, and how many rows they have; text may be a dictionary
+    /// before and after.
+    pub(crate) fn run(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<(Vec<ArrayRef>, usize)> {
+        let (mut columns, mut rows) = (columns, rows);
         for stage in &mut self.0 {
-            let mut input = Input::new(&columns, rows);
-            let made = stage.iter_mut().map(|coded| coded.run(&mut input));
-            columns = made.collect::<Result<_>>()?;
+            match stage {
+                Running::Compute(exprs) => {
+                    let mut input = Input::new(&columns, rows);
+                    let made = exprs.iter_mut().map(|coded| coded.run(&mut input));
+                    columns = made.collect::<Result<_>>()?;
+                }
+                Running::Step(step) => (columns, rows) = step.step(columns, rows)?,
+            }
         }
-        Ok(columns)
+        Ok((columns, rows))
     }
+}
+
+/// The column before all stages that stands after them as it was.
+pub(crate) fn traced(stages: &[Stage], column: usize) -> Option<usize> {
+    stages
+        .iter()
+        .rev()
+        .try_fold(column, |column, stage| match stage {
+            Stage::Compute { exprs, .. } => {
+                let column = exprs.get(column)?.downcast_ref::<Column>()?;
+                Some(column.index())
+            }
+            Stage::Step(_) => None,
+        })
 }
 
 /// The columns that an expression reads, each made plain at most once.

@@ -30,14 +30,14 @@ const ROWS: i64 = 3_000;
 const DAY: i64 = 864_000_000_000;
 
 #[derive(Clone, Debug)]
-struct File {
+pub(super) struct File {
     bytes: Bytes,
     time: Option<(Ticks, Ticks)>,
 }
 
 impl File {
     /// In groups of a third of the rows; a dictionary larger than `dictionary_bytes` is given up.
-    fn new(batch: &RecordBatch, dictionary_bytes: usize) -> Self {
+    pub(super) fn new(batch: &RecordBatch, dictionary_bytes: usize) -> Self {
         let mut bytes = Vec::new();
         let properties = WriterProperties::builder()
             .set_max_row_group_row_count(Some(1_000))
@@ -98,7 +98,7 @@ impl AsyncFileReader for File {
     }
 }
 
-struct Shape;
+pub(super) struct Shape;
 
 impl SchemaSource for Shape {
     fn table(&self, name: &str) -> Option<TableShape> {
@@ -121,7 +121,7 @@ impl SchemaSource for Shape {
     }
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     let columns = Shape.table("Events").expect("the table").columns;
     let fields: Vec<Field> = columns
         .iter()
@@ -135,7 +135,7 @@ fn start() -> i64 {
 }
 
 /// Without the columns that came later.
-fn batch() -> RecordBatch {
+pub(super) fn batch() -> RecordBatch {
     let rows = || 0..ROWS;
     let bag = |i: i64| match i % 5 {
         0 => None,
@@ -166,7 +166,7 @@ fn batch() -> RecordBatch {
     RecordBatch::try_new(schema, columns).expect("a batch")
 }
 
-fn tables(
+pub(super) fn tables(
     memory: Vec<RecordBatch>,
     segments: Vec<Arc<dyn Segment>>,
 ) -> BTreeMap<TableName, TableRows> {

@@ -3,6 +3,7 @@
 mod conditions;
 mod dynamics;
 mod encode;
+mod joins;
 mod jsonscan;
 mod limits;
 mod lookups;

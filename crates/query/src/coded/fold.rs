@@ -1,10 +1,9 @@
 //! Groups over segments: rows go to their groups by the codes of dictionaries.
 //!
-//! [`FoldScans`] finds summaries whose rows come straight from tables and puts a [`FoldExec`] there.
+//! A [`FoldExec`] stands where rows of a summary come straight from tables, or from joins of tables.
 //! The projections below the summary are computed where the row groups are decoded, on several
 //! threads, for distinct values where there is a dictionary ([`crate::scan::stages`]); here each
 //! distinct key of a row group is looked up once, and a row costs a few reads of tables of numbers.
-//! Other projections right over a table's segments move there too.
 //!
 //! Promises
 //! - The same groups and results as the library's operator gives. Groups come in the order in which
@@ -12,168 +11,33 @@
 //! - Memory is counted. A summary that outgrows it is given up and begun anew with the library's
 //!   operator, which can put groups into temporary files.
 
-mod gather;
-mod keys;
-
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::expressions::Column;
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, InputOrderMode,
-    PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-use self::gather::Gatherer;
-use self::keys::Groups;
+use super::ByCodes;
+use super::gather::{self, Gatherer};
+use super::groups::Groups;
+use super::numbers::is_numbered;
+use super::source::{Rows, Source, sources, uncovered};
 use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
-use crate::scan::stages::{Coded, Input, Stage, Stages};
-use crate::scan::{Reads, SegmentsExec};
-
-/// Inputs of one summary that are read at once.
-const INPUTS_AHEAD: usize = 4;
-/// Batches of each that wait.
-const BATCHES_AHEAD: usize = 4;
-
-/// Puts the operators of this module where they belong.
-#[derive(Debug)]
-pub(crate) struct FoldScans {
-    guard: Guard,
-}
-
-impl FoldScans {
-    pub(crate) fn new(guard: Guard) -> Self {
-        Self { guard }
-    }
-
-    fn folded(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
-        if let Some(aggregate) = plan.downcast_ref::<AggregateExec>()
-            && let Some(fold) = FoldExec::of(aggregate, &plan, &self.guard)?
-        {
-            // Nothing below it is looked at: it has its own copies.
-            let jump = TreeNodeRecursion::Jump;
-            return Ok(Transformed::new(Arc::new(fold), true, jump));
-        }
-        if let Some(projection) = plan.downcast_ref::<ProjectionExec>()
-            && let Some(scan) = computed_in_scan(projection)
-        {
-            return Ok(Transformed::yes(scan));
-        }
-        Ok(Transformed::no(plan))
-    }
-}
-
-impl PhysicalOptimizerRule for FoldScans {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.guard.check()?;
-        plan.transform_down(|plan| self.folded(plan)).data()
-    }
-
-    #[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
-    fn name(&self) -> &str {
-        "fold_scans"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-/// A projection that computes something right over segments, computed by their operator.
-fn computed_in_scan(projection: &ProjectionExec) -> Option<Arc<dyn ExecutionPlan>> {
-    let computes = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().is_none();
-    if !projection.expr().iter().any(|p| computes(&p.expr)) {
-        return None;
-    }
-    let below = uncovered(projection.input());
-    let segments = below.downcast_ref::<SegmentsExec>()?;
-    let scan = segments.with_stage(&stage_of(projection), projection.schema());
-    Some(Arc::new(scan))
-}
-
-fn stage_of(projection: &ProjectionExec) -> Stage {
-    Stage {
-        exprs: projection.expr().iter().map(|p| p.expr.clone()).collect(),
-        schema: projection.input().schema(),
-    }
-}
-
-/// The plan without what only yields.
-fn uncovered(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
-    match plan.downcast_ref::<CooperativeExec>() {
-        Some(cover) => uncovered(cover.input()),
-        None => plan,
-    }
-}
-
-/// Where rows of a summary come from.
-#[derive(Clone, Debug)]
-struct Source {
-    plan: Arc<dyn ExecutionPlan>,
-    /// What is still to be computed of its columns.
-    stages: Vec<Stage>,
-}
-
-/// The sources below a plan; `None` if it does more than projecting and uniting.
-fn sources(plan: &Arc<dyn ExecutionPlan>, top: bool) -> Option<Vec<Source>> {
-    let plan = uncovered(plan);
-    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let mut found = sources(projection.input(), top)?;
-        for source in &mut found {
-            source.stages.push(stage_of(projection));
-        }
-        return Some(found);
-    }
-    if let Some(coalesce) = plan.downcast_ref::<CoalescePartitionsExec>() {
-        return match coalesce.fetch() {
-            None => sources(coalesce.input(), top),
-            Some(_) => None,
-        };
-    }
-    if let Some(union) = plan.downcast_ref::<UnionExec>() {
-        let found = union.inputs().iter().map(|input| sources(input, false));
-        return Some(
-            found
-                .collect::<Option<Vec<_>>>()?
-                .into_iter()
-                .flatten()
-                .collect(),
-        );
-    }
-    let is_one = plan.output_partitioning().partition_count() == 1;
-    let is_ours = plan.downcast_ref::<SegmentsExec>().is_some();
-    (is_one && (is_ours || !top)).then(|| {
-        vec![Source {
-            plan: plan.clone(),
-            stages: Vec::new(),
-        }]
-    })
-}
+use crate::scan::Reads;
+use crate::scan::stages::{Coded, Input};
 
 /// The part of a summary that takes rows: itself, or what goes before it where rows come in parts.
 fn taking_rows(aggregate: &AggregateExec) -> Option<&AggregateExec> {
@@ -198,18 +62,18 @@ pub(crate) struct FoldExec {
     /// The library's operator over the same rows; what is begun anew with.
     whole: Arc<dyn ExecutionPlan>,
     sources: Vec<Source>,
-    guard: Guard,
+    rule: ByCodes,
     /// What the segments' operators here read, and where that is counted if it came to an answer.
     reads: Arc<Reads>,
-    counted: Vec<Arc<Reads>>,
+    counted: Arc<Reads>,
 }
 
 impl FoldExec {
     /// `None` if the summary is not one for this operator.
-    fn of(
+    pub(super) fn of(
         aggregate: &AggregateExec,
         plan: &Arc<dyn ExecutionPlan>,
-        guard: &Guard,
+        rule: &ByCodes,
     ) -> Result<Option<Self>> {
         let Some(taking) = taking_rows(aggregate) else {
             return Ok(None);
@@ -226,30 +90,23 @@ impl FoldExec {
             return Ok(None);
         }
         for key in group_by.input_exprs() {
-            if !keys::is_numbered(&key.data_type(&input.schema())?) {
+            if !is_numbered(&key.data_type(&input.schema())?) {
                 return Ok(None);
             }
         }
-        let Some(mut sources) = sources(input, true) else {
+        let Some(sources) = sources(input, rule)? else {
+            return Ok(None);
+        };
+        // All tables of a query count what is read in one place.
+        let Some(counted) = sources.iter().find_map(Source::reads) else {
             return Ok(None);
         };
         let reads = Arc::new(Reads::default());
-        let mut counted = Vec::new();
-        for source in &mut sources {
-            if let Some(segments) = source.plan.downcast_ref::<SegmentsExec>() {
-                counted.push(segments.reads());
-                let coded = segments.coded(&std::mem::take(&mut source.stages), &reads);
-                source.plan = Arc::new(coded);
-            }
-        }
-        if counted.is_empty() {
-            return Ok(None);
-        }
-        counted.truncate(1);
+        let ready = sources.into_iter().map(|s| s.ready(&reads, rule));
         Ok(Some(Self {
             whole: plan.clone(),
-            sources,
-            guard: guard.clone(),
+            sources: ready.collect::<Result<_>>()?,
+            rule: rule.clone(),
             reads,
             counted,
         }))
@@ -309,20 +166,23 @@ impl ExecutionPlan for FoldExec {
         let memory = MemoryConsumer::new("FoldExec")
             .with_can_spill(true)
             .register(context.memory_pool());
-        let fold = Fold::new(aggregate, self.whole.schema(), memory, self.guard.clone())?;
-        let rows = Rows::new(&self.sources, context.clone());
-        let (whole, reads) = (self.whole.clone(), self.reads.clone());
-        let counted = self.counted.clone();
+        let fold = Fold::new(
+            aggregate,
+            self.whole.schema(),
+            memory,
+            self.rule.guard.clone(),
+        )?;
+        let rows = Rows::new(self.sources.clone(), context.clone());
+        let (whole, rule) = (self.whole.clone(), self.rule.clone());
+        let (reads, counted) = (self.reads.clone(), self.counted.clone());
         let stream = async move {
             match fold.all(rows).await? {
                 Some(batch) => {
-                    for to in &counted {
-                        to.add(&reads);
-                    }
+                    counted.add(&reads);
                     let batches = sliced(batch).into_iter().map(Ok);
                     Ok::<_, DataFusionError>(futures::stream::iter(batches).boxed())
                 }
-                None => Ok(whole.execute(partition, context)?.boxed()),
+                None => Ok(rule.below(&whole)?.execute(partition, context)?.boxed()),
             }
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
@@ -338,86 +198,6 @@ fn sliced(batch: RecordBatch) -> Vec<RecordBatch> {
     starts
         .map(|start| batch.slice(start, length(start)))
         .collect()
-}
-
-/// The rows of all sources, one source after the other, some of them read ahead.
-struct Rows {
-    sources: VecDeque<Source>,
-    running: VecDeque<Reading>,
-    context: Arc<TaskContext>,
-}
-
-/// A source at work.
-enum Reading {
-    Here(SendableRecordBatchStream, Stages),
-    There(mpsc::Receiver<RecordBatch>, JoinHandle<Result<()>>, Stages),
-}
-
-impl Rows {
-    fn new(sources: &[Source], context: Arc<TaskContext>) -> Self {
-        Self {
-            sources: sources.to_vec().into(),
-            running: VecDeque::new(),
-            context,
-        }
-    }
-
-    fn fill(&mut self) -> Result<()> {
-        let alone = self.running.is_empty() && self.sources.len() == 1;
-        while self.running.len() < INPUTS_AHEAD
-            && let Some(source) = self.sources.pop_front()
-        {
-            let stages = Stages::new(&source.stages)?;
-            let mut stream = source.plan.execute(0, self.context.clone())?;
-            if alone {
-                self.running.push_back(Reading::Here(stream, stages));
-                continue;
-            }
-            let (send, batches) = mpsc::channel(BATCHES_AHEAD);
-            let ends = tokio::spawn(async move {
-                while let Some(batch) = stream.next().await {
-                    if send.send(batch?).await.is_err() {
-                        break;
-                    }
-                }
-                Ok(())
-            });
-            self.running
-                .push_back(Reading::There(batches, ends, stages));
-        }
-        Ok(())
-    }
-
-    /// The next columns, and how many rows they have.
-    async fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
-        loop {
-            self.fill()?;
-            let Some(first) = self.running.front_mut() else {
-                return Ok(None);
-            };
-            let (batch, stages) = match first {
-                Reading::Here(stream, stages) => (stream.next().await.transpose()?, stages),
-                Reading::There(batches, _, stages) => (batches.recv().await, stages),
-            };
-            if let Some(batch) = batch {
-                let rows = batch.num_rows();
-                return Ok(Some((stages.run(batch.columns().to_vec(), rows)?, rows)));
-            }
-            if let Some(Reading::There(_, ends, _)) = self.running.pop_front() {
-                crate::scan::joined(ends).await?;
-            }
-        }
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        for reading in &self.running {
-            if let Reading::There(_, ends, _) = reading {
-                ends.abort();
-            }
-        }
-    }
 }
 
 /// A summary on its way.

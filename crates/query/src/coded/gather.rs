@@ -11,7 +11,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 
-use super::keys::{Numbers, Pairs};
+use super::groups::Pairs;
+use super::numbers::Numbers;
 use crate::aggregates::Aggregator;
 use crate::scan::stages::{Coded, Input};
 use crate::scan::test::plain;

@@ -1,0 +1,501 @@
+//! Values to numbers: what groups and the keys of joins are made of.
+//!
+//! A value gets the next number when it is first met. Of a dictionary each value is looked up once,
+//! its rows then go by their codes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, StringArray, new_null_array,
+};
+use datafusion::arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::keys::place;
+use crate::aggregates::unique::Spread;
+use crate::scan::stages::same;
+
+/// Not met yet.
+pub(super) const UNKNOWN: u32 = u32::MAX;
+/// Looked for, and not there.
+pub(super) const ABSENT: u32 = u32::MAX - 1;
+/// Bytes of an entry of a hash map, about.
+pub(super) const ENTRY_BYTES: usize = 24;
+
+pub(super) type Map<K> = HashMap<K, u32, BuildHasherDefault<Spread>>;
+
+/// Whether values of this type can be numbered here, equal ones alike as where the library groups.
+pub(super) fn is_numbered(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::Int64 | DataType::Int32 | DataType::Boolean
+    )
+}
+
+/// Numbers of the values of one dictionary, each found once.
+#[derive(Debug, Default)]
+pub(super) struct Codes {
+    /// The dictionary that is known; kept, so that it cannot be mistaken for another.
+    dictionary: Option<ArrayRef>,
+    numbers: Vec<u32>,
+}
+
+impl Codes {
+    /// Adds the number of each row's value to `out`. `number` finds those of values not met before;
+    /// `null` is that of null.
+    pub(super) fn of(
+        &mut self,
+        dictionary: &DictionaryArray<Int32Type>,
+        null: u32,
+        out: &mut Vec<u32>,
+        number: impl FnMut(&ArrayRef, &mut Vec<u32>) -> Result<()>,
+    ) -> Result<()> {
+        let keys = dictionary.keys();
+        self.learn(keys, dictionary.values(), number)?;
+        if keys.null_count() == 0 {
+            out.extend(keys.values().iter().map(|code| self.number(*code)));
+        } else {
+            let codes = keys.iter();
+            out.extend(codes.map(|code| code.map_or(null, |code| self.number(code))));
+        }
+        Ok(())
+    }
+
+    fn number(&self, code: i32) -> u32 {
+        let at = usize::try_from(code).unwrap_or(usize::MAX);
+        self.numbers.get(at).copied().unwrap_or(UNKNOWN)
+    }
+
+    fn learn(
+        &mut self,
+        keys: &Int32Array,
+        values: &ArrayRef,
+        mut number: impl FnMut(&ArrayRef, &mut Vec<u32>) -> Result<()>,
+    ) -> Result<()> {
+        if !self
+            .dictionary
+            .as_ref()
+            .is_some_and(|known| same(known, values))
+        {
+            self.numbers.clear();
+            self.numbers.resize(values.len(), UNKNOWN);
+            self.dictionary = Some(values.clone());
+        }
+        let mut unknown = Vec::new();
+        let mut meet = |code: i32| {
+            let at = usize::try_from(code).unwrap_or(usize::MAX);
+            if let Some(number) = self.numbers.get_mut(at)
+                && *number == UNKNOWN
+            {
+                *number = ABSENT;
+                unknown.push(code);
+            }
+        };
+        if keys.null_count() == 0 {
+            keys.values().iter().for_each(|code| meet(*code));
+        } else {
+            keys.iter().flatten().for_each(&mut meet);
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let unknown = Int32Array::from(unknown);
+        let mut numbers = Vec::with_capacity(unknown.len());
+        number(&take(values, &unknown, None)?, &mut numbers)?;
+        for (code, number) in unknown.values().iter().zip(numbers) {
+            let at = usize::try_from(*code).unwrap_or(usize::MAX);
+            if let Some(slot) = self.numbers.get_mut(at) {
+                *slot = number;
+            }
+        }
+        Ok(())
+    }
+
+    /// Knows no dictionary any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.numbers.capacity() * 4
+    }
+}
+
+/// The distinct values of one column.
+pub(super) struct Numbers {
+    of: DataType,
+    known: Known,
+    codes: Codes,
+    scratch: Vec<usize>,
+}
+
+enum Known {
+    Longs {
+        numbers: Map<i64>,
+        values: Vec<Option<i64>>,
+        null: Option<u32>,
+    },
+    Texts(Texts),
+    Others(Box<dyn GroupValues>),
+}
+
+impl Numbers {
+    pub(super) fn new(of: &DataType) -> Result<Self> {
+        let known = match of {
+            DataType::Int64 => Known::Longs {
+                numbers: Map::default(),
+                values: Vec::new(),
+                null: None,
+            },
+            DataType::Utf8 => Known::Texts(Texts::default()),
+            _ => {
+                let schema = Schema::new(vec![Field::new("value", of.clone(), true)]);
+                Known::Others(new_group_values(Arc::new(schema), &GroupOrdering::None)?)
+            }
+        };
+        Ok(Self {
+            of: of.clone(),
+            known,
+            codes: Codes::default(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match &self.known {
+            Known::Longs { values, .. } => values.len(),
+            Known::Texts(texts) => texts.len(),
+            Known::Others(values) => values.len(),
+        }
+    }
+
+    /// The number of each row's value.
+    pub(super) fn of(&mut self, column: &ArrayRef, out: &mut Vec<u32>) -> Result<()> {
+        out.clear();
+        let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else {
+            return self.plain(column, out);
+        };
+        let null = match dictionary.keys().null_count() {
+            0 => UNKNOWN,
+            _ => self.null()?,
+        };
+        let mut codes = std::mem::take(&mut self.codes);
+        let found = codes.of(dictionary, null, out, |values, numbers| {
+            self.plain(values, numbers)
+        });
+        self.codes = codes;
+        found
+    }
+
+    /// The number of null.
+    pub(super) fn null(&mut self) -> Result<u32> {
+        let mut number = Vec::new();
+        self.plain(&new_null_array(&self.of.clone(), 1), &mut number)?;
+        let number = number.first().copied();
+        number.ok_or_else(|| exec_datafusion_err!("null has no number"))
+    }
+
+    fn plain(&mut self, column: &ArrayRef, out: &mut Vec<u32>) -> Result<()> {
+        match &mut self.known {
+            Known::Longs {
+                numbers,
+                values,
+                null,
+            } => {
+                let Some(longs) = column.as_primitive_opt::<Int64Type>() else {
+                    return exec_err!("longs came as {}", column.data_type());
+                };
+                longs_of(longs, numbers, values, null, out)
+            }
+            Known::Texts(texts) => texts.number(texts_of(column)?, out),
+            Known::Others(values) => {
+                values.intern(std::slice::from_ref(column), &mut self.scratch)?;
+                for number in &self.scratch {
+                    out.push(small(*number)?);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// All values by their numbers; none is left.
+    pub(super) fn take(&mut self) -> Result<ArrayRef> {
+        self.codes.forget();
+        match &mut self.known {
+            Known::Longs {
+                numbers,
+                values,
+                null,
+            } => {
+                numbers.clear();
+                *null = None;
+                Ok(Arc::new(Int64Array::from(std::mem::take(values))))
+            }
+            Known::Texts(texts) => Ok(Arc::new(std::mem::take(texts).into_array()?)),
+            Known::Others(values) => {
+                let values = values.emit(EmitTo::All)?.into_iter().next();
+                values.ok_or_else(|| exec_datafusion_err!("values without a column"))
+            }
+        }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        let known = match &self.known {
+            Known::Longs {
+                numbers, values, ..
+            } => numbers.capacity() * ENTRY_BYTES + values.capacity() * 16,
+            Known::Texts(texts) => texts.size(),
+            Known::Others(values) => values.size(),
+        };
+        known + self.codes.size() + self.scratch.capacity() * 8
+    }
+}
+
+/// A column of text.
+pub(super) fn texts_of(column: &ArrayRef) -> Result<&StringArray> {
+    let texts = column.as_string_opt::<i32>();
+    texts.ok_or_else(|| exec_datafusion_err!("text came as {}", column.data_type()))
+}
+
+fn longs_of(
+    longs: &Int64Array,
+    numbers: &mut Map<i64>,
+    values: &mut Vec<Option<i64>>,
+    null: &mut Option<u32>,
+    out: &mut Vec<u32>,
+) -> Result<()> {
+    let mut number_of = |value: i64| {
+        let next = small(values.len())?;
+        Ok::<_, datafusion::common::DataFusionError>(*numbers.entry(value).or_insert_with(|| {
+            values.push(Some(value));
+            next
+        }))
+    };
+    if longs.null_count() == 0 {
+        // Instants come in order, so their bins come in runs.
+        let mut last: Option<(i64, u32)> = None;
+        for value in longs.values() {
+            let number = match last {
+                Some((known, number)) if known == *value => number,
+                _ => number_of(*value)?,
+            };
+            last = Some((*value, number));
+            out.push(number);
+        }
+        return Ok(());
+    }
+    for value in longs {
+        let number = match (value, *null) {
+            (Some(value), _) => {
+                let next = small(values.len())?;
+                *numbers.entry(value).or_insert_with(|| {
+                    values.push(Some(value));
+                    next
+                })
+            }
+            (None, Some(number)) => number,
+            (None, None) => {
+                let next = small(values.len())?;
+                values.push(None);
+                *null = Some(next);
+                next
+            }
+        };
+        out.push(number);
+    }
+    Ok(())
+}
+
+pub(super) fn small(number: usize) -> Result<u32> {
+    match u32::try_from(number) {
+        Ok(number) if number < ABSENT => Ok(number),
+        _ => exec_err!("too many distinct values"),
+    }
+}
+
+/// Distinct texts and their numbers. Null is one of them.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    hasher: DefaultHashBuilder,
+    table: HashTable<Text>,
+    data: Vec<u8>,
+    /// Where each text ends in `data`.
+    ends: Vec<u32>,
+    null: Option<u32>,
+    candidates: Candidates,
+}
+
+/// Half of a value's hash, and what has the same.
+type Candidates = Vec<(u32, Option<Text>)>;
+
+/// A new text at the end of the others.
+fn pushed(text: &[u8], data: &mut Vec<u8>, ends: &mut Vec<u32>) -> Result<Text> {
+    let number = small(ends.len())?;
+    let start = u32::try_from(data.len());
+    data.extend_from_slice(text);
+    match (start, u32::try_from(data.len())) {
+        (Ok(start), Ok(end)) => {
+            ends.push(end);
+            Ok(Text {
+                number,
+                half: 0,
+                start,
+                length: end - start,
+            })
+        }
+        _ => exec_err!("too much distinct text in one column"),
+    }
+}
+
+/// A text's number, where it lies, and half of its hash: that spares most looks at other texts.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    number: u32,
+    half: u32,
+    start: u32,
+    length: u32,
+}
+
+impl Text {
+    fn hash(half: u32) -> u64 {
+        u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn is(&self, text: &[u8], data: &[u8]) -> bool {
+        let length = place(self.length);
+        let lies = || data.get(place(self.start)..place(self.start) + length);
+        length == text.len() && lies() == Some(text)
+    }
+}
+
+impl Texts {
+    /// Makes room for about as many.
+    pub(super) fn expect(&mut self, texts: usize) {
+        self.table.reserve(texts, |text| Text::hash(text.half));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Adds the number of each value to `out`; a new value gets the next one.
+    pub(super) fn number(&mut self, values: &StringArray, out: &mut Vec<u32>) -> Result<()> {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        self.look(values, &mut candidates);
+        for (value, (half, candidate)) in values.iter().zip(&candidates) {
+            out.push(match (value, candidate) {
+                (None, _) => self.null_number()?,
+                (Some(text), Some(known)) if known.is(text.as_bytes(), &self.data) => known.number,
+                (Some(text), _) => self.number_of(text.as_bytes(), *half)?,
+            });
+        }
+        self.candidates = candidates;
+        Ok(())
+    }
+
+    /// What may be each value, before any text is looked at: in steps of their own, so that the
+    /// values of a batch do not wait for each other's memory.
+    fn look(&self, values: &StringArray, candidates: &mut Candidates) {
+        candidates.clear();
+        candidates.extend(values.iter().map(|text| (self.half(text), None)));
+        for (half, candidate) in candidates {
+            let is = |known: &Text| known.half == *half;
+            *candidate = self.table.find(Text::hash(*half), is).copied();
+        }
+    }
+
+    /// The number of null, which is known from here on.
+    pub(super) fn null_number(&mut self) -> Result<u32> {
+        if let Some(number) = self.null {
+            return Ok(number);
+        }
+        let number = pushed(&[], &mut self.data, &mut self.ends)?.number;
+        Ok(*self.null.insert(number))
+    }
+
+    fn number_of(&mut self, text: &[u8], half: u32) -> Result<u32> {
+        let is = |known: &Text| known.half == half && known.is(text, &self.data);
+        let hash = |text: &Text| Text::hash(text.half);
+        match self.table.entry(Text::hash(half), is, hash) {
+            Entry::Occupied(known) => Ok(known.get().number),
+            Entry::Vacant(place) => {
+                let new = Text {
+                    half,
+                    ..pushed(text, &mut self.data, &mut self.ends)?
+                };
+                place.insert(new);
+                Ok(new.number)
+            }
+        }
+    }
+
+    /// Adds the number of each value to `out`, [`ABSENT`] where it is not known.
+    pub(super) fn find(&self, values: &StringArray, out: &mut Vec<u32>) {
+        let mut candidates = Candidates::new();
+        self.look(values, &mut candidates);
+        let found = |(text, (half, candidate)): (Option<&str>, &(u32, Option<Text>))| {
+            let Some(text) = text else {
+                return self.null();
+            };
+            match candidate {
+                None => ABSENT,
+                Some(known) if known.is(text.as_bytes(), &self.data) => known.number,
+                Some(_) => self.found(text.as_bytes(), *half).unwrap_or(ABSENT),
+            }
+        };
+        out.extend(values.iter().zip(&candidates).map(found));
+    }
+
+    /// The number of null, [`ABSENT`] where it was not met.
+    pub(super) fn null(&self) -> u32 {
+        self.null.unwrap_or(ABSENT)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "half of a hash is asked for"
+    )]
+    fn half(&self, text: Option<&str>) -> u32 {
+        self.hasher.hash_one(text.unwrap_or_default().as_bytes()) as u32
+    }
+
+    fn found(&self, text: &[u8], half: u32) -> Option<u32> {
+        let is = |known: &Text| known.half == half && known.is(text, &self.data);
+        let known = self.table.find(Text::hash(half), is);
+        known.map(|known| known.number)
+    }
+
+    /// The texts by their numbers.
+    fn into_array(self) -> Result<StringArray> {
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0_i32);
+        for end in &self.ends {
+            let Ok(end) = i32::try_from(*end) else {
+                return exec_err!("too much distinct text in one column");
+            };
+            offsets.push(end);
+        }
+        let nulls = self.null.and_then(|null| usize::try_from(null).ok());
+        let nulls = nulls.map(|null| (0..self.ends.len()).map(|at| at != null).collect());
+        Ok(StringArray::try_new(
+            OffsetBuffer::new(offsets.into()),
+            Buffer::from_vec(self.data),
+            nulls.map(NullBuffer::new),
+        )?)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        let table = self.table.capacity() * 17 + self.candidates.capacity() * 24;
+        table + self.data.capacity() + self.ends.capacity() * 4
+    }
+}
