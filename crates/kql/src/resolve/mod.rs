@@ -26,6 +26,7 @@ mod membership;
 mod names;
 mod nested;
 mod operations;
+mod others;
 mod plugins;
 mod rows;
 mod sampling;

@@ -793,3 +793,26 @@ fn several_at_once() {
     "#]],
     );
 }
+
+#[test]
+fn others_of_top_nested() {
+    check(
+        "Logon | top-nested 2 of Port with others = 'rest' by count()",
+        expect![[r#"
+            error[KQL0301]: the label of the others is of type `string`, and the values are of type `int`
+              --> query:1:44
+              1 | Logon | top-nested 2 of Port with others = 'rest' by count()
+                |                                            ^^^^^^
+              help: convert the values, for example with `tostring(…)`
+        "#]],
+    );
+    check(
+        "Logon | top-nested 2 of User with others = Result by count()",
+        expect![[r#"
+            error[KQL0204]: unknown name `Result`
+              --> query:1:44
+              1 | Logon | top-nested 2 of User with others = Result by count()
+                |                                            ^^^^^^
+        "#]],
+    );
+}
