@@ -319,6 +319,7 @@ impl Resolver<'_> {
         let Some(function) = functions::aggregate_named(&name) else {
             return Err(Broken);
         };
+        self.note_spelling(function, &name, at);
         let Meaning::Aggregate(meaning, _) = function.meaning else {
             return Err(Broken);
         };

@@ -33,11 +33,13 @@ impl Resolver<'_> {
         if self.aggregates.is_some()
             && let Some(function) = functions::aggregate_named(&name)
         {
+            self.note_spelling(function, &name, at);
             return self.aggregate_call(function, &name, &args, at);
         }
         let Some(function) = functions::scalar(&name) else {
             return Err(self.unknown_function(node, &name));
         };
+        self.note_spelling(function, &name, at);
         match function.meaning {
             Meaning::Special(special) => self.special(special, function, &args, at, row),
             Meaning::Call(ScalarFn::Case) => self.case(&args, at, row),
@@ -256,15 +258,25 @@ impl Resolver<'_> {
         }
     }
 
+    /// Remembers an old spelling of a function: what is said about the call names it so.
+    pub(super) fn note_spelling(&mut self, function: &'static Function, name: &str, at: Span) {
+        match function.synonyms.iter().find(|known| **known == name) {
+            Some(written) => self.spellings.insert(at, written),
+            // Another text may have had an old spelling at the same place.
+            None => self.spellings.remove(&at),
+        };
+    }
+
     pub(super) fn bad_arguments(
         &mut self,
         function: &Function,
         exprs: &[Expr],
         at: Span,
     ) -> Broken {
+        let name = self.spellings.get(&at).copied().unwrap_or(function.name);
         let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
-        let message = format!("`{}` does not take ({})", function.name, types.join(", "));
-        let usage = signatures::usage(function);
+        let message = format!("`{name}` does not take ({})", types.join(", "));
+        let usage = signatures::usage(function, name);
         self.error_help(
             codes::BAD_ARGUMENTS,
             at,

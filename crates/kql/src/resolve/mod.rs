@@ -47,7 +47,7 @@ pub(crate) use invoke::NAMES as SERVICE_FUNCTION_NAMES;
 pub use plugins::PLUGINS;
 pub(crate) use scope::{Defined, Scope, scope};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -199,6 +199,8 @@ struct Resolver<'a> {
     probes: Vec<Probe>,
     /// Places where a name stands for a property of a hidden bag.
     open_spans: BTreeSet<Span>,
+    /// Calls whose function is written in an old spelling, and which.
+    spellings: BTreeMap<Span, &'static str>,
     without_data: BTreeSet<&'static str>,
     /// The graphs made so far; a relation that is one names it by a hidden column.
     graphs: Vec<graphs::Graph>,
@@ -234,6 +236,7 @@ impl<'a> Resolver<'a> {
             found: &[],
             probes: Vec::new(),
             open_spans: BTreeSet::new(),
+            spellings: BTreeMap::new(),
             without_data: BTreeSet::new(),
             graphs: Vec::new(),
             graph_scope: None,

@@ -816,3 +816,77 @@ fn others_of_top_nested() {
         "#]],
     );
 }
+
+#[test]
+fn names_are_called_as_they_are_written() {
+    check(
+        "print iif(1, 2, 3), floor('a', 1), todouble(1, 2)",
+        expect![[r#"
+            error[KQL0302]: `iif` does not take (long, long, long)
+              --> query:1:7
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |       ^^^^^^^^^^^^
+              help: it is called as `iif(condition: bool, then: any, else: any)`
+            error[KQL0302]: `floor` does not take (string, long)
+              --> query:1:21
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |                     ^^^^^^^^^^^^^
+              help: it is called as `floor(value: number, size: number)` or `floor(value: timespan, size: timespan)` or `floor(value: datetime, size: timespan)`
+            error[KQL0302]: `todouble` does not take (long, long)
+              --> query:1:36
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |                                    ^^^^^^^^^^^^^^
+              help: it is called as `todouble(value: any)`
+        "#]],
+    );
+    check(
+        "Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)",
+        expect![[r#"
+            error[KQL0302]: `makeset` does not take (string, string)
+              --> query:1:19
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                   ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `makeset(value: any, limit: integer?)`
+            error[KQL0302]: `argmax` does not take (dynamic, string)
+              --> query:1:40
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                                        ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `argmax(value: any but dynamic, returned: any*)`
+            error[KQL0302]: `merge_tdigest` does not take (int)
+              --> query:1:65
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                                                                 ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `merge_tdigest(digest: array)`
+        "#]],
+    );
+    check(
+        "Logon | where iif",
+        expect![[r#"
+        error[KQL0207]: unknown column `iif`
+          --> query:1:15
+          1 | Logon | where iif
+            |               ^^^
+          help: a function has brackets: `iif()`
+    "#]],
+    );
+    check(
+        "Logon | mvexpand Port",
+        expect![[r#"
+        error[KQL0310]: `mvexpand` wants a dynamic value, and this is of type `int`
+          --> query:1:18
+          1 | Logon | mvexpand Port
+            |                  ^^^^
+          help: read text as JSON with `parse_json(…)`
+    "#]],
+    );
+    check(
+        "Logon | mv-apply Port on (take 1)",
+        expect![[r#"
+        error[KQL0310]: `mv-apply` wants a dynamic value, and this is of type `int`
+          --> query:1:18
+          1 | Logon | mv-apply Port on (take 1)
+            |                  ^^^^
+          help: read text as JSON with `parse_json(…)`
+    "#]],
+    );
+}
