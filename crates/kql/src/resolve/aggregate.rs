@@ -413,9 +413,8 @@ impl Resolver<'_> {
         if let Some(weight) = exprs.get_mut(1) {
             *weight = cast(weight.clone(), ColumnType::Long);
         }
-        // An estimate is no exact number.
-        if let Some(value) = exprs.first_mut().filter(|e| e.ty == ColumnType::Decimal) {
-            *value = cast(value.clone(), ColumnType::Real);
+        if let Some(value) = exprs.first_mut() {
+            *value = ranked(value.clone());
         }
         let ty = exprs.first().ok_or(Broken)?.ty;
         let of = args
@@ -505,6 +504,14 @@ impl Resolver<'_> {
         let Some(signature) = signature else {
             return Err(self.bad_arguments(function, &exprs, at));
         };
+        if let Some(value) = exprs.first_mut()
+            && matches!(
+                meaning,
+                AggregateFn::Percentile | AggregateFn::WeightedPercentile
+            )
+        {
+            *value = ranked(value.clone());
+        }
         let (mut args, ty) = self.converted(signature, exprs, at)?;
         let mut filter = None;
         if is_filtered {
@@ -616,6 +623,15 @@ impl Naming {
             Self::Given(name, _) => Some(name.clone()),
             Self::Suggested(suggestion, _) => suggestion.text().map(str::to_owned),
         }
+    }
+}
+
+/// What percentiles are taken of: an estimate is no exact number, and no `int` comes out.
+fn ranked(value: Expr) -> Expr {
+    match value.ty {
+        ColumnType::Decimal => cast(value, ColumnType::Real),
+        ColumnType::Int => cast(value, ColumnType::Long),
+        _ => value,
     }
 }
 

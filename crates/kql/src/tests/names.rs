@@ -117,8 +117,12 @@ fn of_summarize() {
     check(
         "Logon | summarize percentile(Bytes, 99.9), percentiles(Port, 5, 95), countif(Port > 1)",
         expect![
-            "percentile_Bytes_99_9: long, percentile_Port_5: int, percentile_Port_95: int, countif_: long"
+            "percentile_Bytes_99_9: long, percentile_Port_5: long, percentile_Port_95: long, countif_: long"
         ],
+    );
+    check(
+        "Logon | summarize Ten = 10 * percentile(Port, 5), round(percentile(todecimal(Port), 5), 1)",
+        expect!["Ten: long, percentile_Port_5: real"],
     );
     check(
         "Logon | summarize Rate = countif(Result == 'fail') * 1.0 / count(), round(avg(Bytes), 1) by User",

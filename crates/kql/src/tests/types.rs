@@ -217,7 +217,7 @@ fn aggregates() {
         "Logon | summarize percentiles_array(Bytes, 5, 95), percentile(Port, 50)",
         expect![[r#"
             source Logon
-            summarize percentiles_array(Bytes#4, 5.0, 95.0), percentile(Port#3, 50.0) by 
+            summarize percentiles_array(Bytes#4, 5.0, 95.0), percentile(long(Port#3), 50.0) by 
         "#]],
     );
 }
