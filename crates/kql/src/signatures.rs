@@ -47,7 +47,7 @@ pub(crate) enum Gives {
     Type(ColumnType),
     /// As the first argument.
     First,
-    /// The widest of the numbers.
+    /// The widest of the numbers, at least `long`.
     Widest,
     /// The common type of the `common` arguments.
     Common,

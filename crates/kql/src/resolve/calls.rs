@@ -294,6 +294,11 @@ impl Resolver<'_> {
     ) -> Fallible<(Vec<Expr>, ColumnType)> {
         let kinds = expanded(signature, exprs.len()).unwrap_or_default();
         let (widest, common) = shared_types(&exprs, &kinds);
+        // Of numbers no `int` comes out, as of their operators.
+        let widest = match widest {
+            ColumnType::Int => ColumnType::Long,
+            wider => wider,
+        };
         let mut named = ColumnType::String;
         let mut first = ColumnType::Dynamic;
         let mut args = Vec::with_capacity(exprs.len());

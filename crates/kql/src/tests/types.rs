@@ -20,6 +20,13 @@ fn numbers_widen() {
         "#]],
     );
     check(
+        "Logon | project a = bin(Port, Port), b = bin(Port, 0.5), c = bin_at(Port, int(2), Port)",
+        expect![[r#"
+            source Logon
+            project a = bin(long(Port#3), long(Port#3)), b = bin(real(Port#3), 0.5), c = bin_at(long(Port#3), 2, long(Port#3))
+        "#]],
+    );
+    check(
         "Logon | where Port > Bytes and Bytes == 1.5 and Port between (1 .. 2.5)",
         expect![[r#"
             source Logon
