@@ -890,3 +890,21 @@ fn names_are_called_as_they_are_written() {
     "#]],
     );
 }
+
+#[test]
+fn aggregates_refuse_what_the_official_parser_refuses() {
+    for aggregate in [
+        "sum(Port > 1)",
+        "sum(User)",
+        "sum(Extra)",
+        "avg(Port > 1)",
+        "avg(User)",
+        "min(Extra)",
+        "max(Extra)",
+        "stdev(User)",
+        "make_bag(User)",
+    ] {
+        let said = findings(&format!("Logon | summarize {aggregate}"));
+        assert!(said.starts_with("error[KQL0302]"), "{aggregate}: {said}");
+    }
+}

@@ -153,6 +153,17 @@ fn of_summarize() {
 }
 
 #[test]
+fn of_aggregates_over_time_and_truth() {
+    // Accepted and typed as by the official parser; what it refuses is among the diagnostics.
+    check(
+        "Logon | extend Span = Timestamp - ago(1d), Is = Port > 1 | summarize sum(Timestamp), sum(Span), avg(Timestamp), max(Is), percentile(Timestamp, 50), stdev(Span)",
+        expect![
+            "sum_Timestamp: datetime, sum_Span: timespan, avg_Timestamp: datetime, max_Is: bool, percentile_Timestamp_50: datetime, stdev_Span: real"
+        ],
+    );
+}
+
+#[test]
 fn of_all_other_columns() {
     // A column is left out if it is a key or an argument by itself, under whatever name.
     check(
