@@ -279,7 +279,7 @@ impl Maker<'_> {
             }
         }
         self.turn += 1;
-        if !tokens.first().is_some_and(|t| t.text == "top") {
+        if tokens.first().is_none_or(|t| t.text != "top") {
             self.words(&[(",", "the next sort key")]);
         }
         self.words(&[("|", "the next operator")]);

@@ -183,7 +183,11 @@ pub(super) fn clauses(operator: &str) -> &'static [(&'static str, &'static str)]
     match operator {
         "summarize" | "top" | "sort" | "order" | "reduce" | "sample-distinct" | "partition"
         | "top-hitters" => &[BY],
-        "top-nested" => &[("of", "which value"), BY],
+        "top-nested" => &[
+            ("of", "which value"),
+            ("with others =", "a row for all other values, called so"),
+            BY,
+        ],
         "join" | "lookup" => &[("on", "the columns that must be equal")],
         "make-series" => &[
             ("default=", "the value of empty bins"),

@@ -149,6 +149,10 @@ fn after_a_value_comes_an_operator_or_a_clause() {
     // `by` does not stand twice.
     assert!(!labels("Logon | sort by User ^").contains(&"by".to_owned()));
     assert!(labels("Logon | render ^").contains(&"timechart".to_owned()));
+    assert_eq!(
+        labels("Logon | top-nested 2 of User with^").first(),
+        Some(&"with others =".to_owned())
+    );
 }
 
 #[test]
