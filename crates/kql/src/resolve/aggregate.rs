@@ -409,6 +409,7 @@ impl Resolver<'_> {
                 let message = "a percentile must be a literal number";
                 return Err(self.error(codes::NOT_CONSTANT, rank.span, message));
             }
+            self.check_tail(meaning, rank)?;
         }
         if let Some(weight) = exprs.get_mut(1) {
             *weight = cast(weight.clone(), ColumnType::Long);
@@ -569,6 +570,9 @@ impl Resolver<'_> {
             if position >= values && meaning != AggregateFn::TakeAny && arg.as_literal().is_none() {
                 let message = "this argument must be a literal";
                 return Err(self.error(codes::NOT_CONSTANT, arg.span, message));
+            }
+            if position >= values {
+                self.check_tail(meaning, &arg)?;
             }
             out.push(arg);
         }

@@ -12,6 +12,7 @@ mod aggregate;
 mod apply;
 mod calls;
 mod carry;
+mod checks;
 mod columns;
 mod expand;
 mod extract;
