@@ -263,35 +263,40 @@ fn words_after_keys(text: &str, pairs: &Pairs) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = text;
     let mut before = None;
-    while let Some(letter) = rest.chars().next() {
+    // A key is looked at once, so that no text in quotes is gone through again and again.
+    while found.len() < pairs.keys.len()
+        && let Some(letter) = rest.chars().next()
+    {
         let pair = (!before.is_some_and(is_word))
             .then(|| wanted_key(rest, pairs))
             .flatten();
-        let Some((key, after)) = pair else {
-            before = Some(letter);
-            rest = rest.get(letter.len_utf8()..).unwrap_or_default();
-            continue;
-        };
-        let value_starts = after_signs(after, pairs);
-        let (value, follows) = match quoted(value_starts, pairs) {
-            Some(quoted) => quoted,
-            None => {
-                let end = value_starts.find(|c| !is_word(c));
-                let end = end.unwrap_or(value_starts.len());
-                let (value, follows) = value_starts.split_at_checked(end).unwrap_or_default();
-                (value.to_owned(), follows)
+        let next = rest.get(letter.len_utf8()..).unwrap_or_default();
+        (rest, before) = match pair {
+            Some((key, after)) if found.iter().all(|(known, _)| known != key) => {
+                let value_starts = after_signs(after, pairs);
+                // A key without a value may stand before another key.
+                let is_key = wanted_key(value_starts, pairs)
+                    .is_some_and(|(_, after)| after.starts_with([':', '=']));
+                let (value, follows) = if is_key {
+                    (String::new(), value_starts)
+                } else {
+                    quoted(value_starts, pairs).unwrap_or_else(|| word(value_starts))
+                };
+                found.push((key.to_owned(), value));
+                (follows, None)
             }
+            Some((_, after)) => (after, None),
+            None => (next, Some(letter)),
         };
-        // A key without a value may stand before another key.
-        rest = if wanted_key(value_starts, pairs).is_some() {
-            value_starts
-        } else {
-            follows
-        };
-        before = None;
-        found.push((key, value));
     }
     found
+}
+
+/// The word at the start, and what follows it.
+fn word(text: &str) -> (String, &str) {
+    let end = text.find(|c| !is_word(c)).unwrap_or(text.len());
+    let (word, follows) = text.split_at_checked(end).unwrap_or_default();
+    (word.to_owned(), follows)
 }
 
 fn is_word(letter: char) -> bool {
@@ -299,21 +304,24 @@ fn is_word(letter: char) -> bool {
 }
 
 /// A wanted key at the start, in quotes or as a whole word, and what follows it.
-fn wanted_key<'t>(text: &'t str, pairs: &Pairs) -> Option<(String, &'t str)> {
-    if let Some((key, after)) = quoted(text, pairs) {
-        return pairs
-            .keys
-            .iter()
-            .any(|k| **k == *key)
-            .then_some((key, after));
-    }
+fn wanted_key<'k, 't>(text: &'t str, pairs: &'k Pairs) -> Option<(&'k str, &'t str)> {
+    let mut letters = text.chars();
+    let close = closing(pairs, letters.next()?);
+    let inside = if close.is_some() {
+        letters.as_str()
+    } else {
+        text
+    };
     let keys = pairs.keys.iter().filter_map(|key| {
-        let after = text.strip_prefix(&**key)?;
-        let is_whole = !key.is_empty() && !after.starts_with(is_word);
-        is_whole.then_some((&**key, after))
+        let after = inside.strip_prefix(&**key)?;
+        let after = match close {
+            Some(close) => after.strip_prefix(close)?,
+            None if after.starts_with(is_word) => return None,
+            None => after,
+        };
+        Some((&**key, after))
     });
-    let (key, after) = keys.max_by_key(|(key, _)| key.len())?;
-    Some((key.to_owned(), after))
+    keys.max_by_key(|(key, _)| key.len())
 }
 
 /// What stands between a key and its value left out: one sign of any kind, and then more of them but
