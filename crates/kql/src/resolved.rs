@@ -513,12 +513,12 @@ pub struct Pairs {
     pub keys: Vec<Arc<str>>,
     /// Between two pairs; empty: anything that is no part of a name.
     pub pair_delimiter: Arc<str>,
-    /// Between key and value.
+    /// Between key and value; empty: anything that is no part of a name.
     pub kv_delimiter: Arc<str>,
-    /// Around values.
-    pub quotes: Vec<char>,
+    /// Around keys and values: what opens, and what closes.
+    pub quotes: Vec<(char, char)>,
     /// Before a quote that is meant.
-    pub escape: Option<char>,
+    pub escapes: Vec<char>,
     /// A value goes on to the next pair.
     pub greedy: bool,
     /// A regular expression whose groups are the pairs.

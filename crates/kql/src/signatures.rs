@@ -47,7 +47,7 @@ pub(crate) enum Gives {
     Type(ColumnType),
     /// As the first argument.
     First,
-    /// The widest of the numbers.
+    /// The widest of the numbers, at least `long`.
     Widest,
     /// The common type of the `common` arguments.
     Common,
@@ -145,9 +145,9 @@ fn read_param(text: &str) -> Option<(Accepts, Times)> {
     Some((accepts, times))
 }
 
-/// The ways to call a function, for people: `substring(text: any, start: integer, length: integer?)`.
-pub(crate) fn usage(function: &functions::Function) -> String {
-    let ways: Vec<String> = ways(function)
+/// The ways to call a function by one of its names, for people: `substring(text: any, start: integer, length: integer?)`.
+pub(crate) fn usage(function: &functions::Function, name: &str) -> String {
+    let ways: Vec<String> = ways_called(function, name)
         .iter()
         .map(|way| format!("`{}`", way.split(" -> ").next().unwrap_or(way)))
         .collect();
@@ -156,6 +156,10 @@ pub(crate) fn usage(function: &functions::Function) -> String {
 
 /// The ways to call a function with what comes out, in words for people.
 pub(crate) fn ways(function: &functions::Function) -> Vec<String> {
+    ways_called(function, function.name)
+}
+
+fn ways_called(function: &functions::Function, name: &str) -> Vec<String> {
     const WORDS: &[(&str, &str)] = &[
         (": text", ": any"),
         (": stringish", ": string or dynamic"),
@@ -178,7 +182,7 @@ pub(crate) fn ways(function: &functions::Function) -> Vec<String> {
         for (kind, words) in WORDS {
             said = said.replace(kind, words);
         }
-        format!("{}{said}", function.name)
+        format!("{name}{said}")
     };
     function.signatures.iter().map(in_words).collect()
 }

@@ -106,6 +106,7 @@ pub fn complete(text: &str, offset: usize, schema: &dyn SchemaSource) -> Complet
     let mut maker = Maker {
         scope: Scope::default(),
         schema,
+        turn: 0,
         items: BTreeSet::new(),
     };
     maker.offer(&place);
@@ -116,19 +117,19 @@ pub fn complete(text: &str, offset: usize, schema: &dyn SchemaSource) -> Complet
     }
 }
 
-/// Those that have the word, those that start with it first.
-fn chosen(items: BTreeSet<Completion>, word: &str) -> Vec<Completion> {
+/// Those that have the word, those that start with it first, each in its turn.
+fn chosen(items: BTreeSet<(u8, Completion)>, word: &str) -> Vec<Completion> {
     let word = word.to_lowercase();
-    let mut ranked: Vec<(usize, Completion)> = items
+    let mut ranked: Vec<(usize, u8, Completion)> = items
         .into_iter()
-        .filter_map(|item| {
+        .filter_map(|(turn, item)| {
             let found = item.label.to_lowercase().find(&word)?;
-            Some((found.min(1), item))
+            Some((found.min(1), turn, item))
         })
         .collect();
     ranked.sort();
     ranked.truncate(limits::QUERY_COMPLETIONS_MAX);
-    ranked.into_iter().map(|(_, item)| item).collect()
+    ranked.into_iter().map(|(_, _, item)| item).collect()
 }
 
 /// What the token before the cursor lets follow.
@@ -143,7 +144,9 @@ enum After {
 struct Maker<'a> {
     scope: Scope,
     schema: &'a dyn SchemaSource,
-    items: BTreeSet<Completion>,
+    /// What is offered now comes after what was offered in an earlier turn.
+    turn: u8,
+    items: BTreeSet<(u8, Completion)>,
 }
 
 impl Maker<'_> {
@@ -234,12 +237,11 @@ impl Maker<'_> {
             _ => {}
         }
         if !is_deeper && after(place) == After::Operand && n_words > 1 {
-            self.words(words::INFIX);
-            self.words(words::clauses(name));
             if is_sorting(tokens) {
-                self.words(words::DIRECTIONS);
+                return self.after_sort_key(tokens);
             }
-            return;
+            self.words(words::INFIX);
+            return self.words(words::clauses(name));
         }
         if is_deeper && after(place) == After::Operand {
             return self.words(words::INFIX);
@@ -261,6 +263,29 @@ impl Maker<'_> {
             "project-away" | "project-keep" | "project-rename" | "project-reorder"
         ) {
             self.values();
+        }
+    }
+
+    /// After a sort key: its direction before all, what makes it longer last.
+    fn after_sort_key(&mut self, tokens: &[Tok<'_>]) {
+        let last = tokens.last().map_or("", |t| t.text);
+        match last {
+            "nulls" => return self.words(words::NULLS_AFTER),
+            "asc" | "desc" => self.words(words::NULLS),
+            "first" | "last" => {}
+            _ => {
+                self.words(words::DIRECTIONS);
+                self.words(words::NULLS);
+            }
+        }
+        self.turn += 1;
+        if tokens.first().is_none_or(|t| t.text != "top") {
+            self.words(&[(",", "the next sort key")]);
+        }
+        self.words(&[("|", "the next operator")]);
+        if !matches!(last, "asc" | "desc" | "first" | "last") {
+            self.turn += 1;
+            self.words(words::INFIX);
         }
     }
 
@@ -330,12 +355,13 @@ impl Maker<'_> {
     // What can be offered.
 
     fn add(&mut self, kind: CompletionKind, label: impl Into<String>, detail: &str, doc: &str) {
-        self.items.insert(Completion {
+        let item = Completion {
             kind,
             label: label.into(),
             detail: detail.to_owned(),
             doc: doc.to_owned(),
-        });
+        };
+        self.items.insert((self.turn, item));
     }
 
     fn words(&mut self, words: &[(&str, &str)]) {

@@ -126,12 +126,20 @@ pub(super) const TYPES: &[(&str, &str)] = &[
     ("timespan", "a duration"),
 ];
 
-/// How a sort key goes on.
-pub(super) const DIRECTIONS: &[(&str, &str)] = &[
-    ("asc", "rising"),
-    ("desc", "falling (the default)"),
+/// Which way a sort key goes.
+pub(super) const DIRECTIONS: &[(&str, &str)] =
+    &[("asc", "rising"), ("desc", "falling (the default)")];
+
+/// Where a sort key puts nulls.
+pub(super) const NULLS: &[(&str, &str)] = &[
     ("nulls first", "rows without a value first"),
     ("nulls last", "rows without a value last"),
+];
+
+/// The same after `nulls`.
+pub(super) const NULLS_AFTER: &[(&str, &str)] = &[
+    ("first", "rows without a value first"),
+    ("last", "rows without a value last"),
 ];
 
 /// What begins a statement beside a table.
@@ -175,7 +183,11 @@ pub(super) fn clauses(operator: &str) -> &'static [(&'static str, &'static str)]
     match operator {
         "summarize" | "top" | "sort" | "order" | "reduce" | "sample-distinct" | "partition"
         | "top-hitters" => &[BY],
-        "top-nested" => &[("of", "which value"), BY],
+        "top-nested" => &[
+            ("of", "which value"),
+            ("with others =", "a row for all other values, called so"),
+            BY,
+        ],
         "join" | "lookup" => &[("on", "the columns that must be equal")],
         "make-series" => &[
             ("default=", "the value of empty bins"),

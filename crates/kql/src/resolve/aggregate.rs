@@ -169,10 +169,12 @@ impl Resolver<'_> {
         let mut outputs = Vec::new();
         let mut by = Vec::new();
         let mut broken = false;
+        let mut by_columns = Vec::new();
         let by_list = child(node, Kind::ByList);
         for item in by_list.iter().flat_map(super::items) {
             match self.by_item(&item, row) {
                 Ok((name, expr)) => {
+                    by_columns.extend(named_column(&item, &expr, row));
                     outputs.push(Output {
                         name,
                         expr: column(by.len(), expr.ty, expr.span),
@@ -182,7 +184,6 @@ impl Resolver<'_> {
                 Err(Broken) => broken = true,
             }
         }
-        let by_names: Vec<String> = outputs.iter().filter_map(|o| o.name.text()).collect();
         let mut carried = Vec::new();
         for key in super::carry::keys(&input.columns, at) {
             let ExprKind::Column(position) = key.kind else {
@@ -197,7 +198,7 @@ impl Resolver<'_> {
             if item.kind() == Kind::ByList {
                 continue;
             }
-            if let Ok(more) = self.aggregate_item(&item, &mut collector, &by_names) {
+            if let Ok(more) = self.aggregate_item(&item, &mut collector, &by_columns) {
                 outputs.extend(more);
             } else {
                 broken = true;
@@ -257,16 +258,17 @@ impl Resolver<'_> {
         ))
     }
 
+    /// An item of a summary; `by_columns` are the columns that are keys.
     pub(super) fn aggregate_item(
         &mut self,
         item: &Node,
         collector: &mut Collector,
-        by_names: &[String],
+        by_columns: &[usize],
     ) -> Fallible<Vec<Output>> {
         let (given, value) = self.given_names(item)?;
         let at = span(item);
         if let Some(call) = several(&value) {
-            let mut outputs = self.several_outputs(&call, collector, by_names)?;
+            let mut outputs = self.several_outputs(&call, collector, by_columns)?;
             for (output, name) in outputs.iter_mut().zip(given) {
                 output.name = Naming::Given(name, at);
             }
@@ -311,7 +313,7 @@ impl Resolver<'_> {
         &mut self,
         node: &Node,
         collector: &mut Collector,
-        by_names: &[String],
+        by_columns: &[usize],
     ) -> Fallible<Vec<Output>> {
         let name = call_name(node);
         let at = span(node);
@@ -319,6 +321,7 @@ impl Resolver<'_> {
         let Some(function) = functions::aggregate_named(&name) else {
             return Err(Broken);
         };
+        self.note_spelling(function, &name, at);
         let Meaning::Aggregate(meaning, _) = function.meaning else {
             return Err(Broken);
         };
@@ -331,21 +334,21 @@ impl Resolver<'_> {
             return self.percentiles(function, &args, at, row, collector);
         }
         let mut exprs: Vec<(Suggested, Expr)> = Vec::new();
+        // `*` leaves out columns that stand by themselves, not those that an expression reads.
+        let mut chosen = by_columns.to_vec();
         for arg in &args {
             if arg.kind() == Kind::All {
-                let chosen: Vec<String> = exprs
-                    .iter()
-                    .filter_map(|(s, _)| s.text().map(str::to_owned))
-                    .chain(by_names.iter().cloned())
-                    .collect();
-                let others = visible(row, span(arg)).filter(|(name, _)| !chosen.contains(name));
+                let others = visible(row, span(arg))
+                    .filter(|(_, e)| !matches!(e.kind, ExprKind::Column(p) if chosen.contains(&p)));
                 exprs.extend(others.map(|(name, expr)| (Suggested::Derived(name), expr)));
             } else {
                 let name = match suggested(arg, false) {
                     Suggested::Column(name) => Suggested::Derived(name),
                     other => other,
                 };
-                exprs.push((name, self.expr(arg, row)?));
+                let expr = self.expr(arg, row)?;
+                chosen.extend(named_column(arg, &expr, row));
+                exprs.push((name, expr));
             }
         }
         let (mut suggestions, args): (Vec<Suggested>, Vec<Expr>) = exprs.into_iter().unzip();
@@ -356,7 +359,7 @@ impl Resolver<'_> {
         if !args.is_empty() && !accepts(signature, &args, false) || args.is_empty() {
             return Err(self.bad_arguments(function, &args, at));
         }
-        old_names(&name, &mut suggestions);
+        name_outputs(&name, meaning, &mut suggestions);
         let outputs = collector.take(Aggregate {
             function: meaning,
             outputs: args.iter().map(|e| e.ty).collect(),
@@ -406,13 +409,13 @@ impl Resolver<'_> {
                 let message = "a percentile must be a literal number";
                 return Err(self.error(codes::NOT_CONSTANT, rank.span, message));
             }
+            self.check_tail(meaning, rank)?;
         }
         if let Some(weight) = exprs.get_mut(1) {
             *weight = cast(weight.clone(), ColumnType::Long);
         }
-        // An estimate is no exact number.
-        if let Some(value) = exprs.first_mut().filter(|e| e.ty == ColumnType::Decimal) {
-            *value = cast(value.clone(), ColumnType::Real);
+        if let Some(value) = exprs.first_mut() {
+            *value = ranked(value.clone());
         }
         let ty = exprs.first().ok_or(Broken)?.ty;
         let of = args
@@ -502,6 +505,14 @@ impl Resolver<'_> {
         let Some(signature) = signature else {
             return Err(self.bad_arguments(function, &exprs, at));
         };
+        if let Some(value) = exprs.first_mut()
+            && matches!(
+                meaning,
+                AggregateFn::Percentile | AggregateFn::WeightedPercentile
+            )
+        {
+            *value = ranked(value.clone());
+        }
         let (mut args, ty) = self.converted(signature, exprs, at)?;
         let mut filter = None;
         if is_filtered {
@@ -560,6 +571,9 @@ impl Resolver<'_> {
                 let message = "this argument must be a literal";
                 return Err(self.error(codes::NOT_CONSTANT, arg.span, message));
             }
+            if position >= values {
+                self.check_tail(meaning, &arg)?;
+            }
             out.push(arg);
         }
         Ok(out)
@@ -616,20 +630,53 @@ impl Naming {
     }
 }
 
-/// Today's spelling keeps the names; `any`, `argmax` and `argmin` put themselves before them.
-fn old_names(function: &str, suggestions: &mut [Suggested]) {
-    if !matches!(function, "any" | "argmax" | "argmin") {
-        return;
+/// What percentiles are taken of: an estimate is no exact number, and no `int` comes out.
+fn ranked(value: Expr) -> Expr {
+    match value.ty {
+        ColumnType::Decimal => cast(value, ColumnType::Real),
+        ColumnType::Int => cast(value, ColumnType::Long),
+        _ => value,
     }
-    let mut prefix = function.trim_start_matches("arg").to_owned();
+}
+
+/// Today's spelling keeps the names; `any`, `argmax` and `argmin` put themselves before them. What
+/// has no name is numbered.
+fn name_outputs(function: &str, meaning: AggregateFn, suggestions: &mut [Suggested]) {
+    let is_old = matches!(function, "any" | "argmax" | "argmin");
+    let (prefix, is_row) = match meaning {
+        AggregateFn::ArgMax => ("max", true),
+        AggregateFn::ArgMin => ("min", true),
+        _ => ("any", false),
+    };
+    let first = suggestions.first().and_then(Suggested::text);
+    let first = first.unwrap_or_default().to_owned();
+    let is_one = suggestions.len() == 1;
     for (position, suggestion) in suggestions.iter_mut().enumerate() {
-        let old = suggestion.text().unwrap_or_default();
-        let new = format!("{prefix}_{old}");
-        if position == 0 && function != "any" {
-            prefix.clone_from(&new);
-        }
-        *suggestion = Suggested::Derived(new);
+        let name = match suggestion.text() {
+            Some(_) if !is_old => continue,
+            Some(name) if is_row && position > 0 => format!("{prefix}_{first}_{name}"),
+            Some(name) => format!("{prefix}_{name}"),
+            None if position == 0 && (is_row || (is_old && is_one)) => format!("{prefix}_"),
+            None if is_row => format!("{prefix}_{first}_arg{position}"),
+            None => format!("{prefix}_arg{position}"),
+        };
+        *suggestion = Suggested::Derived(name);
     }
+}
+
+/// The column that an item or argument is, if it is nothing but one. Where the query calls the
+/// column by another name (`TimeGenerated`), the one of the column's own name is not meant.
+pub(super) fn named_column(item: &Node, expr: &Expr, row: Row<'_>) -> Option<usize> {
+    let mut node = item.clone();
+    while matches!(node.kind(), Kind::Named | Kind::Paren) {
+        node = node.children().last()?;
+    }
+    let ExprKind::Column(position) = expr.kind else {
+        return None;
+    };
+    let is_name = matches!(node.kind(), Kind::Name | Kind::BracketName);
+    let is_own = *row.columns.get(position)?.name == *plain_name(&node);
+    (is_name && is_own).then_some(position)
 }
 
 /// A call that may give several columns.

@@ -33,11 +33,13 @@ impl Resolver<'_> {
         if self.aggregates.is_some()
             && let Some(function) = functions::aggregate_named(&name)
         {
+            self.note_spelling(function, &name, at);
             return self.aggregate_call(function, &name, &args, at);
         }
         let Some(function) = functions::scalar(&name) else {
             return Err(self.unknown_function(node, &name));
         };
+        self.note_spelling(function, &name, at);
         match function.meaning {
             Meaning::Special(special) => self.special(special, function, &args, at, row),
             Meaning::Call(ScalarFn::Case) => self.case(&args, at, row),
@@ -202,23 +204,10 @@ impl Resolver<'_> {
                 return Ok(element(tuple, 0, *ty, at));
             }
         }
+        if let Meaning::Call(scalar) = function.meaning {
+            self.check_arguments(function, scalar, &args, at)?;
+        }
         match (function.meaning, first_text) {
-            (Meaning::Call(ScalarFn::ExtractAll), Some(pattern)) => {
-                let groups = regex::Regex::new(&pattern).map_or(2, |r| r.captures_len());
-                if groups < 2 {
-                    let message = "the regular expression has no group to extract";
-                    let help = "put what is wanted in round brackets";
-                    return Err(self.error_help(codes::BAD_REGEX, at, message, help));
-                }
-            }
-            (Meaning::Call(call), Some(part)) if takes_part(call) && !is_part(call, &part) => {
-                let message = format!("`{part}` is not a part of the calendar");
-                let help = "parts are year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond";
-                return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
-            }
-            (Meaning::Call(ScalarFn::FormatTimespan | ScalarFn::FormatDatetime), _) => {
-                self.check_format(function, args.get(1), at)?;
-            }
             // Of the parts of the calendar only weeks come out as a real: so does the engine.
             (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
                 if part.eq_ignore_ascii_case("week") =>
@@ -230,30 +219,13 @@ impl Resolver<'_> {
         Ok(made(function, args, gives, at))
     }
 
-    /// A literal format has only the letters and marks of formats.
-    fn check_format(
-        &mut self,
-        function: &Function,
-        format: Option<&Expr>,
-        at: Span,
-    ) -> Fallible<()> {
-        let Some(Value::String(format)) = format.and_then(Expr::as_literal) else {
-            return Ok(());
+    /// Remembers an old spelling of a function: what is said about the call names it so.
+    pub(super) fn note_spelling(&mut self, function: &'static Function, name: &str, at: Span) {
+        match function.synonyms.iter().find(|known| **known == name) {
+            Some(written) => self.spellings.insert(at, written),
+            // Another text may have had an old spelling at the same place.
+            None => self.spellings.remove(&at),
         };
-        let letters = if function.name == "format_timespan" {
-            "dhHmsfF"
-        } else {
-            "dhHmsfFMyt"
-        };
-        let is_known = |c: char| letters.contains(c) || " /-:,._[]".contains(c);
-        match format.chars().find(|c| !is_known(*c)) {
-            None => Ok(()),
-            Some(c) => {
-                let message = format!("`{c}` cannot stand in a format of `{}`", function.name);
-                let help = format!("letters are {letters}, marks are blanks and / - : , . _ [ ]");
-                Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help))
-            }
-        }
     }
 
     pub(super) fn bad_arguments(
@@ -262,9 +234,10 @@ impl Resolver<'_> {
         exprs: &[Expr],
         at: Span,
     ) -> Broken {
+        let name = self.spellings.get(&at).copied().unwrap_or(function.name);
         let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
-        let message = format!("`{}` does not take ({})", function.name, types.join(", "));
-        let usage = signatures::usage(function);
+        let message = format!("`{name}` does not take ({})", types.join(", "));
+        let usage = signatures::usage(function, name);
         self.error_help(
             codes::BAD_ARGUMENTS,
             at,
@@ -282,6 +255,11 @@ impl Resolver<'_> {
     ) -> Fallible<(Vec<Expr>, ColumnType)> {
         let kinds = expanded(signature, exprs.len()).unwrap_or_default();
         let (widest, common) = shared_types(&exprs, &kinds);
+        // Of numbers no `int` comes out, as of their operators.
+        let widest = match widest {
+            ColumnType::Int => ColumnType::Long,
+            wider => wider,
+        };
         let mut named = ColumnType::String;
         let mut first = ColumnType::Dynamic;
         let mut args = Vec::with_capacity(exprs.len());
@@ -854,39 +832,6 @@ fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> E
         // The other meanings never come here.
         _ => Expr::literal(Value::missing(ty), at),
     }
-}
-
-fn takes_part(function: ScalarFn) -> bool {
-    matches!(
-        function,
-        ScalarFn::DatetimeAdd | ScalarFn::DatetimeDiff | ScalarFn::DatetimePart
-    )
-}
-
-/// Whether `name` is a part of the calendar to that function, in any case.
-fn is_part(function: ScalarFn, name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let is_common = matches!(
-        name.as_str(),
-        "year"
-            | "quarter"
-            | "month"
-            | "day"
-            | "hour"
-            | "minute"
-            | "second"
-            | "millisecond"
-            | "microsecond"
-            | "nanosecond"
-    );
-    let is_own = match function {
-        ScalarFn::DatetimePart => matches!(
-            name.as_str(),
-            "week_of_year" | "weekofyear" | "week" | "dayofyear" | "day_of_year"
-        ),
-        _ => name == "week",
-    };
-    is_common || is_own
 }
 
 /// Whether values have one type that all of them become.

@@ -27,7 +27,8 @@ impl Resolver<'_> {
                 Some("kind" | "bagexpansion") if value == "bag" => bags = BagExpansion::Bag,
                 Some("with_itemindex") => index_name = Some(value),
                 _ => {
-                    let message = format!("`mv-expand` has no option `{}`", said.join(" "));
+                    let name = first_word(node);
+                    let message = format!("`{name}` has no option `{}`", said.join(" "));
                     return Err(self.error(codes::UNKNOWN_OPTION, span(&option), message));
                 }
             }
@@ -141,8 +142,9 @@ impl Resolver<'_> {
         };
         let expr = self.expr(&value, row)?;
         if expr.ty != ColumnType::Dynamic {
+            let name = item.parent().map_or_else(String::new, |n| first_word(&n));
             let message = format!(
-                "`mv-expand` wants a dynamic value, and this is of type `{}`",
+                "`{name}` wants a dynamic value, and this is of type `{}`",
                 expr.ty
             );
             let help = "read text as JSON with `parse_json(…)`";

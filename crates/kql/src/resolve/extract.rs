@@ -164,7 +164,7 @@ impl Resolver<'_> {
             pair_delimiter: "".into(),
             kv_delimiter: "".into(),
             quotes: Vec::new(),
-            escape: None,
+            escapes: Vec::new(),
             greedy: false,
             regex: None,
         };
@@ -187,12 +187,33 @@ impl Resolver<'_> {
         match name {
             "pair_delimiter" => pairs.pair_delimiter = text,
             "kv_delimiter" => pairs.kv_delimiter = text,
-            "quote" => pairs.quotes = text.chars().collect(),
-            "escape" => pairs.escape = text.chars().next(),
+            "quote" => {
+                let mut letters = text.chars();
+                let (open, close, more) = (letters.next(), letters.next(), letters.next());
+                let (Some(open), None) = (open, more) else {
+                    let message = "a quote is one character, or an opening and a closing one";
+                    return Err(self.error(codes::EXPECTED, at, message));
+                };
+                pairs.quotes.push((open, close.unwrap_or(open)));
+            }
+            "escape" => {
+                let mut letters = text.chars();
+                let (Some(letter), None) = (letters.next(), letters.next()) else {
+                    let message = "an escape is one character";
+                    return Err(self.error(codes::EXPECTED, at, message));
+                };
+                pairs.escapes.push(letter);
+            }
             "greedy" => pairs.greedy = raw == "true",
             "regex" => {
                 let literal = Expr::literal(crate::resolved::Value::String(text.clone()), at);
                 self.check_regex(&literal)?;
+                let groups = regex::Regex::new(&crate::pattern(&text));
+                if groups.is_ok_and(|regex| regex.captures_len() != 3) {
+                    let message = "the regular expression needs two groups, for key and value";
+                    let help = "put both in round brackets; `(?:…)` is no group";
+                    return Err(self.error_help(codes::BAD_REGEX, at, message, help));
+                }
                 pairs.regex = Some(text);
             }
             other => {

@@ -197,5 +197,5 @@ pub(super) fn name(name: &str) -> Option<String> {
         return Some(help.to_owned());
     }
     let is_function = functions::scalar(name).or_else(|| functions::aggregate_named(name));
-    is_function.map(|function| format!("a function has brackets: `{}()`", function.name))
+    is_function.map(|_| format!("a function has brackets: `{name}()`"))
 }

@@ -53,6 +53,18 @@ fn real(text: &str) -> Result<Value, String> {
         .map_err(|_| format!("`{text}` is not a number"))
 }
 
+/// Whether it is `datetime()`, which is the query's instant.
+pub(super) fn is_now(node: &Node) -> bool {
+    let text = node.text().to_string();
+    let ty = text.split_once('(').map_or("", |(name, _)| name).trim();
+    let inside = text.split_once('(').map_or("", |(_, rest)| rest);
+    ColumnType::parse(ty) == Some(ColumnType::DateTime)
+        && inside
+            .trim()
+            .strip_suffix(')')
+            .is_some_and(|inside| inside.trim().is_empty())
+}
+
 /// `type(text)`.
 fn typed(text: &str) -> Result<Value, String> {
     let bad = || format!("`{text}` is not a literal of that type");
@@ -165,10 +177,12 @@ pub(super) fn guid(text: &str) -> Option<[u8; 16]> {
         .flatten()
 }
 
-/// An instant as people write it: ISO 8601 in parts, or month/day/year.
+/// An instant as people write it: ISO 8601 in parts, month/day/year, or as in mails.
 pub(super) fn datetime(text: &str) -> Option<Ticks> {
     let text = text.trim();
-    if let Some(found) = Ticks::parse(text) {
+    // Whatever is said without a zone is in that one.
+    let text = text.strip_suffix(" GMT").unwrap_or(text).trim_end();
+    if let Some(found) = Ticks::parse(text).or_else(|| mailed(text)) {
         return Some(found);
     }
     // `datetime(2017 - 08 - 01)`.
@@ -198,6 +212,28 @@ pub(super) fn datetime(text: &str) -> Option<Ticks> {
         rest => format!("T{rest}"),
     };
     Ticks::parse(&format!("{year}-{month:0>2}-{day:0>2}{time}"))
+}
+
+/// `[Sat, ]8 Nov 14[ 15:05[:02]]`, also with hyphens: the forms of RFC 822 and RFC 850.
+fn mailed(text: &str) -> Option<Ticks> {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    let text = text.split_once(", ").map_or(text, |(_, rest)| rest);
+    let mut words = text.split([' ', '-']).filter(|word| !word.is_empty());
+    let day: u8 = words.next()?.parse().ok()?;
+    let name = words.next()?.get(..3)?.to_ascii_lowercase();
+    let month = (1..).zip(MONTHS).find(|(_, known)| *known == name)?.0;
+    let year = match words.next()?.parse::<u16>().ok()? {
+        year @ 0..=49 => 2000 + year,
+        year @ 50..=99 => 1900 + year,
+        year => year,
+    };
+    let clock = words.next().unwrap_or("00:00");
+    if words.next().is_some() {
+        return None;
+    }
+    Ticks::parse(&format!("{year:04}-{month:02}-{day:02}T{clock:0>5}"))
 }
 
 /// A duration: `1.5h`, `[-][d.]hh:mm[:ss[.fffffff]]`, or a number of days.

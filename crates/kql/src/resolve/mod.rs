@@ -12,6 +12,7 @@ mod aggregate;
 mod apply;
 mod calls;
 mod carry;
+mod checks;
 mod columns;
 mod expand;
 mod extract;
@@ -26,6 +27,7 @@ mod membership;
 mod names;
 mod nested;
 mod operations;
+mod others;
 mod plugins;
 mod rows;
 mod sampling;
@@ -46,7 +48,7 @@ pub(crate) use invoke::NAMES as SERVICE_FUNCTION_NAMES;
 pub use plugins::PLUGINS;
 pub(crate) use scope::{Defined, Scope, scope};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -198,6 +200,8 @@ struct Resolver<'a> {
     probes: Vec<Probe>,
     /// Places where a name stands for a property of a hidden bag.
     open_spans: BTreeSet<Span>,
+    /// Calls whose function is written in an old spelling, and which.
+    spellings: BTreeMap<Span, &'static str>,
     without_data: BTreeSet<&'static str>,
     /// The graphs made so far; a relation that is one names it by a hidden column.
     graphs: Vec<graphs::Graph>,
@@ -233,6 +237,7 @@ impl<'a> Resolver<'a> {
             found: &[],
             probes: Vec::new(),
             open_spans: BTreeSet::new(),
+            spellings: BTreeMap::new(),
             without_data: BTreeSet::new(),
             graphs: Vec::new(),
             graph_scope: None,

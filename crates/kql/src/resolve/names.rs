@@ -97,7 +97,8 @@ fn call(node: &Node, is_aggregate: bool) -> Suggested {
     let function = aggregate.or_else(|| functions::scalar(&name));
     let naming = function.map_or(Naming::None, |f| f.naming);
     let naming = match name.as_str() {
-        "any" | "anyif" if is_aggregate => Naming::Prefix("any"),
+        "any" if is_aggregate => Naming::Prefix("any"),
+        "anyif" if is_aggregate => Naming::Prefix("anyif"),
         "percentile" if is_aggregate => return percentile(&args),
         _ => naming,
     };

@@ -2,6 +2,7 @@
 //!
 //! A level is a summary by its own key and those before it, over the rows whose earlier keys were
 //! kept; the rows of each group of earlier keys are sorted by the aggregate, and the first are kept.
+//! What `with others` makes of the rows that were not kept is in `others.rs`.
 
 use model::{ColumnType, Span};
 
@@ -9,17 +10,21 @@ use super::aggregate::Collector;
 use super::carry;
 use super::columns::{identity, projected};
 use super::names::{Taken, suggested};
-use super::{Broken, Fallible, Resolver, Row, column, words};
-use crate::codes;
+use super::{Broken, Fallible, Resolver, Row, column, first_word, words};
 use crate::resolved::{Expr, Field, JoinKind, Op, Relation, SortKey};
 use crate::syntax::{Kind, Node, span};
 
 /// One level as written.
-struct Level {
-    rows: Option<u64>,
+pub(super) struct Level {
+    /// How many values are kept; all without.
+    pub(super) rows: Option<u64>,
     key: Node,
     key_name: Option<String>,
-    aggregate: Node,
+    /// What `with others` says.
+    others: Option<Node>,
+    /// The same as a value of the key's type.
+    pub(super) label: Option<Expr>,
+    pub(super) aggregate: Node,
     ascending: bool,
 }
 
@@ -37,9 +42,12 @@ impl Resolver<'_> {
         let mut exprs = Vec::new();
         let mut columns = Vec::new();
         let mut names = Vec::new();
-        for (number, level) in levels.iter().enumerate() {
+        for (number, level) in levels.iter_mut().enumerate() {
             let expr = self.expr(&level.key, row)?;
             self.refuse_dynamic(&expr, "group by")?;
+            if let Some(others) = &level.others {
+                level.label = Some(self.others_label(others, expr.ty)?);
+            }
             let name = level
                 .key_name
                 .clone()
@@ -55,7 +63,12 @@ impl Resolver<'_> {
         ));
         columns.extend(input.columns.iter().filter(|f| !f.hidden).cloned());
         let keyed = projected(input, exprs, columns, at);
-        self.count_relations(1 + levels.len() * 6, at)?;
+        let per_level = if levels.iter().any(|l| l.label.is_some()) {
+            15
+        } else {
+            6
+        };
+        self.count_relations(1 + levels.len() * per_level, at)?;
         let base = self.shared_relation(keyed, at);
         self.nested_levels(&levels, &names, &base, keys, at)
     }
@@ -68,13 +81,14 @@ impl Resolver<'_> {
         keys: usize,
         at: Span,
     ) -> Fallible<Relation> {
-        let mut found: Option<Relation> = None;
+        // Keys and aggregates down to each level.
+        let mut found: Vec<Relation> = Vec::new();
         let mut fields: Vec<Field> = Vec::new();
         let mut taken = Taken::default();
         let key_types: Vec<ColumnType> = base.columns.iter().take(keys).map(|f| f.ty).collect();
         for (number, level) in levels.iter().enumerate() {
             let depth = number + 1;
-            let rows = match &found {
+            let rows = match found.last() {
                 None => base.clone(),
                 Some(before) => keyed_join(
                     base.clone(),
@@ -92,20 +106,21 @@ impl Resolver<'_> {
             let key_type = key_types.get(number).copied().unwrap_or(ColumnType::String);
             fields.push(Field::new(taken.unique(&key), key_type));
             fields.push(Field::new(taken.unique(&name), ty));
-            let joined = match found {
+            let joined = match found.last() {
                 None => with_pair(top, 0, at),
                 Some(before) => {
                     let on = on_keys(&key_types, number, true, at);
                     let width = before.columns.len();
-                    let both = keyed_join(before, top, JoinKind::Inner, &on, at);
+                    let both = keyed_join(before.clone(), top, JoinKind::Inner, &on, at);
                     beside(both, width, number, at)
                 }
             };
-            found = Some(self.shared_relation(joined, at));
+            found.push(self.shared_relation(joined, at));
         }
-        let Some(all) = found else { return Err(Broken) };
+        let all = self.with_others(levels, base, &found, at)?;
         let all = in_levels(all, levels, at);
-        let exprs = identity(&all, at);
+        let mut exprs = identity(&all, at);
+        exprs.truncate(fields.len());
         Ok(projected(all, exprs, fields, at))
     }
 
@@ -142,16 +157,10 @@ impl Resolver<'_> {
     }
 
     fn level(&mut self, node: &Node) -> Fallible<Level> {
-        let mut clauses = node.children().filter(|c| c.kind() == Kind::Clause);
-        let has_others = node
-            .children()
-            .filter(|c| c.kind() == Kind::Clause)
-            .any(|c| words(&c).iter().any(|w| w == "others"));
-        if has_others {
-            let message = "`with others` is not supported yet";
-            return Err(self.error(codes::FORM_NOT_YET, span(node), message));
-        }
-        let rows = match clauses.next().and_then(|c| c.children().next()) {
+        let clauses = node.children().filter(|c| c.kind() == Kind::Clause);
+        let (others, rows): (Vec<Node>, Vec<Node>) = clauses.partition(|c| first_word(c) == "with");
+        let value = |clauses: &[Node]| clauses.first().and_then(|c| c.children().next());
+        let rows = match value(&rows) {
             Some(rows) => Some(self.rows(Some(rows))?),
             None => None,
         };
@@ -164,6 +173,8 @@ impl Resolver<'_> {
             rows,
             key,
             key_name,
+            others: value(&others),
+            label: None,
             aggregate,
             ascending: words(node).iter().any(|w| w == "asc"),
         })
@@ -186,7 +197,12 @@ fn is_hidden(input: &Relation, position: usize) -> bool {
 }
 
 /// The first `count` keys of both sides. After a level the left side has key and aggregate in turn.
-fn on_keys(types: &[ColumnType], count: usize, left_in_pairs: bool, at: Span) -> Vec<(Expr, Expr)> {
+pub(super) fn on_keys(
+    types: &[ColumnType],
+    count: usize,
+    left_in_pairs: bool,
+    at: Span,
+) -> Vec<(Expr, Expr)> {
     let pair = |position: usize| position * 2;
     types
         .iter()
@@ -202,7 +218,7 @@ fn on_keys(types: &[ColumnType], count: usize, left_in_pairs: bool, at: Span) ->
         .collect()
 }
 
-fn keyed_join(
+pub(super) fn keyed_join(
     left: Relation,
     right: Relation,
     kind: JoinKind,
@@ -263,9 +279,16 @@ fn first_of_each(summary: Relation, level: &Level, number: usize, at: Span) -> R
     }
 }
 
-/// Each level by its aggregate, then by its key.
+/// Each level by its aggregate, then by its key; what [`Resolver::with_others`] added comes last.
 fn in_levels(all: Relation, levels: &[Level], at: Span) -> Relation {
     let mut keys = Vec::new();
+    if let Some(part) = all.columns.get(levels.len() * 2) {
+        keys.push(SortKey {
+            expr: column(levels.len() * 2, part.ty, at),
+            descending: false,
+            nulls_first: true,
+        });
+    }
     for (number, level) in levels.iter().enumerate() {
         for (position, descending) in [(number * 2 + 1, !level.ascending), (number * 2, true)] {
             if let Some(field) = all.columns.get(position) {
@@ -301,7 +324,7 @@ fn beside(both: Relation, width: usize, number: usize, at: Span) -> Relation {
     chosen(both, &positions, at)
 }
 
-fn chosen(input: Relation, positions: &[usize], at: Span) -> Relation {
+pub(super) fn chosen(input: Relation, positions: &[usize], at: Span) -> Relation {
     let fields: Vec<(usize, Field)> = positions
         .iter()
         .filter_map(|p| Some((*p, input.columns.get(*p)?.clone())))

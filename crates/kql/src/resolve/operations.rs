@@ -318,7 +318,7 @@ impl Resolver<'_> {
         let Some(Value::String(pattern)) = expr.as_literal() else {
             return Ok(());
         };
-        match regex::Regex::new(pattern) {
+        match regex::Regex::new(&crate::pattern(pattern)) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let text = error.to_string();
@@ -328,14 +328,14 @@ impl Resolver<'_> {
                     .find_map(|line| line.trim().strip_prefix("error: "))
                     .unwrap_or("too large once compiled");
                 let message = format!("the regular expression does not compile: {cause}");
-                let help = "look-around and back-references do not exist here";
-                Err(
-                    if cause.contains("look-around") || cause.contains("backreference") {
-                        self.error_help(codes::BAD_REGEX, expr.span, message, help)
-                    } else {
-                        self.error(codes::BAD_REGEX, expr.span, message)
-                    },
-                )
+                let help = if cause.contains("look-around") {
+                    "look-around and back-references do not exist here"
+                } else if cause.contains("backreference") {
+                    "back-references do not exist here; the code of a letter has three digits: `\\101`"
+                } else {
+                    return Err(self.error(codes::BAD_REGEX, expr.span, message));
+                };
+                Err(self.error_help(codes::BAD_REGEX, expr.span, message, help))
             }
         }
     }

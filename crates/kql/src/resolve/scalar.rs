@@ -60,6 +60,9 @@ impl Resolver<'_> {
 
     pub(super) fn literal(&mut self, node: &Node) -> Fallible<Expr> {
         let at = span(node);
+        if super::literals::is_now(node) {
+            return Ok(Expr::literal(Value::DateTime(self.now), at));
+        }
         match super::literals::literal(node) {
             Ok(value) => Ok(Expr::literal(value, at)),
             Err(message) if message.starts_with("unknown escape") => Err(self.error_help(

@@ -2,7 +2,7 @@
 
 use model::ColumnType;
 
-use super::aggregate::Collector;
+use super::aggregate::{Collector, named_column};
 use super::carry;
 use super::columns::projected;
 use super::names::{Taken, suggested};
@@ -42,9 +42,11 @@ impl Resolver<'_> {
         };
         let mut names = Vec::new();
         let mut by = Vec::new();
+        let mut by_columns = Vec::new();
         for item in child(node, Kind::ByList).iter().flat_map(super::items) {
             let (name, expr) = self.by_item(&item, row)?;
             names.push(name.text().unwrap_or_default());
+            by_columns.extend(named_column(&item, &expr, row));
             by.push(expr);
         }
         for (position, field) in carry::carried(&input.columns) {
@@ -60,7 +62,7 @@ impl Resolver<'_> {
             let Some(value) = item.children().next() else {
                 return Err(Broken);
             };
-            let made = self.aggregate_item(&value, &mut collector, &names)?;
+            let made = self.aggregate_item(&value, &mut collector, &by_columns)?;
             let default = child(&item, Kind::Clause).and_then(|c| c.children().next());
             for output in made {
                 let (name, expr) = output.into_parts();

@@ -13,7 +13,7 @@ use super::names::suggested;
 use super::{Broken, Fallible, Resolver, plain_name};
 use crate::codes;
 use crate::resolved::Relation;
-use crate::syntax::{Kind, Node};
+use crate::syntax::{Kind, Node, span};
 
 /// The name under which a template reads the plugin's input.
 const ROWS: &str = "__rows";
@@ -60,6 +60,52 @@ impl Arguments {
 fn quoted(name: &str) -> String {
     let escaped = name.replace('\\', "\\\\").replace('\'', "\\'");
     format!("['{escaped}']")
+}
+
+/// The windows of a plugin: so long each, or those of the calendar.
+enum Windows<'a> {
+    Long { window: &'a str, start: &'a str },
+    Calendar(&'static str),
+}
+
+impl<'a> Windows<'a> {
+    fn new(window: &'a str, start: &'a str) -> Self {
+        match calendar(window) {
+            Some(function) => Self::Calendar(function),
+            None => Self::Long { window, start },
+        }
+    }
+
+    /// Where the window of `__t` begins.
+    fn bin(&self) -> String {
+        match self {
+            Self::Long { window, start } => format!("bin_at(__t, {window}, {start})"),
+            Self::Calendar(function) => format!("{function}(__t)"),
+        }
+    }
+
+    /// Where the window after `__b` begins.
+    fn next(&self) -> String {
+        match self {
+            Self::Long { window, .. } => format!("__b + {window}"),
+            Self::Calendar(function) => format!("{function}(__b, 1)"),
+        }
+    }
+}
+
+/// The function that gives the beginning of the calendar's window, if an argument names one.
+fn calendar(argument: &str) -> Option<&'static str> {
+    let text = argument.strip_prefix('(')?.strip_suffix(')')?.trim();
+    let name = match text.as_bytes() {
+        [b'"', .., b'"'] | [b'\'', .., b'\''] => text.get(1..text.len() - 1)?,
+        _ => return None,
+    };
+    match name {
+        "week" => Some("startofweek"),
+        "month" => Some("startofmonth"),
+        "year" => Some("startofyear"),
+        _ => None,
+    }
 }
 
 /// A plugin's name, how many arguments it wants at least, its text.
@@ -111,6 +157,24 @@ impl Resolver<'_> {
             };
             arguments.texts.push(format!("({})", value.text()));
             arguments.names.push(name);
+        }
+        let calendars = [
+            "activity_counts_metrics",
+            "activity_metrics",
+            "new_activity_metrics",
+        ];
+        let place = arguments.texts.iter().position(|t| calendar(t).is_some());
+        if let Some(arg) = place.and_then(|place| args.get(place))
+            && !calendars.contains(&name)
+        {
+            let message = format!("windows of the calendar are not supported yet in `{name}`");
+            let help = "say how long they are: `7d`";
+            return Some(Err(self.error_help(
+                codes::FORM_NOT_YET,
+                span(arg),
+                message,
+                help,
+            )));
         }
         Some(self.written(input, &write(&arguments), name, at))
     }
@@ -164,9 +228,10 @@ impl Resolver<'_> {
 fn activity_counts_metrics(a: &Arguments) -> String {
     let (id, time, start, end, window) = (a.text(0), a.text(1), a.text(2), a.text(3), a.text(4));
     let (dims, out, changes) = (a.dimensions(5), a.name(1), a.prefix_changes(5));
+    let bin = Windows::new(window, start).bin();
     format!(
         "let __r = materialize({ROWS} | extend __id = {id}, __t = {time} \
-           | where __t between ({start} .. {end}) | extend __b = bin_at(__t, {window}, {start})); \
+           | where __t between ({start} .. {end}) | extend __b = {bin}); \
          let __n = __r | summarize __b = min(__b) by {dims}__id | summarize __new = count() by {dims}__b; \
          __r | summarize __c = count(), __d = count_distinct(__id) by {dims}__b \
          | join kind=leftouter (__n) on {dims}__b | extend __new = coalesce(__new, 0) \
@@ -177,7 +242,7 @@ fn activity_counts_metrics(a: &Arguments) -> String {
     )
 }
 
-/// How many ids were seen, how many for the first time, and how many came again.
+/// How many ids were seen, and how many of them were not, or were, in the window before.
 fn activity_metrics(a: &Arguments) -> String {
     // Start and end may be left out: then the third argument is the window.
     let bounded = a.texts.len() >= 5;
@@ -197,19 +262,19 @@ fn activity_metrics(a: &Arguments) -> String {
         let first = format!("toscalar({ROWS} | summarize min({time}))");
         (String::new(), first)
     };
-    let out = a.name(1);
+    let windows = Windows::new(window, &start);
+    let (out, bin, next) = (a.name(1), windows.bin(), windows.next());
     format!(
         "let __r = materialize({ROWS} | extend __id = {id}, __t = {time} {bounds} \
-           | summarize by {dims}__id, __b = bin_at(__t, {window}, {start})); \
-         let __n = __r | summarize __b = min(__b) by {dims}__id | summarize __new = count() by {dims}__b; \
-         let __again = __r | join kind=inner (__r | extend __b = __b + {window}) on {dims}__id, __b \
+           | summarize by {dims}__id, __b = {bin}); \
+         let __again = __r | join kind=inner (__r | extend __b = {next}) on {dims}__id, __b \
            | summarize __back = count_distinct(__id) by {dims}__b; \
          let __c = materialize(__r | summarize __d = count_distinct(__id) by {dims}__b); \
-         __c | join kind=leftouter (__n) on {dims}__b | join kind=leftouter (__again) on {dims}__b \
-         | join kind=leftouter (__c | project {dims}__b = __b + {window}, __before = __d) on {dims}__b \
+         __c | join kind=leftouter (__again) on {dims}__b \
+         | join kind=leftouter (__c | project {dims}__b = {next}, __before = __d) on {dims}__b \
          | extend __kept = iff(isnull(__before), real(nan), todouble(coalesce(__back, 0)) / __before) \
          | sort by __b asc \
-         | project {out} = __b, {dims}dcount_values = __d, dcount_newvalues = coalesce(__new, 0), \
+         | project {out} = __b, {dims}dcount_values = __d, dcount_newvalues = __d - coalesce(__back, 0), \
            retention_rate = __kept, churn_rate = 1.0 - __kept"
     )
 }
@@ -232,10 +297,11 @@ fn new_activity_metrics(a: &Arguments) -> String {
         )),
         quoted(&format!("to_{}", a.names.get(1).map_or("", String::as_str))),
     );
+    let bin = Windows::new(window, start).bin();
     format!(
         "let __r = materialize({ROWS} | extend __id = {id}, __t = {time} \
            | where __t between ({start} .. {end}) \
-           | summarize by {dims}__id, __b = bin_at(__t, {window}, {start})); \
+           | summarize by {dims}__id, __b = {bin}); \
          let __n = materialize(__r | summarize __from = min(__b) by {dims}__id {cohort}); \
          let __size = __n | summarize __new = count() by {dims}__from; \
          let __seen = __n | join kind=inner (__r) on {dims}__id \

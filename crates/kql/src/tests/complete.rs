@@ -146,7 +146,13 @@ fn after_a_value_comes_an_operator_or_a_clause() {
     assert!(labels("Logon | summarize count() ^").contains(&"by".to_owned()));
     assert!(labels("Logon | sort by User ^").contains(&"desc".to_owned()));
     assert_eq!(labels("Logon | sort ^"), ["by"]);
+    // `by` does not stand twice.
+    assert!(!labels("Logon | sort by User ^").contains(&"by".to_owned()));
     assert!(labels("Logon | render ^").contains(&"timechart".to_owned()));
+    assert_eq!(
+        labels("Logon | top-nested 2 of User with^").first(),
+        Some(&"with others =".to_owned())
+    );
 }
 
 #[test]
@@ -236,4 +242,33 @@ fn every_function_of_the_service_that_is_offered_is_known() {
             "{name}: {findings:?}"
         );
     }
+}
+
+#[test]
+fn after_a_sort_key_its_direction_comes_first() {
+    let wanted = ["asc", "desc", "nulls first", "nulls last"];
+    for (query, next) in [
+        ("Logon | sort by Timestamp ^", vec![",", "|"]),
+        ("Logon | order by User asc, Timestamp ^", vec![",", "|"]),
+        ("Logon | top 5 by Timestamp ^", vec!["|"]),
+    ] {
+        let all = labels(query);
+        let wanted = [&wanted[..], &next].concat();
+        assert_eq!(all[..wanted.len()], wanted, "{query}");
+        // `sort by User has "a"` can be written, too.
+        assert!(all.contains(&"has".to_owned()), "{query}");
+    }
+    assert_eq!(
+        labels("Logon | sort by Timestamp desc ^"),
+        ["nulls first", "nulls last", ",", "|"]
+    );
+    assert_eq!(
+        labels("Logon | sort by Timestamp nulls ^"),
+        ["first", "last"]
+    );
+    assert_eq!(labels("Logon | sort by Timestamp nulls last ^"), [",", "|"]);
+    assert_eq!(
+        labels("Logon | sort by Timestamp d^").first(),
+        Some(&"desc".to_owned())
+    );
 }

@@ -793,3 +793,194 @@ fn several_at_once() {
     "#]],
     );
 }
+
+#[test]
+fn others_of_top_nested() {
+    check(
+        "Logon | top-nested 2 of Port with others = 'rest' by count()",
+        expect![[r#"
+            error[KQL0301]: the label of the others is of type `string`, and the values are of type `int`
+              --> query:1:44
+              1 | Logon | top-nested 2 of Port with others = 'rest' by count()
+                |                                            ^^^^^^
+              help: convert the values, for example with `tostring(…)`
+        "#]],
+    );
+    check(
+        "Logon | top-nested 2 of User with others = Result by count()",
+        expect![[r#"
+            error[KQL0204]: unknown name `Result`
+              --> query:1:44
+              1 | Logon | top-nested 2 of User with others = Result by count()
+                |                                            ^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn names_are_called_as_they_are_written() {
+    check(
+        "print iif(1, 2, 3), floor('a', 1), todouble(1, 2)",
+        expect![[r#"
+            error[KQL0302]: `iif` does not take (long, long, long)
+              --> query:1:7
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |       ^^^^^^^^^^^^
+              help: it is called as `iif(condition: bool, then: any, else: any)`
+            error[KQL0302]: `floor` does not take (string, long)
+              --> query:1:21
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |                     ^^^^^^^^^^^^^
+              help: it is called as `floor(value: number, size: number)` or `floor(value: timespan, size: timespan)` or `floor(value: datetime, size: timespan)`
+            error[KQL0302]: `todouble` does not take (long, long)
+              --> query:1:36
+              1 | print iif(1, 2, 3), floor('a', 1), todouble(1, 2)
+                |                                    ^^^^^^^^^^^^^^
+              help: it is called as `todouble(value: any)`
+        "#]],
+    );
+    check(
+        "Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)",
+        expect![[r#"
+            error[KQL0302]: `makeset` does not take (string, string)
+              --> query:1:19
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                   ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `makeset(value: any, limit: integer?)`
+            error[KQL0302]: `argmax` does not take (dynamic, string)
+              --> query:1:40
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                                        ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `argmax(value: any but dynamic, returned: any*)`
+            error[KQL0302]: `merge_tdigest` does not take (int)
+              --> query:1:65
+              1 | Logon | summarize makeset(User, User), argmax(Extra, User), 1 + merge_tdigest(Port)
+                |                                                                 ^^^^^^^^^^^^^^^^^^^
+              help: it is called as `merge_tdigest(digest: array)`
+        "#]],
+    );
+    check(
+        "Logon | where iif",
+        expect![[r#"
+        error[KQL0207]: unknown column `iif`
+          --> query:1:15
+          1 | Logon | where iif
+            |               ^^^
+          help: a function has brackets: `iif()`
+    "#]],
+    );
+    check(
+        "Logon | mvexpand Port",
+        expect![[r#"
+        error[KQL0310]: `mvexpand` wants a dynamic value, and this is of type `int`
+          --> query:1:18
+          1 | Logon | mvexpand Port
+            |                  ^^^^
+          help: read text as JSON with `parse_json(…)`
+    "#]],
+    );
+    check(
+        "Logon | mv-apply Port on (take 1)",
+        expect![[r#"
+        error[KQL0310]: `mv-apply` wants a dynamic value, and this is of type `int`
+          --> query:1:18
+          1 | Logon | mv-apply Port on (take 1)
+            |                  ^^^^
+          help: read text as JSON with `parse_json(…)`
+    "#]],
+    );
+}
+
+#[test]
+fn aggregates_refuse_what_the_official_parser_refuses() {
+    for aggregate in [
+        "sum(Port > 1)",
+        "sum(User)",
+        "sum(Extra)",
+        "avg(Port > 1)",
+        "avg(User)",
+        "min(Extra)",
+        "max(Extra)",
+        "stdev(User)",
+        "make_bag(User)",
+    ] {
+        let said = findings(&format!("Logon | summarize {aggregate}"));
+        assert!(said.starts_with("error[KQL0302]"), "{aggregate}: {said}");
+    }
+}
+
+#[test]
+fn arguments_of_few_values() {
+    let queries = [
+        "print datetime_part('weekday', now())",
+        "print extract_all('(a)(b)', dynamic([2, 3]), 'ab')",
+        "print parse_command_line('a b', 'linux')",
+        "Logon | summarize dcount(User, 5), percentile(Bytes, 101)",
+        "Logon | summarize take_any(User, 500.5), hll(User, 4), percentiles(Bytes, 0, 100)",
+        "Logon | parse-kv User as (a: long) with (regex='(a)=1')",
+        "Logon | parse-kv User as (a: long) with (pair_delimiter=',', kv_delimiter='=', quote='<->')",
+        "Logon | parse-kv User as (a: long) with (pair_delimiter=',', kv_delimiter='=', escape='')",
+        r"print extract(@'(a)\1', 0, 'aa')",
+        "Logon | evaluate sliding_window_counts(User, Timestamp, ago(30d), now(), 7d, 'week')",
+    ];
+    let all: Vec<String> = queries.iter().map(|query| findings(query)).collect();
+    expect![[r#"
+        error[KQL0302]: `weekday` is not a part of the calendar
+          --> query:1:7
+          1 | print datetime_part('weekday', now())
+            |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: parts are year, quarter, month, week_of_year, dayofyear, day, hour, minute, second, millisecond, microsecond, nanosecond
+
+        error[KQL0302]: the regular expression has no group 3
+          --> query:1:29
+          1 | print extract_all('(a)(b)', dynamic([2, 3]), 'ab')
+            |                             ^^^^^^^^^^^^^^^
+          help: its groups are counted from 1 to 2
+
+        error[KQL0302]: `linux` is not a way to read a command line
+          --> query:1:33
+          1 | print parse_command_line('a b', 'linux')
+            |                                 ^^^^^^^
+          help: the only one is `windows`
+
+        error[KQL0302]: 5 is not an accuracy
+          --> query:1:32
+          1 | Logon | summarize dcount(User, 5), percentile(Bytes, 101)
+            |                                ^
+          help: accuracies go from 0, the quickest, to 4
+        error[KQL0302]: 101 is not a percentile
+          --> query:1:54
+          1 | Logon | summarize dcount(User, 5), percentile(Bytes, 101)
+            |                                                      ^^^
+          help: percentiles go from 0 to 100
+
+
+        error[KQL0307]: the regular expression needs two groups, for key and value
+          --> query:1:42
+          1 | Logon | parse-kv User as (a: long) with (regex='(a)=1')
+            |                                          ^^^^^^^^^^^^^
+          help: put both in round brackets; `(?:…)` is no group
+
+        error[KQL0003]: a quote is one character, or an opening and a closing one
+          --> query:1:80
+          1 | Logon | parse-kv User as (a: long) with (pair_delimiter=',', kv_delimiter='=', quote='<->')
+            |                                                                                ^^^^^^^^^^^
+
+        error[KQL0003]: an escape is one character
+          --> query:1:80
+          1 | Logon | parse-kv User as (a: long) with (pair_delimiter=',', kv_delimiter='=', escape='')
+            |                                                                                ^^^^^^^^^
+
+        error[KQL0307]: the regular expression does not compile: backreferences are not supported
+          --> query:1:15
+          1 | print extract(@'(a)\1', 0, 'aa')
+            |               ^^^^^^^^
+          help: back-references do not exist here; the code of a letter has three digits: `\101`
+
+        error[KQL0403]: windows of the calendar are not supported yet in `sliding_window_counts`
+          --> query:1:78
+          1 | Logon | evaluate sliding_window_counts(User, Timestamp, ago(30d), now(), 7d, 'week')
+            |                                                                              ^^^^^^
+          help: say how long they are: `7d`
+    "#]].assert_eq(&all.join("\n"));
+}

@@ -117,8 +117,12 @@ fn of_summarize() {
     check(
         "Logon | summarize percentile(Bytes, 99.9), percentiles(Port, 5, 95), countif(Port > 1)",
         expect![
-            "percentile_Bytes_99_9: long, percentile_Port_5: int, percentile_Port_95: int, countif_: long"
+            "percentile_Bytes_99_9: long, percentile_Port_5: long, percentile_Port_95: long, countif_: long"
         ],
+    );
+    check(
+        "Logon | summarize Ten = 10 * percentile(Port, 5), round(percentile(todecimal(Port), 5), 1)",
+        expect!["Ten: long, percentile_Port_5: real"],
     );
     check(
         "Logon | summarize Rate = countif(Result == 'fail') * 1.0 / count(), round(avg(Bytes), 1) by User",
@@ -135,12 +139,78 @@ fn of_summarize() {
         expect!["any_Port: int, max_Bytes: long, max_Bytes_Port: int, set_User: dynamic"],
     );
     check(
+        "Logon | summarize any(Port + 1), anyif(Port, true), anyif(Port + 1, true)",
+        expect!["any_: long, anyif_Port: int, anyif_: long"],
+    );
+    check(
         "Logon | summarize by User, tolower(Result)",
         expect!["User: string, Column1: string"],
     );
     check(
         "Logon | summarize User = dcount(User) by tostring(Extra.a)",
         expect!["Extra_a: string, User: long"],
+    );
+}
+
+#[test]
+fn of_aggregates_over_time_and_truth() {
+    // Accepted and typed as by the official parser; what it refuses is among the diagnostics.
+    check(
+        "Logon | extend Span = Timestamp - ago(1d), Is = Port > 1 | summarize sum(Timestamp), sum(Span), avg(Timestamp), max(Is), percentile(Timestamp, 50), stdev(Span)",
+        expect![
+            "sum_Timestamp: datetime, sum_Span: timespan, avg_Timestamp: datetime, max_Is: bool, percentile_Timestamp_50: datetime, stdev_Span: real"
+        ],
+    );
+}
+
+#[test]
+fn of_all_other_columns() {
+    // A column is left out if it is a key or an argument by itself, under whatever name.
+    check(
+        "Logon | project User, Result, Port | summarize arg_max(Port, *) by Who = User",
+        expect!["Who: string, Port: int, Result: string"],
+    );
+    check(
+        "Logon | project User, Result, Port | summarize take_any(*) by Port = (User)",
+        expect!["Port: string, Result: string, Port1: int"],
+    );
+    // One that an expression only reads stays, and gives way to the name of the expression.
+    check(
+        "Logon | project Timestamp, User, Port | summarize arg_max(Port, *) by bin(Timestamp, 1h)",
+        expect!["Timestamp: datetime, Port: int, Timestamp1: datetime, User: string"],
+    );
+    check(
+        "Logon | project Timestamp, User | summarize arg_max(todatetime(Timestamp), *)",
+        expect!["Timestamp: datetime, Timestamp1: datetime, User: string"],
+    );
+    check(
+        "Logon | project User, Port | summarize Q = arg_min(tolong(Port), *)",
+        expect!["Q: long, User: string, Port: int"],
+    );
+    // The other name of a column does not hide the column.
+    check(
+        "Device | summarize arg_max(TimeGenerated, *) by DeviceId",
+        expect![
+            "DeviceId: string, TimeGenerated: datetime, Timestamp: datetime, Score: real, IsServer: bool"
+        ],
+    );
+}
+
+#[test]
+fn of_rows_of_nameless_values() {
+    check(
+        "Logon | summarize arg_max(Port + 1, User, Bytes + 1), arg_min(Port, -Bytes)",
+        expect!["max_: long, User: string, max__arg2: long, Port: int, min_Port_arg1: long"],
+    );
+    check(
+        "Logon | summarize take_any(Port + 1, User), take_any(Bytes, -Bytes)",
+        expect!["any_arg0: long, User: string, Bytes: long, any_arg1: long"],
+    );
+    check(
+        "Logon | summarize argmax(Port, -Bytes, User), argmin(-Port, User), any(-Port, User)",
+        expect![
+            "max_Port: int, max_Port_arg1: long, max_Port_User: string, min_: long, min__User: string, any_arg0: long, any_User: string"
+        ],
     );
 }
 

@@ -20,6 +20,13 @@ fn numbers_widen() {
         "#]],
     );
     check(
+        "Logon | project a = bin(Port, Port), b = bin(Port, 0.5), c = bin_at(Port, int(2), Port)",
+        expect![[r#"
+            source Logon
+            project a = bin(long(Port#3), long(Port#3)), b = bin(real(Port#3), 0.5), c = bin_at(long(Port#3), 2, long(Port#3))
+        "#]],
+    );
+    check(
         "Logon | where Port > Bytes and Bytes == 1.5 and Port between (1 .. 2.5)",
         expect![[r#"
             source Logon
@@ -217,7 +224,7 @@ fn aggregates() {
         "Logon | summarize percentiles_array(Bytes, 5, 95), percentile(Port, 50)",
         expect![[r#"
             source Logon
-            summarize percentiles_array(Bytes#4, 5.0, 95.0), percentile(Port#3, 50.0) by 
+            summarize percentiles_array(Bytes#4, 5.0, 95.0), percentile(long(Port#3), 50.0) by 
         "#]],
     );
 }
@@ -374,6 +381,106 @@ fn order_and_rows() {
             source Logon
             mv-expand #5 to dynamic Bag index=false max=Some(7)
             render timechart
+        "#]],
+    );
+}
+
+#[test]
+fn others_of_top_nested() {
+    // One level: the first, then the rest as one row, if there is a rest.
+    check(
+        "Logon | top-nested 2 of User with others = 'rest' by n = count()",
+        expect![[r#"
+            shared 0:
+              source Logon
+              project $t0 = User#1, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+            shared 1:
+              shared 0
+              summarize count() by $t0#0
+              project level_0 = summary_0#0, level_1 = summary_1#1
+              sort level_1#1 desc nulls last
+              window RowNumber(1, false) per ()
+              filter <=($n#2, 2)
+              project level_0#0, level_1#1
+              project level_0#0, level_1#1
+              shared 1
+              project level_0#0, level_1#1, part = 0
+                shared 0
+                shared 1
+              join LeftAnti on $t0#0 = level_0#0
+              summarize count(), count() by 
+              filter >(summary_1#1, 0)
+              project $o = "rest", $o = summary_0#0
+              project level_0 = $o#0, level_1 = $o#1, part = 1
+            union (level_0: string, level_1: long, part: long)
+            sort part#2 asc nulls first, level_1#1 desc nulls last, level_0#0 desc nulls last
+            project User = level_0#0, n = level_1#1
+        "#]],
+    );
+    // Other ports of a user show nothing but what is below them; other users have their label above
+    // an empty port. All results are kept, so none is another.
+    check(
+        "Logon | top-nested 2 of User with others = 'rest' by n = count(), top-nested 1 of Port by sum(Bytes), top-nested of Result with others = 'all' by max(Port)",
+        expect![[r#"
+            shared 0:
+              source Logon
+              project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+            shared 1:
+              shared 0
+              summarize count() by $t0#0
+              project level_0 = summary_0#0, level_1 = summary_1#1
+              sort level_1#1 desc nulls last
+              window RowNumber(1, false) per ()
+              filter <=($n#2, 2)
+              project level_0#0, level_1#1
+              project level_0#0, level_1#1
+            shared 2:
+                shared 1
+                  shared 0
+                  shared 1
+                join LeftSemi on $t0#0 = level_0#0
+                summarize sum(Bytes#7) by $t0#0, $t1#1
+                project level_0 = summary_0#0, level_1 = summary_1#1, level_2 = summary_2#2
+                sort level_0#0 asc nulls first, level_2#2 desc nulls last
+                window RowNumber(1, false) per (level_0#0)
+                filter <=($n#3, 1)
+                project level_0#0, level_1#1, level_2#2
+              join Inner on level_0#0 = level_0#0
+              project level_0#0, level_1#1, $r1#3, $r2#4
+            shared 3:
+                shared 2
+                  shared 0
+                  shared 2
+                join LeftSemi on $t0#0 = level_0#0, $t1#1 = $r1#2
+                summarize max(Port#6) by $t0#0, $t1#1, $t2#2
+                project level_0 = summary_0#0, level_1 = summary_1#1, level_2 = summary_2#2, level_3 = summary_3#3
+                sort level_0#0 asc nulls first, level_1#1 asc nulls first, level_3#3 desc nulls last
+              join Inner on level_0#0 = level_0#0, $r1#2 = level_1#1
+              project level_0#0, level_1#1, $r1#2, $r2#3, $r2#6, $r3#7
+              shared 3
+              project level_0#0, level_1#1, level_2 = $r1#2, level_3 = $r2#3, level_4 = $r2#4, level_5 = $r3#5, part = 0
+                shared 1
+                    shared 0
+                    shared 1
+                  join LeftSemi on $t0#0 = level_0#0
+                  shared 2
+                join LeftAnti on $t0#0 = level_0#0, $t1#1 = $r1#2
+                summarize max(Port#6), count() by $t0#0
+                filter >(summary_2#2, 0)
+                project $o = summary_0#0, $o = int(null), $o = long(null), $o = "all", $o = summary_1#1
+              join Inner on level_0#0 = $o#0
+              project level_0#0, level_1#1, $r1#3, $r2#4, $r3#5, $r4#6
+              project level_0#0, level_1#1, level_2 = $r1#2, level_3 = $r2#3, level_4 = $r3#4, level_5 = $r4#5, part = 1
+                shared 0
+                shared 1
+              join LeftAnti on $t0#0 = level_0#0
+              summarize count(), max(Port#6), count() by 
+              filter >(summary_2#2, 0)
+              project $o = "rest", $o = summary_0#0, $o = int(null), $o = long(null), $o = "all", $o = summary_1#1
+              project level_0 = $o#0, level_1 = $o#1, level_2 = $o#2, level_3 = $o#3, level_4 = $o#4, level_5 = $o#5, part = 2
+            union (level_0: string, level_1: long, level_2: int, level_3: long, level_4: string, level_5: int, part: long)
+            sort part#6 asc nulls first, level_1#1 desc nulls last, level_0#0 desc nulls last, level_3#3 desc nulls last, level_2#2 desc nulls last, level_5#5 desc nulls last, level_4#4 desc nulls last
+            project User = level_0#0, n = level_1#1, Port = level_2#2, aggregated_Port = level_3#3, Result = level_4#4, aggregated_Result = level_5#5
         "#]],
     );
 }

@@ -32,9 +32,9 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             call.bools(|row| Some(distinct(&items(a, row)?) == distinct(&items(b, row)?)))
         }
         F::Treepath => call.dynamics(|row| {
-            let mut paths = Vec::new();
+            let mut paths = Paths::default();
             tree_paths(&a.json(row)?, "", &mut paths);
-            Some(Json::Array(paths.into_iter().map(Json::Text).collect()))
+            Some(Json::Array(paths.order))
         }),
         F::DynamicToJson => call.texts(|row, out| match a.json(row) {
             Some(value) => sorted_keys(value).write(out),
@@ -170,23 +170,40 @@ fn jaccard(a: &[Json], b: &[Json]) -> Option<f64> {
     (either > 0).then(|| real(both) / real(either))
 }
 
-fn tree_paths(value: &Json, prefix: &str, out: &mut Vec<String>) {
+/// The paths to what is in a value, each once: all elements of an array share one.
+fn tree_paths(value: &Json, prefix: &str, found: &mut Paths) {
     match value {
         Json::Bag(entries) => {
             for (key, inner) in entries {
                 let path = format!("{prefix}['{key}']");
-                out.push(path.clone());
-                tree_paths(inner, &path, out);
+                found.add(&path);
+                tree_paths(inner, &path, found);
             }
         }
         Json::Array(items) => {
             let path = format!("{prefix}[0]");
-            if let Some(first) = items.first() {
-                out.push(path.clone());
-                tree_paths(first, &path, out);
+            for inner in items {
+                found.add(&path);
+                tree_paths(inner, &path, found);
             }
         }
         _ => {}
+    }
+}
+
+/// Paths in the order in which they were first met.
+#[derive(Default)]
+struct Paths {
+    known: HashSet<String>,
+    order: Vec<Json>,
+}
+
+impl Paths {
+    fn add(&mut self, path: &str) {
+        if !self.known.contains(path) {
+            self.known.insert(path.to_owned());
+            self.order.push(Json::Text(path.to_owned()));
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Seasons, trends and outliers of series.
 //!
-//! The service's own method is not published in full. Here: the season is the mean per place in the
-//! period (found by autocorrelation unless given), the trend a line (or the mean), the residual what
-//! is left; anomalies by Tukey's fences between the 10th and 90th percentile, as documented.
+//! The service's own method is not published in full. Here, in the documented order: the season is
+//! the median of each place in the period (found by autocorrelation unless given), the trend the mean
+//! of what is left (or its line, or nothing), the residual what is left then; anomalies by Tukey's
+//! fences, between the 10th and 90th percentile unless the 25th and 75th are asked for.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::{Result, exec_err};
 use kql::functions::ScalarFn as F;
 
 use super::args::{Call, Guard};
+use super::convert;
 use super::series::{array, count, line, numbers};
 use crate::json::Json;
 
@@ -16,49 +18,52 @@ use crate::json::Json;
 const PERIOD_SCORE_MIN: f64 = 0.6;
 /// Fences are so many ranges wide.
 const THRESHOLD: f64 = 1.5;
-/// A full score stands so far out.
-const TUKEY_LOW: f64 = 0.1;
-const TUKEY_HIGH: f64 = 0.9;
+/// Between which shares of the values the usual ones lie: as asked for, or by Tukey's own rule.
+const CUSTOM: (f64, f64) = (0.1, 0.9);
+const TUKEY: (f64, f64) = (0.25, 0.75);
 
 pub(super) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let series = call.arg(0)?;
     let long = |at: usize, row: usize| call.optional(at).and_then(|a| a.long(row));
     let real = |at: usize, row: usize| call.optional(at).and_then(|a| a.real(row));
-    let text = |at: usize, row: usize| call.optional(at).map_or("linefit", |a| a.text(row));
+    let is_tukey = |at: usize, row: usize| {
+        let method = call.optional(at).map_or("ctukey", |a| a.text(row));
+        method.eq_ignore_ascii_case("tukey")
+    };
     match function {
         F::SeriesOutliers => call.dynamics(|row| {
-            let values = numbers(series, row)?;
-            let low = real(3, row).map_or(TUKEY_LOW, |p| p / 100.0);
-            let high = real(4, row).map_or(TUKEY_HIGH, |p| p / 100.0);
-            Some(array(scores(&values, low, high).into_iter().map(Some)))
+            let ignored = call.optional(2).and_then(|a| a.json(row));
+            let ignored = ignored.and_then(|value| convert::json_to_real(&value));
+            let values = numbers(series, row)?.into_iter();
+            let values: Vec<_> = values.map(|x| x.filter(|x| Some(*x) != ignored)).collect();
+            let share = |at: usize, usual: f64| real(at, row).map_or(usual, |p| p / 100.0);
+            let shares = if is_tukey(1, row) {
+                TUKEY
+            } else {
+                (share(3, CUSTOM.0), share(4, CUSTOM.1))
+            };
+            Some(array(scores(&values, shares).into_iter().map(Some)))
         }),
         F::SeriesSeasonal => call.dynamics(|row| {
             let values = numbers(series, row)?;
-            let period = period_of(&values, long(1, row).unwrap_or(-1), call.guard)?;
-            Some(array(seasonal(&values, period).into_iter().map(Some)))
+            let asked = long(1, row).unwrap_or(-1);
+            let period = period_of(&values, asked, PERIOD_SCORE_MIN, call.guard)?;
+            let season = seasonal(&values, period, values.len());
+            Some(array(season.into_iter().map(Some)))
         }),
         F::SeriesDecompose => call.dynamics(|row| {
-            let values = numbers(series, row)?;
-            let held = long(3, row).unwrap_or(0);
-            let period = long(1, row).unwrap_or(-1);
-            let parts = Parts::of(&values, period, text(2, row), held, call.guard)?;
+            let parts = Parts::of(call, row, [1, 2, 3, 4])?;
             Some(parts.tuple())
         }),
         F::SeriesDecomposeForecast => call.dynamics(|row| {
-            let values = numbers(series, row)?;
-            let held = long(1, row)?;
-            let period = long(2, row).unwrap_or(-1);
-            let parts = Parts::of(&values, period, text(3, row), held, call.guard)?;
+            let parts = Parts::of(call, row, [2, 3, 1, 4])?;
             Some(parts.tuple())
         }),
         F::SeriesDecomposeAnomalies => call.dynamics(|row| {
-            let values = numbers(series, row)?;
             let threshold = real(1, row).unwrap_or(THRESHOLD);
-            let held = long(4, row).unwrap_or(0);
-            let period = long(2, row).unwrap_or(-1);
-            let parts = Parts::of(&values, period, text(3, row), held, call.guard)?;
+            let parts = Parts::of(call, row, [2, 3, 4, 6])?;
             let residual: Vec<Option<f64>> = parts.residual.iter().copied().map(Some).collect();
-            let scores = scores(&residual, TUKEY_LOW, TUKEY_HIGH);
+            let scores = scores(&residual, if is_tukey(5, row) { TUKEY } else { CUSTOM });
             let flags = scores.iter().map(|s| {
                 Json::Long(if *s > threshold {
                     1
@@ -86,41 +91,36 @@ struct Parts {
 }
 
 impl Parts {
-    /// The last `held` values are not learned from. Nothing if the query's switch is thrown.
-    fn of(
-        values: &[Option<f64>],
-        seasonality: i64,
-        trend: &str,
-        held: i64,
-        guard: &Guard,
-    ) -> Option<Self> {
+    /// The parts of a row's series, by the arguments at those places: the period, the kind of trend,
+    /// how many values at the end are not learned from, and the score from which a period counts.
+    /// Nothing if the query's switch is thrown.
+    fn of(call: &Call<'_>, row: usize, places: [usize; 4]) -> Option<Self> {
+        let [period, trend, held, score] = places.map(|at| call.optional(at));
+        let values = numbers(call.optional(0)?, row)?;
+        let held = held.and_then(|a| a.long(row)).unwrap_or(0);
         let held = usize::try_from(held).unwrap_or(0).min(values.len());
         let learned = values.get(..values.len() - held).unwrap_or_default();
-        let line = match trend {
-            "none" => (0.0, 0.0),
-            "avg" => (0.0, mean(learned)),
-            _ => line(learned).unwrap_or((0.0, 0.0)),
-        };
-        let trend: Vec<f64> = (0..values.len())
-            .map(|at| line.1 + line.0 * count(at))
-            .collect();
-        let detrended: Vec<Option<f64>> = learned
-            .iter()
-            .zip(&trend)
-            .map(|(x, t)| Some((*x)? - t))
-            .collect();
-        let period = period_of(&detrended, seasonality, guard)?;
-        let pattern = if period > 1 {
-            pattern(&detrended, period)
+        let kind = trend.map_or("avg", |a| a.text(row));
+        let asked = period.and_then(|a| a.long(row)).unwrap_or(-1);
+        let score = score.and_then(|a| a.real(row)).unwrap_or(PERIOD_SCORE_MIN);
+        let period = if kind == "linefit" {
+            // A slope would hide the period.
+            let slope = trend_of(kind, learned);
+            let level: Vec<_> = without(learned, |at| slope.1 + slope.0 * count(at)).collect();
+            period_of(&level, asked, score, call.guard)?
         } else {
-            vec![0.0]
+            period_of(learned, asked, score, call.guard)?
         };
-        let seasonal: Vec<f64> = pattern.iter().copied().cycle().take(values.len()).collect();
+        let seasonal = seasonal(learned, period, values.len());
+        let season = |at: usize| seasonal.get(at).copied().unwrap_or(0.0);
+        let (slope, start) = trend_of(kind, &without(learned, season).collect::<Vec<_>>());
+        let trend: Vec<f64> = (0..values.len())
+            .map(|at| start + slope * count(at))
+            .collect();
         let baseline: Vec<f64> = trend.iter().zip(&seasonal).map(|(t, s)| t + s).collect();
-        let residual = values
-            .iter()
-            .zip(&baseline)
-            .map(|(x, b)| x.unwrap_or(*b) - b)
+        let expected = |at: usize| baseline.get(at).copied().unwrap_or(0.0);
+        let residual = without(&values, expected)
+            .map(|x| x.unwrap_or(0.0))
             .collect();
         Some(Self {
             baseline,
@@ -136,6 +136,24 @@ impl Parts {
     }
 }
 
+/// Slope and start of the trend of that kind.
+fn trend_of(kind: &str, values: &[Option<f64>]) -> (f64, f64) {
+    match kind {
+        "none" => (0.0, 0.0),
+        "linefit" => line(values).unwrap_or((0.0, 0.0)),
+        _ => (0.0, mean(values)),
+    }
+}
+
+/// What is left of the values without a part of each.
+fn without(
+    values: &[Option<f64>],
+    part: impl Fn(usize) -> f64,
+) -> impl Iterator<Item = Option<f64>> {
+    let values = values.iter().enumerate();
+    values.map(move |(at, x)| Some((*x)? - part(at)))
+}
+
 fn mean(values: &[Option<f64>]) -> f64 {
     let known: Vec<f64> = values.iter().copied().flatten().collect();
     if known.is_empty() {
@@ -146,7 +164,7 @@ fn mean(values: &[Option<f64>]) -> f64 {
 
 /// The period asked for, or the one that the series has; 0 for none. Nothing if the query's switch is
 /// thrown: looking for a period takes the square of the series.
-fn period_of(values: &[Option<f64>], asked: i64, guard: &Guard) -> Option<usize> {
+fn period_of(values: &[Option<f64>], asked: i64, score_min: f64, guard: &Guard) -> Option<usize> {
     if asked >= 0 {
         return Some(usize::try_from(asked).unwrap_or(0));
     }
@@ -168,28 +186,19 @@ fn period_of(values: &[Option<f64>], asked: i64, guard: &Guard) -> Option<usize>
     let best = (2..=most)
         .map_while(|lag| guard.check().ok().map(|()| (lag, score(lag))))
         .filter(|(lag, s)| {
-            *s >= PERIOD_SCORE_MIN && *s >= score(lag - 1) && (*lag == most || *s >= score(lag + 1))
+            *s >= score_min && *s >= score(lag - 1) && (*lag == most || *s >= score(lag + 1))
         })
         .reduce(|a, b| if b.1 > a.1 + 1e-9 { b } else { a });
     guard.check().ok()?;
     Some(best.map_or(0, |(lag, _)| lag))
 }
 
-/// The mean of each place in the period.
-fn pattern(values: &[Option<f64>], period: usize) -> Vec<f64> {
-    (0..period)
-        .map(|place| {
-            let here: Vec<Option<f64>> =
-                values.iter().skip(place).step_by(period).copied().collect();
-            mean(&here)
-        })
-        .collect()
-}
-
-/// The median of each place in the period, repeated.
-fn seasonal(values: &[Option<f64>], period: usize) -> Vec<f64> {
+/// The median of each place in the period, repeated to a length.
+fn seasonal(values: &[Option<f64>], period: usize, length: usize) -> Vec<f64> {
+    // A period longer than the series has no place for the rest.
+    let period = period.min(length);
     if period == 0 {
-        return vec![0.0; values.len()];
+        return vec![0.0; length];
     }
     let places: Vec<f64> = (0..period)
         .map(|place| {
@@ -199,13 +208,13 @@ fn seasonal(values: &[Option<f64>], period: usize) -> Vec<f64> {
             quantile(&known, 0.5).unwrap_or(0.0)
         })
         .collect();
-    places.into_iter().cycle().take(values.len()).collect()
+    places.into_iter().cycle().take(length).collect()
 }
 
 /// Between neighbours, as spreadsheets do it.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let place = share * count(sorted.len().checked_sub(1)?);
-    let below = super::convert::long_of_real(place.floor())?;
+    let below = convert::long_of_real(place.floor())?;
     let at = usize::try_from(below).ok()?;
     let low = *sorted.get(at)?;
     let high = sorted.get(at + 1).copied().unwrap_or(low);
@@ -213,7 +222,7 @@ fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 }
 
 /// How many ranges each value stands outside of the fences; 0 inside of them.
-fn scores(values: &[Option<f64>], low: f64, high: f64) -> Vec<f64> {
+fn scores(values: &[Option<f64>], (low, high): (f64, f64)) -> Vec<f64> {
     let mut known: Vec<f64> = values.iter().copied().flatten().collect();
     known.sort_by(f64::total_cmp);
     let (Some(low), Some(high)) = (quantile(&known, low), quantile(&known, high)) else {

@@ -1,5 +1,6 @@
 //! Functions over dynamic values, and the paths into them.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -354,14 +355,12 @@ fn arrays(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             Some(Json::Array(items))
         }),
         F::ArraySum => call.reals(|row| {
-            items(row)?
-                .iter()
-                .filter(|item| **item != Json::Null)
-                .map(|item| match item {
-                    Json::Long(_) | Json::Real(_) | Json::Bool(_) => convert::json_to_real(item),
-                    _ => None,
-                })
-                .sum()
+            let items = items(row)?;
+            let mut known = items.iter().filter(|item| **item != Json::Null);
+            known.try_fold(0.0, |sum, item| match item {
+                Json::Long(_) | Json::Real(_) => Some(sum + convert::json_to_real(item)?),
+                _ => None,
+            })
         }),
         F::ArraySlice => {
             let (start, end) = (call.arg(1)?, call.arg(2)?);
@@ -404,7 +403,7 @@ pub(crate) fn sameness(value: &Json) -> String {
 
 /// Equal values; an integer equals the real of the same size.
 pub(crate) fn same(a: &Json, b: &Json) -> bool {
-    a == b || operators::order_json(a, b) == Some(std::cmp::Ordering::Equal)
+    a == b || operators::order_json(a, b) == Some(Ordering::Equal)
 }
 
 fn index_of(call: &Call<'_>, items: &[Json], value: &Json, row: usize) -> Option<i64> {
@@ -416,6 +415,9 @@ fn index_of(call: &Call<'_>, items: &[Json], value: &Json, row: usize) -> Option
         start
     };
     let length = call.optional(3).map_or(Some(-1), |arg| arg.long(row))?;
+    if length < -1 {
+        return None;
+    }
     let end = if length < 0 {
         total
     } else {
@@ -440,59 +442,86 @@ fn slice(items: Vec<Json>, start: i64, end: i64) -> Vec<Json> {
         .collect()
 }
 
-/// The first array in order; the others, if any, in the order of the first.
+/// The first array in order; the others, if any, in the order of the first, and null for one of
+/// another length.
 fn sorted_arrays(call: &Call<'_>, descending: bool) -> Result<ArrayRef> {
     let first = call.arg(0)?;
+    let rest = call.args.get(1..).unwrap_or_default();
+    // A condition at the end says whether nulls are last.
+    let (nulls_last, others) = match rest.split_last() {
+        Some((last, others)) if last.ty() == ColumnType::Bool => (Some(last), others),
+        _ => (None, rest),
+    };
     call.dynamics(|row| {
         let Json::Array(items) = first.json(row)? else {
             return None;
         };
-        let mut nulls_last = true;
-        let mut others: Vec<Vec<Json>> = Vec::new();
-        for arg in call.args.iter().skip(1) {
-            match arg.json(row) {
-                Some(Json::Bool(last)) => nulls_last = last,
-                Some(Json::Array(more)) if more.len() == items.len() => others.push(more),
-                _ => return None,
-            }
-        }
-        if others.is_empty() {
-            let mut items = sorted(items, descending);
-            if !nulls_last {
-                let nulls = items.iter().filter(|i| **i == Json::Null).count();
-                items.rotate_right(nulls);
-            }
-            return Some(Json::Array(items));
-        }
-        let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by(|a, b| match (items.get(*a), items.get(*b)) {
-            (Some(a), Some(b)) => in_order(a, b, descending),
-            _ => std::cmp::Ordering::Equal,
-        });
-        let all = std::iter::once(&items).chain(&others).map(|array| {
-            let moved = order.iter().filter_map(|at| array.get(*at).cloned());
+        let order = Sorting {
+            descending,
+            nulls_first: nulls_last.is_some_and(|arg| arg.json(row) == Some(Json::Bool(false))),
+        };
+        let mut places: Vec<(usize, &Json)> = items.iter().enumerate().collect();
+        places.sort_by(|(_, a), (_, b)| order.compare(a, b));
+        let moved = |array: &[Json]| {
+            let moved = places.iter().filter_map(|(at, _)| array.get(*at).cloned());
             Json::Array(moved.collect())
+        };
+        if others.is_empty() {
+            return Some(moved(&items));
+        }
+        let others = others.iter().map(|arg| match arg.json(row) {
+            Some(Json::Array(more)) if more.len() == items.len() => moved(&more),
+            _ => Json::Null,
         });
+        let all = std::iter::once(moved(&items)).chain(others);
         Some(Json::Array(all.collect()))
     })
 }
 
-fn in_order(a: &Json, b: &Json, descending: bool) -> std::cmp::Ordering {
-    match (a, b) {
-        // Nulls are last either way.
-        (Json::Null, Json::Null) => std::cmp::Ordering::Equal,
-        (Json::Null, _) => std::cmp::Ordering::Greater,
-        (_, Json::Null) => std::cmp::Ordering::Less,
-        _ => {
-            let order = operators::order_json(a, b).unwrap_or(std::cmp::Ordering::Equal);
-            if descending { order.reverse() } else { order }
-        }
+/// How elements of an array are sorted: by what they are, numbers before texts before the rest, and
+/// among their like by size.
+struct Sorting {
+    descending: bool,
+    nulls_first: bool,
+}
+
+impl Sorting {
+    fn compare(&self, a: &Json, b: &Json) -> Ordering {
+        let rank = |value: &Json| match value {
+            Json::Null if self.nulls_first => 0,
+            Json::Long(_) | Json::Real(_) => 1,
+            Json::Text(_) => 2,
+            Json::Bool(_) | Json::Array(_) | Json::Bag(_) => 3,
+            Json::Null => 4,
+        };
+        rank(a).cmp(&rank(b)).then_with(|| {
+            let order = by_size(a, b);
+            if self.descending {
+                order.reverse()
+            } else {
+                order
+            }
+        })
     }
 }
 
-fn sorted(mut items: Vec<Json>, descending: bool) -> Vec<Json> {
-    items.sort_by(|a, b| in_order(a, b, descending));
-    items
+/// The order of two values of one kind. A total one even among numbers: a long and a real are
+/// compared as reals first, as [`same`] does, and then as longs.
+fn by_size(a: &Json, b: &Json) -> Ordering {
+    let number = |value: &Json| match value {
+        Json::Long(n) => (convert::real_of_long(*n), *n),
+        Json::Real(x) => (*x, convert::long_of_real(*x).unwrap_or_default()),
+        _ => (0.0, 0),
+    };
+    match (a, b) {
+        (Json::Text(a), Json::Text(b)) => a.cmp(b),
+        (Json::Bool(a), Json::Bool(b)) => a.cmp(b),
+        (Json::Long(_) | Json::Real(_), Json::Long(_) | Json::Real(_)) => {
+            let ((a, a_long), (b, b_long)) = (number(a), number(b));
+            a.total_cmp(&b).then(a_long.cmp(&b_long))
+        }
+        _ => Ordering::Equal,
+    }
 }
 
 fn sets(function: F, call: &Call<'_>) -> Result<ArrayRef> {

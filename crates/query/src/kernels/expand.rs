@@ -111,7 +111,8 @@ impl Expansion {
                 guard,
             };
             let mut values = values.into_iter();
-            arrays.push(call.converted(|_| values.next().flatten())?);
+            let next = |_| values.next().flatten().filter(|value| is_of(value, *ty));
+            arrays.push(call.converted(next)?);
         }
         if self.item_index {
             arrays.push(Arc::new(datafusion::arrow::array::Int64Array::from(index)) as ArrayRef);
@@ -150,7 +151,7 @@ impl Expansion {
             lengths.push(items.len());
             for item in items {
                 shown.clear();
-                if let Some(item) = item {
+                if let Some(item) = item.filter(|item| is_of(item, ColumnType::String)) {
                     item.display(&mut shown);
                 }
                 check_made(&shown, &out, &held)?;
@@ -187,5 +188,29 @@ impl Expansion {
                 .collect(),
             Some(scalar) => vec![Some(scalar)],
         }
+    }
+}
+
+/// Whether an element is of the type that was said of all: others are null, for `to typeof(…)` reads
+/// and converts nothing. A number is of every type of numbers; instants, durations and guids are texts
+/// in a dynamic; of arrays and bags a string has the text.
+fn is_of(value: &Json, ty: ColumnType) -> bool {
+    match ty {
+        ColumnType::Int | ColumnType::Long | ColumnType::Real | ColumnType::Decimal => {
+            match value {
+                Json::Long(_) | Json::Real(_) => true,
+                // JSON has no numbers for these.
+                Json::Text(text) => {
+                    ty == ColumnType::Real && matches!(&**text, "NaN" | "Infinity" | "-Infinity")
+                }
+                _ => false,
+            }
+        }
+        ColumnType::Bool => matches!(value, Json::Bool(_)),
+        ColumnType::DateTime | ColumnType::TimeSpan | ColumnType::Guid => {
+            matches!(value, Json::Text(_))
+        }
+        ColumnType::String => matches!(value, Json::Text(_) | Json::Array(_) | Json::Bag(_)),
+        ColumnType::Dynamic => true,
     }
 }

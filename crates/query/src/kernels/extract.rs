@@ -139,6 +139,9 @@ impl Extraction {
             Reader::Pairs { pairs, regex } => {
                 let found = match regex {
                     Some(regex) => by_regex(text, regex),
+                    None if pairs.pair_delimiter.is_empty() && pairs.kv_delimiter.is_empty() => {
+                        words_after_keys(text, pairs)
+                    }
                     None => split_pairs(text, pairs),
                 };
                 let value = |(key, ty): (&Arc<str>, &ColumnType)| {
@@ -254,13 +257,87 @@ fn split_pairs(text: &str, pairs: &Pairs) -> Vec<(String, String)> {
     found
 }
 
+/// Without delimiters anything that is no part of a word is one: the word, or the text in quotes,
+/// that follows a wanted key is its value.
+fn words_after_keys(text: &str, pairs: &Pairs) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut rest = text;
+    let mut before = None;
+    // A key is looked at once, so that no text in quotes is gone through again and again.
+    while found.len() < pairs.keys.len()
+        && let Some(letter) = rest.chars().next()
+    {
+        let pair = (!before.is_some_and(is_word))
+            .then(|| wanted_key(rest, pairs))
+            .flatten();
+        let next = rest.get(letter.len_utf8()..).unwrap_or_default();
+        (rest, before) = match pair {
+            Some((key, after)) if found.iter().all(|(known, _)| known != key) => {
+                let value_starts = after_signs(after, pairs);
+                // A key without a value may stand before another key.
+                let is_key = wanted_key(value_starts, pairs)
+                    .is_some_and(|(_, after)| after.starts_with([':', '=']));
+                let (value, follows) = if is_key {
+                    (String::new(), value_starts)
+                } else {
+                    quoted(value_starts, pairs).unwrap_or_else(|| word(value_starts))
+                };
+                found.push((key.to_owned(), value));
+                (follows, None)
+            }
+            Some((_, after)) => (after, None),
+            None => (next, Some(letter)),
+        };
+    }
+    found
+}
+
+/// The word at the start, and what follows it.
+fn word(text: &str) -> (String, &str) {
+    let end = text.find(|c| !is_word(c)).unwrap_or(text.len());
+    let (word, follows) = text.split_at_checked(end).unwrap_or_default();
+    (word.to_owned(), follows)
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// A wanted key at the start, in quotes or as a whole word, and what follows it.
+fn wanted_key<'k, 't>(text: &'t str, pairs: &'k Pairs) -> Option<(&'k str, &'t str)> {
+    let mut letters = text.chars();
+    let close = closing(pairs, letters.next()?);
+    let inside = if close.is_some() {
+        letters.as_str()
+    } else {
+        text
+    };
+    let keys = pairs.keys.iter().filter_map(|key| {
+        let after = inside.strip_prefix(&**key)?;
+        let after = match close {
+            Some(close) => after.strip_prefix(close)?,
+            None if after.starts_with(is_word) => return None,
+            None => after,
+        };
+        Some((&**key, after))
+    });
+    keys.max_by_key(|(key, _)| key.len())
+}
+
+/// What stands between a key and its value left out: one sign of any kind, and then more of them but
+/// those that end a pair whose value is empty.
+fn after_signs<'t>(text: &'t str, pairs: &Pairs) -> &'t str {
+    const ENDS: [char; 5] = [',', ';', '|', '&', '\n'];
+    let text = text.trim_start();
+    let is_sign = |c: char| !is_word(c) && closing(pairs, c).is_none();
+    let text = text.strip_prefix(is_sign).unwrap_or(text);
+    text.trim_start_matches(|c| is_sign(c) && !ENDS.contains(&c))
+}
+
 /// The closing quote for an opening one.
 fn closing(pairs: &Pairs, open: char) -> Option<char> {
-    match pairs.quotes.as_slice() {
-        [one] => (*one == open).then_some(*one),
-        [begin, end] => (*begin == open).then_some(*end),
-        _ => None,
-    }
+    let quote = pairs.quotes.iter().find(|(begin, _)| *begin == open);
+    quote.map(|(_, end)| *end)
 }
 
 /// A text in quotes at the start, and what follows it.
@@ -269,7 +346,7 @@ fn quoted<'t>(text: &'t str, pairs: &Pairs) -> Option<(String, &'t str)> {
     let mut out = String::new();
     let mut letters = text.char_indices().skip(1);
     while let Some((at, letter)) = letters.next() {
-        if Some(letter) == pairs.escape {
+        if pairs.escapes.contains(&letter) {
             if let Some((_, meant)) = letters.next() {
                 out.push(meant);
             }
@@ -290,10 +367,9 @@ fn delimiter(text: &str, pairs: &Pairs) -> Option<usize> {
             .then_some(pairs.pair_delimiter.len());
     }
     let letter = text.chars().next()?;
-    let is_word = letter.is_alphanumeric() || letter == '_';
     let is_kv = after_kv(text, pairs).is_some();
     let is_quote = closing(pairs, letter).is_some();
-    (!is_word && !is_kv && !is_quote).then_some(letter.len_utf8())
+    (!is_word(letter) && !is_kv && !is_quote).then_some(letter.len_utf8())
 }
 
 fn after_delimiter<'t>(text: &'t str, pairs: &Pairs) -> Option<&'t str> {
@@ -315,8 +391,8 @@ fn after_kv<'t>(text: &'t str, pairs: &Pairs) -> Option<&'t str> {
 
 /// A key at the start, and what follows its delimiter.
 fn key_of<'t>(text: &'t str, pairs: &Pairs) -> Option<(String, &'t str)> {
-    if let Some((key, after)) = quoted(text, pairs)
-        && let Some(after) = after_kv(after, pairs)
+    if let Some((key, after)) = quoted(without_blanks(text, pairs), pairs)
+        && let Some(after) = after_kv(without_blanks(after, pairs), pairs)
     {
         return Some((key, after));
     }
@@ -332,13 +408,21 @@ fn key_of<'t>(text: &'t str, pairs: &Pairs) -> Option<(String, &'t str)> {
     (!ends).then(|| (key.to_owned(), after))
 }
 
-/// A value at the start, and what follows it.
+/// The text without white space at its start, as far as that is no delimiter.
+fn without_blanks<'t>(mut text: &'t str, pairs: &Pairs) -> &'t str {
+    while let Some(letter) = text.chars().next()
+        && letter.is_whitespace()
+        && (pairs.pair_delimiter.is_empty() || delimiter(text, pairs).is_none())
+        && after_kv(text, pairs).is_none()
+    {
+        text = text.get(letter.len_utf8()..).unwrap_or_default();
+    }
+    text
+}
+
+/// A value at the start, and what follows it. Unless in quotes it has no white space around it.
 fn value_of<'t>(text: &'t str, pairs: &Pairs) -> (String, &'t str) {
-    let text = if pairs.pair_delimiter.is_empty() {
-        text.trim_start()
-    } else {
-        text
-    };
+    let text = without_blanks(text, pairs);
     if let Some((value, after)) = quoted(text, pairs) {
         return (value, after_delimiter(after, pairs).unwrap_or_default());
     }
@@ -357,10 +441,10 @@ fn value_of<'t>(text: &'t str, pairs: &Pairs) -> (String, &'t str) {
     }
     match last {
         Some((at, length)) => (
-            text.get(..at).unwrap_or_default().to_owned(),
+            text.get(..at).unwrap_or_default().trim_end().to_owned(),
             text.get(at + length..).unwrap_or_default(),
         ),
-        None => (text.to_owned(), ""),
+        None => (text.trim_end().to_owned(), ""),
     }
 }
 

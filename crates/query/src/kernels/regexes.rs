@@ -37,7 +37,7 @@ pub(crate) struct Patterns(Arc<Mutex<HashMap<String, Option<Arc<Regex>>>>>);
 
 /// Compiles a pattern within [`PATTERN_BYTES_MAX`].
 pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern)
+    RegexBuilder::new(&kql::pattern(pattern))
         .size_limit(PATTERN_BYTES_MAX)
         .build()
 }

@@ -215,7 +215,11 @@ fn filled(function: F, call: &Call<'_>) -> Result<ArrayRef> {
                 let edges = call
                     .optional(2)
                     .is_none_or(|e| e.json(row) != Some(Json::Bool(false)));
-                let constant = call.optional(3).and_then(|c| c.json(row));
+                // A constant that is null leaves the nulls as they are.
+                let constant = match call.optional(3) {
+                    Some(constant) => constant.json(row).unwrap_or(Json::Null),
+                    None => Json::Real(0.0),
+                };
                 let numbers = items
                     .iter()
                     .map(|item| real(item).filter(|_| !is_missing(item)));
@@ -248,15 +252,14 @@ fn fill_along(items: impl Iterator<Item = Json>, is_missing: impl Fn(&Json) -> b
         .collect()
 }
 
-fn interpolated(values: &[Option<f64>], edges: bool, constant: Option<Json>) -> Vec<Json> {
+fn interpolated(values: &[Option<f64>], edges: bool, constant: Json) -> Vec<Json> {
     let known: Vec<(usize, f64)> = values
         .iter()
         .enumerate()
         .filter_map(|(at, x)| Some((at, (*x)?)))
         .collect();
     if known.is_empty() {
-        let fill = constant.unwrap_or(Json::Real(0.0));
-        return vec![fill; values.len()];
+        return vec![constant; values.len()];
     }
     (0..values.len())
         .map(|at| {
@@ -286,11 +289,14 @@ fn fir(call: &Call<'_>) -> Result<ArrayRef> {
         let values = numbers(series, row)?;
         let filter: Vec<f64> = numbers(filter, row)?.into_iter().collect::<Option<_>>()?;
         let sum: f64 = filter.iter().sum();
-        let sign = filter.iter().all(|x| *x >= 0.0) || filter.iter().all(|x| *x <= 0.0);
+        let is_negative = filter.iter().any(|x| *x < 0.0);
         let normalize = match flag(2, row) {
             Some(value) => value == Json::Bool(true),
-            None => sign && sum != 0.0,
+            None => !is_negative && sum != 0.0,
         };
+        if normalize && is_negative {
+            return None;
+        }
         let center = flag(3, row) == Some(Json::Bool(true));
         let ahead = if center { filter.len() / 2 } else { 0 };
         let made = (0..values.len()).map(|at| {
@@ -301,7 +307,7 @@ fn fir(call: &Call<'_>) -> Result<ArrayRef> {
                 let value = from.and_then(|n| values.get(n).copied()).flatten();
                 total += weight * value.unwrap_or(0.0);
             }
-            let total = if normalize { total / sum.abs() } else { total };
+            let total = if normalize { total / sum } else { total };
             Some(match convert::long_of_real(total) {
                 Some(n) if whole && !normalize => Json::Long(n),
                 _ => Json::Real(total),
@@ -346,9 +352,12 @@ fn stats(call: &Call<'_>, as_tuple: bool) -> Result<ArrayRef> {
         let known: Vec<(usize, f64)> = values
             .iter()
             .enumerate()
-            .filter_map(|(at, x)| Some((at, (*x)?)))
-            .filter(|(_, x)| !finite_only || x.is_finite())
+            .filter_map(|(at, x)| Some((at, x.filter(|x| x.is_finite())?)))
             .collect();
+        // One that is none makes all of it unknown, unless such are to be left out.
+        if !finite_only && known.len() < values.len() {
+            return None;
+        }
         let n = count(known.len());
         let sum: f64 = known.iter().map(|(_, x)| x).sum();
         let mean = sum / n;

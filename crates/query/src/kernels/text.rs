@@ -177,6 +177,9 @@ pub(crate) fn window(
     let length = call
         .optional(first + 1)
         .map_or(Some(-1), |arg| arg.long(row))?;
+    if length < -1 {
+        return None;
+    }
     let start = if start < 0 {
         (convert::long_of(text.chars().count()) + start).max(0)
     } else {

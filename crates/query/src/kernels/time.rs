@@ -126,10 +126,13 @@ fn parse_rfc822(text: &str) -> Option<i64> {
     in_range(date(year, convert::long_of(month) + 1, day)? * PER_DAY + clock)
 }
 
-/// `15:05[:02[.fraction]]`, an optional `Z`, offset or `AM`/`PM`.
+/// `15:05[:02[.fraction]]`, an optional `Z`, `GMT`, offset or `AM`/`PM`.
 fn parse_clock(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let upper = text.to_ascii_uppercase();
+    let upper = text.trim().to_ascii_uppercase();
+    let zone = [" GMT", " UTC"]
+        .iter()
+        .find_map(|zone| upper.strip_suffix(zone));
+    let upper = zone.map_or(upper.as_str(), str::trim_end);
     let (body, half) = match upper.strip_suffix("PM").map(|b| (b, 12)) {
         Some(found) => (found.0.trim_end(), Some(found.1)),
         None => match upper.strip_suffix("AM") {
