@@ -63,6 +63,7 @@ impl Resolver<'_> {
         }
         Ok(Relation {
             op: Op::Scan {
+                keys: carry::key_positions(&input.columns),
                 input: Box::new(input),
                 declared: declared.into_iter().map(|d| (d.ty, d.initial)).collect(),
                 steps,
