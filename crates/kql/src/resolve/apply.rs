@@ -24,7 +24,7 @@ impl Resolver<'_> {
         self.count_relations(4, at)?;
         let prepared = self.expand_rows(copied, node)?;
         let replaced = replaced_in_place(node, &outer);
-        let result = self.operators_of(prepared, &query)?;
+        let result = self.of_parts(prepared, &query, at)?;
         let position_of = |name: &str, is_hidden: bool| {
             let mut all = result.columns.iter();
             all.position(|f| f.hidden == is_hidden && *f.name == *name)
@@ -66,8 +66,25 @@ impl Resolver<'_> {
     }
 
     fn lost_parts(&mut self, query: &Node) -> Broken {
-        let message = "this query in a query joins rows that belong to different parts";
-        self.error(codes::FORM_NOT_YET, span(query), message)
+        self.error_help(
+            codes::FORM_NOT_YET,
+            span(query),
+            "this query in a query loses the part that its rows belong to",
+            "inside of `mv-apply` and `partition`, go on from the rows of the part only: `as` names them",
+        )
+    }
+
+    /// The operators of a query over each part of `input`, which begins at `begin`.
+    fn of_parts(
+        &mut self,
+        input: Relation,
+        query: &Node,
+        begin: model::Span,
+    ) -> Fallible<Relation> {
+        self.parts.push(begin);
+        let result = self.operators_of(input, query);
+        self.parts.pop();
+        result
     }
 
     /// The operators of a query in brackets, one after the other.
@@ -122,7 +139,7 @@ impl Resolver<'_> {
             column(width, ColumnType::Long, at),
         ];
         let sorted = carry::sorted(keyed, ordering, at);
-        let result = self.operators_of(sorted, &query)?;
+        let result = self.of_parts(sorted, &query, at)?;
         let key = key_name(number);
         if !result.columns.iter().any(|f| f.hidden && *f.name == *key) {
             return Err(self.lost_parts(&query));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{ColumnType, Span};
 
 use super::aggregate::missing;
+use super::carry;
 use super::columns::{matches_pattern, projected};
 use super::items;
 use super::names::Taken;
@@ -70,12 +71,65 @@ impl Resolver<'_> {
                 "name the columns that must be equal after `on`",
             ));
         }
-        self.count_relations(2, at)?;
-        Ok(if is_lookup {
-            looked_up(left, right, kind, on, at)
+        self.count_relations(3, at)?;
+        let sides = [left.columns.as_slice(), right.columns.as_slice()];
+        let in_parts = sides.iter().any(|columns| carry::has_keys(columns));
+        if in_parts {
+            self.join_parts(sides, kind, &mut on, at)?;
+        }
+        if is_lookup {
+            return Ok(looked_up(left, right, kind, on, at));
+        }
+        let width = left.columns.len();
+        let all = left.columns.len() + right.columns.len();
+        let both = joined(left, right, kind, on, at);
+        Ok(if in_parts && both.columns.len() == all {
+            carried_once(both, width, kind, at)
         } else {
-            joined(left, right, kind, on, at)
+            both
         })
+    }
+
+    /// Inside of a query in a query the rows of a part meet rows of the same part, or rows that
+    /// belong to none.
+    fn join_parts(
+        &mut self,
+        [left, right]: [&[Field]; 2],
+        kind: JoinKind,
+        on: &mut Vec<(Expr, Expr)>,
+        at: Span,
+    ) -> Fallible<()> {
+        let keys = carry::key_positions(left);
+        for position in &keys {
+            let Some(field) = left.get(*position) else {
+                continue;
+            };
+            if let Some(other) = right.iter().position(|f| f == field) {
+                let sides = [*position, other].map(|p| column(p, field.ty, at));
+                let [a, b] = sides;
+                on.push((a, b));
+            }
+        }
+        // Every row that comes out must have its part from the side that may stand alone.
+        let has_all = |columns: &[Field]| {
+            let all = left.iter().chain(right).filter(|f| carry::is_key(f));
+            all.into_iter().all(|key| columns.contains(key))
+        };
+        let is_known = match kind {
+            JoinKind::Inner | JoinKind::InnerUnique => true,
+            JoinKind::LeftOuter | JoinKind::LeftAnti | JoinKind::LeftSemi => has_all(left),
+            JoinKind::RightOuter | JoinKind::RightAnti | JoinKind::RightSemi => has_all(right),
+            JoinKind::FullOuter => false,
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(self.error_help(
+            codes::FORM_NOT_YET,
+            at,
+            "rows without a partner would belong to no part here",
+            "inside of `mv-apply` and `partition`, keep those of the part's own rows: `kind=leftouter`",
+        ))
     }
 
     fn join_kind(&mut self, node: &Node, is_lookup: bool) -> Fallible<JoinKind> {
@@ -419,6 +473,28 @@ pub(super) fn joined(
     }
 }
 
+/// A join of rows that belong to parts. What travels with both sides comes out once: of the side
+/// whose rows are all there.
+fn carried_once(both: Relation, width: usize, kind: JoinKind, at: Span) -> Relation {
+    let keeps_right = kind == JoinKind::RightOuter;
+    let is_twice = |position: usize, field: &Field| {
+        let mut others = both.columns.iter().enumerate();
+        let is_right = position >= width;
+        is_right != keeps_right
+            && others.any(|(p, other)| (p >= width) != is_right && other == field)
+    };
+    let kept: Vec<(usize, Field)> = both
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(position, f)| !(carry::is_carried(f) && is_twice(*position, f)))
+        .map(|(position, f)| (position, f.clone()))
+        .collect();
+    let exprs = kept.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
+    let columns = kept.into_iter().map(|(_, f)| f).collect();
+    projected(both, exprs, columns, at)
+}
+
 /// Left columns, then right columns with their clashes numbered.
 fn both_sides(left: &Relation, right: &Relation) -> Vec<Field> {
     let mut columns = left.columns.clone();
@@ -575,8 +651,10 @@ fn united(
     }
     fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
     let mut carried: Vec<Field> = Vec::new();
+    let in_parts = inputs.iter().all(|(_, r)| carry::has_keys(&r.columns));
     for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
-        if is_stored(field) && !carried.contains(field) {
+        let travels = is_stored(field) || (in_parts && carry::is_carried(field));
+        if travels && !carried.contains(field) {
             carried.push(field.clone());
         }
     }

@@ -27,6 +27,7 @@ mod names;
 mod nested;
 mod operations;
 mod others;
+mod parts;
 mod plugins;
 mod rows;
 mod sampling;
@@ -194,6 +195,8 @@ struct Resolver<'a> {
     windows: Option<windows::Windows>,
     /// Queries in queries so far, and other things that need a number.
     applied: usize,
+    /// Where the rows of the parts begin of the queries in queries that are being read, innermost last.
+    parts: Vec<Span>,
     /// What earlier runs found for the first probes.
     found: &'a [Found],
     probes: Vec<Probe>,
@@ -233,6 +236,7 @@ impl<'a> Resolver<'a> {
             stored: Vec::new(),
             windows: None,
             applied: 0,
+            parts: Vec::new(),
             found: &[],
             probes: Vec::new(),
             open_spans: BTreeSet::new(),

@@ -112,7 +112,7 @@ impl Resolver<'_> {
             Operator::Count => {
                 let name = child(node, Kind::Name).map(|n| plain_name(&n));
                 let name = name.as_deref().unwrap_or("Count");
-                Ok(super::aggregate::count(input, name, at))
+                self.count(input, name, at)
             }
             Operator::Join => self.join(input, node, false),
             Operator::Lookup => self.join(input, node, true),
