@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod apply;
+mod assertion;
 mod calls;
 mod carry;
 mod columns;
@@ -691,6 +692,15 @@ fn words(node: &Node) -> Vec<String> {
         .filter(|t| t.kind().matters())
         .map(|t| t.text().to_owned())
         .collect()
+}
+
+/// The name that the last of the words say: a word, or a text in brackets.
+fn last_name(said: &[String]) -> Option<String> {
+    match said {
+        [.., open, text, close] if open == "[" && close == "]" => literals::string(text).ok(),
+        [.., last] => Some(last.clone()),
+        [] => None,
+    }
 }
 
 /// The name that a [`Kind::Name`] or [`Kind::BracketName`] says; a bad escape stays as it is.
