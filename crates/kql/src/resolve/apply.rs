@@ -40,10 +40,11 @@ impl Resolver<'_> {
                 order.extend(same.map(|p| (p, field.clone())));
                 continue;
             }
-            let found = position_of(&field.name, false);
-            if found.is_none() && replaced.contains(&*field.name) {
+            // What was expanded in its own place comes where the query has it: after the others.
+            if replaced.contains(&*field.name) {
                 continue;
             }
+            let found = position_of(&field.name, false);
             let found = found.or_else(|| position_of(&copy_name(number, at), true));
             let Some(position) = found else { continue };
             let ty = result.columns.get(position).map_or(field.ty, |f| f.ty);
@@ -55,11 +56,6 @@ impl Resolver<'_> {
                 order.push((position, field.clone()));
             }
         }
-        // What was expanded in its own place comes where the query has it: after the others.
-        let (kept, last): (Vec<_>, Vec<_>) = order
-            .into_iter()
-            .partition(|(_, f)| f.hidden || !replaced.contains(&*f.name));
-        let order: Vec<(usize, Field)> = kept.into_iter().chain(last).collect();
         let exprs = order.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
         let columns = order.into_iter().map(|(_, f)| f).collect();
         Ok(projected(result, exprs, columns, at))

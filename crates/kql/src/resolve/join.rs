@@ -30,7 +30,7 @@ fn choices(node: &Node) -> Vec<Choice> {
             let said = words(&option);
             Choice {
                 name: said.first().cloned().unwrap_or_default(),
-                value: said.last().cloned().unwrap_or_default(),
+                value: super::last_name(&said).unwrap_or_default(),
                 at: span(&option),
             }
         })
@@ -156,8 +156,10 @@ impl Resolver<'_> {
             if let Some(known) = known {
                 kind = known;
             } else {
-                let message = format!("unknown join kind `{}`", choice.value);
+                let operator = if is_lookup { "lookup" } else { "join" };
+                let message = format!("`{operator}` has no kind `{}`", choice.value);
                 let help = match choice.value.as_str() {
+                    _ if is_lookup => "kinds of `lookup` are leftouter, inner; `join` has more",
                     "left" => "all rows of the left side are kept by `kind=leftouter`",
                     "right" => "all rows of the right side are kept by `kind=rightouter`",
                     "outer" | "full" => "all rows of both sides are kept by `kind=fullouter`",
@@ -297,7 +299,8 @@ impl Resolver<'_> {
         }
         let mut inputs: Vec<(String, Relation)> = Vec::new();
         if let Some(first) = first {
-            inputs.push((origin(&first, 0), first));
+            let named = named_before(node);
+            inputs.push((named.unwrap_or_else(|| origin(&first, 0)), first));
         }
         let mut broken = false;
         for item in items(node) {
@@ -418,10 +421,37 @@ impl Resolver<'_> {
         let origin = if is_table || self.is_view(item) {
             name
         } else {
-            format!("union_arg{position}")
+            named_at_end(item).unwrap_or_else(|| format!("union_arg{position}"))
         };
         Ok(vec![(origin, relation)])
     }
+}
+
+/// The name that `as` gives to the rows that come into an operator.
+pub(super) fn named_before(operator: &Node) -> Option<String> {
+    let mut before =
+        std::iter::successors(operator.prev_sibling(), rowan::SyntaxNode::prev_sibling);
+    as_name(&before.find(|n| n.kind() != Kind::Skipped)?)
+}
+
+/// The name that a pipeline gives to its rows with a last `as`.
+fn named_at_end(item: &Node) -> Option<String> {
+    match item.kind() {
+        Kind::Paren => named_at_end(&item.children().next()?),
+        Kind::Pipeline => as_name(
+            &item
+                .children()
+                .filter(|c| c.kind() != Kind::Skipped)
+                .last()?,
+        ),
+        _ => None,
+    }
+}
+
+fn as_name(operator: &Node) -> Option<String> {
+    let said = words(operator);
+    let is_as = operator.kind() == Kind::Operator && said.first().is_some_and(|w| w == "as");
+    super::last_name(&said).filter(|_| is_as && said.len() > 1)
 }
 
 fn origin(relation: &Relation, position: usize) -> String {
