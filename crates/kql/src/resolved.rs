@@ -309,6 +309,8 @@ pub enum Op {
         steps: Vec<ScanStep>,
         /// Whether the last column numbers the matches.
         match_id: bool,
+        /// Columns of the input: all matches end, and their numbers begin anew, where one changes.
+        keys: Vec<usize>,
     },
     /// Patterns in a graph. Output: the parts, in order.
     GraphMatch {

@@ -42,6 +42,14 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// A series has more bins than allowed.
+    #[error("`make-series` makes {count} bins, and {max} are allowed")]
+    Bins {
+        /// How many it would have.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The query reads an address that nothing gives.
     #[error("`externaldata` reads an address that is not on the operator's list")]
     ExternalData,
@@ -89,7 +97,7 @@ impl Error {
             Self::ExternalFailed { .. } => Code::FileFailed,
             Self::Timeout { .. } => Code::HuntTimeout,
             Self::Planning { .. } => Code::HuntPlanning,
-            Self::Resources { .. } | Self::Range { .. } => Code::HuntResources,
+            Self::Resources { .. } | Self::Range { .. } | Self::Bins { .. } => Code::HuntResources,
             Self::Cancelled => Code::HuntCancelled,
             Self::Segment { .. } => Code::SegmentDamaged,
             Self::Engine { .. } | Self::Panicked => Code::Internal,
@@ -97,9 +105,24 @@ impl Error {
     }
 }
 
+/// How [`Error::Bins`] comes through the engine.
+#[derive(Debug, thiserror::Error)]
+#[error("a series of {count} bins")]
+pub(crate) struct TooManyBins {
+    pub(crate) count: usize,
+    pub(crate) max: usize,
+}
+
 impl From<DataFusionError> for Error {
     fn from(source: DataFusionError) -> Self {
-        match source.find_root() {
+        let root = source.find_root();
+        if let DataFusionError::External(inner) = root
+            && let Some(bins) = inner.downcast_ref::<TooManyBins>()
+        {
+            let TooManyBins { count, max } = *bins;
+            return Self::Bins { count, max };
+        }
+        match root {
             // The caller knows the limit and puts it in.
             DataFusionError::ResourcesExhausted(_) => Self::Resources { bytes: 0 },
             DataFusionError::ArrowError(arrow, _) if is_quota(arrow) => {

@@ -276,10 +276,17 @@ impl Parser<'_> {
     }
 
     fn find_column(&mut self) {
-        self.named();
-        if self.eat(Kind::Colon) {
-            self.expect(Kind::Word, "a type");
+        let is_typed = self.kind(0) == Some(Kind::Word)
+            && self.kind(1) == Some(Kind::Colon)
+            && self.kind(2) == Some(Kind::Word);
+        if !is_typed {
+            return self.named();
         }
+        self.start(Kind::ColumnDecl);
+        self.declared_name();
+        self.bump();
+        self.bump();
+        self.finish();
     }
 
     fn table_list(&mut self) {

@@ -34,10 +34,7 @@ impl Parser<'_> {
                 Some(Kind::Word | Kind::String | Kind::OpenParen | Kind::Star)
             ),
             Some("find") => {
-                matches!(
-                    self.word(1),
-                    Some("in" | "where" | "withsource" | "datascope")
-                )
+                matches!(next, Some(Kind::Word | Kind::String | Kind::Star))
             }
             Some("evaluate" | "make-graph") => next == Some(Kind::Word),
             _ => false,
@@ -193,7 +190,12 @@ impl Parser<'_> {
                 self.bump();
             }
             if self.expect(Kind::Assign, "`=`") && !self.at_operator_end() {
-                self.bump();
+                let is_quoted = self.is(Kind::OpenBracket)
+                    && self.kind(1) == Some(Kind::String)
+                    && self.kind(2) == Some(Kind::CloseBracket);
+                for _ in 0..if is_quoted { 3 } else { 1 } {
+                    self.bump();
+                }
             }
             self.finish();
             // Some write commas between options.

@@ -32,6 +32,15 @@ impl Collector {
         }
     }
 
+    /// The aggregates so far read the rows for which the column is true.
+    fn only(&mut self, counts: Option<usize>, at: Span) {
+        let Some(position) = counts else { return };
+        for aggregate in &mut self.aggregates {
+            let condition = column(position, ColumnType::Bool, at);
+            aggregate.filter = Some(both(aggregate.filter.take(), condition, at));
+        }
+    }
+
     /// How many aggregates were met.
     pub(super) fn len(&self) -> usize {
         self.aggregates.len()
@@ -51,20 +60,9 @@ impl Collector {
         let one = self.aggregates.pop().unwrap_or_else(|| row_count(at));
         let ty = one.outputs.first().copied().unwrap_or(ColumnType::Long);
         self.aggregates = conditions
-            .map(|condition| {
-                let filter = match &one.filter {
-                    Some(filter) => super::operations::call(
-                        functions::ScalarFn::And,
-                        vec![filter.clone(), condition],
-                        ColumnType::Bool,
-                        at,
-                    ),
-                    None => condition,
-                };
-                Aggregate {
-                    filter: Some(filter),
-                    ..one.clone()
-                }
+            .map(|condition| Aggregate {
+                filter: Some(both(one.filter.clone(), condition, at)),
+                ..one.clone()
             })
             .collect();
         ty
@@ -163,6 +161,11 @@ pub(super) enum Naming {
 impl Resolver<'_> {
     pub(super) fn summarize(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);
+        let by_list = child(node, Kind::ByList);
+        let (input, counts) = match &by_list {
+            None => self.of_every_part(input, at)?,
+            Some(_) => (input, None),
+        };
         let row = Row {
             columns: &input.columns,
         };
@@ -170,7 +173,6 @@ impl Resolver<'_> {
         let mut by = Vec::new();
         let mut broken = false;
         let mut by_columns = Vec::new();
-        let by_list = child(node, Kind::ByList);
         for item in by_list.iter().flat_map(super::items) {
             match self.by_item(&item, row) {
                 Ok((name, expr)) => {
@@ -205,6 +207,7 @@ impl Resolver<'_> {
                 self.poison(&item);
             }
         }
+        collector.only(counts, at);
         carried.extend(collector.carry(at));
         outputs.extend(carried.into_iter().map(|(field, expr)| Output {
             name: Naming::Carried(field),
@@ -756,6 +759,13 @@ pub(super) fn missing(ty: ColumnType, at: Span) -> Expr {
     Expr::literal(Value::missing(ty), at)
 }
 
+/// Both conditions, the first if there is any.
+fn both(first: Option<Expr>, second: Expr, at: Span) -> Expr {
+    let Some(first) = first else { return second };
+    let and = functions::ScalarFn::And;
+    super::operations::call(and, vec![first, second], ColumnType::Bool, at)
+}
+
 fn row_count(at: Span) -> Aggregate {
     Aggregate {
         function: AggregateFn::Count,
@@ -766,11 +776,24 @@ fn row_count(at: Span) -> Aggregate {
     }
 }
 
-/// The number of rows (of each part).
+impl Resolver<'_> {
+    /// `count`: the number of rows, of each part.
+    pub(super) fn count(&mut self, input: Relation, name: &str, at: Span) -> Fallible<Relation> {
+        let (input, counts) = self.of_every_part(input, at)?;
+        Ok(counted(input, name, counts, at))
+    }
+}
+
+/// The number of rows of each part that has any.
 pub(super) fn count(input: Relation, name: &str, at: Span) -> Relation {
+    counted(input, name, None, at)
+}
+
+fn counted(input: Relation, name: &str, counts: Option<usize>, at: Span) -> Relation {
     let by = super::carry::keys(&input.columns, at);
     let mut collector = Collector::new(&input.columns, by.len());
     collector.add_count(at);
+    collector.only(counts, at);
     let carried = collector.carry(at);
     let mut exprs = vec![column(by.len(), ColumnType::Long, at)];
     let mut columns = vec![Field::new(name, ColumnType::Long)];

@@ -24,7 +24,7 @@ impl Resolver<'_> {
         self.count_relations(4, at)?;
         let prepared = self.expand_rows(copied, node)?;
         let replaced = replaced_in_place(node, &outer);
-        let result = self.operators_of(prepared, &query)?;
+        let result = self.of_parts(prepared, &query, at)?;
         let position_of = |name: &str, is_hidden: bool| {
             let mut all = result.columns.iter();
             all.position(|f| f.hidden == is_hidden && *f.name == *name)
@@ -40,10 +40,11 @@ impl Resolver<'_> {
                 order.extend(same.map(|p| (p, field.clone())));
                 continue;
             }
-            let found = position_of(&field.name, false);
-            if found.is_none() && replaced.contains(&*field.name) {
+            // What was expanded in its own place comes where the query has it: after the others.
+            if replaced.contains(&*field.name) {
                 continue;
             }
+            let found = position_of(&field.name, false);
             let found = found.or_else(|| position_of(&copy_name(number, at), true));
             let Some(position) = found else { continue };
             let ty = result.columns.get(position).map_or(field.ty, |f| f.ty);
@@ -55,19 +56,31 @@ impl Resolver<'_> {
                 order.push((position, field.clone()));
             }
         }
-        // What was expanded in its own place comes where the query has it: after the others.
-        let (kept, last): (Vec<_>, Vec<_>) = order
-            .into_iter()
-            .partition(|(_, f)| f.hidden || !replaced.contains(&*f.name));
-        let order: Vec<(usize, Field)> = kept.into_iter().chain(last).collect();
         let exprs = order.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
         let columns = order.into_iter().map(|(_, f)| f).collect();
         Ok(projected(result, exprs, columns, at))
     }
 
     fn lost_parts(&mut self, query: &Node) -> Broken {
-        let message = "this query in a query joins rows that belong to different parts";
-        self.error(codes::FORM_NOT_YET, span(query), message)
+        self.error_help(
+            codes::FORM_NOT_YET,
+            span(query),
+            "this query in a query loses the part that its rows belong to",
+            "inside of `mv-apply` and `partition`, go on from the rows of the part only: `as` names them",
+        )
+    }
+
+    /// The operators of a query over each part of `input`, which begins at `begin`.
+    fn of_parts(
+        &mut self,
+        input: Relation,
+        query: &Node,
+        begin: model::Span,
+    ) -> Fallible<Relation> {
+        self.parts.push(begin);
+        let result = self.operators_of(input, query);
+        self.parts.pop();
+        result
     }
 
     /// The operators of a query in brackets, one after the other.
@@ -122,7 +135,7 @@ impl Resolver<'_> {
             column(width, ColumnType::Long, at),
         ];
         let sorted = carry::sorted(keyed, ordering, at);
-        let result = self.operators_of(sorted, &query)?;
+        let result = self.of_parts(sorted, &query, at)?;
         let key = key_name(number);
         if !result.columns.iter().any(|f| f.hidden && *f.name == *key) {
             return Err(self.lost_parts(&query));

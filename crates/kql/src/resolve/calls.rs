@@ -438,28 +438,6 @@ impl Resolver<'_> {
         Ok(Expr::literal(Value::Dynamic(json.into()), at))
     }
 
-    fn assertion(
-        &mut self,
-        function: &'static Function,
-        args: &[Node],
-        at: Span,
-        row: Row<'_>,
-    ) -> Fallible<Expr> {
-        let exprs = self.exprs(args, function, row)?;
-        match exprs.as_slice() {
-            [condition, message] if condition.ty == ColumnType::Bool => {
-                match (condition.as_literal(), message.as_literal()) {
-                    (Some(Value::Bool(false)), Some(Value::String(text))) => {
-                        let text = format!("the assertion does not hold: {text}");
-                        Err(self.error(codes::BAD_ARGUMENTS, at, text))
-                    }
-                    _ => Ok(condition.clone()),
-                }
-            }
-            _ => Err(self.bad_arguments(function, &exprs, at)),
-        }
-    }
-
     fn bag(&mut self, pairs: Vec<(String, Expr)>, at: Span) -> Fallible<Expr> {
         self.count_expressions(pairs.len() * 2, at)?;
         let args = pairs

@@ -30,7 +30,7 @@ pub(super) fn bag_name(number: usize, prefix: &str) -> String {
     format!("{BAG}{number}.{prefix}")
 }
 
-fn is_key(field: &Field) -> bool {
+pub(super) fn is_key(field: &Field) -> bool {
     field.hidden && field.name.starts_with(KEY)
 }
 
@@ -53,6 +53,12 @@ pub(super) fn keys(columns: &[Field], at: Span) -> Vec<Expr> {
     all.filter(|(_, f)| is_key(f))
         .map(|(position, f)| column(position, f.ty, at))
         .collect()
+}
+
+/// Where the keys are among the columns.
+pub(super) fn key_positions(columns: &[Field]) -> Vec<usize> {
+    let all = columns.iter().enumerate();
+    all.filter(|(_, f)| is_key(f)).map(|(p, _)| p).collect()
 }
 
 /// Whether the rows belong to parts.

@@ -21,7 +21,7 @@ impl Resolver<'_> {
         let mut index_name = None;
         for option in node.children().filter(|c| c.kind() == Kind::OperatorOption) {
             let said = words(&option);
-            let value = said.last().cloned().unwrap_or_default();
+            let value = super::last_name(&said).unwrap_or_default();
             match said.first().map(String::as_str) {
                 Some("kind" | "bagexpansion") if value == "array" => bags = BagExpansion::Array,
                 Some("kind" | "bagexpansion") if value == "bag" => bags = BagExpansion::Bag,

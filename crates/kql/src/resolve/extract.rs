@@ -48,7 +48,14 @@ impl Resolver<'_> {
         match kind.as_str() {
             "simple" => Ok(PatternMode::Simple),
             "relaxed" => Ok(PatternMode::Relaxed),
-            "regex" => Ok(PatternMode::Regex(flags)),
+            "regex" if flags.is_empty() || regex::Regex::new(&format!("(?{flags})")).is_ok() => {
+                Ok(PatternMode::Regex(flags))
+            }
+            "regex" => {
+                let message = format!("`{flags}` are no flags of a regular expression");
+                let help = "flags are U (ungreedy), m (lines), s (a dot is a line break, too), i (any case)";
+                Err(self.error_help(codes::UNKNOWN_OPTION, span(node), message, help))
+            }
             other => {
                 let message = format!("unknown kind `{other}`");
                 let help = "kinds are simple, relaxed and regex";

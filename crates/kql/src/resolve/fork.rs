@@ -66,7 +66,19 @@ impl Resolver<'_> {
     fn result(&mut self, node: &Node) -> Fallible<Relation> {
         let relation = self.table(node)?;
         self.refuse_graph(&relation)?;
-        Ok(without_hidden(relation))
+        self.without_nothing(relation, span(node))
+    }
+
+    /// The result, which has a column: what the data gives may be known only later.
+    fn without_nothing(&mut self, relation: Relation, at: Span) -> Fallible<Relation> {
+        let relation = without_hidden(relation);
+        let is_open = !self.diagnostics.is_empty() || self.found.len() < self.probes.len();
+        if is_open || !relation.columns.is_empty() {
+            return Ok(relation);
+        }
+        let message = "the result has no column";
+        let help = "keep one with `project`, or count the rows with `count`";
+        Err(self.error_help(codes::EXPECTED, at, message, help))
     }
 
     /// `fork name = (operators) (operators)`.
@@ -112,7 +124,7 @@ impl Resolver<'_> {
         self.refuse_graph(&relation)?;
         Ok(Also {
             name: name.or_else(|| name_of(&query.children().last()?)),
-            relation: without_hidden(relation),
+            relation: self.without_nothing(relation, span(&query))?,
             render,
         })
     }
@@ -128,6 +140,6 @@ fn name_of(operator: &Node) -> Option<Arc<str>> {
         return None;
     }
     let said = words(operator);
-    let name = said.last().filter(|_| said.len() > 1)?;
+    let name = super::last_name(&said).filter(|_| said.len() > 1)?;
     Some(Arc::from(name.as_str()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{ColumnType, Span};
 
 use super::aggregate::missing;
+use super::carry;
 use super::columns::{matches_pattern, projected};
 use super::items;
 use super::names::Taken;
@@ -29,7 +30,7 @@ fn choices(node: &Node) -> Vec<Choice> {
             let said = words(&option);
             Choice {
                 name: said.first().cloned().unwrap_or_default(),
-                value: said.last().cloned().unwrap_or_default(),
+                value: super::last_name(&said).unwrap_or_default(),
                 at: span(&option),
             }
         })
@@ -70,12 +71,65 @@ impl Resolver<'_> {
                 "name the columns that must be equal after `on`",
             ));
         }
-        self.count_relations(2, at)?;
-        Ok(if is_lookup {
-            looked_up(left, right, kind, on, at)
+        self.count_relations(3, at)?;
+        let sides = [left.columns.as_slice(), right.columns.as_slice()];
+        let in_parts = sides.iter().any(|columns| carry::has_keys(columns));
+        if in_parts {
+            self.join_parts(sides, kind, &mut on, at)?;
+        }
+        if is_lookup {
+            return Ok(looked_up(left, right, kind, on, at));
+        }
+        let width = left.columns.len();
+        let all = left.columns.len() + right.columns.len();
+        let both = joined(left, right, kind, on, at);
+        Ok(if in_parts && both.columns.len() == all {
+            carried_once(both, width, kind, at)
         } else {
-            joined(left, right, kind, on, at)
+            both
         })
+    }
+
+    /// Inside of a query in a query the rows of a part meet rows of the same part, or rows that
+    /// belong to none.
+    fn join_parts(
+        &mut self,
+        [left, right]: [&[Field]; 2],
+        kind: JoinKind,
+        on: &mut Vec<(Expr, Expr)>,
+        at: Span,
+    ) -> Fallible<()> {
+        let keys = carry::key_positions(left);
+        for position in &keys {
+            let Some(field) = left.get(*position) else {
+                continue;
+            };
+            if let Some(other) = right.iter().position(|f| f == field) {
+                let sides = [*position, other].map(|p| column(p, field.ty, at));
+                let [a, b] = sides;
+                on.push((a, b));
+            }
+        }
+        // Every row that comes out must have its part from the side that may stand alone.
+        let has_all = |columns: &[Field]| {
+            let all = left.iter().chain(right).filter(|f| carry::is_key(f));
+            all.into_iter().all(|key| columns.contains(key))
+        };
+        let is_known = match kind {
+            JoinKind::Inner | JoinKind::InnerUnique => true,
+            JoinKind::LeftOuter | JoinKind::LeftAnti | JoinKind::LeftSemi => has_all(left),
+            JoinKind::RightOuter | JoinKind::RightAnti | JoinKind::RightSemi => has_all(right),
+            JoinKind::FullOuter => false,
+        };
+        if is_known {
+            return Ok(());
+        }
+        Err(self.error_help(
+            codes::FORM_NOT_YET,
+            at,
+            "rows without a partner would belong to no part here",
+            "inside of `mv-apply` and `partition`, keep those of the part's own rows: `kind=leftouter`",
+        ))
     }
 
     fn join_kind(&mut self, node: &Node, is_lookup: bool) -> Fallible<JoinKind> {
@@ -102,8 +156,10 @@ impl Resolver<'_> {
             if let Some(known) = known {
                 kind = known;
             } else {
-                let message = format!("unknown join kind `{}`", choice.value);
+                let operator = if is_lookup { "lookup" } else { "join" };
+                let message = format!("`{operator}` has no kind `{}`", choice.value);
                 let help = match choice.value.as_str() {
+                    _ if is_lookup => "kinds of `lookup` are leftouter, inner; `join` has more",
                     "left" => "all rows of the left side are kept by `kind=leftouter`",
                     "right" => "all rows of the right side are kept by `kind=rightouter`",
                     "outer" | "full" => "all rows of both sides are kept by `kind=fullouter`",
@@ -243,7 +299,8 @@ impl Resolver<'_> {
         }
         let mut inputs: Vec<(String, Relation)> = Vec::new();
         if let Some(first) = first {
-            inputs.push((origin(&first, 0), first));
+            let named = named_before(node);
+            inputs.push((named.unwrap_or_else(|| origin(&first, 0)), first));
         }
         let mut broken = false;
         for item in items(node) {
@@ -364,10 +421,37 @@ impl Resolver<'_> {
         let origin = if is_table || self.is_view(item) {
             name
         } else {
-            format!("union_arg{position}")
+            named_at_end(item).unwrap_or_else(|| format!("union_arg{position}"))
         };
         Ok(vec![(origin, relation)])
     }
+}
+
+/// The name that `as` gives to the rows that come into an operator.
+pub(super) fn named_before(operator: &Node) -> Option<String> {
+    let mut before =
+        std::iter::successors(operator.prev_sibling(), rowan::SyntaxNode::prev_sibling);
+    as_name(&before.find(|n| n.kind() != Kind::Skipped)?)
+}
+
+/// The name that a pipeline gives to its rows with a last `as`.
+fn named_at_end(item: &Node) -> Option<String> {
+    match item.kind() {
+        Kind::Paren => named_at_end(&item.children().next()?),
+        Kind::Pipeline => as_name(
+            &item
+                .children()
+                .filter(|c| c.kind() != Kind::Skipped)
+                .last()?,
+        ),
+        _ => None,
+    }
+}
+
+fn as_name(operator: &Node) -> Option<String> {
+    let said = words(operator);
+    let is_as = operator.kind() == Kind::Operator && said.first().is_some_and(|w| w == "as");
+    super::last_name(&said).filter(|_| is_as && said.len() > 1)
 }
 
 fn origin(relation: &Relation, position: usize) -> String {
@@ -417,6 +501,28 @@ pub(super) fn joined(
         columns,
         span: at,
     }
+}
+
+/// A join of rows that belong to parts. What travels with both sides comes out once: of the side
+/// whose rows are all there.
+fn carried_once(both: Relation, width: usize, kind: JoinKind, at: Span) -> Relation {
+    let keeps_right = kind == JoinKind::RightOuter;
+    let is_twice = |position: usize, field: &Field| {
+        let mut others = both.columns.iter().enumerate();
+        let is_right = position >= width;
+        is_right != keeps_right
+            && others.any(|(p, other)| (p >= width) != is_right && other == field)
+    };
+    let kept: Vec<(usize, Field)> = both
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(position, f)| !(carry::is_carried(f) && is_twice(*position, f)))
+        .map(|(position, f)| (position, f.clone()))
+        .collect();
+    let exprs = kept.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
+    let columns = kept.into_iter().map(|(_, f)| f).collect();
+    projected(both, exprs, columns, at)
 }
 
 /// Left columns, then right columns with their clashes numbered.
@@ -575,8 +681,10 @@ fn united(
     }
     fields.extend(columns.iter().map(|c| Field::new(c.output.as_str(), c.ty)));
     let mut carried: Vec<Field> = Vec::new();
+    let in_parts = inputs.iter().all(|(_, r)| carry::has_keys(&r.columns));
     for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
-        if is_stored(field) && !carried.contains(field) {
+        let travels = is_stored(field) || (in_parts && carry::is_carried(field));
+        if travels && !carried.contains(field) {
             carried.push(field.clone());
         }
     }

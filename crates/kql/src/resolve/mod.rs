@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod apply;
+mod assertion;
 mod calls;
 mod carry;
 mod checks;
@@ -28,6 +29,7 @@ mod names;
 mod nested;
 mod operations;
 mod others;
+mod parts;
 mod plugins;
 mod rows;
 mod sampling;
@@ -195,6 +197,8 @@ struct Resolver<'a> {
     windows: Option<windows::Windows>,
     /// Queries in queries so far, and other things that need a number.
     applied: usize,
+    /// Where the rows of the parts begin of the queries in queries that are being read, innermost last.
+    parts: Vec<Span>,
     /// What earlier runs found for the first probes.
     found: &'a [Found],
     probes: Vec<Probe>,
@@ -234,6 +238,7 @@ impl<'a> Resolver<'a> {
             stored: Vec::new(),
             windows: None,
             applied: 0,
+            parts: Vec::new(),
             found: &[],
             probes: Vec::new(),
             open_spans: BTreeSet::new(),
@@ -688,6 +693,15 @@ fn words(node: &Node) -> Vec<String> {
         .filter(|t| t.kind().matters())
         .map(|t| t.text().to_owned())
         .collect()
+}
+
+/// The name that the last of the words say: a word, or a text in brackets.
+fn last_name(said: &[String]) -> Option<String> {
+    match said {
+        [.., open, text, close] if open == "[" && close == "]" => literals::string(text).ok(),
+        [.., last] => Some(last.clone()),
+        [] => None,
+    }
 }
 
 /// The name that a [`Kind::Name`] or [`Kind::BracketName`] says; a bad escape stays as it is.

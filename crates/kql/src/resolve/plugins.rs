@@ -88,7 +88,14 @@ impl Resolver<'_> {
         }
         match name.as_str() {
             "bag_unpack" => self.bag_unpack(input, &args, child(node, Kind::ColumnDecls), at),
-            "pivot" => self.pivot(input, &args, at),
+            "pivot" => {
+                let schema = child(node, Kind::ColumnDecls);
+                let schema = match &schema {
+                    Some(schema) => Some(self.declared_columns(schema)?),
+                    None => None,
+                };
+                self.pivot(input, &args, schema, at)
+            }
             "narrow" => Ok(narrow(input, at)),
             "ipv4_lookup" => self.ip_lookup(input, &args, at),
             "ipv6_lookup" => {
@@ -180,6 +187,9 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         let found = self.probe(id, bag, ProbeKind::Keys).unwrap_or_default();
+        if options.conflict == Conflict::Refuse {
+            self.refuse_conflict(&shared, bag, &found, &options, at)?;
+        }
         self.applied += 1;
         let number = self.applied;
         Ok(unpacked(shared, bag, &found, &options, number, at))
@@ -189,7 +199,7 @@ impl Resolver<'_> {
         let mut options = UnpackOptions {
             prefix: String::new(),
             ignored: Vec::new(),
-            keep_source: false,
+            conflict: Conflict::Refuse,
         };
         for (position, arg) in args.iter().enumerate().skip(1) {
             let (name, value) = if arg.kind() == Kind::Named {
@@ -208,7 +218,18 @@ impl Resolver<'_> {
                     options.prefix = text.to_string();
                 }
                 ("columnsConflict", Some(Value::String(text))) => {
-                    options.keep_source = &**text == "keep_source";
+                    options.conflict = match &**text {
+                        "error" => Conflict::Refuse,
+                        "replace_source" => Conflict::ReplaceSource,
+                        "keep_source" => Conflict::KeepSource,
+                        _ => {
+                            let message = format!("unknown way out of a conflict `{text}`");
+                            let help = "ways are `error`, `replace_source`, `keep_source`";
+                            let place = span(&value);
+                            let code = codes::UNKNOWN_OPTION;
+                            return Err(self.error_help(code, place, message, help));
+                        }
+                    };
                 }
                 ("ignoredProperties", Some(Value::Dynamic(json))) => {
                     options.ignored = super::literals::strings_of_array(json);
@@ -220,6 +241,31 @@ impl Resolver<'_> {
             }
         }
         Ok(options)
+    }
+
+    /// A key named like a column that is there would leave one of the two without its values.
+    fn refuse_conflict(
+        &mut self,
+        shared: &Relation,
+        bag: usize,
+        found: &Found,
+        options: &UnpackOptions,
+        at: Span,
+    ) -> Fallible<()> {
+        let all = shared.columns.iter().enumerate();
+        let others: Vec<_> = all.filter(|(p, f)| *p != bag && !f.hidden).collect();
+        let clash = found.iter().find_map(|(key, _)| {
+            let name = format!("{}{key}", options.prefix);
+            let is_taken = others.iter().any(|(_, f)| *f.name == *name);
+            (is_taken && !options.ignored.iter().any(|i| **i == **key)).then_some(name)
+        });
+        let Some(name) = clash else { return Ok(()) };
+        Err(self.error_help(
+            codes::DUPLICATE_COLUMN,
+            at,
+            format!("a bag has the key `{name}`, and so is a column called"),
+            "say which stays with `columnsConflict='replace_source'` or `'keep_source'`, or give the new columns a prefix",
+        ))
     }
 
     /// `bag_unpack(bag): (name: type, …)`: exactly these columns; `*` stands for the others.
@@ -253,7 +299,7 @@ impl Resolver<'_> {
             let expr = match existing.and_then(|p| Some((p, input.columns.get(p)?.ty))) {
                 Some((position, from)) => {
                     let source = cast(column(position, from, at), ty);
-                    if options.keep_source {
+                    if options.conflict == Conflict::KeepSource {
                         source
                     } else {
                         call(ScalarFn::Coalesce, vec![property, source], ty, at)
@@ -267,8 +313,15 @@ impl Resolver<'_> {
         Ok(projected(input, exprs, columns, at))
     }
 
-    /// `pivot(column, aggregate, keys…)`: one column per value.
-    fn pivot(&mut self, input: Relation, args: &[Node], at: Span) -> Fallible<Relation> {
+    /// `pivot(column, aggregate, keys…)`: one column per value. The columns may be declared, and must
+    /// then be those that come out.
+    fn pivot(
+        &mut self,
+        input: Relation,
+        args: &[Node],
+        schema: Option<Vec<(String, ColumnType)>>,
+        at: Span,
+    ) -> Fallible<Relation> {
         let pivot = self.column_argument(args.first(), &input, at)?;
         let field = input.columns.get(pivot).cloned().ok_or(Broken)?;
         let key = cast(column(pivot, field.ty, at), ColumnType::String);
@@ -282,9 +335,9 @@ impl Resolver<'_> {
         let Op::Shared(id) = shared.op else {
             return Err(Broken);
         };
-        let values = self
-            .probe(id, text_at, ProbeKind::Values)
-            .unwrap_or_default();
+        let known = self.probe(id, text_at, ProbeKind::Values);
+        let is_known = known.is_some();
+        let values = known.unwrap_or_default();
         let mut by = Vec::new();
         let mut used = std::collections::BTreeSet::from([pivot]);
         if let Some(aggregate) = args.get(1) {
@@ -305,7 +358,51 @@ impl Resolver<'_> {
                     .map(|(p, _)| p),
             );
         }
-        self.pivoted(shared, &by, args.get(1), text_at, &values, at)
+        let made = self.pivoted(shared, &by, args.get(1), text_at, &values, at)?;
+        match schema {
+            Some(schema) => self.pivoted_as(made, &schema, is_known, at),
+            None => Ok(made),
+        }
+    }
+
+    /// The declared columns of those that came out, and no other. What comes out is not known at
+    /// first; the declaration is believed until then.
+    fn pivoted_as(
+        &mut self,
+        made: Relation,
+        schema: &[(String, ColumnType)],
+        is_known: bool,
+        at: Span,
+    ) -> Fallible<Relation> {
+        let mut exprs = Vec::new();
+        let mut columns = Vec::new();
+        let mut absent = None;
+        for (name, ty) in schema {
+            let is_same = |f: &Field| !f.hidden && *f.name == **name && f.ty == *ty;
+            let position = made.columns.iter().position(is_same);
+            exprs.push(match position {
+                Some(position) => column(position, *ty, at),
+                None => super::aggregate::missing(*ty, at),
+            });
+            if position.is_none() {
+                absent = absent.or(Some(format!("no column `{name}: {ty}` comes out")));
+            }
+            columns.push(Field::new(name.as_str(), *ty));
+        }
+        let count = made.columns.iter().filter(|f| !f.hidden).count();
+        if count != schema.len() {
+            absent = absent.or(Some(format!("{count} columns come out")));
+        }
+        // What the values are called is the data's: a message does not tell it.
+        match absent.filter(|_| is_known) {
+            Some(why) => Err(self.error_help(
+                codes::TYPE_MISMATCH,
+                at,
+                format!("`pivot` does not give the columns that are declared: {why}"),
+                "declare the keys and every value that occurs, or leave the declaration out",
+            )),
+            None => Ok(projected(made, exprs, columns, at)),
+        }
     }
 
     fn pivoted(
@@ -373,6 +470,16 @@ impl Resolver<'_> {
         let named = args
             .iter()
             .find(|a| a.kind() == Kind::Named && call_name(a) == "return_unmatched");
+        // The first network that fits is no longer the one if it must have equal columns, too.
+        let is_flag = |node: &Node| node.kind() == Kind::Literal;
+        if let Some(key) = extra.iter().find(|n| !is_flag(n)) {
+            return Err(self.error_help(
+                codes::FORM_NOT_YET,
+                span(key),
+                "the plugin compares no further columns",
+                "keep the networks that may fit in the lookup table, or use the plugin on each part of the rows",
+            ));
+        }
         let returns_unmatched = named.is_some_and(keeps) || extra.last().is_some_and(|n| keeps(n));
         let right = self.table(table)?;
         let row = Row {
@@ -448,7 +555,15 @@ fn left_last(found: Relation, width: usize, at: Span) -> Relation {
 struct UnpackOptions {
     prefix: String,
     ignored: Vec<String>,
-    keep_source: bool,
+    conflict: Conflict,
+}
+
+/// What becomes of a key named like a column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conflict {
+    Refuse,
+    ReplaceSource,
+    KeepSource,
 }
 
 /// The columns but the bag, then those found in it; the bag stays, hidden.
@@ -477,7 +592,7 @@ fn unpacked(
         let existing = columns.iter().position(|f| !f.hidden && *f.name == *name);
         let slot = existing.and_then(|p| Some((p, exprs.get_mut(p)?, columns.get_mut(p)?)));
         if let Some((position, slot, field)) = slot {
-            if position == bag || !options.keep_source {
+            if position == bag || options.conflict != Conflict::KeepSource {
                 *slot = Some(expr);
                 field.ty = *ty;
             }

@@ -3,14 +3,15 @@
 //!
 //! Which rows a sample takes is not said by the language: here the first ones.
 
-use model::ColumnType;
+use model::{ColumnType, Span};
 
+use super::carry;
 use super::columns::projected;
 use super::names::suggested;
 use super::{Broken, Fallible, Resolver, Row, child, column, items};
 use crate::codes;
 use crate::functions::AggregateFn;
-use crate::resolved::{Aggregate, Expr, Field, Op, Relation, SortKey, Value};
+use crate::resolved::{Aggregate, Expr, Field, JoinKind, Op, Relation, SortKey, Value};
 use crate::syntax::{Kind, Node, span};
 
 impl Resolver<'_> {
@@ -48,35 +49,10 @@ impl Resolver<'_> {
             columns.push(Field::new(suffix, ty));
             aggregates.push(aggregate);
         }
-        self.count_relations(3, at)?;
-        let summary = Relation {
-            op: Op::Summarize {
-                input: Box::new(input),
-                by: vec![expr],
-                aggregates,
-            },
-            columns,
-            span: at,
-        };
-        let ordered = if by_weight {
-            let ty = summary.columns.get(1).map_or(ColumnType::Long, |f| f.ty);
-            let key = SortKey {
-                expr: column(1, ty, at),
-                descending: true,
-                nulls_first: false,
-            };
-            Relation {
-                columns: summary.columns.clone(),
-                op: Op::Sort {
-                    input: Box::new(summary),
-                    keys: vec![key],
-                },
-                span: at,
-            }
-        } else {
-            summary
-        };
-        Ok(taken(ordered, rows, at))
+        self.count_relations(4, at)?;
+        let summary = grouped(input, expr, aggregates, columns, at);
+        let weight = summary.columns.get(1).filter(|_| by_weight).map(|f| f.ty);
+        Ok(first_of_part(summary, weight, Some(rows), at))
     }
 
     /// What `top-hitters` counts by, and how its column is called.
@@ -141,20 +117,30 @@ impl Resolver<'_> {
             .and_then(|w| super::literals::string(&w).ok())
             .unwrap_or_default();
         let literal = |text: String| Expr::literal(Value::String(text.into()), at);
-        // A term with a digit in it; the given characters part terms as blanks do.
-        let set = regex::escape(&characters);
-        let varying = if characters.is_empty() {
-            r"[A-Za-z0-9_]*[0-9][A-Za-z0-9_]*".to_owned()
-        } else {
-            format!("[{set}]?[A-Za-z0-9_--{set}]*[0-9][A-Za-z0-9_--{set}]*")
-        };
+        let varying = varying_terms(&characters);
         let pattern = call(
             ScalarFn::ReplaceRegex,
             vec![text.clone(), literal(varying), literal("*".to_owned())],
             ColumnType::String,
             at,
         );
-        self.count_relations(3, at)?;
+        self.count_relations(4, at)?;
+        let is_source = self.reduce_kind(node)?;
+        let keyed = |pattern: Expr, input: Relation| {
+            let mut exprs = super::columns::identity(&input, at);
+            let mut columns = input.columns.clone();
+            columns.push(carry::hidden("$p", ColumnType::String));
+            exprs.push(pattern);
+            projected(input, exprs, columns, at)
+        };
+        let (input, pattern) = if is_source {
+            let width = input.columns.len();
+            let rows = self.shared_relation(keyed(pattern, input), at);
+            (rows, column(width, ColumnType::String, at))
+        } else {
+            (input, pattern)
+        };
+        let rows = is_source.then(|| input.clone());
         let aggregate = |function, args: Vec<Expr>, ty| Aggregate {
             function,
             args,
@@ -162,40 +148,176 @@ impl Resolver<'_> {
             outputs: vec![ty],
             span: at,
         };
-        let summary = Relation {
-            op: Op::Summarize {
-                input: Box::new(input),
-                by: vec![pattern],
-                aggregates: vec![
-                    aggregate(AggregateFn::Count, Vec::new(), ColumnType::Long),
-                    aggregate(AggregateFn::TakeAny, vec![text], ColumnType::String),
-                ],
-            },
-            columns: vec![
-                Field::new("Pattern", ColumnType::String),
-                Field::new("Count", ColumnType::Long),
-                Field::new("Representative", ColumnType::String),
-            ],
-            span: at,
+        let aggregates = vec![
+            aggregate(AggregateFn::Count, Vec::new(), ColumnType::Long),
+            aggregate(AggregateFn::TakeAny, vec![text], ColumnType::String),
+        ];
+        let columns = vec![
+            Field::new("Pattern", ColumnType::String),
+            Field::new("Count", ColumnType::Long),
+            Field::new("Representative", ColumnType::String),
+        ];
+        let summary = grouped(input, pattern, aggregates, columns, at);
+        let Some(rows) = rows else {
+            return Ok(first_of_part(summary, Some(ColumnType::Long), None, at));
         };
-        let key = SortKey {
-            expr: column(1, ColumnType::Long, at),
-            descending: true,
-            nulls_first: false,
-        };
-        Ok(Relation {
-            columns: summary.columns.clone(),
-            op: Op::Sort {
-                input: Box::new(summary),
-                keys: vec![key],
-            },
-            span: at,
+        Ok(beside_rows(rows, summary, at))
+    }
+
+    /// Whether `reduce kind=source` keeps the rows; what its options say is checked.
+    fn reduce_kind(&mut self, node: &Node) -> Fallible<bool> {
+        let mut is_source = false;
+        for option in node.children().filter(|c| c.kind() == Kind::OperatorOption) {
+            let said = super::words(&option);
+            let value = said.last().cloned().unwrap_or_default();
+            match said.first().map(String::as_str) {
+                Some("kind") if value == "source" => is_source = true,
+                Some("kind") => {
+                    let message = format!("`reduce` has no kind `{value}`");
+                    let help = "`kind=source` keeps the rows";
+                    let place = span(&option);
+                    return Err(self.error_help(codes::UNKNOWN_OPTION, place, message, help));
+                }
+                Some("threshold")
+                    if !value.parse().is_ok_and(|x: f64| (0.0..=1.0).contains(&x)) =>
+                {
+                    let message = "a threshold is a number from 0 to 1";
+                    return Err(self.error(codes::BAD_ARGUMENTS, span(&option), message));
+                }
+                _ => {}
+            }
+        }
+        Ok(is_source)
+    }
+}
+
+/// What varies: a term with a digit in it; the given characters part terms as blanks do.
+fn varying_terms(characters: &str) -> String {
+    let set = regex::escape(characters);
+    if set.is_empty() {
+        r"[A-Za-z0-9_]*[0-9][A-Za-z0-9_]*".to_owned()
+    } else {
+        format!("[{set}]?[A-Za-z0-9_--{set}]*[0-9][A-Za-z0-9_--{set}]*")
+    }
+}
+
+/// The rows, whose last column is their pattern, with what was found of the pattern.
+fn beside_rows(rows: Relation, summary: Relation, at: Span) -> Relation {
+    let width = rows.columns.len();
+    let mut on = vec![(width.saturating_sub(1), 0)];
+    for (position, field) in rows.columns.iter().enumerate() {
+        let other = summary.columns.iter().position(|f| f == field);
+        on.extend(
+            other
+                .filter(|_| carry::is_key(field))
+                .map(|o| (position, o)),
+        );
+    }
+    let on = on
+        .into_iter()
+        .filter_map(|(a, b)| {
+            let ty = rows.columns.get(a)?.ty;
+            Some((column(a, ty, at), column(b, ty, at)))
         })
+        .collect();
+    let before = width.saturating_sub(1);
+    let both = super::join::joined(rows, summary, JoinKind::Inner, on, at);
+    let order: Vec<usize> = (0..before).chain(width..width + 3).collect();
+    super::nested::chosen(both, &order, at)
+}
+
+/// One row per value, and per part inside of a query in a query: the columns, then what travels along.
+fn grouped(
+    input: Relation,
+    value: Expr,
+    mut aggregates: Vec<Aggregate>,
+    mut columns: Vec<Field>,
+    at: Span,
+) -> Relation {
+    let shown = columns.len();
+    let mut by = vec![value];
+    let keys = carry::key_positions(&input.columns);
+    for position in &keys {
+        if let Some(field) = input.columns.get(*position) {
+            by.push(column(*position, field.ty, at));
+            columns.insert(by.len() - 1, field.clone());
+        }
+    }
+    for (position, field) in carry::copies(&input.columns) {
+        aggregates.push(Aggregate {
+            function: AggregateFn::TakeAny,
+            args: vec![column(position, field.ty, at)],
+            filter: None,
+            outputs: vec![field.ty],
+            span: at,
+        });
+        columns.push(field);
+    }
+    let summary = Relation {
+        op: Op::Summarize {
+            input: Box::new(input),
+            by,
+            aggregates,
+        },
+        columns,
+        span: at,
+    };
+    if keys.is_empty() {
+        return summary;
+    }
+    // The value, what was counted, then keys and copies.
+    let all = summary.columns.len();
+    let order: Vec<usize> = std::iter::once(0)
+        .chain(keys.len() + 1..keys.len() + shown)
+        .chain(1..=keys.len())
+        .chain(keys.len() + shown..all)
+        .collect();
+    super::nested::chosen(summary, &order, at)
+}
+
+/// The first rows, of each part; the heaviest first if the second column is a weight.
+fn first_of_part(
+    input: Relation,
+    weight: Option<ColumnType>,
+    rows: Option<u64>,
+    at: Span,
+) -> Relation {
+    let parts = carry::keys(&input.columns, at);
+    let is_whole = parts.is_empty();
+    let mut keys: Vec<SortKey> = parts
+        .into_iter()
+        .map(|expr| SortKey {
+            expr,
+            descending: false,
+            nulls_first: true,
+        })
+        .collect();
+    keys.extend(weight.map(|ty| SortKey {
+        expr: column(1, ty, at),
+        descending: true,
+        nulls_first: false,
+    }));
+    let ordered = if keys.is_empty() {
+        input
+    } else {
+        Relation {
+            columns: input.columns.clone(),
+            op: Op::Sort {
+                input: Box::new(input),
+                keys,
+            },
+            span: at,
+        }
+    };
+    match rows {
+        Some(rows) if is_whole => taken(ordered, rows, at),
+        Some(rows) => carry::take_each(ordered, rows, at),
+        None => ordered,
     }
 }
 
 /// At most so many rows.
-pub(super) fn taken(input: Relation, rows: u64, at: model::Span) -> Relation {
+pub(super) fn taken(input: Relation, rows: u64, at: Span) -> Relation {
     Relation {
         columns: input.columns.clone(),
         op: Op::Take {
@@ -207,7 +329,7 @@ pub(super) fn taken(input: Relation, rows: u64, at: model::Span) -> Relation {
 }
 
 /// No rows and no columns that matter: `consume` throws its input away.
-pub(super) fn consumed(input: Relation, at: model::Span) -> Relation {
+pub(super) fn consumed(input: Relation, at: Span) -> Relation {
     let nothing = taken(input, 0, at);
     projected(nothing, Vec::new(), Vec::new(), at)
 }

@@ -34,7 +34,7 @@ impl Resolver<'_> {
         let match_id = node
             .children()
             .filter(|c| c.kind() == Kind::OperatorOption)
-            .find_map(|option| words(&option).last().cloned());
+            .find_map(|option| super::last_name(&words(&option)));
         let declared = match child(node, Kind::Params) {
             Some(params) => self.scan_declared(&params)?,
             None => Vec::new(),
@@ -43,6 +43,14 @@ impl Resolver<'_> {
             .children()
             .filter(|c| c.kind() == Kind::ScanStep)
             .collect();
+        let mut named = std::collections::BTreeSet::new();
+        for step in &step_nodes {
+            let name = step.children().next().map(|n| plain_name(&n));
+            if let Some(name) = name.filter(|name| !named.insert(name.clone())) {
+                let message = format!("two steps are called `{name}`");
+                return Err(self.error(codes::DUPLICATE_COLUMN, span(step), message));
+            }
+        }
         let scope = scan_scope(&input, &step_nodes, &declared);
         let mut steps = Vec::new();
         for step in &step_nodes {
@@ -63,6 +71,7 @@ impl Resolver<'_> {
         }
         Ok(Relation {
             op: Op::Scan {
+                keys: carry::key_positions(&input.columns),
                 input: Box::new(input),
                 declared: declared.into_iter().map(|d| (d.ty, d.initial)).collect(),
                 steps,

@@ -3,6 +3,7 @@
 use model::{ColumnType, Span};
 
 use super::columns::{identity, projected};
+use super::join::named_before;
 use super::operations::{call, parts};
 use super::types::cast;
 use super::{Broken, Fallible, Resolver, Row, call_name, child, column, items, words};
@@ -22,7 +23,10 @@ impl Resolver<'_> {
             .filter(|c| c.kind() == Kind::OperatorOption)
             .any(|o| words(&o).last().is_some_and(|w| w == "case_sensitive"));
         let inputs = match input {
-            Some(input) => vec![("search_arg0".to_owned(), input)],
+            Some(input) => {
+                let name = named_before(node).unwrap_or_else(|| "search_arg0".to_owned());
+                vec![(name, input)]
+            }
             None => self.searched_tables(node)?,
         };
         let Some(condition) = items(node).find(|c| c.kind() != Kind::TableList) else {
@@ -58,6 +62,8 @@ impl Resolver<'_> {
                 Some(inner) => self.search_condition(&inner, row, is_cs),
                 None => Err(Broken),
             },
+            // Any row.
+            Kind::All => Ok(Expr::literal(Value::Bool(true), at)),
             Kind::Literal => {
                 let literal = self.literal(node)?;
                 let term = super::literals::plain_text(node, &literal);
@@ -126,11 +132,14 @@ impl Resolver<'_> {
         for option in node.children().filter(|c| c.kind() == Kind::OperatorOption) {
             let said = words(&option);
             if said.first().is_some_and(|w| w.starts_with("with")) {
-                source = said.last().cloned().unwrap_or_default();
+                source = super::last_name(&said).unwrap_or_default();
             }
         }
         let inputs = match input {
-            Some(input) => vec![("union_arg0".to_owned(), input)],
+            Some(input) => {
+                let name = named_before(node).unwrap_or_else(|| "union_arg0".to_owned());
+                vec![(name, input)]
+            }
             None => self.searched_tables(node)?,
         };
         let Some(condition) =
@@ -159,6 +168,29 @@ impl Resolver<'_> {
         }
     }
 
+    /// `name: type`: the column of that type, where the tables have several of the name.
+    fn typed_column(&mut self, item: &Node, row: Row<'_>) -> Fallible<(String, Expr)> {
+        let at = span(item);
+        let Some(name) = item.children().next() else {
+            return Err(Broken);
+        };
+        let ty = self.type_named(&words(item).pop().unwrap_or_default(), at)?;
+        let plain = super::plain_name(&name);
+        let typed = format!("{plain}_{ty}");
+        let of = |wanted: &str| {
+            let all = row.columns.iter().enumerate();
+            let mut same = all.filter(|(_, f)| !f.hidden && *f.name == *wanted);
+            same.next().map(|(p, f)| column(p, f.ty, at))
+        };
+        match of(&plain).or_else(|| of(&typed)) {
+            Some(expr) => Ok((plain, cast(expr, ty))),
+            None => {
+                let value = self.expr(&name, row)?;
+                Ok((plain, cast(value, ty)))
+            }
+        }
+    }
+
     fn find_project(&mut self, found: Relation, list: &Node, at: Span) -> Fallible<Relation> {
         let mut exprs = vec![column(0, ColumnType::String, at)];
         let mut columns: Vec<Field> = found.columns.iter().take(1).cloned().collect();
@@ -169,6 +201,12 @@ impl Resolver<'_> {
             };
             if call_name(&item) == "pack" || item.text() == "pack(*)" {
                 packs = true;
+                continue;
+            }
+            if item.kind() == Kind::ColumnDecl {
+                let (name, expr) = self.typed_column(&item, row)?;
+                columns.push(Field::new(name, expr.ty));
+                exprs.push(expr);
                 continue;
             }
             let (given, value) = self.named(&item)?;
@@ -183,7 +221,12 @@ impl Resolver<'_> {
             columns.push(Field::new(name, expr.ty));
             exprs.push(expr);
         }
-        if packs {
+        if packs && bag_is_empty(&found, &columns) {
+            // Nothing is left to pack.
+            let empty = Expr::literal(Value::Dynamic("{}".into()), at);
+            exprs.push(empty);
+            columns.push(Field::new("pack_", ColumnType::Dynamic));
+        } else if packs {
             let chosen = |name: &str| columns.iter().any(|own| *own.name == *name);
             let bag = bag_of(&found, |field| !chosen(&field.name), at);
             exprs.push(call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at));
@@ -191,6 +234,12 @@ impl Resolver<'_> {
         }
         Ok(projected(found, exprs, columns, at))
     }
+}
+
+/// Whether every column of `found` is among those chosen.
+fn bag_is_empty(found: &Relation, chosen: &[Field]) -> bool {
+    let mut visible = found.columns.iter().filter(|f| !f.hidden);
+    visible.all(|f| chosen.iter().any(|own| own.name == f.name))
 }
 
 /// Names and values of the columns that `is_in` wants, in turn: what makes a bag.

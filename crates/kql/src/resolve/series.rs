@@ -35,8 +35,15 @@ impl Resolver<'_> {
         let Some(axis_node) = child(node, Kind::SeriesAxis) else {
             return Err(Broken);
         };
-        let parts = self.axis_parts(&input, &axis_node)?;
+        let mut parts = self.axis_parts(&input, &axis_node)?;
         let input = within_axis(input, &parts, at);
+        if parts.inclusive {
+            // After `in range` the bins are those of `bin()`: the first may begin before the start.
+            parts.from = parts.from.map(|from| {
+                let ty = from.ty;
+                call(ScalarFn::Bin, vec![from, parts.step.clone()], ty, at)
+            });
+        }
         let row = Row {
             columns: &input.columns,
         };
@@ -169,7 +176,19 @@ impl Resolver<'_> {
             );
             return Err(self.error(codes::TYPE_MISMATCH, expr.span, message));
         }
-        Ok(cast(expr, wanted))
+        let step = cast(expr, wanted);
+        let is_positive = match step.as_literal() {
+            Some(Value::Int(n)) => *n > 0,
+            Some(Value::Long(n)) => *n > 0,
+            Some(Value::Real(x)) => *x > 0.0,
+            Some(Value::TimeSpan(span)) => span.0 > 0,
+            _ => true,
+        };
+        if !is_positive {
+            let message = "the step of an axis must be greater than zero";
+            return Err(self.error(codes::BAD_ARGUMENTS, step.span, message));
+        }
+        Ok(step)
     }
 
     /// What stands in a bin without rows: zero unless the query says otherwise.

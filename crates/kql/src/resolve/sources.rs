@@ -57,6 +57,14 @@ impl Resolver<'_> {
     /// As [`Self::table`], for a query inside of an expression.
     pub(super) fn subquery(&mut self, node: &Node) -> Fallible<Relation> {
         let relation = self.table(node)?;
+        if super::carry::has_keys(&relation.columns) {
+            return Err(self.error_help(
+                codes::FORM_NOT_YET,
+                span(node),
+                "the rows of a part cannot be read inside of an expression",
+                "put their values beside the rows with `join`, or compute them before with `summarize … by`",
+            ));
+        }
         Ok(super::without_hidden(relation))
     }
 

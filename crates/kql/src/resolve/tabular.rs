@@ -5,9 +5,7 @@ use model::{ColumnType, Span};
 use super::columns::projected;
 use super::names::Taken;
 use super::types::cast;
-use super::{
-    Broken, Fallible, Resolver, Row, child, first_word, items, measure, plain_name, words,
-};
+use super::{Broken, Fallible, Resolver, Row, first_word, items, measure, plain_name, words};
 use crate::codes;
 use crate::operators::Operator;
 use crate::resolved::{Field, Op, Relation, Render, Value};
@@ -69,11 +67,15 @@ impl Resolver<'_> {
 
     pub(super) fn operator_not_yet(&mut self, name: &str, at: Span) -> Broken {
         let length = u32::try_from(name.len()).unwrap_or_default();
-        self.error(
-            codes::OPERATOR_NOT_YET,
-            Span::new(at.start, at.start + length),
-            format!("the operator `{name}` is not supported yet"),
-        )
+        let place = Span::new(at.start, at.start + length);
+        let message = format!("the operator `{name}` is not supported yet");
+        let help = match name {
+            "facet" => {
+                "several results come of `fork (summarize count() by a) (summarize count() by b)`"
+            }
+            _ => return self.error(codes::OPERATOR_NOT_YET, place, message),
+        };
+        self.error_help(codes::OPERATOR_NOT_YET, place, message, help)
     }
 
     pub(super) fn operator(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
@@ -110,9 +112,12 @@ impl Resolver<'_> {
             Operator::Top => Ok(self.top(input, node)),
             Operator::Sort => Ok(self.sort(input, node)),
             Operator::Count => {
-                let name = child(node, Kind::Name).map(|n| plain_name(&n));
+                let mut names = node.children();
+                let name = names
+                    .find(|c| matches!(c.kind(), Kind::Name | Kind::BracketName))
+                    .map(|n| plain_name(&n));
                 let name = name.as_deref().unwrap_or("Count");
-                Ok(super::aggregate::count(input, name, at))
+                self.count(input, name, at)
             }
             Operator::Join => self.join(input, node, false),
             Operator::Lookup => self.join(input, node, true),
@@ -134,7 +139,7 @@ impl Resolver<'_> {
             Operator::TopHitters => self.rows_of(input, node, true),
             Operator::Reduce => self.reduce(input, node),
             Operator::Consume => Ok(super::sampling::consumed(input, at)),
-            Operator::GetSchema => Ok(get_schema(&input, at)),
+            Operator::GetSchema => Ok(serialized(get_schema(&input, at), at)),
             Operator::As => self.name_input(input, node),
             Operator::Render => {
                 self.render = Some(render(node));
@@ -219,10 +224,14 @@ impl Resolver<'_> {
                     let message = format!("`range` does not go from `{a}` to `{b}` by `{c}`");
                     return Err(self.error(codes::TYPE_MISMATCH, at, message));
                 };
-                if ty == ColumnType::Int {
-                    ColumnType::Long
-                } else {
-                    ty
+                match ty {
+                    ColumnType::Int => ColumnType::Long,
+                    ColumnType::Decimal => {
+                        let message = "`range` does not count in decimals";
+                        let help = "use `real`, and convert afterwards with `todecimal()`";
+                        return Err(self.error_help(codes::TYPE_MISMATCH, at, message, help));
+                    }
+                    ty => ty,
                 }
             }
         };
@@ -245,7 +254,7 @@ impl Resolver<'_> {
     /// `as name`: the input under a name for the operators that follow.
     fn name_input(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let said = words(node);
-        let Some(name) = said.last().filter(|_| said.len() > 1) else {
+        let Some(name) = super::last_name(&said).filter(|_| said.len() > 1) else {
             return Err(self.error(codes::EXPECTED, span(node), "expected a name"));
         };
         let binding = self.table_binding(input.clone(), self.pipeline);

@@ -358,7 +358,7 @@ fn slips() {
     check(
         "Logon | join kind=left (Logon) on User",
         expect![[r#"
-        error[KQL0210]: unknown join kind `left`
+        error[KQL0210]: `join` has no kind `left`
           --> query:1:14
           1 | Logon | join kind=left (Logon) on User
             |              ^^^^^^^^^
@@ -605,7 +605,7 @@ fn joins_and_regexes() {
     check(
         "Logon | join kind=lefttouter (Process) on User",
         expect![[r#"
-            error[KQL0210]: unknown join kind `lefttouter`
+            error[KQL0210]: `join` has no kind `lefttouter`
               --> query:1:14
               1 | Logon | join kind=lefttouter (Process) on User
                 |              ^^^^^^^^^^^^^^^
@@ -704,6 +704,7 @@ fn known_and_not_supported() {
               --> query:1:9
               1 | Logon | facet by User
                 |         ^^^^^
+              help: several results come of `fork (summarize count() by a) (summarize count() by b)`
         "#]],
     );
     check(
@@ -983,4 +984,140 @@ fn arguments_of_few_values() {
             |                                                                              ^^^^^^
           help: say how long they are: `7d`
     "#]].assert_eq(&all.join("\n"));
+}
+
+#[test]
+fn operators_say_what_they_do_not_do() {
+    check(
+        "Logon | facet by User, Result",
+        expect![[r#"
+        error[KQL0401]: the operator `facet` is not supported yet
+          --> query:1:9
+          1 | Logon | facet by User, Result
+            |         ^^^^^
+          help: several results come of `fork (summarize count() by a) (summarize count() by b)`
+    "#]],
+    );
+    check(
+        "Logon | project-away *",
+        expect![[r#"
+        error[KQL0003]: the result has no column
+          --> query:1:1
+          1 | Logon | project-away *
+            | ^^^^^^^^^^^^^^^^^^^^^^
+          help: keep one with `project`, or count the rows with `count`
+    "#]],
+    );
+    check(
+        "Logon | summarize",
+        expect![[r#"
+        error[KQL0003]: the result has no column
+          --> query:1:1
+          1 | Logon | summarize
+            | ^^^^^^^^^^^^^^^^^
+          help: keep one with `project`, or count the rows with `count`
+    "#]],
+    );
+    check(
+        "Logon | lookup kind=rightouter (Process) on User",
+        expect![[r#"
+            error[KQL0210]: `lookup` has no kind `rightouter`
+              --> query:1:16
+              1 | Logon | lookup kind=rightouter (Process) on User
+                |                ^^^^^^^^^^^^^^^
+              help: kinds of `lookup` are leftouter, inner; `join` has more
+        "#]],
+    );
+    check(
+        "Logon | parse kind=regex flags=z User with 'a' b:long",
+        expect![[r#"
+            error[KQL0210]: `z` are no flags of a regular expression
+              --> query:1:9
+              1 | Logon | parse kind=regex flags=z User with 'a' b:long
+                |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              help: flags are U (ungreedy), m (lines), s (a dot is a line break, too), i (any case)
+        "#]],
+    );
+    check(
+        "Logon | sort by Timestamp asc | scan declare (n: long = 0) with (step a: true => n = 1; step a: true => n = 2;)",
+        expect![[r#"
+            error[KQL0208]: two steps are called `a`
+              --> query:1:89
+              1 | Logon | sort by Timestamp asc | scan declare (n: long = 0) with (step a: true => n = 1; step a: true => n = 2;)
+                |                                                                                         ^^^^^^^^^^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        "range x from decimal(1) to decimal(3) step decimal(1)",
+        expect![[r#"
+            error[KQL0301]: `range` does not count in decimals
+              --> query:1:1
+              1 | range x from decimal(1) to decimal(3) step decimal(1)
+                | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              help: use `real`, and convert afterwards with `todecimal()`
+        "#]],
+    );
+    check(
+        "Logon | reduce kind=other by User",
+        expect![[r#"
+        error[KQL0210]: `reduce` has no kind `other`
+          --> query:1:16
+          1 | Logon | reduce kind=other by User
+            |                ^^^^^^^^^^
+          help: `kind=source` keeps the rows
+    "#]],
+    );
+    check(
+        "Logon | make-series count() on Timestamp step -1d",
+        expect![[r#"
+            error[KQL0302]: the step of an axis must be greater than zero
+              --> query:1:47
+              1 | Logon | make-series count() on Timestamp step -1d
+                |                                               ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn parts_are_kept_apart() {
+    check(
+        "Logon | partition by User (as Part | extend n = toscalar(Part | count))",
+        expect![[r#"
+            error[KQL0403]: the rows of a part cannot be read inside of an expression
+              --> query:1:58
+              1 | Logon | partition by User (as Part | extend n = toscalar(Part | count))
+                |                                                          ^^^^^^^^^^^^
+              help: put their values beside the rows with `join`, or compute them before with `summarize … by`
+        "#]],
+    );
+    check(
+        "Logon | partition by User (as Part | where Port in ((Part | project Port)))",
+        expect![[r#"
+            error[KQL0403]: the rows of a part cannot be read inside of an expression
+              --> query:1:53
+              1 | Logon | partition by User (as Part | where Port in ((Part | project Port)))
+                |                                                     ^^^^^^^^^^^^^^^^^^^^^
+              help: put their values beside the rows with `join`, or compute them before with `summarize … by`
+        "#]],
+    );
+    check(
+        "Logon | partition by User (join kind=rightouter (Process) on User)",
+        expect![[r#"
+            error[KQL0403]: rows without a partner would belong to no part here
+              --> query:1:28
+              1 | Logon | partition by User (join kind=rightouter (Process) on User)
+                |                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              help: inside of `mv-apply` and `partition`, keep those of the part's own rows: `kind=leftouter`
+        "#]],
+    );
+    check(
+        "Logon | partition by User (union (Process))",
+        expect![[r#"
+            error[KQL0403]: this query in a query loses the part that its rows belong to
+              --> query:1:28
+              1 | Logon | partition by User (union (Process))
+                |                            ^^^^^^^^^^^^^^^
+              help: inside of `mv-apply` and `partition`, go on from the rows of the part only: `as` names them
+        "#]],
+    );
 }

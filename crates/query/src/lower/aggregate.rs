@@ -233,6 +233,11 @@ impl Lowering<'_> {
         by: &[Expr],
         aggregates: &[Aggregate],
     ) -> Result<Lowered, Error> {
+        if by.is_empty() && aggregates.is_empty() {
+            // One row without a column, whatever the input has.
+            let plan = LogicalPlanBuilder::empty(true).build()?;
+            return self.project(plan, Vec::new(), relation);
+        }
         let scope = Scope(&input.columns);
         // Keys, arguments and filters first become columns, so that aggregates only name columns.
         let args = aggregates.iter().flat_map(|a| a.args.iter());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan};
-use kql::resolved::{Axis, Expr, Op, Relation, ScanStep, TextForm, WindowFn};
+use kql::resolved::{Axis, Expr, Op, Relation, TextForm, WindowFn};
 use model::ColumnType;
 
 use super::{Lowered, Lowering, Scope, constant, exprs, in_order, plans};
@@ -48,12 +48,7 @@ impl Lowering<'_> {
                 axis,
                 defaults,
             } => self.series(relation, input, *keys, axis, defaults),
-            Op::Scan {
-                input,
-                declared,
-                steps,
-                match_id,
-            } => self.scan(relation, input, declared, steps, *match_id),
+            Op::Scan { input, .. } => self.scan(relation, input),
             Op::GraphMatch {
                 nodes,
                 edges,
@@ -231,14 +226,17 @@ impl Lowering<'_> {
         constant(&plan)
     }
 
-    fn scan(
-        &mut self,
-        relation: &Relation,
-        input: &Relation,
-        declared: &[(ColumnType, Expr)],
-        steps: &[ScanStep],
-        match_id: bool,
-    ) -> Result<Lowered, Error> {
+    fn scan(&mut self, relation: &Relation, input: &Relation) -> Result<Lowered, Error> {
+        let Op::Scan {
+            declared,
+            steps,
+            match_id,
+            keys,
+            ..
+        } = &relation.op
+        else {
+            return Err(Error::internal("a scan that is none"));
+        };
         let lowered = self.relation(input)?;
         let (plan, _) = self.ordered_with(lowered, Vec::new())?;
         let input_types = || input.columns.iter().map(|f| f.ty);
@@ -277,7 +275,8 @@ impl Lowering<'_> {
             steps: plans,
             initial,
             declared: declared.len(),
-            match_id,
+            match_id: *match_id,
+            keys: keys.clone(),
         });
         self.whole(relation, vec![plan], task, true)
     }

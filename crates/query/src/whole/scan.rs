@@ -4,12 +4,13 @@
 //! The expressions read a scope of one row: the input's columns; per step the columns of the row
 //! that its state holds and its declared columns; the declared columns as they begin.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array as _, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt64Array, new_null_array,
 };
-use datafusion::arrow::compute::{concat, take};
+use datafusion::arrow::compute::{concat, partition, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DFSchemaRef, Result, exec_err};
 use datafusion::logical_expr::Expr;
@@ -54,6 +55,8 @@ pub(crate) struct ScanTask {
     pub(crate) initial: usize,
     pub(crate) declared: usize,
     pub(crate) match_id: bool,
+    /// Columns of the input; no match goes on where one of them changes.
+    pub(crate) keys: Vec<usize>,
 }
 
 /// The row and the declared values that a step holds.
@@ -196,11 +199,30 @@ impl Run<'_> {
     }
 
     fn rows(&self, schema: &SchemaRef, guard: &Guard) -> Result<RecordBatch> {
+        let mut out = Output::default();
+        for part in self.parts()? {
+            self.part(part, guard, &mut out)?;
+        }
+        self.assembled(out, schema)
+    }
+
+    /// Runs of rows with the same keys.
+    fn parts(&self) -> Result<Vec<Range<usize>>> {
+        let all = self.input.columns();
+        let keys: Vec<ArrayRef> = (self.task.keys.iter())
+            .filter_map(|key| all.get(*key).cloned())
+            .collect();
+        if keys.is_empty() {
+            return Ok(vec![0..self.input.num_rows()]);
+        }
+        Ok(partition(&keys)?.ranges())
+    }
+
+    fn part(&self, rows: Range<usize>, guard: &Guard, out: &mut Output) -> Result<()> {
         let count = self.task.steps.len();
         let mut states: Vec<Option<State>> = vec![None; count];
         let mut next_id = 0;
-        let mut out = Output::default();
-        for row in 0..self.input.num_rows() {
+        for row in rows {
             if row.is_multiple_of(ROWS_PER_LOOK) {
                 guard.check()?;
             }
@@ -208,7 +230,7 @@ impl Run<'_> {
                 let Some(step) = self.task.steps.get(at) else {
                     continue;
                 };
-                let moved = self.promoted(step, at, row, &mut states, &mut out)?;
+                let moved = self.promoted(step, at, row, &mut states, out)?;
                 let state = match moved {
                     Some(state) => Some(state),
                     None => self.extended(step, at, row, &states, &mut next_id)?,
@@ -230,7 +252,7 @@ impl Run<'_> {
                 out.push(state, at);
             }
         }
-        self.assembled(out, schema)
+        Ok(())
     }
 
     /// The match of the step before goes on to this one.

@@ -9,9 +9,10 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use model::ColumnType;
 
+use crate::error::TooManyBins;
 use crate::json::{self, Json};
 use crate::kernels::args::{Arg, Guard};
 use crate::kernels::convert;
@@ -50,16 +51,24 @@ impl SeriesTask {
             return exec_err!("a series without its axis");
         };
         let axis = Arg::of_array(axis, self.axis, false)?;
-        let bins = self.bins(&axis, input.num_rows())?;
-        let count = bins.count();
-        let groups = self.groups(input)?;
+        let mut groups = self.groups(input)?;
+        if self.nonempty && self.keys == 0 && groups.is_empty() {
+            groups.push(Vec::new());
+        }
+        // Without a start or an end, each series has its own.
+        let mut bins = Vec::with_capacity(groups.len());
+        for rows in &groups {
+            bins.push(self.bins(&axis, rows)?);
+        }
+        let series = if bins.iter().all(|b| b.count() == 0) {
+            0
+        } else {
+            groups.len()
+        };
         let firsts: Vec<u64> = groups
             .iter()
             .filter_map(|rows| u64::try_from(*rows.first()?).ok())
             .collect();
-        let is_one = self.nonempty && self.keys == 0 && groups.is_empty();
-        let series = if is_one { 1 } else { groups.len() };
-        let series = if count == 0 { 0 } else { series };
         let mut columns: Vec<ArrayRef> = Vec::new();
         let indices = UInt64Array::from(firsts.into_iter().take(series).collect::<Vec<_>>());
         for key in input.columns().iter().take(self.keys) {
@@ -72,10 +81,9 @@ impl SeriesTask {
             let values = Arg::of_array(values, *ty, false)?;
             let default = self.default(at, *ty)?;
             let mut arrays = Vec::with_capacity(series);
-            for number in 0..series {
+            for (rows, bins) in groups.iter().zip(&bins).take(series) {
                 guard.check()?;
-                let rows = groups.get(number).map_or(&[][..], Vec::as_slice);
-                let mut items = vec![default.clone(); count];
+                let mut items = vec![default.clone(); bins.count()];
                 for row in rows {
                     let slot = bins.index(&axis, *row).and_then(|i| items.get_mut(i));
                     if let Some(slot) = slot {
@@ -86,8 +94,11 @@ impl SeriesTask {
             }
             columns.push(Arc::new(StringArray::from(arrays)));
         }
-        let axis_text = Json::Array(bins.values(self.axis)).to_text();
-        columns.push(Arc::new(StringArray::from(vec![axis_text; series])));
+        let axes = bins.iter().take(series);
+        let axes: Vec<String> = axes
+            .map(|bins| Json::Array(bins.values(self.axis)).to_text())
+            .collect();
+        columns.push(Arc::new(StringArray::from(axes)));
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
     }
 
@@ -133,28 +144,31 @@ impl SeriesTask {
         Ok(groups)
     }
 
-    fn bins(&self, axis: &Arg, rows: usize) -> Result<Bins> {
+    fn bins(&self, axis: &Arg, rows: &[usize]) -> Result<Bins> {
         let bins = if self.axis == ColumnType::Real {
             self.real_bins(axis, rows)?
         } else {
             self.long_bins(axis, rows)?
         };
-        if bins.count() > BINS_MAX {
-            return Err(datafusion::common::DataFusionError::ResourcesExhausted(
-                "a series is too long".to_owned(),
-            ));
+        let count = bins.count();
+        if count > BINS_MAX {
+            let max = BINS_MAX;
+            return Err(DataFusionError::External(Box::new(TooManyBins {
+                count,
+                max,
+            })));
         }
         Ok(bins)
     }
 
-    fn long_bins(&self, axis: &Arg, rows: usize) -> Result<Bins> {
+    fn long_bins(&self, axis: &Arg, rows: &[usize]) -> Result<Bins> {
         let scalar = |value: &Option<ScalarValue>| match value {
-            Some(value) => Ok::<_, datafusion::common::DataFusionError>(
+            Some(value) => Ok::<_, DataFusionError>(
                 Arg::of_array(&value.to_array()?, self.axis, true)?.long(0),
             ),
             None => Ok(None),
         };
-        let values = || (0..rows).filter_map(|row| axis.long(row));
+        let values = || rows.iter().filter_map(|row| axis.long(*row));
         let step_type = if self.axis == ColumnType::DateTime {
             ColumnType::TimeSpan
         } else {
@@ -188,13 +202,13 @@ impl SeriesTask {
         })
     }
 
-    fn real_bins(&self, axis: &Arg, rows: usize) -> Result<Bins> {
+    fn real_bins(&self, axis: &Arg, rows: &[usize]) -> Result<Bins> {
         let scalar = |value: &ScalarValue| {
-            Ok::<_, datafusion::common::DataFusionError>(
+            Ok::<_, DataFusionError>(
                 Arg::of_array(&value.to_array()?, ColumnType::Real, true)?.real(0),
             )
         };
-        let values = || (0..rows).filter_map(|row| axis.real(row));
+        let values = || rows.iter().filter_map(|row| axis.real(*row));
         let step = scalar(&self.step)?.filter(|s| *s > 0.0);
         let start = match &self.from {
             Some(from) => scalar(from)?,
