@@ -309,7 +309,7 @@ scalar_functions! {
     SetDifference "set_difference" [] Plain, ["(set: array+) -> dynamic"] "elements of the first array that no other has, each once";
     Zip "zip" [] Plain, ["(array: array+) -> dynamic"] "array of arrays, element by element";
     Repeat "repeat" [] Prefix("repeat"), ["(value: notdynamic, count: integer) -> dynamic"] "array of one value repeated";
-    RangeArray "range" [] Plain, ["(start: number, stop: number, step: number?) -> dynamic", "(start: datetime, stop: datetime, step: timespan) -> dynamic", "(start: timespan, stop: timespan, step: timespan) -> dynamic"] "array of evenly spaced values";
+    RangeArray "range" [] Plain, ["(start: number, stop: number, step: number?) -> dynamic", "(start: datetime, stop: datetime, step: timespan?) -> dynamic", "(start: timespan, stop: timespan, step: timespan?) -> dynamic"] "array of evenly spaced values";
 
     // Arrays.
     ArrayIff "array_iff" ["array_iif"] Plain, ["(conditions: array, then: any, else: any) -> dynamic"] "elements of one array or the other, by a condition each";

@@ -209,6 +209,13 @@ impl Resolver<'_> {
         }
         match (function.meaning, first_text) {
             // Of the parts of the calendar only weeks come out as a real: so does the engine.
+            (Meaning::Call(ScalarFn::RangeArray), _) if args.len() == 2 && steps_in_time(&args) => {
+                const HOUR: i64 = 36_000_000_000;
+                let hour = Value::TimeSpan(model::Span100ns(HOUR));
+                let mut args = args;
+                args.push(Expr::literal(hour, at));
+                return Ok(made(function, args, gives, at));
+            }
             (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
                 if part.eq_ignore_ascii_case("week") =>
             {
@@ -520,6 +527,11 @@ impl Resolver<'_> {
         }
         let relation = self.subquery(arg)?;
         let Some(first) = relation.columns.iter().position(|f| !f.hidden) else {
+            if self.awaits_columns() {
+                // The tables that it reads are those of the query all the same.
+                self.share(relation);
+                return Ok(Expr::literal(Value::Null(ColumnType::Dynamic), at));
+            }
             return Err(self.error(codes::NOT_A_SCALAR, at, "the table has no column"));
         };
         let field = relation.columns.get(first).cloned().ok_or(Broken)?;
@@ -810,6 +822,12 @@ fn made(function: &Function, mut args: Vec<Expr>, ty: ColumnType, at: Span) -> E
         // The other meanings never come here.
         _ => Expr::literal(Value::missing(ty), at),
     }
+}
+
+/// Whether a `range` without a step goes on by the hour.
+fn steps_in_time(args: &[Expr]) -> bool {
+    let is_time = |e: &Expr| matches!(e.ty, ColumnType::DateTime | ColumnType::TimeSpan);
+    args.iter().all(is_time)
 }
 
 /// Whether values have one type that all of them become.

@@ -4,9 +4,9 @@ use super::carry;
 use super::names::{Suggested, Taken, suggested};
 use super::{Broken, Fallible, Resolver, Row, column, items, plain_name, words};
 use crate::codes;
-use crate::resolved::{Expr, Field, Op, Relation, Value};
+use crate::resolved::{Expr, ExprKind, Field, Op, Relation, Value};
 use crate::syntax::{Kind, Node, span};
-use model::Span;
+use model::{ColumnType, Span};
 
 /// Words that cannot name a new column unless they are in brackets: the engine refuses them, and a
 /// query that works here should work there.
@@ -253,6 +253,9 @@ impl Resolver<'_> {
 
     /// `(a, b) = f(…)` and a plain `f(…)` where the function gives several columns.
     fn tuple_item(&mut self, item: &Node, row: Row<'_>) -> Option<Fallible<Vec<(String, Expr)>>> {
+        if let Some(made) = self.sorted_arrays(item, row) {
+            return Some(made);
+        }
         let list = super::child(item, Kind::NameList);
         let value = match &list {
             Some(_) => item.children().nth(1)?,
@@ -265,11 +268,67 @@ impl Resolver<'_> {
         Some(self.tuple_columns(list.as_ref(), &value, parts, row))
     }
 
+    /// `array_sort_asc(a, b)` and its like: a column per array.
+    fn sorted_arrays(
+        &mut self,
+        item: &Node,
+        row: Row<'_>,
+    ) -> Option<Fallible<Vec<(String, Expr)>>> {
+        let (names, value) = match item.kind() {
+            Kind::Named => {
+                let mut parts = item.children();
+                (parts.next(), parts.next()?)
+            }
+            _ => (None, item.clone()),
+        };
+        let name = super::call_name(&value);
+        let args = super::calls::arguments(&value);
+        let is_sort = matches!(name.as_str(), "array_sort_asc" | "array_sort_desc");
+        if value.kind() != Kind::Call || !is_sort || args.len() < 2 {
+            return None;
+        }
+        let Ok(tuple) = self.expr(&value, row) else {
+            return Some(Err(Broken));
+        };
+        let arrays = match &tuple.kind {
+            ExprKind::Call { args, .. } => args.iter().filter(|a| a.ty == ColumnType::Dynamic),
+            _ => return None,
+        };
+        let count = arrays.count();
+        if count < 2 {
+            return None;
+        }
+        let at = span(&value);
+        let given: Vec<String> = match &names {
+            Some(list) if list.kind() == Kind::NameList => {
+                list.children().map(|n| plain_name(&n)).collect()
+            }
+            Some(name) => vec![plain_name(name)],
+            None => Vec::new(),
+        };
+        if given.len() > count {
+            let message = format!("`{name}` gives {count} columns here");
+            return Some(Err(self.error(codes::BAD_ARGUMENTS, at, message)));
+        }
+        let made = args.iter().take(count).enumerate().zip(0_i64..);
+        let columns = made.map(|((number, arg), position)| {
+            let own = suggested(arg, false);
+            let name = match (given.get(number), own.text()) {
+                (Some(name), _) => name.clone(),
+                (None, Some(name)) => format!("{name}_sorted"),
+                (None, None) => format!("array{number}_sorted"),
+            };
+            let ty = ColumnType::Dynamic;
+            (name, super::calls::element(tuple.clone(), position, ty, at))
+        });
+        Some(Ok(columns.collect()))
+    }
+
     fn tuple_columns(
         &mut self,
         list: Option<&Node>,
         value: &Node,
-        parts: Option<&[(&str, model::ColumnType)]>,
+        parts: Option<&[(&str, ColumnType)]>,
         row: Row<'_>,
     ) -> Fallible<Vec<(String, Expr)>> {
         let at = span(value);
@@ -457,7 +516,6 @@ impl Resolver<'_> {
 
 /// The call of which `first` is the first value.
 fn tuple_of(first: &Expr) -> Option<Expr> {
-    use crate::resolved::ExprKind;
     let path = match &first.kind {
         ExprKind::Cast(inner) => inner,
         _ => first,

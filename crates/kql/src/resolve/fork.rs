@@ -12,7 +12,7 @@ use super::{
 };
 use crate::codes;
 use crate::operators::Operator;
-use crate::resolved::{Also, Relation};
+use crate::resolved::{Also, Op, Relation};
 use crate::syntax::{Kind, Node, span};
 
 /// Where a `fork` may stand, and what the one that stood there gave.
@@ -69,12 +69,19 @@ impl Resolver<'_> {
         self.without_nothing(relation, span(node))
     }
 
-    /// The result, which has a column: what the data gives may be known only later.
+    /// The result, which has a column, unless the data decided that it has none: then it has no rows.
     fn without_nothing(&mut self, relation: Relation, at: Span) -> Fallible<Relation> {
         let relation = without_hidden(relation);
-        let is_open = !self.diagnostics.is_empty() || self.found.len() < self.probes.len();
-        if is_open || !relation.columns.is_empty() {
+        if !self.diagnostics.is_empty() || !relation.columns.is_empty() {
             return Ok(relation);
+        }
+        // `consume` has neither rows nor columns.
+        let has_rows = |r: &Relation| !matches!(r.op, Op::Take { rows: 0, .. });
+        if matches!(&relation.op, Op::Project { input, .. } if !has_rows(input)) {
+            return Ok(relation);
+        }
+        if !self.probes.is_empty() {
+            return Ok(super::sampling::consumed(relation, at));
         }
         let message = "the result has no column";
         let help = "keep one with `project`, or count the rows with `count`";

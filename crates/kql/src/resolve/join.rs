@@ -13,7 +13,7 @@ use super::stored::is_stored;
 use super::types::{cast, wider};
 use super::{Broken, Fallible, Resolver, Row, column, plain_name, words};
 use crate::codes;
-use crate::resolved::{Expr, Field, JoinKind, Op, Relation, Value};
+use crate::resolved::{Expr, ExprKind, Field, JoinKind, Op, Relation, Value};
 use crate::syntax::{Kind, Node, span};
 
 /// An option's name, value and place.
@@ -191,7 +191,8 @@ impl Resolver<'_> {
                 let name = plain_name(node);
                 let a = self.side(&name, left, at, "left")?;
                 let b = self.side(&name, right, at, "right")?;
-                if a.ty != b.ty {
+                let is_open = |e: &Expr| !matches!(e.kind, ExprKind::Column(_));
+                if a.ty != b.ty && !is_open(&a) && !is_open(&b) {
                     let message = format!(
                         "`{name}` is a `{}` on the left and a `{}` on the right",
                         a.ty, b.ty
@@ -249,6 +250,9 @@ impl Resolver<'_> {
         }
         if self.poisoned.contains(name) {
             return Err(Broken);
+        }
+        if let Some((position, property)) = carry::open_property(row.columns, name) {
+            return Ok(carry::property(position, &property, at));
         }
         let visible = row.columns.iter().filter(|f| !f.hidden).map(|f| &*f.name);
         let similar = crate::suggest::similar(name, visible);
@@ -575,9 +579,9 @@ fn looked_up(
     let keys: Vec<usize> = on
         .iter()
         .filter_map(|(_, b)| match &b.kind {
-            crate::resolved::ExprKind::Column(position) => Some(*position),
-            crate::resolved::ExprKind::Cast(inner) => match inner.kind {
-                crate::resolved::ExprKind::Column(position) => Some(position),
+            ExprKind::Column(position) => Some(*position),
+            ExprKind::Cast(inner) => match inner.kind {
+                ExprKind::Column(position) => Some(position),
                 _ => None,
             },
             _ => None,

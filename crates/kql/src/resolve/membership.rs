@@ -69,6 +69,10 @@ impl Resolver<'_> {
         let relation = self.subquery(item)?;
         let at = span(item);
         let Some(first) = relation.columns.iter().position(|f| !f.hidden) else {
+            if self.awaits_columns() {
+                self.share(relation);
+                return Ok(Expr::literal(Value::Bool(false), at));
+            }
             return Err(self.error(codes::NOT_A_SCALAR, at, "the table has no column"));
         };
         let field = relation.columns.get(first).cloned().ok_or(Broken)?;

@@ -471,6 +471,11 @@ impl Resolver<'_> {
         (self.expressions, self.columns)
     }
 
+    /// Whether columns may come that only the data can tell: nothing that lacks one is wrong yet.
+    fn awaits_columns(&self) -> bool {
+        self.found.len() < self.probes.len()
+    }
+
     /// What stands for a table wherever its name is used; it was begun when `before` was spelled out.
     fn table_binding(&self, relation: Relation, before: (usize, usize)) -> Binding {
         let (relations, _) = measure(&relation);

@@ -11,6 +11,7 @@ use super::carry;
 use super::columns::{identity, projected};
 use super::names::{Taken, suggested};
 use super::{Broken, Fallible, Resolver, Row, column, first_word, words};
+use crate::codes;
 use crate::resolved::{Expr, Field, JoinKind, Op, Relation, SortKey};
 use crate::syntax::{Kind, Node, span};
 
@@ -31,6 +32,14 @@ pub(super) struct Level {
 impl Resolver<'_> {
     pub(super) fn top_nested(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);
+        if carry::has_keys(&input.columns) {
+            return Err(self.error_help(
+                codes::FORM_NOT_YET,
+                at,
+                "`top-nested` inside of `mv-apply` and `partition` is not supported yet",
+                "make the column that parts the rows the first level: `top-nested of column by count(), top-nested …`",
+            ));
+        }
         let mut levels = Vec::new();
         for level in node.children().filter(|c| c.kind() == Kind::TopLevel) {
             levels.push(self.level(&level)?);

@@ -161,6 +161,31 @@ impl Resolver<'_> {
         }
     }
 
+    /// The position of the bag; a key of a bag unpacked before becomes a column for it.
+    fn bag_argument(
+        &mut self,
+        arg: Option<&Node>,
+        input: Relation,
+        at: Span,
+    ) -> Fallible<(Relation, usize)> {
+        if let Some(arg) = arg.filter(|a| matches!(a.kind(), Kind::Name | Kind::BracketName)) {
+            let row = Row {
+                columns: &input.columns,
+            };
+            let expr = self.expr(arg, row)?;
+            if self.open_spans.contains(&expr.span) && expr.ty == ColumnType::Dynamic {
+                let width = input.columns.len();
+                let mut exprs = identity(&input, at);
+                let mut columns = input.columns.clone();
+                columns.push(Field::new(plain_name(arg), ColumnType::Dynamic));
+                exprs.push(expr);
+                return Ok((projected(input, exprs, columns, at), width));
+            }
+        }
+        let position = self.column_argument(arg, &input, at)?;
+        Ok((input, position))
+    }
+
     fn bag_unpack(
         &mut self,
         input: Relation,
@@ -168,7 +193,7 @@ impl Resolver<'_> {
         schema: Option<Node>,
         at: Span,
     ) -> Fallible<Relation> {
-        let bag = self.column_argument(args.first(), &input, at)?;
+        let (input, bag) = self.bag_argument(args.first(), input, at)?;
         let field = input.columns.get(bag).cloned().ok_or(Broken)?;
         if field.ty != ColumnType::Dynamic {
             let message = format!(

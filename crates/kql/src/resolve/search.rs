@@ -182,13 +182,11 @@ impl Resolver<'_> {
             let mut same = all.filter(|(_, f)| !f.hidden && *f.name == *wanted);
             same.next().map(|(p, f)| column(p, f.ty, at))
         };
-        match of(&plain).or_else(|| of(&typed)) {
-            Some(expr) => Ok((plain, cast(expr, ty))),
-            None => {
-                let value = self.expr(&name, row)?;
-                Ok((plain, cast(value, ty)))
-            }
-        }
+        let value = match of(&plain).or_else(|| of(&typed)) {
+            Some(found) => found,
+            None => self.expr(&name, row)?,
+        };
+        Ok((plain, cast(value, ty)))
     }
 
     fn find_project(&mut self, found: Relation, list: &Node, at: Span) -> Fallible<Relation> {

@@ -112,7 +112,11 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         let (given, value_node) = self.named(&value_node)?;
-        let value = self.expr(&value_node, row)?;
+        let mut value = self.expr(&value_node, row)?;
+        if self.open_spans.contains(&value.span) && value.ty == ColumnType::Dynamic {
+            // What stands in a bag has its type once the data told it.
+            value = cast(value, self.axis_type(node)?);
+        }
         let name = given
             .or_else(|| suggested(&value_node, false).text().map(str::to_owned))
             .unwrap_or_else(|| "Column1".to_owned());
@@ -154,6 +158,22 @@ impl Resolver<'_> {
             to,
             step,
             inclusive,
+        })
+    }
+
+    /// The type of an axis, as far as the step says it.
+    fn axis_type(&mut self, node: &Node) -> Fallible<ColumnType> {
+        let mut clauses = node.children().filter(|c| c.kind() == Kind::Clause);
+        let step = clauses.find(|c| first_word(c) == "step");
+        let step = step.and_then(|c| c.children().next());
+        let is_numeric = match step {
+            Some(step) => is_number(self.expr(&step, Row::NONE)?.ty),
+            None => false,
+        };
+        Ok(if is_numeric {
+            ColumnType::Real
+        } else {
+            ColumnType::DateTime
         })
     }
 

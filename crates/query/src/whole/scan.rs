@@ -213,7 +213,7 @@ impl Run<'_> {
             .filter_map(|key| all.get(*key).cloned())
             .collect();
         if keys.is_empty() {
-            return Ok(vec![0..self.input.num_rows()]);
+            return Ok(std::iter::once(0..self.input.num_rows()).collect());
         }
         Ok(partition(&keys)?.ranges())
     }
