@@ -34,13 +34,13 @@ use futures::TryStreamExt as _;
 use super::ByCodes;
 use super::among::Among;
 use super::kept::{Keeping, Kept};
-use super::keys::{KEYS_MAX, Lookup, Values, is_key};
+use super::keys::{KEYS_MAX, Lookup, Sieve, Values, is_key};
 use super::meet::{Gives, Meeting, Output};
 use super::source::{Rows, Source, any_sources, uncovered};
 use crate::kernels::args::Guard;
 use crate::nodes::OneInput;
-use crate::scan::stages::{Coded, Input};
-use crate::scan::{ColumnTest, Reads};
+use crate::scan::stages::{Coded, Input, Step};
+use crate::scan::{Asking, Reads};
 
 /// Joins within a side of a join that go by codes, one in another; those below are the library's.
 const DEPTH_MAX: usize = 16;
@@ -115,10 +115,10 @@ impl Side {
         self.sources.iter().find_map(Source::reads)
     }
 
-    /// Leaves out rows that a condition over a column rules out; see [`Source::asked`].
-    fn asked(&mut self, column: usize, condition: &ColumnTest<'_>) {
+    /// Leaves out rows that are asked not to come; see [`Source::asked`].
+    fn asked(&mut self, column: usize, asking: &Asking<'_>) {
         for source in &mut self.sources {
-            source.asked(column, condition);
+            source.asked(column, asking);
         }
     }
 
@@ -201,11 +201,10 @@ impl JoinExec {
         self.sides.iter().find_map(Side::reads)
     }
 
-    /// Leaves out rows that a condition over a column of the output rules out; see
-    /// [`Source::asked`]. What is left out of a side must not make other rows: so only where each row
+    /// Leaves out rows that are asked not to come, by a column of the output; see [`Source::asked`]. What is left out of a side must not make other rows: so only where each row
     /// of the output has one of that side, and not before the first row of each key is chosen, unless
     /// the condition is about the key.
-    pub(super) fn asked(&mut self, column: usize, condition: &ColumnTest<'_>) {
+    pub(super) fn asked(&mut self, column: usize, asking: &Asking<'_>) {
         let [first, second] = &mut self.sides;
         let (is_first, at) = match self.gives.columns.get(column) {
             Some(Output::Kept(place, _)) => match self.kept.get(*place) {
@@ -229,12 +228,12 @@ impl JoinExec {
         if !has_row || (side.unique && key.is_none()) {
             return;
         }
-        side.asked(at, condition);
+        side.asked(at, asking);
         // Rows that meet have equal keys.
         if self.kind == JoinType::Inner
             && let Some(at) = key.and_then(|key| column_of(other.keys.get(key)?))
         {
-            other.asked(at, condition);
+            other.asked(at, asking);
         }
     }
 
@@ -266,9 +265,13 @@ impl JoinExec {
         let told = Told::new(kept, side.keys.len());
         if side.sources.iter().all(Source::is_table) {
             let columns: Vec<_> = side.keys.iter().map(column_of).collect();
-            for (at, column) in columns.into_iter().enumerate() {
-                if let Some(column) = column {
-                    side.asked(column, &|of, data_type| told.of(at, &of, data_type));
+            for source in &mut side.sources {
+                // A table's rows are looked up where they are decoded.
+                let sieves = !source.is_segments();
+                for (at, column) in columns.iter().enumerate() {
+                    if let Some(column) = column {
+                        told.ask(at, *column, source, sieves);
+                    }
                 }
             }
             return Ok(());
@@ -330,6 +333,26 @@ impl<'a> Told<'a> {
         });
         let text = texts.max().map(|(_, at)| at);
         Self { kept, text }
+    }
+
+    /// Asks it of a source; `sieves` if rows are not looked up there anyway.
+    fn ask(&self, at: usize, column: usize, source: &mut Source, sieves: bool) {
+        let keys = &self.kept.keys;
+        let values = match keys.values(at) {
+            Values::Texts(texts) => u64::try_from(texts).unwrap_or(u64::MAX),
+            // The bounds of numbers may leave out whole row groups.
+            Values::Whole(..) | Values::Any => 0,
+        };
+        let asking = Asking {
+            values,
+            test: &|column, data_type| self.of(at, column, data_type),
+            step: &|column, data_type| {
+                let wanted = sieves && self.text == Some(at) && *data_type == DataType::Utf8;
+                let keys = keys.clone();
+                wanted.then(|| Arc::new(Sieve { keys, at, column }) as Arc<dyn Step>)
+            },
+        };
+        source.asked(column, &asking);
     }
 
     fn of(

@@ -449,22 +449,71 @@ impl Stepping for LookingUp {
         let keys: Vec<ArrayRef> = keys.collect::<Result<_>>()?;
         let mut numbers = Vec::with_capacity(rows);
         self.keys.find(&keys, &mut self.reading, &mut numbers)?;
-        if !self.drops || !numbers.contains(&ABSENT) {
+        if !self.drops {
             columns.push(Arc::new(UInt32Array::from(numbers)));
             return Ok((columns, rows));
         }
-        let mut kept = Vec::with_capacity(rows);
-        for (row, number) in numbers.iter().enumerate() {
-            if *number != ABSENT {
-                kept.push(small(row)?);
-            }
-        }
-        let kept = UInt32Array::from(kept);
-        for column in &mut columns {
-            *column = take(column, &kept, None)?;
-        }
+        let (mut columns, rows) = with_number(columns, &numbers)?;
         numbers.retain(|number| *number != ABSENT);
         columns.push(Arc::new(UInt32Array::from(numbers)));
-        Ok((columns, kept.len()))
+        Ok((columns, rows))
+    }
+}
+
+/// The rows that have a number.
+fn with_number(mut columns: Vec<ArrayRef>, numbers: &[u32]) -> Result<(Vec<ArrayRef>, usize)> {
+    if !numbers.contains(&ABSENT) {
+        return Ok((columns, numbers.len()));
+    }
+    let mut kept = Vec::with_capacity(numbers.len());
+    for (row, number) in numbers.iter().enumerate() {
+        if *number != ABSENT {
+            kept.push(small(row)?);
+        }
+    }
+    let kept = UInt32Array::from(kept);
+    for column in &mut columns {
+        *column = take(column, &kept, None)?;
+    }
+    Ok((columns, kept.len()))
+}
+
+/// Leaves out rows whose text is not among those of a column of the keys.
+#[derive(Clone, Debug)]
+pub(super) struct Sieve {
+    pub(super) keys: Arc<Keys>,
+    /// The column of the keys.
+    pub(super) at: usize,
+    /// The column of the rows.
+    pub(super) column: usize,
+}
+
+impl Step for Sieve {
+    fn begin(&self) -> Result<Box<dyn Stepping>> {
+        Ok(Box::new(Sieving {
+            sieve: self.clone(),
+            codes: Codes::default(),
+            numbers: Vec::new(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Sieving {
+    sieve: Sieve,
+    codes: Codes,
+    numbers: Vec<u32>,
+}
+
+impl Stepping for Sieving {
+    fn step(&mut self, columns: Vec<ArrayRef>, rows: usize) -> Result<(Vec<ArrayRef>, usize)> {
+        let Sieve { keys, at, column } = &self.sieve;
+        let (Some(Key::Text(texts)), Some(column)) = (keys.columns.get(*at), columns.get(*column))
+        else {
+            return Ok((columns, rows));
+        };
+        self.numbers.clear();
+        found(column, texts, &mut self.codes, &mut self.numbers)?;
+        with_number(columns, &self.numbers)
     }
 }

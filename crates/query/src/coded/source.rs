@@ -23,7 +23,7 @@ use super::ByCodes;
 use super::join::JoinExec;
 use crate::nodes::OneInput;
 use crate::scan::stages::{Stage, Stages, Step, traced};
-use crate::scan::{ColumnTest, Reads, SegmentsExec, joined};
+use crate::scan::{Asking, Reads, SegmentsExec, joined};
 
 /// Sources of one operator that are read at once.
 const INPUTS_AHEAD: usize = 4;
@@ -74,20 +74,25 @@ impl Source {
         }
     }
 
+    /// Whether it is a table's segments.
+    pub(super) fn is_segments(&self) -> bool {
+        matches!(self.plan, Leaf::Segments(_))
+    }
+
     /// Whether it can be [`Source::asked`] at all.
     pub(super) fn is_table(&self) -> bool {
         matches!(self.plan, Leaf::Segments(_) | Leaf::Join(_))
     }
 
-    /// Leaves out rows that a condition over a column rules out, as far as tables can: somebody above
-    /// must be about to do so.
-    pub(super) fn asked(&mut self, column: usize, condition: &ColumnTest<'_>) {
+    /// Leaves out rows that are asked not to come, as far as tables can tell: somebody above must be
+    /// about to do so.
+    pub(super) fn asked(&mut self, column: usize, asking: &Asking<'_>) {
         let Some(column) = traced(&self.stages, column) else {
             return;
         };
         match &mut self.plan {
-            Leaf::Segments(segments) => *segments = segments.asked(column, condition),
-            Leaf::Join(join) => join.asked(column, condition),
+            Leaf::Segments(segments) => *segments = segments.asked(column, asking),
+            Leaf::Join(join) => join.asked(column, asking),
             Leaf::Other(_) => {}
         }
     }

@@ -37,7 +37,7 @@ use tokio::task::JoinHandle;
 
 use super::bounds::Meets;
 use super::groups::{self, Group, Job, Wanted};
-use super::stages::{self, Stage};
+use super::stages::{self, Stage, Step};
 use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
 
@@ -117,18 +117,22 @@ impl SegmentsExec {
         }
     }
 
-    /// The same rows but for those that a condition over one column of the output rules out, if that
-    /// column comes from the segments as it is. Somebody above must be about to leave those out.
-    pub(crate) fn asked(&self, column: usize, condition: &ColumnTest<'_>) -> Self {
+    /// The same rows but for those that are asked not to come, if the column that says so comes from
+    /// the segments as it is. Somebody above must be about to leave those out.
+    pub(crate) fn asked(&self, column: usize, asking: &Asking<'_>) -> Self {
         let mut scan = self.clone();
         let Some(at) = stages::traced(&self.stages, column) else {
             return scan;
         };
-        if let Some(field) = self.wanted.output.fields().get(at)
-            && at < self.wanted.projection.len()
-        {
-            let column = Arc::new(Column::new(field.name(), at));
-            scan.dynamic.extend(condition(column, field.data_type()));
+        let Some(field) = self.wanted.output.fields().get(at) else {
+            return scan;
+        };
+        if asking.values.saturating_mul(FEW) <= self.guess() {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+            scan.dynamic
+                .extend((asking.test)(&column, field.data_type()));
+        } else if let Some(step) = (asking.step)(column, field.data_type()) {
+            scan.stages.push(Stage::Step(step));
         }
         scan
     }
@@ -150,9 +154,19 @@ impl SegmentsExec {
     }
 }
 
-/// Makes conditions over a column of a type.
-pub(crate) type ColumnTest<'a> =
-    dyn Fn(Arc<dyn PhysicalExpr>, &DataType) -> Vec<Arc<dyn PhysicalExpr>> + 'a;
+/// What is asked of a column.
+pub(crate) struct Asking<'a> {
+    /// How many values there are to meet, at most.
+    pub(crate) values: u64,
+    /// Conditions for while rows are decoded: other columns of rows that do not meet them need not
+    /// be, but this one is decoded once more.
+    pub(crate) test: &'a dyn Fn(&Arc<dyn PhysicalExpr>, &DataType) -> Vec<Arc<dyn PhysicalExpr>>,
+    /// What leaves rows out once they are decoded, if that is not done anyway.
+    pub(crate) step: &'a dyn Fn(usize, &DataType) -> Option<Arc<dyn Step>>,
+}
+
+/// Values are few when there are so many times as many rows: then whole pages have none of them.
+const FEW: u64 = 50;
 
 /// A condition is thought to leave one row of these: the library's own guess.
 pub(crate) const ONE_IN: u64 = 5;

@@ -38,7 +38,7 @@ use datafusion::physical_plan::union::UnionExec;
 use model::Ticks;
 
 use self::bounds::{Meets, TimeBound};
-pub(crate) use self::exec::{ColumnTest, ONE_IN, SegmentsExec, joined};
+pub(crate) use self::exec::{Asking, ONE_IN, SegmentsExec, joined};
 use self::groups::{Condition, Wanted};
 use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;

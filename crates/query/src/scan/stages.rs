@@ -35,7 +35,8 @@ pub(crate) enum Stage {
     Step(Arc<dyn Step>),
 }
 
-/// A step of an operator's own. Each row group has one at work.
+/// A step of an operator's own. Each row group has one at work. It may leave rows out and add columns
+/// at the end; those that go in stay where they are.
 pub(crate) trait Step: fmt::Debug + Send + Sync {
     fn begin(&self) -> Result<Box<dyn Stepping>>;
 }
@@ -107,7 +108,7 @@ pub(crate) fn traced(stages: &[Stage], column: usize) -> Option<usize> {
                 let column = exprs.get(column)?.downcast_ref::<Column>()?;
                 Some(column.index())
             }
-            Stage::Step(_) => None,
+            Stage::Step(_) => Some(column),
         })
 }
 
