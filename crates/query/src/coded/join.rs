@@ -122,10 +122,17 @@ impl Side {
         }
     }
 
-    /// Which key a column is.
+    /// Which key a column is: that itself, or one that comes of the same column below.
     fn key_of(&self, column: usize) -> Option<usize> {
-        let is = |key: &Arc<dyn PhysicalExpr>| column_of(key) == Some(column);
+        let is = |key: &Arc<dyn PhysicalExpr>| {
+            column_of(key).is_some_and(|key| self.are_same(key, column))
+        };
         self.keys.iter().position(is)
+    }
+
+    /// Whether two columns are copies of one.
+    fn are_same(&self, a: usize, b: usize) -> bool {
+        self.sources.iter().all(|source| source.are_same(a, b))
     }
 
     fn coded(&self) -> Result<Vec<Coded>> {
@@ -234,6 +241,20 @@ impl JoinExec {
             && let Some(at) = key.and_then(|key| column_of(other.keys.get(key)?))
         {
             other.asked(at, asking);
+        }
+    }
+
+    /// Whether two columns of the output are copies of one.
+    pub(super) fn are_same(&self, a: usize, b: usize) -> bool {
+        let [first, second] = &self.sides;
+        let kept = |place: usize| self.kept.get(place).copied();
+        match (self.gives.columns.get(a), self.gives.columns.get(b)) {
+            (Some(Output::Kept(a, _)), Some(Output::Kept(b, _))) => {
+                let pair = kept(*a).zip(kept(*b));
+                pair.is_some_and(|(a, b)| first.are_same(a, b))
+            }
+            (Some(Output::Passing(a, _)), Some(Output::Passing(b, _))) => second.are_same(*a, *b),
+            _ => false,
         }
     }
 

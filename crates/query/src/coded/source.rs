@@ -84,6 +84,18 @@ impl Source {
         matches!(self.plan, Leaf::Segments(_) | Leaf::Join(_))
     }
 
+    /// Whether two columns are copies of one.
+    pub(super) fn are_same(&self, a: usize, b: usize) -> bool {
+        match (traced(&self.stages, a), traced(&self.stages, b)) {
+            (Some(a), Some(b)) => match &self.plan {
+                Leaf::Segments(segments) => segments.are_same(a, b),
+                Leaf::Join(join) => join.are_same(a, b),
+                Leaf::Other(_) => a == b,
+            },
+            _ => a == b,
+        }
+    }
+
     /// Leaves out rows that are asked not to come, as far as tables can tell: somebody above must be
     /// about to do so.
     pub(super) fn asked(&mut self, column: usize, asking: &Asking<'_>) {

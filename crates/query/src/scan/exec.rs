@@ -137,6 +137,12 @@ impl SegmentsExec {
         scan
     }
 
+    /// Whether two columns are copies of one.
+    pub(crate) fn are_same(&self, a: usize, b: usize) -> bool {
+        let traced = |column| stages::traced(&self.stages, column);
+        a == b || traced(a).is_some_and(|a| traced(b) == Some(a))
+    }
+
     /// Whether all that is asked of a segment is how many rows it has.
     fn is_known(&self, segment: &Arc<dyn Segment>) -> bool {
         let wanted = &self.wanted;
