@@ -147,6 +147,9 @@ pub(crate) enum Action {
     Portions(Arc<dyn PhysicalExpr>),
 }
 
+/// Expressions by which rows are told apart.
+type Keys<'a> = &'a [Arc<dyn PhysicalExpr>];
+
 /// The physical form of both.
 #[derive(Debug)]
 pub(crate) struct OneInput {
@@ -163,7 +166,7 @@ impl OneInput {
     }
 
     /// What goes in, and the keys of each of which the first row goes on; `None` for another action.
-    pub(crate) fn unique(&self) -> Option<(&Arc<dyn ExecutionPlan>, &[Arc<dyn PhysicalExpr>])> {
+    pub(crate) fn unique(&self) -> Option<(&Arc<dyn ExecutionPlan>, Keys<'_>)> {
         match &self.action {
             Action::Unique(keys) => Some((&self.input, keys)),
             _ => None,

@@ -221,9 +221,10 @@ impl JoinExec {
             Some(Output::Passing(at, _)) => (false, *at),
             None => return,
         };
-        let (side, other) = match is_first {
-            true => (first, second),
-            false => (second, first),
+        let (side, other) = if is_first {
+            (first, second)
+        } else {
+            (second, first)
         };
         let has_row = match self.kind {
             JoinType::Inner => true,

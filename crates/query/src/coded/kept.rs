@@ -71,9 +71,10 @@ impl Text {
             let code = match at.and_then(|at| Some((at, *self.known.get(at)?))) {
                 None => NULL,
                 Some((at, NOT_COPIED)) => {
-                    let code = match texts.is_valid(at) {
-                        true => self.copied(texts.value(at))?,
-                        false => NULL,
+                    let code = if texts.is_valid(at) {
+                        self.copied(texts.value(at))?
+                    } else {
+                        NULL
                     };
                     if let Some(known) = self.known.get_mut(at) {
                         *known = code;
@@ -90,13 +91,11 @@ impl Text {
     fn copied(&mut self, value: &str) -> Result<i32> {
         self.data.extend_from_slice(value.as_bytes());
         let code = i32::try_from(self.ends.len());
-        match (code, i32::try_from(self.data.len())) {
-            (Ok(code), Ok(end)) => {
-                self.ends.push(end);
-                Ok(code)
-            }
-            _ => exec_err!("too much text for one side of a join"),
-        }
+        let (Ok(code), Ok(end)) = (code, i32::try_from(self.data.len())) else {
+            return exec_err!("too much text for one side of a join");
+        };
+        self.ends.push(end);
+        Ok(code)
     }
 
     fn size(&self) -> usize {
@@ -126,7 +125,7 @@ impl Column {
     fn size(&self) -> usize {
         match self {
             Self::Text(text) => text.size(),
-            Self::Other(_, parts) => parts.iter().map(|p| p.get_array_memory_size()).sum(),
+            Self::Other(_, parts) => parts.iter().map(Array::get_array_memory_size).sum(),
         }
     }
 

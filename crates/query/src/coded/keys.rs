@@ -10,9 +10,7 @@
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray, BooleanArray, StringArray, UInt32Array,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, UInt32Array};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
@@ -325,7 +323,7 @@ fn is_same(a: &[u64], b: &[u64]) -> bool {
 }
 
 fn begin(words: &mut Vec<u64>, keys: &[ArrayRef], width: usize) {
-    let rows = keys.first().map_or(0, |key| key.len());
+    let rows = keys.first().map_or(0, Array::len);
     words.clear();
     words.resize(rows * width, 0);
 }

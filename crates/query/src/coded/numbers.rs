@@ -343,18 +343,16 @@ fn pushed(text: &[u8], data: &mut Vec<u8>, ends: &mut Vec<u32>) -> Result<Text> 
     let number = small(ends.len())?;
     let start = u32::try_from(data.len());
     data.extend_from_slice(text);
-    match (start, u32::try_from(data.len())) {
-        (Ok(start), Ok(end)) => {
-            ends.push(end);
-            Ok(Text {
-                number,
-                half: 0,
-                start,
-                length: end - start,
-            })
-        }
-        _ => exec_err!("too much distinct text in one column"),
-    }
+    let (Ok(start), Ok(end)) = (start, u32::try_from(data.len())) else {
+        return exec_err!("too much distinct text in one column");
+    };
+    ends.push(end);
+    Ok(Text {
+        number,
+        half: 0,
+        start,
+        length: end - start,
+    })
 }
 
 /// A text's number, where it lies, and half of its hash: that spares most looks at other texts.

@@ -111,9 +111,10 @@ impl SegmentsExec {
         let rows = self.segments.iter().map(|segment| segment.rows());
         let rows = rows.fold(0, u64::saturating_add);
         let mut conditions = self.wanted.conditions.iter();
-        match conditions.any(|c| c.time.is_none() && !is_met_by_most(&c.expr)) {
-            true => rows / ONE_IN,
-            false => rows,
+        if conditions.any(|c| c.time.is_none() && !is_met_by_most(&c.expr)) {
+            rows / ONE_IN
+        } else {
+            rows
         }
     }
 
@@ -164,12 +165,16 @@ impl SegmentsExec {
 pub(crate) struct Asking<'a> {
     /// How many values there are to meet, at most.
     pub(crate) values: u64,
-    /// Conditions for while rows are decoded: other columns of rows that do not meet them need not
-    /// be, but this one is decoded once more.
-    pub(crate) test: &'a dyn Fn(&Arc<dyn PhysicalExpr>, &DataType) -> Vec<Arc<dyn PhysicalExpr>>,
-    /// What leaves rows out once they are decoded, if that is not done anyway.
-    pub(crate) step: &'a dyn Fn(usize, &DataType) -> Option<Arc<dyn Step>>,
+    pub(crate) test: &'a Test<'a>,
+    pub(crate) step: &'a MakeStep<'a>,
 }
+
+/// Makes conditions over a column of a type for while rows are decoded: other columns of rows that do
+/// not meet them need not be, but this one is decoded once more.
+type Test<'a> = dyn Fn(&Arc<dyn PhysicalExpr>, &DataType) -> Vec<Arc<dyn PhysicalExpr>> + 'a;
+
+/// Makes what leaves rows out once they are decoded, if that is not done anyway.
+type MakeStep<'a> = dyn Fn(usize, &DataType) -> Option<Arc<dyn Step>> + 'a;
 
 /// Values are few when there are so many times as many rows: then whole pages have none of them.
 const FEW: u64 = 50;

@@ -121,9 +121,10 @@ fn a_join_says_the_same_of_segments_as_of_memory() {
                     "rightsemi" | "rightanti" if then.contains("by Note") => "count",
                     _ => then,
                 };
-                let left = match left.contains("Note") || left.starts_with("Events") {
-                    true => left.to_owned(),
-                    false => format!("{left} | extend Note = 'n', Later = ''"),
+                let left = if left.contains("Note") || left.starts_with("Events") {
+                    left.to_owned()
+                } else {
+                    format!("{left} | extend Note = 'n', Later = ''")
                 };
                 let query = format!("{left} | join kind={kind} ({right}) on {on} | {then}");
                 let expected = hunted(&query, &memory);
