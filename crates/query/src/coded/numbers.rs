@@ -335,6 +335,9 @@ pub(super) struct Texts {
     candidates: Candidates,
 }
 
+/// Texts that lie near enough for no value to wait for memory.
+const NEAR: usize = 4096;
+
 /// Half of a value's hash, and what has the same.
 type Candidates = Vec<(u32, Option<Text>)>;
 
@@ -388,6 +391,21 @@ impl Texts {
 
     /// Adds the number of each value to `out`; a new value gets the next one.
     pub(super) fn number(&mut self, values: &StringArray, out: &mut Vec<u32>) -> Result<()> {
+        if self.len() < NEAR {
+            for value in values {
+                out.push(match value {
+                    None => self.null_number()?,
+                    Some(text) => {
+                        let half = self.half(value);
+                        match self.found(text.as_bytes(), half) {
+                            Some(number) => number,
+                            None => self.number_of(text.as_bytes(), half)?,
+                        }
+                    }
+                });
+            }
+            return Ok(());
+        }
         let mut candidates = std::mem::take(&mut self.candidates);
         self.look(values, &mut candidates);
         for (value, (half, candidate)) in values.iter().zip(&candidates) {
