@@ -839,6 +839,35 @@ impl Relation {
             Op::Union { inputs } => inputs.iter().collect(),
         }
     }
+
+    /// The same, to be changed.
+    pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.op {
+            Op::Source { .. }
+            | Op::Values { .. }
+            | Op::Range { .. }
+            | Op::External { .. }
+            | Op::Shared(_) => Vec::new(),
+            Op::Filter { input, .. }
+            | Op::Project { input, .. }
+            | Op::Summarize { input, .. }
+            | Op::Distinct { input }
+            | Op::Take { input, .. }
+            | Op::Sort { input, .. }
+            | Op::Serialize { input }
+            | Op::Window { input, .. }
+            | Op::Extract { input, .. }
+            | Op::Series { input, .. }
+            | Op::Scan { input, .. }
+            | Op::FileProfile { input, .. }
+            | Op::MvExpand { input, .. } => vec![input],
+            Op::Join { left, right, .. } => vec![left, right],
+            Op::GraphMatch { nodes, edges, .. } | Op::GraphComponents { nodes, edges, .. } => {
+                vec![nodes, edges]
+            }
+            Op::Union { inputs } => inputs.iter_mut().collect(),
+        }
+    }
 }
 
 impl Expr {

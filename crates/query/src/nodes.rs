@@ -1,8 +1,8 @@
-//! Two operators that DataFusion does not have.
+//! Operators that DataFusion does not have, each of one input that it passes on row by row.
 //!
 //! [`Unique`] keeps the first row of each key, streaming, in order: the left side of Kusto's default
 //! join. [`InOrder`] makes the order of its input a requirement, so that the planner does not drop a
-//! sort below an order-sensitive aggregate.
+//! sort below an order-sensitive aggregate. [`Action::Forget`] ends what the planner knows of the rows.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -150,7 +150,7 @@ pub(crate) enum Action {
 /// Expressions by which rows are told apart.
 type Keys<'a> = &'a [Arc<dyn PhysicalExpr>];
 
-/// The physical form of both.
+/// The physical form of these nodes, and of what else needs an operator that passes rows on.
 #[derive(Debug)]
 pub(crate) struct OneInput {
     input: Arc<dyn ExecutionPlan>,

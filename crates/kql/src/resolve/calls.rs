@@ -208,7 +208,6 @@ impl Resolver<'_> {
             self.check_arguments(function, scalar, &args, at)?;
         }
         match (function.meaning, first_text) {
-            // Of the parts of the calendar only weeks come out as a real: so does the engine.
             (Meaning::Call(ScalarFn::RangeArray), _) if args.len() == 2 && steps_in_time(&args) => {
                 const HOUR: i64 = 36_000_000_000;
                 let hour = Value::TimeSpan(model::Span100ns(HOUR));
@@ -216,6 +215,7 @@ impl Resolver<'_> {
                 args.push(Expr::literal(hour, at));
                 return Ok(made(function, args, gives, at));
             }
+            // Of the parts of the calendar only weeks come out as a real: so does the engine.
             (Meaning::Call(ScalarFn::DatetimeDiff), Some(part))
                 if part.eq_ignore_ascii_case("week") =>
             {

@@ -185,16 +185,22 @@ pub(super) fn first_columns(input: Relation, width: usize, at: Span) -> Relation
     projected(input, exprs, columns, at)
 }
 
+fn rising(expr: Expr) -> SortKey {
+    SortKey {
+        expr,
+        descending: false,
+        nulls_first: true,
+    }
+}
+
+/// What puts the rows of each part beside each other.
+pub(super) fn by_part(columns: &[Field], at: Span) -> Vec<SortKey> {
+    keys(columns, at).into_iter().map(rising).collect()
+}
+
 /// Rows in the order of the expressions, rising.
 pub(super) fn sorted(input: Relation, exprs: Vec<Expr>, at: Span) -> Relation {
-    let keys = exprs
-        .into_iter()
-        .map(|expr| SortKey {
-            expr,
-            descending: false,
-            nulls_first: true,
-        })
-        .collect();
+    let keys = exprs.into_iter().map(rising).collect();
     Relation {
         columns: input.columns.clone(),
         op: Op::Sort {

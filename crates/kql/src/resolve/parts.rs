@@ -209,22 +209,6 @@ fn beginning(relation: &mut Relation, begin: Span) -> Option<&mut Relation> {
     if relation.span == begin {
         return Some(relation);
     }
-    match &mut relation.op {
-        Op::Filter { input, .. }
-        | Op::Project { input, .. }
-        | Op::Summarize { input, .. }
-        | Op::Distinct { input }
-        | Op::Take { input, .. }
-        | Op::Sort { input, .. }
-        | Op::Serialize { input }
-        | Op::Window { input, .. }
-        | Op::Extract { input, .. }
-        | Op::Series { input, .. }
-        | Op::Scan { input, .. }
-        | Op::FileProfile { input, .. }
-        | Op::MvExpand { input, .. } => beginning(input, begin),
-        Op::Join { left, right, .. } => beginning(left, begin).or_else(|| beginning(right, begin)),
-        Op::Union { inputs } => inputs.iter_mut().find_map(|i| beginning(i, begin)),
-        _ => None,
-    }
+    let mut inputs = relation.inputs_mut().into_iter();
+    inputs.find_map(|input| beginning(input, begin))
 }

@@ -140,14 +140,7 @@ impl Resolver<'_> {
             columns: &input.columns,
         };
         // Inside of a query in a query, each part has an order of its own.
-        let mut keys: Vec<SortKey> = carry::keys(&input.columns, span(node))
-            .into_iter()
-            .map(|expr| SortKey {
-                expr,
-                descending: false,
-                nulls_first: true,
-            })
-            .collect();
+        let mut keys = carry::by_part(&input.columns, span(node));
         for item in items(node).filter(|c| c.kind() == Kind::SortKey) {
             let Some(value) = item.children().next() else {
                 continue;

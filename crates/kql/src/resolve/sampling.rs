@@ -282,16 +282,8 @@ fn first_of_part(
     rows: Option<u64>,
     at: Span,
 ) -> Relation {
-    let parts = carry::keys(&input.columns, at);
-    let is_whole = parts.is_empty();
-    let mut keys: Vec<SortKey> = parts
-        .into_iter()
-        .map(|expr| SortKey {
-            expr,
-            descending: false,
-            nulls_first: true,
-        })
-        .collect();
+    let mut keys = carry::by_part(&input.columns, at);
+    let is_whole = keys.is_empty();
     keys.extend(weight.map(|ty| SortKey {
         expr: column(1, ty, at),
         descending: true,

@@ -1,8 +1,9 @@
 //! Joins over segments: keys and columns go by the codes of dictionaries.
 //!
-//! The first side is kept ([`super::kept`]), the second one passes by ([`super::meet`]). What the
-//! first side's keys are is handed to the scan of the second, which then need not decode the other
-//! columns of rows that meet nothing. A side of which only the first row of each key counts
+//! The first side is kept ([`super::kept`]), the second one passes by ([`super::meet`]): its rows are
+//! looked up where they are decoded. What the first side's keys are is asked of the tables below the
+//! second, through other joins, too: while they are decoded where the keys are few, so that whole
+//! pages of other columns need not be, and afterwards where they are many. A side of which only the first row of each key counts
 //! (`innerunique`) is thinned out here.
 //!
 //! Promises
@@ -34,15 +35,16 @@ use futures::TryStreamExt as _;
 use super::ByCodes;
 use super::among::Among;
 use super::kept::{Keeping, Kept};
-use super::keys::{KEYS_MAX, Lookup, Sieve, Values, is_key};
+use super::keys::{KEYS_MAX, Lookup, Sieve, Values};
 use super::meet::{Gives, Meeting, Output};
+use super::numbers::is_numbered;
 use super::source::{Rows, Source, any_sources, uncovered};
 use crate::kernels::args::Guard;
 use crate::nodes::OneInput;
 use crate::scan::stages::{Coded, Input, Step};
 use crate::scan::{Asking, Reads};
 
-/// Joins within a side of a join that go by codes, one in another; those below are the library's.
+/// Joins in one another that hand on text as dictionaries; one deeper makes it plain, and counts anew.
 const DEPTH_MAX: usize = 16;
 
 /// A join over segments.
@@ -82,7 +84,7 @@ impl Side {
     ) -> Result<Option<Self>> {
         let schema = plan.schema();
         for key in &keys {
-            if !is_key(&key.data_type(&schema)?) {
+            if !is_numbered(&key.data_type(&schema)?) {
                 return Ok(None);
             }
         }
@@ -208,9 +210,10 @@ impl JoinExec {
         self.sides.iter().find_map(Side::reads)
     }
 
-    /// Leaves out rows that are asked not to come, by a column of the output; see [`Source::asked`]. What is left out of a side must not make other rows: so only where each row
-    /// of the output has one of that side, and not before the first row of each key is chosen, unless
-    /// the condition is about the key.
+    /// Leaves out rows that are asked not to come, by a column of the output; see [`Source::asked`].
+    /// What is left out of a side must not make other rows: so only where each row of the output has
+    /// one of that side, all of them are given, and not before the first row of each key is chosen,
+    /// unless it is the key that is asked.
     pub(super) fn asked(&mut self, column: usize, asking: &Asking<'_>) {
         let [first, second] = &mut self.sides;
         let (is_first, at) = match self.gives.columns.get(column) {
@@ -233,7 +236,7 @@ impl JoinExec {
             _ => false,
         };
         let key = side.key_of(at);
-        if !has_row || (side.unique && key.is_none()) {
+        if !has_row || self.most.is_some() || (side.unique && key.is_none()) {
             return;
         }
         side.asked(at, asking);

@@ -6,21 +6,21 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, UInt32Array,
-    new_empty_array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, UInt32Array, new_empty_array,
 };
-use datafusion::arrow::buffer::{Buffer, OffsetBuffer};
 use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Int32Type};
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_datafusion_err};
 
 use super::keys::{Keys, Reading, place};
-use super::numbers::{ABSENT, small, texts_of};
+use super::numbers::{ABSENT, Codes, List, small, texts_of};
 use crate::kernels::args::Guard;
-use crate::scan::stages::same;
 
 /// Rows for which room is made beforehand, at most.
 const EXPECTED_MAX: usize = 1 << 20;
+/// Bytes that a key takes once all rows are there: where its rows begin, twice, and whether it was met
+/// by the other side and has passed on it.
+const KEY_BYTES: usize = 10;
 /// Rows between two looks at the query's switch.
 const LOOK_EVERY: usize = 1 << 16;
 
@@ -30,77 +30,38 @@ enum Column {
     Other(DataType, Vec<ArrayRef>),
 }
 
-/// A column of text: codes, and the values that they stand for.
+/// A column of text: numbers, and the texts that they stand for; [`ABSENT`] is null.
 #[derive(Default)]
 struct Text {
-    /// Below zero: null.
-    codes: Vec<i32>,
-    data: Vec<u8>,
-    /// Where each value ends in `data`.
-    ends: Vec<i32>,
-    /// The dictionary that is copied from, and the codes here of its values.
-    dictionary: Option<ArrayRef>,
-    known: Vec<i32>,
+    numbers: Vec<u32>,
+    texts: List,
+    codes: Codes,
 }
-
-const NULL: i32 = -1;
-const NOT_COPIED: i32 = -2;
 
 impl Text {
     fn add(&mut self, column: &ArrayRef) -> Result<()> {
-        let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else {
-            for value in texts_of(column)? {
-                let code = value.map_or(Ok(NULL), |value| self.copied(value))?;
-                self.codes.push(code);
+        let Self {
+            numbers,
+            texts,
+            codes,
+        } = self;
+        let mut copied = |values: &ArrayRef, numbers: &mut Vec<u32>| {
+            for value in texts_of(values)? {
+                numbers.push(match value {
+                    Some(text) => texts.push(text.as_bytes())?.0,
+                    None => ABSENT,
+                });
             }
-            return Ok(());
+            Ok(())
         };
-        let values = dictionary.values();
-        let texts = texts_of(values)?;
-        if !self
-            .dictionary
-            .as_ref()
-            .is_some_and(|known| same(known, values))
-        {
-            self.known.clear();
-            self.known.resize(values.len(), NOT_COPIED);
-            self.dictionary = Some(values.clone());
+        match column.as_dictionary_opt::<Int32Type>() {
+            Some(dictionary) => codes.of(dictionary, ABSENT, numbers, copied),
+            None => copied(column, numbers),
         }
-        for key in dictionary.keys() {
-            let at = key.and_then(|key| usize::try_from(key).ok());
-            let code = match at.and_then(|at| Some((at, *self.known.get(at)?))) {
-                None => NULL,
-                Some((at, NOT_COPIED)) => {
-                    let code = if texts.is_valid(at) {
-                        self.copied(texts.value(at))?
-                    } else {
-                        NULL
-                    };
-                    if let Some(known) = self.known.get_mut(at) {
-                        *known = code;
-                    }
-                    code
-                }
-                Some((_, code)) => code,
-            };
-            self.codes.push(code);
-        }
-        Ok(())
-    }
-
-    fn copied(&mut self, value: &str) -> Result<i32> {
-        self.data.extend_from_slice(value.as_bytes());
-        let code = i32::try_from(self.ends.len());
-        let (Ok(code), Ok(end)) = (code, i32::try_from(self.data.len())) else {
-            return exec_err!("too much text for one side of a join");
-        };
-        self.ends.push(end);
-        Ok(code)
     }
 
     fn size(&self) -> usize {
-        let numbers = self.codes.capacity() + self.ends.capacity() + self.known.capacity();
-        numbers * 4 + self.data.capacity()
+        self.numbers.capacity() * 4 + self.texts.size() + self.codes.size()
     }
 }
 
@@ -131,14 +92,7 @@ impl Column {
 
     fn whole(self) -> Result<Whole> {
         Ok(match self {
-            Self::Text(text) => {
-                let mut offsets = Vec::with_capacity(text.ends.len() + 1);
-                offsets.push(0);
-                offsets.extend_from_slice(&text.ends);
-                let offsets = OffsetBuffer::new(offsets.into());
-                let values = StringArray::try_new(offsets, Buffer::from_vec(text.data), None)?;
-                Whole::Text(text.codes, Arc::new(values))
-            }
+            Self::Text(text) => Whole::Text(text.numbers, Arc::new(text.texts.into_array(None)?)),
             Self::Other(of, parts) if parts.is_empty() => Whole::Other(new_empty_array(&of)),
             Self::Other(_, parts) => {
                 let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
@@ -150,7 +104,7 @@ impl Column {
 
 /// A column of all rows.
 enum Whole {
-    Text(Vec<i32>, ArrayRef),
+    Text(Vec<u32>, ArrayRef),
     Other(ArrayRef),
 }
 
@@ -215,8 +169,9 @@ impl Keeping {
     pub(super) fn size(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::size).sum();
         let rows = self.of.capacity() + self.scratch.capacity();
-        // What puts rows in the order of their keys takes as much again.
-        self.keys.size() + columns + rows * 8
+        // What puts rows in the order of their keys takes as much again, and some words for each key.
+        let met = self.met.as_ref().map_or(0, Vec::capacity);
+        self.keys.size() + columns + rows * 8 + self.keys.len() * KEY_BYTES + met
     }
 
     /// All rows, by their keys.
@@ -299,13 +254,14 @@ impl Kept {
         let column = column.ok_or_else(|| exec_datafusion_err!("a column that was not kept"))?;
         Ok(match column {
             Whole::Other(column) => take(column, rows, None)?,
-            Whole::Text(codes, values) => {
+            Whole::Text(numbers, texts) => {
+                // Null has a number that is none of a code.
                 let code = |row: Option<u32>| {
-                    let code = row.and_then(|row| codes.get(place(row)).copied());
-                    code.filter(|code| *code >= 0)
+                    let number = row.and_then(|row| numbers.get(place(row)).copied());
+                    number.and_then(|number| i32::try_from(number).ok())
                 };
                 let codes: Int32Array = rows.iter().map(code).collect();
-                Arc::new(DictionaryArray::try_new(codes, values.clone())?)
+                Arc::new(DictionaryArray::try_new(codes, texts.clone())?)
             }
         })
     }

@@ -19,19 +19,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::numbers::{ABSENT, Codes, Texts, small, texts_of};
+use super::numbers::{ABSENT, Codes, Texts, small, spread, texts_of};
 use crate::scan::stages::{Coded, Input, Step, Stepping};
 
 /// Columns of a key, at most: each has a bit of a word.
 pub(super) const KEYS_MAX: usize = 64;
-
-/// Whether a join can go by keys of this type here.
-pub(super) fn is_key(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::Int64 | DataType::Int32 | DataType::Boolean
-    )
-}
 
 /// A number as a place in a list.
 pub(super) fn place(number: u32) -> usize {
@@ -307,10 +299,6 @@ pub(super) enum Values {
     Whole(i64, i64),
     /// Nothing is known.
     Any,
-}
-
-fn spread(half: u32) -> u64 {
-    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn words(all: &[u64], row: usize, width: usize) -> &[u64] {

@@ -3,11 +3,9 @@
 //! Its rows come with the numbers of their keys. Pairs are made in portions, so that a key which
 //! millions of rows have makes no batch of millions, and a cancelled query ends between two of them.
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array};
 use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use datafusion::arrow::datatypes::{DataType, SchemaRef, UInt32Type};
 use datafusion::common::{JoinType, Result, exec_datafusion_err};
 
 use super::kept::Kept;
@@ -15,7 +13,7 @@ use super::keys::place;
 use super::numbers::{ABSENT, small};
 use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
-use crate::scan::test::plain;
+use crate::scan::stages::batch;
 
 /// A column of the output.
 #[derive(Clone, Debug)]
@@ -197,7 +195,7 @@ impl Meeting {
         let second = UInt32Array::from(std::mem::take(&mut self.second));
         let passing = self.passing.as_ref();
         let column = |output: &Output| {
-            let column = match output {
+            Ok(match output {
                 Output::Kept(_, of) if first.is_empty() => new_null_array(of, rows),
                 Output::Kept(at, _) => self.kept.column(*at, &first)?,
                 Output::Passing(_, of) if second.is_empty() => new_null_array(of, rows),
@@ -206,29 +204,11 @@ impl Meeting {
                     let column = column.ok_or_else(|| exec_datafusion_err!("no such column"))?;
                     take(column, &second, None)?
                 }
-            };
-            match self.gives.schema {
-                Some(_) => plain(&column),
-                None => Ok(column),
-            }
+            })
         };
-        let columns: Vec<ArrayRef> = self
-            .gives
-            .columns
-            .iter()
-            .map(column)
-            .collect::<Result<_>>()?;
-        let schema = self.gives.schema.clone().unwrap_or_else(|| {
-            let own = columns.iter().map(|column| {
-                let of = column.data_type().clone();
-                Field::new("", of, true)
-            });
-            Schema::new(own.collect::<Vec<_>>()).into()
-        });
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?)
+        let columns = self.gives.columns.iter().map(column);
+        let columns = columns.collect::<Result<_>>()?;
+        batch(self.gives.schema.as_ref(), columns, rows)
     }
 }
 

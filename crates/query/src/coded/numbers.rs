@@ -139,11 +139,7 @@ pub(super) struct Numbers {
 }
 
 enum Known {
-    Longs {
-        numbers: Map<i64>,
-        values: Vec<Option<i64>>,
-        null: Option<u32>,
-    },
+    Longs(Longs),
     Texts(Texts),
     Others(Box<dyn GroupValues>),
 }
@@ -151,11 +147,7 @@ enum Known {
 impl Numbers {
     pub(super) fn new(of: &DataType) -> Result<Self> {
         let known = match of {
-            DataType::Int64 => Known::Longs {
-                numbers: Map::default(),
-                values: Vec::new(),
-                null: None,
-            },
+            DataType::Int64 => Known::Longs(Longs::default()),
             DataType::Utf8 => Known::Texts(Texts::default()),
             _ => {
                 let schema = Schema::new(vec![Field::new("value", of.clone(), true)]);
@@ -173,7 +165,7 @@ impl Numbers {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match &self.known {
-            Known::Longs { values, .. } => values.len(),
+            Known::Longs(longs) => longs.values.len(),
             Known::Texts(texts) => texts.len(),
             Known::Others(values) => values.len(),
         }
@@ -207,16 +199,10 @@ impl Numbers {
 
     fn plain(&mut self, column: &ArrayRef, out: &mut Vec<u32>) -> Result<()> {
         match &mut self.known {
-            Known::Longs {
-                numbers,
-                values,
-                null,
-            } => {
-                let Some(longs) = column.as_primitive_opt::<Int64Type>() else {
-                    return exec_err!("longs came as {}", column.data_type());
-                };
-                longs_of(longs, numbers, values, null, out)
-            }
+            Known::Longs(known) => match column.as_primitive_opt::<Int64Type>() {
+                Some(longs) => known.number(longs, out),
+                None => exec_err!("longs came as {}", column.data_type()),
+            },
             Known::Texts(texts) => texts.number(texts_of(column)?, out),
             Known::Others(values) => {
                 values.intern(std::slice::from_ref(column), &mut self.scratch)?;
@@ -232,14 +218,9 @@ impl Numbers {
     pub(super) fn take(&mut self) -> Result<ArrayRef> {
         self.codes.forget();
         match &mut self.known {
-            Known::Longs {
-                numbers,
-                values,
-                null,
-            } => {
-                numbers.clear();
-                *null = None;
-                Ok(Arc::new(Int64Array::from(std::mem::take(values))))
+            Known::Longs(longs) => {
+                let values = std::mem::take(longs).values;
+                Ok(Arc::new(Int64Array::from(values)))
             }
             Known::Texts(texts) => Ok(Arc::new(std::mem::take(texts).into_array()?)),
             Known::Others(values) => {
@@ -251,9 +232,7 @@ impl Numbers {
 
     pub(super) fn size(&self) -> usize {
         let known = match &self.known {
-            Known::Longs {
-                numbers, values, ..
-            } => numbers.capacity() * ENTRY_BYTES + values.capacity() * 16,
+            Known::Longs(longs) => longs.size(),
             Known::Texts(texts) => texts.size(),
             Known::Others(values) => values.size(),
         };
@@ -267,53 +246,55 @@ pub(super) fn texts_of(column: &ArrayRef) -> Result<&StringArray> {
     texts.ok_or_else(|| exec_datafusion_err!("text came as {}", column.data_type()))
 }
 
-fn longs_of(
-    longs: &Int64Array,
-    numbers: &mut Map<i64>,
-    values: &mut Vec<Option<i64>>,
-    null: &mut Option<u32>,
-    out: &mut Vec<u32>,
-) -> Result<()> {
-    let mut number_of = |value: i64| {
-        let next = small(values.len())?;
-        Ok::<_, datafusion::common::DataFusionError>(*numbers.entry(value).or_insert_with(|| {
-            values.push(Some(value));
+/// Distinct whole numbers and their numbers. Null is one of them.
+#[derive(Default)]
+struct Longs {
+    numbers: Map<i64>,
+    values: Vec<Option<i64>>,
+    null: Option<u32>,
+}
+
+impl Longs {
+    /// Adds the number of each value to `out`; a new value gets the next one.
+    fn number(&mut self, longs: &Int64Array, out: &mut Vec<u32>) -> Result<()> {
+        if longs.null_count() == 0 {
+            // Instants come in order, so their bins come in runs.
+            let mut last: Option<(i64, u32)> = None;
+            for value in longs.values() {
+                let number = match last {
+                    Some((known, number)) if known == *value => number,
+                    _ => self.number_of(*value)?,
+                };
+                last = Some((*value, number));
+                out.push(number);
+            }
+            return Ok(());
+        }
+        for value in longs {
+            out.push(match (value, self.null) {
+                (Some(value), _) => self.number_of(value)?,
+                (None, Some(number)) => number,
+                (None, None) => {
+                    let next = small(self.values.len())?;
+                    self.values.push(None);
+                    *self.null.insert(next)
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn number_of(&mut self, value: i64) -> Result<u32> {
+        let next = small(self.values.len())?;
+        Ok(*self.numbers.entry(value).or_insert_with(|| {
+            self.values.push(Some(value));
             next
         }))
-    };
-    if longs.null_count() == 0 {
-        // Instants come in order, so their bins come in runs.
-        let mut last: Option<(i64, u32)> = None;
-        for value in longs.values() {
-            let number = match last {
-                Some((known, number)) if known == *value => number,
-                _ => number_of(*value)?,
-            };
-            last = Some((*value, number));
-            out.push(number);
-        }
-        return Ok(());
     }
-    for value in longs {
-        let number = match (value, *null) {
-            (Some(value), _) => {
-                let next = small(values.len())?;
-                *numbers.entry(value).or_insert_with(|| {
-                    values.push(Some(value));
-                    next
-                })
-            }
-            (None, Some(number)) => number,
-            (None, None) => {
-                let next = small(values.len())?;
-                values.push(None);
-                *null = Some(next);
-                next
-            }
-        };
-        out.push(number);
+
+    fn size(&self) -> usize {
+        self.numbers.capacity() * ENTRY_BYTES + self.values.capacity() * 16
     }
-    Ok(())
 }
 
 pub(super) fn small(number: usize) -> Result<u32> {
@@ -323,14 +304,66 @@ pub(super) fn small(number: usize) -> Result<u32> {
     }
 }
 
+/// Texts one after the other, by their numbers.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    data: Vec<u8>,
+    /// Where each text ends in `data`.
+    ends: Vec<u32>,
+}
+
+impl List {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The number of a text that is added, and where it starts.
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(u32, u32)> {
+        let number = small(self.ends.len())?;
+        let start = u32::try_from(self.data.len());
+        self.data.extend_from_slice(text);
+        let (Ok(start), Ok(end)) = (start, u32::try_from(self.data.len())) else {
+            return exec_err!("too much text in one column");
+        };
+        self.ends.push(end);
+        Ok((number, start))
+    }
+
+    /// Whether a text starts here.
+    fn has(&self, start: u32, text: &[u8]) -> bool {
+        let start = place(start);
+        self.data.get(start..start.saturating_add(text.len())) == Some(text)
+    }
+
+    /// The texts as a column; one of them may be null.
+    pub(super) fn into_array(self, null: Option<u32>) -> Result<StringArray> {
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0_i32);
+        for end in &self.ends {
+            let Ok(end) = i32::try_from(*end) else {
+                return exec_err!("too much text in one column");
+            };
+            offsets.push(end);
+        }
+        let nulls = null.map(|null| (0..self.ends.len()).map(|at| at != place(null)).collect());
+        Ok(StringArray::try_new(
+            OffsetBuffer::new(offsets.into()),
+            Buffer::from_vec(self.data),
+            nulls.map(NullBuffer::new),
+        )?)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.data.capacity() + self.ends.capacity() * 4
+    }
+}
+
 /// Distinct texts and their numbers. Null is one of them.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     hasher: DefaultHashBuilder,
     table: HashTable<Text>,
-    data: Vec<u8>,
-    /// Where each text ends in `data`.
-    ends: Vec<u32>,
+    list: List,
     null: Option<u32>,
     candidates: Candidates,
 }
@@ -340,23 +373,6 @@ const NEAR: usize = 4096;
 
 /// Half of a value's hash, and what has the same.
 type Candidates = Vec<(u32, Option<Text>)>;
-
-/// A new text at the end of the others.
-fn pushed(text: &[u8], data: &mut Vec<u8>, ends: &mut Vec<u32>) -> Result<Text> {
-    let number = small(ends.len())?;
-    let start = u32::try_from(data.len());
-    data.extend_from_slice(text);
-    let (Ok(start), Ok(end)) = (start, u32::try_from(data.len())) else {
-        return exec_err!("too much distinct text in one column");
-    };
-    ends.push(end);
-    Ok(Text {
-        number,
-        half: 0,
-        start,
-        length: end - start,
-    })
-}
 
 /// A text's number, where it lies, and half of its hash: that spares most looks at other texts.
 #[derive(Clone, Copy, Debug)]
@@ -368,40 +384,34 @@ struct Text {
 }
 
 impl Text {
-    fn hash(half: u32) -> u64 {
-        u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    fn is(&self, text: &[u8], list: &List) -> bool {
+        place(self.length) == text.len() && list.has(self.start, text)
     }
+}
 
-    fn is(&self, text: &[u8], data: &[u8]) -> bool {
-        let length = place(self.length);
-        let lies = || data.get(place(self.start)..place(self.start) + length);
-        length == text.len() && lies() == Some(text)
-    }
+/// A whole hash of its half.
+pub(super) fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Texts {
     /// Makes room for about as many.
     pub(super) fn expect(&mut self, texts: usize) {
-        self.table.reserve(texts, |text| Text::hash(text.half));
+        self.table.reserve(texts, |text| spread(text.half));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.list.len()
     }
 
     /// Adds the number of each value to `out`; a new value gets the next one.
     pub(super) fn number(&mut self, values: &StringArray, out: &mut Vec<u32>) -> Result<()> {
         if self.len() < NEAR {
             for value in values {
+                let half = self.half(value);
                 out.push(match value {
                     None => self.null_number()?,
-                    Some(text) => {
-                        let half = self.half(value);
-                        match self.found(text.as_bytes(), half) {
-                            Some(number) => number,
-                            None => self.number_of(text.as_bytes(), half)?,
-                        }
-                    }
+                    Some(text) => self.number_of(text.as_bytes(), half)?,
                 });
             }
             return Ok(());
@@ -411,7 +421,7 @@ impl Texts {
         for (value, (half, candidate)) in values.iter().zip(&candidates) {
             out.push(match (value, candidate) {
                 (None, _) => self.null_number()?,
-                (Some(text), Some(known)) if known.is(text.as_bytes(), &self.data) => known.number,
+                (Some(text), Some(known)) if known.is(text.as_bytes(), &self.list) => known.number,
                 (Some(text), _) => self.number_of(text.as_bytes(), *half)?,
             });
         }
@@ -426,7 +436,7 @@ impl Texts {
         candidates.extend(values.iter().map(|text| (self.half(text), None)));
         for (half, candidate) in candidates {
             let is = |known: &Text| known.half == *half;
-            *candidate = self.table.find(Text::hash(*half), is).copied();
+            *candidate = self.table.find(spread(*half), is).copied();
         }
     }
 
@@ -435,22 +445,23 @@ impl Texts {
         if let Some(number) = self.null {
             return Ok(number);
         }
-        let number = pushed(&[], &mut self.data, &mut self.ends)?.number;
+        let (number, _) = self.list.push(&[])?;
         Ok(*self.null.insert(number))
     }
 
     fn number_of(&mut self, text: &[u8], half: u32) -> Result<u32> {
-        let is = |known: &Text| known.half == half && known.is(text, &self.data);
-        let hash = |text: &Text| Text::hash(text.half);
-        match self.table.entry(Text::hash(half), is, hash) {
+        let is = |known: &Text| known.half == half && known.is(text, &self.list);
+        match self.table.entry(spread(half), is, |text| spread(text.half)) {
             Entry::Occupied(known) => Ok(known.get().number),
             Entry::Vacant(place) => {
-                let new = Text {
+                let (number, start) = self.list.push(text)?;
+                place.insert(Text {
+                    number,
                     half,
-                    ..pushed(text, &mut self.data, &mut self.ends)?
-                };
-                place.insert(new);
-                Ok(new.number)
+                    start,
+                    length: small(text.len())?,
+                });
+                Ok(number)
             }
         }
     }
@@ -465,7 +476,7 @@ impl Texts {
             };
             match candidate {
                 None => ABSENT,
-                Some(known) if known.is(text.as_bytes(), &self.data) => known.number,
+                Some(known) if known.is(text.as_bytes(), &self.list) => known.number,
                 Some(_) => self.found(text.as_bytes(), *half).unwrap_or(ABSENT),
             }
         };
@@ -486,32 +497,18 @@ impl Texts {
     }
 
     fn found(&self, text: &[u8], half: u32) -> Option<u32> {
-        let is = |known: &Text| known.half == half && known.is(text, &self.data);
-        let known = self.table.find(Text::hash(half), is);
+        let is = |known: &Text| known.half == half && known.is(text, &self.list);
+        let known = self.table.find(spread(half), is);
         known.map(|known| known.number)
     }
 
     /// The texts by their numbers.
     fn into_array(self) -> Result<StringArray> {
-        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
-        offsets.push(0_i32);
-        for end in &self.ends {
-            let Ok(end) = i32::try_from(*end) else {
-                return exec_err!("too much distinct text in one column");
-            };
-            offsets.push(end);
-        }
-        let nulls = self.null.and_then(|null| usize::try_from(null).ok());
-        let nulls = nulls.map(|null| (0..self.ends.len()).map(|at| at != null).collect());
-        Ok(StringArray::try_new(
-            OffsetBuffer::new(offsets.into()),
-            Buffer::from_vec(self.data),
-            nulls.map(NullBuffer::new),
-        )?)
+        self.list.into_array(self.null)
     }
 
     pub(super) fn size(&self) -> usize {
         let table = self.table.capacity() * 17 + self.candidates.capacity() * 24;
-        table + self.data.capacity() + self.ends.capacity() * 4
+        table + self.list.size()
     }
 }

@@ -66,7 +66,7 @@ impl Source {
         Ok(self)
     }
 
-    /// How many rows it seems to give, where that is known.
+    /// How many rows it seems to give; 0 where nothing is known.
     pub(super) fn guess(&self) -> u64 {
         match &self.plan {
             Leaf::Segments(segments) => segments.guess(),

@@ -37,7 +37,7 @@ use tokio::runtime::Handle;
 
 use super::bounds::{Meets, TimeBound};
 use super::pages::Pages;
-use super::stages::{Stage, Stages};
+use super::stages::{Stage, Stages, batch};
 use super::test::{self, Test};
 use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
@@ -541,20 +541,7 @@ impl Group {
         stages: &mut Stages,
     ) -> Result<RecordBatch> {
         let (columns, rows) = stages.run(columns, rows)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let (schema, columns) = if let Some(schema) = &job.output {
-            let columns = columns.iter().map(test::plain);
-            (schema.clone(), columns.collect::<Result<_>>()?)
-        } else {
-            let own = columns.iter().map(|column| {
-                let of = column.data_type().clone();
-                Field::new("", of, true)
-            });
-            (Arc::new(Schema::new(own.collect::<Vec<_>>())), columns)
-        };
-        Ok(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?)
+        batch(job.output.as_ref(), columns, rows)
     }
 }
 

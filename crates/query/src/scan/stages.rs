@@ -98,6 +98,31 @@ impl Stages {
     }
 }
 
+/// Columns as a batch: with text plain under a schema that others expect, or, without one, as they are
+/// under a schema of their own.
+pub(crate) fn batch(
+    schema: Option<&SchemaRef>,
+    mut columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let schema = if let Some(schema) = schema {
+        for column in &mut columns {
+            *column = plain(column)?;
+        }
+        schema.clone()
+    } else {
+        let own = columns.iter().map(|column| {
+            let of = column.data_type().clone();
+            Field::new("", of, true)
+        });
+        Arc::new(Schema::new(own.collect::<Vec<_>>()))
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        schema, columns, &options,
+    )?)
+}
+
 /// The column before all stages that stands after them as it was.
 pub(crate) fn traced(stages: &[Stage], column: usize) -> Option<usize> {
     stages

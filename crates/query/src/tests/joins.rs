@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use model::TableName;
+use model::{Code, TableName};
 
 use super::conditions::{File, Shape, batch, schema, tables};
 use super::encode;
-use super::support::{describe, run};
-use crate::{Segment, TableRows};
+use super::support::{describe, ends, now, run, run_prepared};
+use crate::{Error, Limits, Segment, TableRows, prepare};
 
 const KINDS: [&str; 9] = [
     "innerunique",
@@ -222,4 +223,51 @@ fn what_is_constant_on_one_side_is_not_in_an_outer_join() {
     assert_eq!(count("fullouter", "Source"), expected);
     let expected = r#"[{"Source":"seen","n":30000}]"#;
     assert_eq!(count("rightouter", "Source"), expected);
+}
+
+/// 27,000,000,000 pairs, by the same key and by a thousand.
+const ENDLESS: [&str; 2] = [
+    "Events | extend K = 1 | join kind=inner (Events | extend K = 1) on K | project K, Later, Size \
+     | join kind=leftouter (Events | extend K = 1) on K | summarize n = count(), s = sum(Size) by Later",
+    "Events | extend K = 1 | join kind=inner (Events | extend K = 1) on K | project K, Device, Size \
+     | join kind=inner (Events | extend K = 1 | project K, Device, Note) on K, Device | project Note, Size | where Size > 5 | count",
+];
+
+#[test]
+fn the_work_of_a_cancelled_join_over_segments_ends_soon() {
+    let (_, segments) = stored();
+    for query in ENDLESS {
+        let prepared = prepare(query, &Shape, now());
+        let (cancelled, soon) = (Duration::from_millis(500), Duration::from_secs(2));
+        for segments in &segments {
+            let limits = Limits::default();
+            let (outcome, ended) = ends(&prepared, segments, limits, Some(cancelled), soon);
+            assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+            assert!(ended, "{query}");
+        }
+    }
+}
+
+/// What is kept of the first side counts against the query's memory: rows, keys, and text.
+#[test]
+fn a_join_that_keeps_too_much_is_a_clear_error() {
+    let (_, segments) = stored();
+    let pairs = "Events | extend K = 1 | join kind=inner (Events | extend K = 1) on K";
+    let sides = [
+        format!("({pairs} | project Size) | join kind=inner ({pairs} | project Size) on Size"),
+        format!(
+            "({pairs} | extend T = strcat(Note, Note1)) | join kind=leftouter ({pairs} | extend T = strcat(Note, Note1)) on T"
+        ),
+    ];
+    for query in sides.map(|side| format!("{side} | count")) {
+        let limits = Limits {
+            memory_bytes: 16 << 20,
+            ..Limits::default()
+        };
+        for segments in &segments {
+            let outcome = run_prepared(&prepare(&query, &Shape, now()), segments, limits);
+            let error = outcome.expect_err("an error");
+            assert_eq!(error.code(), Code::HuntResources, "{query}: {error:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datafusion::arrow::array::RecordBatch;
 use model::{Code, Schema};
 
-use super::support::{now, run_prepared};
+use super::support::{Held, ends, now, run_prepared};
 use crate::kernels::regexes;
 use crate::{Cancel, Engine, Error, Limits, Notice, prepare};
 
@@ -304,15 +304,6 @@ fn a_regex_replacement_is_that_of_the_library() {
     }
 }
 
-/// Tells when it is dropped.
-struct Held(Option<std::sync::mpsc::Sender<()>>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.take().map(|gone| gone.send(()));
-    }
-}
-
 /// Seconds of planning, and a caller that goes away: the place is kept until the thread has ended, and
 /// that is soon.
 #[test]
@@ -419,7 +410,13 @@ fn planning_that_takes_too_long_says_so_and_gives_its_place_back() {
         planning: Duration::from_millis(50),
         ..Limits::default()
     };
-    let (outcome, ended) = ends(&prepared, limits, None, Duration::from_secs(20));
+    let (outcome, ended) = ends(
+        &prepared,
+        &BTreeMap::new(),
+        limits,
+        None,
+        Duration::from_secs(20),
+    );
     let error = outcome.expect_err("an error");
     assert_eq!(error.code(), Code::HuntPlanning, "{error:?}");
     assert!(ended, "the thread goes on");
@@ -448,41 +445,6 @@ fn long_chains_are_planned_in_time() {
         let result = limited(&query, Limits::default()).expect("a result");
         assert_eq!(super::encode::json(&result), r#"[{"Count":1}]"#);
     }
-}
-
-/// Runs a query, cancels it after a while, and says whether its thread ended soon after that (or after
-/// the answer, if that came first).
-fn ends(
-    prepared: &crate::Prepared,
-    limits: Limits,
-    cancel_after: Option<Duration>,
-    soon: Duration,
-) -> (Result<crate::HuntResult, Error>, bool) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    let (gone, is_gone) = std::sync::mpsc::channel();
-    let held = Box::new(Held(Some(gone)));
-    let cancel = Cancel::holding(std::sync::Arc::default(), Some(held));
-    let switch = cancel.clone();
-    let engine = Engine::default();
-    let outcome = runtime.block_on(async {
-        if let Some(after) = cancel_after {
-            tokio::spawn(async move {
-                tokio::time::sleep(after).await;
-                switch.cancel();
-            });
-        } else {
-            drop(switch);
-        }
-        engine.run(prepared, |_| None, limits, &cancel).await
-    });
-    drop(cancel);
-    let ended = is_gone.recv_timeout(soon);
-    let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-    (outcome, !late)
 }
 
 #[test]
@@ -603,7 +565,13 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         for after in [500, 3000] {
             let after = Duration::from_millis(after);
             let soon = Duration::from_secs(2);
-            let (outcome, ended) = ends(&prepared, Limits::default(), Some(after), soon);
+            let (outcome, ended) = ends(
+                &prepared,
+                &BTreeMap::new(),
+                Limits::default(),
+                Some(after),
+                soon,
+            );
             if matches!(outcome, Err(Error::Cancelled)) {
                 assert!(ended, "{name} cancelled after {after:?}");
             }

@@ -1,6 +1,7 @@
 //! Running a query in a test: over given tables, on a runtime of its own, at a fixed instant.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kql::SchemaSource;
 use model::{TableName, Ticks};
@@ -53,4 +54,51 @@ pub(super) fn describe(error: &Error) -> String {
         cause = inner.source();
     }
     text.replace('\n', " ")
+}
+
+/// Tells when it is dropped.
+pub(super) struct Held(pub(super) Option<std::sync::mpsc::Sender<()>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(|gone| gone.send(()));
+    }
+}
+
+/// Runs a query, cancels it after a while, and says whether its thread ended soon after that (or after
+/// the answer, if that came first).
+pub(super) fn ends(
+    prepared: &Prepared,
+    tables: &BTreeMap<TableName, TableRows>,
+    limits: Limits,
+    cancel_after: Option<Duration>,
+    soon: Duration,
+) -> (Result<HuntResult, Error>, bool) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    let held = Box::new(Held(Some(gone)));
+    let cancel = Cancel::holding(std::sync::Arc::default(), Some(held));
+    let switch = cancel.clone();
+    let engine = Engine::default();
+    let outcome = runtime.block_on(async {
+        if let Some(after) = cancel_after {
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                switch.cancel();
+            });
+        } else {
+            drop(switch);
+        }
+        engine
+            .run(prepared, |name| tables.get(name).cloned(), limits, &cancel)
+            .await
+    });
+    drop(cancel);
+    let ended = is_gone.recv_timeout(soon);
+    let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+    (outcome, !late)
 }

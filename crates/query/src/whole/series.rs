@@ -35,6 +35,7 @@ pub(crate) struct SeriesTask {
 }
 
 /// The bins: all of one width.
+#[derive(PartialEq)]
 enum Bins {
     Long { start: i64, step: i64, count: usize },
     Real { start: f64, step: f64, count: usize },
@@ -94,12 +95,22 @@ impl SeriesTask {
             }
             columns.push(Arc::new(StringArray::from(arrays)));
         }
-        let axes = bins.iter().take(series);
-        let axes: Vec<String> = axes
-            .map(|bins| Json::Array(bins.values(self.axis)).to_text())
-            .collect();
-        columns.push(Arc::new(StringArray::from(axes)));
+        columns.push(Arc::new(self.axes(bins.get(..series).unwrap_or_default())));
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
+    }
+
+    /// The axis of each series, made once for neighbours that share it.
+    fn axes(&self, bins: &[Bins]) -> StringArray {
+        let mut last: Option<(&Bins, String)> = None;
+        let texts = bins.iter().map(|bins| {
+            let text = match last.take() {
+                Some((same, text)) if same == bins => text,
+                _ => Json::Array(bins.values(self.axis)).to_text(),
+            };
+            last = Some((bins, text.clone()));
+            text
+        });
+        texts.collect::<Vec<_>>().into()
     }
 
     fn default(&self, at: usize, ty: ColumnType) -> Result<Json> {
