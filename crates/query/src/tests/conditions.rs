@@ -32,17 +32,28 @@ const DAY: i64 = 864_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct File {
     bytes: Bytes,
+    rows: usize,
     time: Option<(Ticks, Ticks)>,
 }
 
 impl File {
     /// In groups of a third of the rows; a dictionary larger than `dictionary_bytes` is given up.
     pub(super) fn new(batch: &RecordBatch, dictionary_bytes: usize) -> Self {
+        let time = Some((Ticks(start()), Ticks(start() + ROWS * DAY / 1_000)));
+        Self {
+            time,
+            ..Self::in_groups(batch, dictionary_bytes, 1_000)
+        }
+    }
+
+    /// In groups of so many rows, each of ten pages or of one for each row; without a range of time.
+    pub(super) fn in_groups(batch: &RecordBatch, dictionary_bytes: usize, rows: usize) -> Self {
         let mut bytes = Vec::new();
+        let page = (rows / 10).max(1);
         let properties = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(1_000))
-            .set_data_page_row_count_limit(100)
-            .set_write_batch_size(100)
+            .set_max_row_group_row_count(Some(rows))
+            .set_data_page_row_count_limit(page)
+            .set_write_batch_size(page)
             .set_dictionary_page_size_limit(dictionary_bytes)
             .build();
         let mut writer =
@@ -51,7 +62,8 @@ impl File {
         writer.close().expect("closed");
         Self {
             bytes: bytes.into(),
-            time: Some((Ticks(start()), Ticks(start() + ROWS * DAY / 1_000))),
+            rows: batch.num_rows(),
+            time: None,
         }
     }
 }
@@ -66,7 +78,7 @@ impl Segment for File {
     }
 
     fn rows(&self) -> u64 {
-        ROWS.unsigned_abs()
+        self.rows as u64
     }
 
     fn time(&self) -> Option<(Ticks, Ticks)> {

@@ -3,12 +3,14 @@
 mod conditions;
 mod dynamics;
 mod encode;
+mod forms;
 mod joins;
 mod jsonscan;
 mod limits;
 mod lookups;
 mod oracle;
 mod profiles;
+mod random;
 mod scan;
 mod spec;
 mod store;

@@ -1,0 +1,793 @@
+//! Random rows and random queries over them, right by their types.
+//!
+//! Tables of up to eleven rows lie in memory, in segments with and without dictionaries, or in both, so
+//! that short queries meet all ways to read. Does not judge the answers: see [`super::oracle`] and
+//! [`super::forms`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
+use kql::resolved::Value;
+use kql::{SchemaSource, TableShape};
+use model::{ColumnType, TableName, Ticks};
+use rows::types;
+use testkit::SeededRandom;
+
+use super::conditions::File;
+use crate::kernels::args::Cell;
+use crate::{HuntResult, Segment, TableRows};
+
+pub(super) type Columns = &'static [(&'static str, ColumnType)];
+
+const A: Columns = &[
+    ("k", ColumnType::Long),
+    ("n", ColumnType::Int),
+    ("x", ColumnType::Real),
+    ("s", ColumnType::String),
+    ("t", ColumnType::DateTime),
+    ("b", ColumnType::Bool),
+];
+const B: Columns = &[
+    ("k", ColumnType::Long),
+    ("s", ColumnType::String),
+    ("y", ColumnType::Long),
+];
+const TABLES: &[(&str, Columns)] = &[("A", A), ("B", B)];
+
+pub(super) struct Shapes;
+
+impl SchemaSource for Shapes {
+    fn table(&self, name: &str) -> Option<TableShape> {
+        let (_, columns) = TABLES.iter().find(|(known, _)| *known == name)?;
+        Some(TableShape {
+            name: TableName::new(name).ok()?,
+            columns: columns.iter().map(|(n, ty)| ((*n).into(), *ty)).collect(),
+        })
+    }
+
+    fn tables(&self) -> Vec<String> {
+        TABLES.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "A",
+    "ab",
+    "alpha beta",
+    "beta-2",
+    "Beta 10",
+    "x_1",
+    "10.0.0.1",
+    "110.0.0.1",
+    "cmd.exe /c whoami",
+    "CMD",
+    "é",
+];
+const NEEDLES: &[&str] = &[
+    "a", "beta", "10.0", "exe", "c", "ALPHA", "1", "2", "0.0.1", "cmd",
+];
+/// 2024-06-15T00:00:00Z.
+const MIDNIGHT: i64 = 638_540_064_000_000_000;
+const HOUR: i64 = 36_000_000_000;
+
+// Data.
+
+fn random_value(rng: &SeededRandom, ty: ColumnType) -> Value {
+    if ty != ColumnType::String && rng.chance(15) {
+        return Value::Null(ty);
+    }
+    let small = i64::try_from(rng.below(9)).unwrap_or(0) - 3;
+    match ty {
+        ColumnType::Bool => Value::Bool(rng.chance(50)),
+        ColumnType::Int => Value::Int(i32::try_from(small).unwrap_or(0)),
+        ColumnType::Real => Value::Real(f64::from(i32::try_from(small).unwrap_or(0)) * 0.5),
+        ColumnType::String => Value::String(pick(rng, TEXTS).into()),
+        ColumnType::DateTime => Value::DateTime(Ticks(MIDNIGHT + small * HOUR / 2)),
+        _ => Value::Long(small),
+    }
+}
+
+fn pick<'a>(rng: &SeededRandom, all: &[&'a str]) -> &'a str {
+    all.get(rng.index(all.len())).copied().unwrap_or_default()
+}
+
+fn random_rows(rng: &SeededRandom, columns: Columns) -> Vec<Vec<Value>> {
+    let n = rng.below(12);
+    let row = |_| {
+        columns
+            .iter()
+            .map(|(_, ty)| random_value(rng, *ty))
+            .collect()
+    };
+    (0..n).map(row).collect()
+}
+
+/// The rows as the engine reads them: in several batches, in segments, or in both.
+fn table_rows(rng: &SeededRandom, columns: Columns, rows: &[Vec<Value>]) -> TableRows {
+    let fields: Vec<_> = columns.iter().map(|(n, ty)| types::field(n, *ty)).collect();
+    let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
+    let size = rng.index(6) + 1;
+    let batch = |rows: &[Vec<Value>]| {
+        let arrays = columns
+            .iter()
+            .enumerate()
+            .map(|(at, (_, ty))| array(rows.iter().filter_map(|row| row.get(at)), *ty))
+            .collect();
+        RecordBatch::try_new(schema.clone(), arrays).expect("a batch")
+    };
+    let segment = |rows: &[Vec<Value>]| -> Arc<dyn Segment> {
+        let dictionary_bytes = if rng.chance(50) { 1 << 20 } else { 20 };
+        Arc::new(File::in_groups(&batch(rows), dictionary_bytes, size))
+    };
+    let stored = match rng.below(4) {
+        0 => 0,
+        1 => rng.index(rows.len() + 1),
+        _ => rows.len(),
+    };
+    let (stored, fresh) = rows.split_at(stored);
+    TableRows {
+        schema: schema.clone(),
+        memory: fresh.chunks(size).map(batch).collect(),
+        segments: stored.chunks(size * 3).map(segment).collect(),
+        time_column: None,
+        look_back: false,
+    }
+}
+
+/// Every table with random rows.
+pub(super) fn random_tables(rng: &SeededRandom) -> BTreeMap<TableName, Vec<Vec<Value>>> {
+    let table = |(name, columns): &(&str, Columns)| {
+        let name = TableName::new(name).expect("a name");
+        (name, random_rows(rng, columns))
+    };
+    TABLES.iter().map(table).collect()
+}
+
+/// The same tables as the engine reads them.
+pub(super) fn kept_tables(
+    rng: &SeededRandom,
+    data: &BTreeMap<TableName, Vec<Vec<Value>>>,
+) -> BTreeMap<TableName, TableRows> {
+    let table = |(name, columns): &(&str, Columns)| {
+        let name = TableName::new(name).ok()?;
+        let rows = table_rows(rng, columns, data.get(&name)?);
+        Some((name, rows))
+    };
+    TABLES.iter().filter_map(table).collect()
+}
+
+/// A query and its tables, to be read in a failure.
+pub(super) fn context(
+    seed: u64,
+    query: &str,
+    data: &BTreeMap<TableName, Vec<Vec<Value>>>,
+) -> String {
+    let mut text = format!("seed {seed}\n{query}\n");
+    for (name, rows) in data {
+        let _ = writeln!(text, "{name}:");
+        for row in rows {
+            let cells: Vec<_> = row.iter().map(shown).collect();
+            let _ = writeln!(text, "  {}", cells.join(" | "));
+        }
+    }
+    text
+}
+
+/// The rows of an answer as a bag.
+pub(super) fn answered(result: &HuntResult) -> String {
+    let mut rows = Vec::new();
+    for batch in result.result_batches() {
+        for row in 0..batch.rows() {
+            let cells: Vec<_> = batch.cells(row).map(shown_cell).collect();
+            rows.push(cells.join(" | "));
+        }
+    }
+    bag(rows)
+}
+
+fn array<'a>(values: impl Iterator<Item = &'a Value>, ty: ColumnType) -> ArrayRef {
+    let whole = |value: &Value| match value {
+        Value::Long(n) => Some(*n),
+        Value::DateTime(t) => Some(t.0),
+        _ => None,
+    };
+    match ty {
+        ColumnType::Bool => Arc::new(
+            values
+                .map(|v| match v {
+                    Value::Bool(b) => Some(*b),
+                    _ => None,
+                })
+                .collect::<BooleanArray>(),
+        ),
+        ColumnType::Int => Arc::new(
+            values
+                .map(|v| match v {
+                    Value::Int(n) => Some(*n),
+                    _ => None,
+                })
+                .collect::<Int32Array>(),
+        ),
+        ColumnType::Real => Arc::new(
+            values
+                .map(|v| match v {
+                    Value::Real(n) => Some(*n),
+                    _ => None,
+                })
+                .collect::<Float64Array>(),
+        ),
+        ColumnType::String => Arc::new(StringArray::from_iter_values(values.map(|v| match v {
+            Value::String(text) => text.to_string(),
+            _ => String::new(),
+        }))),
+        _ => Arc::new(values.map(whole).collect::<Int64Array>()),
+    }
+}
+
+// Queries.
+
+/// A query that is right by its types.
+pub(super) struct Query {
+    pub(super) source: String,
+    /// The columns of the source.
+    pub(super) before: Vec<(String, ColumnType)>,
+    pub(super) operators: Vec<String>,
+    /// The columns of the answer.
+    pub(super) after: Vec<(String, ColumnType)>,
+}
+
+impl Query {
+    /// Of the operators that the oracle knows, or of more if it is `wide`.
+    pub(super) fn random(rng: &SeededRandom, wide: bool) -> Self {
+        let mut writer = Writer {
+            rng,
+            columns: Vec::new(),
+            named: 0,
+            wide,
+        };
+        let source = writer.source();
+        let before = writer.columns.clone();
+        let operators = (0..=rng.below(4)).map(|_| writer.operator()).collect();
+        Self {
+            source,
+            before,
+            operators,
+            after: writer.columns,
+        }
+    }
+
+    /// The operators, one after the other.
+    pub(super) fn operators(&self) -> String {
+        self.operators.join("\n| ")
+    }
+
+    pub(super) fn text(&self) -> String {
+        format!("{}\n| {}", self.source, self.operators())
+    }
+}
+
+struct Writer<'r> {
+    rng: &'r SeededRandom,
+    columns: Vec<(String, ColumnType)>,
+    named: usize,
+    wide: bool,
+}
+
+impl Writer<'_> {
+    fn source(&mut self) -> String {
+        if self.rng.chance(8) {
+            self.columns = vec![("k".to_owned(), ColumnType::Long)];
+            return format!("range k from -2 to {} step 1", self.rng.below(6));
+        }
+        let (name, columns) = TABLES.get(self.rng.index(TABLES.len())).expect("a table");
+        self.columns = columns
+            .iter()
+            .map(|(n, ty)| ((*n).to_owned(), *ty))
+            .collect();
+        (*name).to_owned()
+    }
+
+    fn name(&mut self) -> String {
+        self.named += 1;
+        format!("c{}", self.named)
+    }
+
+    fn operator(&mut self) -> String {
+        if self.wide && self.rng.chance(35) {
+            return self.wide_operator();
+        }
+        match self.rng.below(15) {
+            0..=3 => format!("where {}", self.expr(ColumnType::Bool, 3)),
+            4..=5 => self.extend(),
+            6 => self.project(),
+            7..=8 => self.summarize(),
+            9 => format!("distinct {}", self.some_columns(true)),
+            10 => format!("{}\n| take {}", self.sort(), self.rng.below(5)),
+            11..=12 => self.join(),
+            13 => self.union(),
+            _ => self.window(),
+        }
+    }
+
+    fn extend(&mut self) -> String {
+        let ty = self.any_type();
+        let value = self.expr(ty, 3);
+        let name = self.name();
+        self.columns.push((name.clone(), ty));
+        format!("extend {name} = {value}")
+    }
+
+    fn project(&mut self) -> String {
+        let mut kept = Vec::new();
+        let mut items = Vec::new();
+        for _ in 0..=self.rng.below(3) {
+            let ty = self.any_type();
+            let value = self.expr(ty, 2);
+            let name = self.name();
+            items.push(format!("{name} = {value}"));
+            kept.push((name, ty));
+        }
+        self.columns = kept;
+        format!("project {}", items.join(", "))
+    }
+
+    /// Some columns by name; they are the ones that remain if `keeps`.
+    fn some_columns(&mut self, keeps: bool) -> String {
+        let first = self.rng.index(self.columns.len());
+        let chosen: Vec<_> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at == first || self.rng.chance(35))
+            .map(|(_, column)| column.clone())
+            .collect();
+        let names: Vec<_> = chosen.iter().map(|(name, _)| name.clone()).collect();
+        if keeps {
+            self.columns = chosen;
+        }
+        names.join(", ")
+    }
+
+    fn summarize(&mut self) -> String {
+        let mut items = Vec::new();
+        let mut made = Vec::new();
+        for _ in 0..=self.rng.below(2) {
+            let (call, ty) = self.aggregate();
+            let name = self.name();
+            items.push(format!("{name} = {call}"));
+            made.push((name, ty));
+        }
+        let mut text = format!("summarize {}", items.join(", "));
+        if self.rng.chance(70) {
+            let by = self.some_columns(true);
+            let _ = write!(text, " by {by}");
+            made.splice(0..0, self.columns.drain(..));
+        }
+        self.columns = made;
+        text
+    }
+
+    fn aggregate(&mut self) -> (String, ColumnType) {
+        use ColumnType::{Bool, Long, Real, String as Text};
+        let filter = self.expr(Bool, 1);
+        let number = pick_type(self.rng, &[Long, Real]);
+        let any = pick_type(self.rng, &[Long, Real, Text, ColumnType::DateTime]);
+        match self.rng.below(11) {
+            0 => ("count()".to_owned(), Long),
+            1 => (format!("countif({filter})"), Long),
+            2 => (format!("sum({})", self.expr(number, 2)), number),
+            3 => (format!("sumif({}, {filter})", self.expr(number, 1)), number),
+            4 => (format!("avg({})", self.expr(number, 1)), Real),
+            5 => (format!("min({})", self.expr(any, 2)), any),
+            6 => (format!("max({})", self.expr(any, 2)), any),
+            7 => (format!("minif({}, {filter})", self.expr(any, 1)), any),
+            8 => (format!("dcount({})", self.expr(any, 1)), Long),
+            9 => (format!("count_distinct({})", self.expr(any, 1)), Long),
+            _ => (format!("avgif({}, {filter})", self.expr(number, 1)), Real),
+        }
+    }
+
+    /// By all columns, so that equal rows alone can change places.
+    fn sort(&mut self) -> String {
+        let keys: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, _)| {
+                let direction = pick(
+                    self.rng,
+                    &["", " asc", " desc", " asc nulls last", " desc nulls first"],
+                );
+                format!("{name}{direction}")
+            })
+            .collect();
+        format!("sort by {}", keys.join(", "))
+    }
+
+    fn join(&mut self) -> String {
+        let key = self
+            .columns
+            .iter()
+            .find(|(name, ty)| name == "k" && *ty == ColumnType::Long);
+        if key.is_none() {
+            return self.extend();
+        }
+        let filter = if self.rng.chance(50) {
+            " | where y > 0"
+        } else {
+            ""
+        };
+        let right = format!("(B{filter} | project k, z = y)");
+        let kinds = &[
+            "inner",
+            "leftouter",
+            "rightouter",
+            "fullouter",
+            "leftsemi",
+            "leftanti",
+            "rightsemi",
+            "rightanti",
+        ];
+        let kind = pick(self.rng, kinds);
+        let text = format!("join kind={kind} {right} on k");
+        let z = self.name();
+        let rename = |text: String| format!("{text}\n| project-rename {z} = z");
+        match kind {
+            "leftsemi" | "leftanti" => text,
+            "rightsemi" | "rightanti" => {
+                self.columns = vec![
+                    ("k".to_owned(), ColumnType::Long),
+                    (z.clone(), ColumnType::Long),
+                ];
+                rename(text)
+            }
+            _ => {
+                let other = self.name();
+                self.columns.push((z.clone(), ColumnType::Long));
+                self.columns.push((other.clone(), ColumnType::Long));
+                format!("{}\n| extend {other} = k1\n| project-away k1", rename(text))
+            }
+        }
+    }
+
+    fn union(&mut self) -> String {
+        let copies = self.columns.iter().all(|(name, _)| name != "y");
+        if !copies
+            || self
+                .columns
+                .iter()
+                .any(|(n, ty)| n == "k" && *ty != ColumnType::Long)
+        {
+            return self.extend();
+        }
+        if !self.columns.iter().any(|(n, _)| n == "k") {
+            self.columns.push(("k".to_owned(), ColumnType::Long));
+        }
+        self.columns.push(("y".to_owned(), ColumnType::Long));
+        "union (B | project k, y)".to_owned()
+    }
+
+    fn window(&mut self) -> String {
+        let sort = self.sort();
+        let (value, ty) = match self.rng.below(4) {
+            0 => ("row_number()".to_owned(), ColumnType::Long),
+            1 => {
+                let (name, ty) = self.column_of_any();
+                (format!("prev({name})"), ty)
+            }
+            2 => {
+                let (name, ty) = self.column_of_any();
+                (format!("next({name}, 2)"), ty)
+            }
+            _ => {
+                let term = self.expr(ColumnType::Long, 1);
+                (format!("row_cumsum({term})"), ColumnType::Long)
+            }
+        };
+        let name = self.name();
+        self.columns.push((name.clone(), ty));
+        format!("{sort}\n| extend {name} = {value}")
+    }
+
+    /// What the oracle does not know.
+    fn wide_operator(&mut self) -> String {
+        use ColumnType::{Bool, Long, String as Text};
+        match self.rng.below(9) {
+            0 => format!(
+                "top {} {}",
+                self.rng.below(4),
+                self.sort().replacen("sort ", "", 1)
+            ),
+            1 => {
+                self.columns = vec![("Count".to_owned(), Long)];
+                "count".to_owned()
+            }
+            2 => {
+                let list = format!("range(0, {} % 3, 1)", self.expr(Long, 1));
+                format!("mv-expand {} = {list} to typeof(long)", self.made(Long))
+            }
+            3 => {
+                let (sort, term) = (self.sort(), self.expr(Long, 1));
+                let total = self.made(Long);
+                format!(
+                    "{sort}\n| scan declare ({total}: long = 0) with (step s: true => {total} = s.{total} + coalesce({term}, 0);)"
+                )
+            }
+            4 if self
+                .columns
+                .iter()
+                .any(|(name, ty)| name == "k" && *ty == Long) =>
+            {
+                let z = self.made(Long);
+                format!("lookup kind=leftouter (B | summarize {z} = max(y) by k) on k")
+            }
+            5 => {
+                let filter = self.expr(Bool, 1);
+                let (element, sum) = (self.name(), self.made(Long));
+                format!(
+                    "mv-apply {element} = range(1, 3, 1) to typeof(long) on (where {filter} or {element} == 2 | summarize {sum} = sum({element}))"
+                )
+            }
+            6 => {
+                let text = self.columns.iter().find(|(_, ty)| *ty == Text);
+                let Some(text) = text.map(|(name, _)| name.clone()) else {
+                    return self.extend();
+                };
+                let (first, second) = (self.made(Text), self.made(Long));
+                format!("parse {text} with {first}:string '-' {second}:long")
+            }
+            7 => {
+                let (filter, part) = (self.expr(Bool, 2), self.name());
+                format!(
+                    "as P{part}\n| where {filter}\n| union (P{part} | where not(coalesce({filter}, false)))"
+                )
+            }
+            _ => {
+                let texts = self
+                    .columns
+                    .iter()
+                    .map(|(name, _)| format!("tostring({name})"));
+                let length = format!("strlen(strcat({}))", texts.collect::<Vec<_>>().join(", "));
+                let by = self.some_columns(true);
+                let (count, at) = (self.made(Long), self.name());
+                format!(
+                    "extend {at} = {length}\n| make-series {count} = count() default = 0 on {at} from 0 to 60 step 30 by {by}\n| mv-expand {count} to typeof(long)\n| project-away {at}"
+                )
+            }
+        }
+    }
+
+    /// The name of a new column.
+    fn made(&mut self, ty: ColumnType) -> String {
+        let name = self.name();
+        self.columns.push((name.clone(), ty));
+        name
+    }
+
+    fn column_of_any(&self) -> (String, ColumnType) {
+        let at = self.rng.index(self.columns.len());
+        self.columns.get(at).cloned().expect("a column")
+    }
+
+    // Expressions.
+
+    fn any_type(&self) -> ColumnType {
+        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
+        pick_type(
+            self.rng,
+            &[Bool, Long, Long, Int, Real, Text, Text, DateTime, TimeSpan],
+        )
+    }
+
+    fn expr(&self, ty: ColumnType, depth: u32) -> String {
+        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
+        if depth == 0 || self.rng.chance(35) {
+            return self.leaf(ty);
+        }
+        let of = |ty| self.expr(ty, depth - 1);
+        match ty {
+            Bool => self.condition(depth),
+            Long => match self.rng.below(12) {
+                0 => format!("({} + {})", of(Long), of(Long)),
+                1 => format!("({} - {})", of(Long), of(Int)),
+                2 => format!("({} * {})", of(Long), of(Long)),
+                3 => format!("({} / {})", of(Long), of(Long)),
+                4 => format!("({} % {})", of(Long), of(Long)),
+                5 => format!("strlen({})", of(Text)),
+                6 => format!("indexof({}, '{}')", of(Text), pick(self.rng, NEEDLES)),
+                7 => format!("abs({})", of(Long)),
+                8 => format!("bin({}, {})", of(Long), self.rng.below(5)),
+                9 => format!("tolong({})", of(Int)),
+                10 => format!("max_of({}, {})", of(Long), of(Long)),
+                _ => self.choice(Long, depth),
+            },
+            Int => match self.rng.below(3) {
+                0 => format!("toint({})", of(Long)),
+                1 => format!("-({})", of(Int)),
+                _ => self.choice(Int, depth),
+            },
+            Real => match self.rng.below(6) {
+                0 => format!("({} + {})", of(Real), of(Real)),
+                1 => format!("({} - {})", of(Real), of(Long)),
+                2 => format!("({} * {})", of(Real), of(Real)),
+                3 => format!("toreal({})", of(Long)),
+                4 => format!("min_of({}, {})", of(Real), of(Real)),
+                _ => self.choice(Real, depth),
+            },
+            Text => match self.rng.below(7) {
+                0 => format!("strcat({}, '-', {})", of(Text), of(Long)),
+                1 => format!("toupper({})", of(Text)),
+                2 => format!("tolower({})", of(Text)),
+                3 => format!(
+                    "substring({}, {}, {})",
+                    of(Text),
+                    self.rng.below(4),
+                    self.rng.below(5)
+                ),
+                4 => format!("tostring({})", of(Long)),
+                5 => format!("reverse({})", of(Text)),
+                _ => self.choice(Text, depth),
+            },
+            DateTime => match self.rng.below(3) {
+                0 => format!("({} + {})", of(DateTime), of(TimeSpan)),
+                1 => format!("bin({}, 2h)", of(DateTime)),
+                _ => self.choice(DateTime, depth),
+            },
+            TimeSpan => match self.rng.below(2) {
+                0 => format!("({} - {})", of(DateTime), of(DateTime)),
+                _ => self.choice(TimeSpan, depth),
+            },
+            _ => self.leaf(ty),
+        }
+    }
+
+    fn choice(&self, ty: ColumnType, depth: u32) -> String {
+        let of = |ty| self.expr(ty, depth - 1);
+        match self.rng.below(3) {
+            0 => format!("iff({}, {}, {})", of(ColumnType::Bool), of(ty), of(ty)),
+            1 => {
+                let (first, second) = (of(ColumnType::Bool), of(ColumnType::Bool));
+                format!(
+                    "case({first}, {}, {second}, {}, {})",
+                    of(ty),
+                    of(ty),
+                    of(ty)
+                )
+            }
+            _ => format!("coalesce({}, {})", of(ty), of(ty)),
+        }
+    }
+
+    fn condition(&self, depth: u32) -> String {
+        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text};
+        let of = |ty| self.expr(ty, depth - 1);
+        let operator = pick(self.rng, &["==", "!=", "<", "<=", ">", ">="]);
+        match self.rng.below(13) {
+            0..=1 => {
+                let ty = pick_type(self.rng, &[Long, Real, Text, DateTime, Int]);
+                format!("({} {operator} {})", of(ty), of(ty))
+            }
+            2 => format!("({} {operator} {})", of(Long), of(Real)),
+            3 => format!("({} and {})", of(Bool), of(Bool)),
+            4 => format!("({} or {})", of(Bool), of(Bool)),
+            5 => format!("not({})", of(Bool)),
+            6 => {
+                let ty = self.any_type();
+                let call = pick(self.rng, &["isnull", "isnotnull", "isempty", "isnotempty"]);
+                format!("{call}({})", of(ty))
+            }
+            7 => {
+                let not = pick(self.rng, &["", "!"]);
+                format!("({} {not}between ({} .. {}))", of(Long), of(Long), of(Long))
+            }
+            8 => {
+                let not = pick(self.rng, &["", "!"]);
+                format!("({} {not}in (1, {}, 3))", of(Long), of(Long))
+            }
+            9 => {
+                let word = pick(self.rng, &["in", "!in", "in~", "!in~"]);
+                format!("({} {word} ('a', 'cmd', 'beta-2'))", of(Text))
+            }
+            10 => {
+                let word = pick(self.rng, &["has_any", "has_all"]);
+                let (a, b) = (pick(self.rng, NEEDLES), pick(self.rng, NEEDLES));
+                format!("({} {word} ('{a}', '{b}'))", of(Text))
+            }
+            11 if self.rng.chance(30) => "(toscalar(B | count) > 3)".to_owned(),
+            11 if self.rng.chance(30) => format!("({} in (B | project y))", of(Long)),
+            _ => {
+                let operators = &[
+                    "has",
+                    "!has",
+                    "has_cs",
+                    "contains",
+                    "!contains",
+                    "contains_cs",
+                    "startswith",
+                    "!startswith",
+                    "startswith_cs",
+                    "endswith",
+                    "endswith_cs",
+                    "hasprefix",
+                    "hassuffix",
+                    "=~",
+                    "!~",
+                ];
+                let operator = pick(self.rng, operators);
+                format!("({} {operator} '{}')", of(Text), pick(self.rng, NEEDLES))
+            }
+        }
+    }
+
+    fn leaf(&self, ty: ColumnType) -> String {
+        let known: Vec<&String> = self
+            .columns
+            .iter()
+            .filter(|(_, known)| *known == ty)
+            .map(|(name, _)| name)
+            .collect();
+        if let Some(name) = known.get(self.rng.index(known.len()))
+            && self.rng.chance(75)
+        {
+            return (*name).clone();
+        }
+        let small = i64::try_from(self.rng.below(8)).unwrap_or(0) - 2;
+        match ty {
+            ColumnType::Bool => pick(self.rng, &["true", "false", "bool(null)"]).to_owned(),
+            ColumnType::Int => format!("int({small})"),
+            ColumnType::Real => format!("real({small}.5)"),
+            ColumnType::String => format!("'{}'", pick(self.rng, TEXTS)),
+            ColumnType::DateTime => format!("datetime(2024-06-15T0{}:30:00Z)", self.rng.below(9)),
+            ColumnType::TimeSpan => format!("{}m", self.rng.below(200)),
+            _ if self.rng.chance(10) => "long(null)".to_owned(),
+            _ => format!("({small})"),
+        }
+    }
+}
+
+fn pick_type(rng: &SeededRandom, all: &[ColumnType]) -> ColumnType {
+    all.get(rng.index(all.len())).copied().expect("a type")
+}
+
+// Answers.
+
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null(_) => "null".to_owned(),
+        Value::Bool(b) => b.to_string(),
+        Value::Int(n) => n.to_string(),
+        Value::Long(n) => n.to_string(),
+        Value::Real(x) => real(*x),
+        Value::String(text) => format!("{text:?}"),
+        Value::DateTime(t) => t.to_string(),
+        Value::TimeSpan(t) => t.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn shown_cell(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Null => "null".to_owned(),
+        Cell::Bool(b) => b.to_string(),
+        Cell::Long(n) => n.to_string(),
+        Cell::Real(x) => real(x),
+        Cell::Text(text) | Cell::Guid(text) | Cell::Dynamic(text) => format!("{text:?}"),
+        Cell::DateTime(t) => Ticks(t).to_string(),
+        Cell::TimeSpan(t) => model::Span100ns(t).to_string(),
+    }
+}
+
+/// To nine digits; both zeros are one.
+fn real(x: f64) -> String {
+    format!("{:.8e}", x + 0.0)
+}
+
+pub(super) fn bag(mut rows: Vec<String>) -> String {
+    rows.sort();
+    rows.join("\n  ")
+}
