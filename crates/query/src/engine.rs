@@ -18,6 +18,7 @@ use std::time::Duration;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryPool, MemoryReservation,
@@ -50,6 +51,7 @@ use crate::prepare::{Again, Prepared};
 use crate::profiles::{Lookups, Profiles};
 use crate::result::{AlsoResult, HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
+use crate::widen::Through;
 
 /// How queries run.
 #[derive(Clone)]
@@ -544,8 +546,15 @@ impl Run {
         let plan = lowering.finished(relation)?;
         self.guard.check()?;
         // Tables are wide and queries need little of them: every other rule is spared the rest.
-        let narrow = OptimizeProjections::new().rewrite(plan, state)?.data;
-        Ok(state.optimize(&narrow)?)
+        let narrow = |plan| OptimizeProjections::new().rewrite(plan, state);
+        let mut plan = narrow(plan)?.data;
+        // What is wide no longer asks for less of its tables, too.
+        let through = plan.transform_down(|plan| Through.rewrite(plan, state))?;
+        plan = through.data;
+        if through.transformed {
+            plan = narrow(plan)?.data;
+        }
+        Ok(state.optimize(&plan)?)
     }
 
     async fn start(

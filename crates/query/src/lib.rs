@@ -31,6 +31,7 @@ mod sides;
 mod sketch;
 mod watch;
 mod whole;
+mod widen;
 
 pub use engine::{Engine, Limits, Settings};
 pub use error::Error;

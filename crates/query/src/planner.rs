@@ -23,6 +23,7 @@ use crate::portions::Portions;
 use crate::profiles::{FileProfile, FileProfileExec, Lookups};
 use crate::sides::{MayBeMissing, SmallerFirst};
 use crate::whole::{Task, Whole, WholeExec};
+use crate::widen::{Through, Widen, WidenExec};
 
 /// A rule of the library's, for as long as the query is wanted: planning is one long computation, and
 /// each rule asks before it starts, those that go node by node at each node.
@@ -70,15 +71,25 @@ impl PhysicalOptimizerRule for Watched<dyn PhysicalOptimizerRule + Send + Sync> 
     }
 }
 
-/// The library's logical rules, watched.
+/// The library's logical rules and ours, watched.
 pub(crate) fn logical_rules(guard: &Guard) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     type Rule = Arc<dyn OptimizerRule + Send + Sync>;
     let watched = |rule: Rule| -> Rule {
         let guard = guard.clone();
         Arc::new(Watched { guard, rule })
     };
-    Optimizer::new().rules.into_iter().map(watched).collect()
+    let library = Optimizer::new().rules;
+    let ours: Rule = Arc::new(Through);
+    // Again once conditions have come down to where they meet it.
+    let down = library.iter().position(|rule| rule.name() == FILTERS_DOWN);
+    let mut rules: Vec<Rule> = library.into_iter().map(&watched).collect();
+    rules.insert(down.map_or(0, |at| at + 1), watched(ours.clone()));
+    rules.insert(0, watched(ours));
+    rules
 }
+
+/// The library's rule that takes conditions down.
+const FILTERS_DOWN: &str = "push_down_filter";
 
 /// The library's rule that looks at the sides of a join.
 const JOIN_SELECTION: &str = "join_selection";
@@ -173,6 +184,9 @@ impl ExtensionPlanner for OurPlanner {
         let (Some(input), Some(logical)) = (physical_inputs.first(), logical_inputs.first()) else {
             return plan_err!("{} without an input", node.name());
         };
+        if let Some(widen) = node.as_any().downcast_ref::<Widen>() {
+            return Ok(Some(Arc::new(WidenExec::new(widen, input.clone())?)));
+        }
         if let Some(profile) = node.as_any().downcast_ref::<FileProfile>() {
             return Ok(Some(Arc::new(FileProfileExec::new(
                 input.clone(),

@@ -199,10 +199,12 @@ impl Numbers {
 
     fn plain(&mut self, column: &ArrayRef, out: &mut Vec<u32>) -> Result<()> {
         match &mut self.known {
-            Known::Longs(known) => match column.as_primitive_opt::<Int64Type>() {
-                Some(longs) => known.number(longs, out),
-                None => exec_err!("longs came as {}", column.data_type()),
-            },
+            Known::Longs(known) => {
+                let Some(longs) = column.as_primitive_opt::<Int64Type>() else {
+                    return exec_err!("longs came as {}", column.data_type());
+                };
+                known.number(longs, out)
+            }
             Known::Texts(texts) => texts.number(texts_of(column)?, out),
             Known::Others(values) => {
                 values.intern(std::slice::from_ref(column), &mut self.scratch)?;

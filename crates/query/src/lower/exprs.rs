@@ -78,7 +78,7 @@ pub(crate) fn missing(ty: ColumnType) -> Result<Plan, Error> {
 
 /// A chain as a tree that is as shallow as it can be: planning walks it again and again, and a chain of
 /// thousands would make that quadratic.
-fn balanced(mut parts: Vec<Plan>, op: Operator) -> Plan {
+pub(crate) fn balanced(mut parts: Vec<Plan>, op: Operator) -> Plan {
     while parts.len() > 1 {
         let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
         let mut rest = parts.into_iter();

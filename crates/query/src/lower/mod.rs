@@ -11,6 +11,8 @@ mod plans;
 pub(crate) mod support;
 mod wide;
 
+pub(crate) use exprs::balanced;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,9 +23,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{
-    Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, Union, lit,
-};
+use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_expr::create_physical_expr;
 use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks, limits};
@@ -520,21 +520,27 @@ impl<'a> Lowering<'a> {
     }
 
     fn union(&mut self, relation: &Relation, inputs: &[Relation]) -> Result<Lowered, Error> {
-        let mut columns = None;
+        let mut columns: Option<Vec<String>> = None;
         let mut plans = Vec::with_capacity(inputs.len());
         for input in inputs {
             let lowered = self.relation(input)?;
+            plans.push(match &columns {
+                Some(names) => plans::renamed(lowered.plan, &lowered.columns, names)?,
+                None => lowered.plan,
+            });
             columns.get_or_insert(lowered.columns);
-            plans.push(Arc::new(lowered.plan));
         }
         let columns = columns.ok_or_else(|| Error::internal("a union of nothing"))?;
-        // All at once: one pair in another would be planned anew at each of its levels.
-        let union = match <[_; 1]>::try_from(plans) {
-            Ok([only]) => Arc::unwrap_or_clone(only),
-            Err(plans) => LogicalPlan::Union(Union::try_new_with_loose_types(plans)?),
-        };
+        let plan = plans::united(plans)?;
+        if plans::is_plain(&plan) {
+            return Ok(Lowered {
+                plan,
+                columns,
+                ordered: false,
+            });
+        }
         let exprs = columns.iter().map(|name| exprs::named(name)).collect();
-        self.project(union, exprs, relation)
+        self.project(plan, exprs, relation)
     }
 
     fn mv_expand(

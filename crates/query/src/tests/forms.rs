@@ -26,130 +26,102 @@ fn columns(of: &[(String, ColumnType)]) -> String {
     names.join(", ")
 }
 
-/// Forms that hold for every query.
+/// Forms that hold for every query: `SOURCE`, `TYPES` of its columns, the operators that come `THEN`,
+/// both of these as `ALL`, and the columns that are `KEPT`.
+const FORMS: [(&str, &str); 20] = [
+    ("let", "let T = SOURCE; T | THEN"),
+    ("function", "let f = (T: (TYPES)) { T | THEN }; f((SOURCE))"),
+    ("any table", "let f = (T: (*)) { T | THEN }; f((SOURCE))"),
+    (
+        "invoke",
+        "let f = (T: (TYPES)) { T | THEN }; SOURCE | invoke f()",
+    ),
+    (
+        "materialize",
+        "let T = materialize(SOURCE | THEN); T | union (T | where false)",
+    ),
+    ("as", "SOURCE | as X | THEN"),
+    ("fork", "SOURCE | fork (THEN) (count)"),
+    (
+        "one part",
+        "SOURCE | extend p_ = 1 | partition by p_ (THEN)",
+    ),
+    (
+        "groups",
+        "ALL | summarize n_ = count() by KEPT | mv-expand i_ = range(1, n_, 1)",
+    ),
+    (
+        "inner join",
+        "ALL | extend j_ = 1 | join kind=inner (print j_ = 1) on j_",
+    ),
+    (
+        "outer join",
+        "ALL | extend j_ = 1 | join kind=leftouter (print j_ = 2) on j_",
+    ),
+    (
+        "other outer join",
+        "print j_ = 1 | join kind=rightouter (ALL | extend j_ = 1) on j_",
+    ),
+    (
+        "semi join",
+        "ALL | extend j_ = 'x' | join kind=leftsemi (print j_ = 'x') on j_",
+    ),
+    (
+        "anti join",
+        "ALL | extend j_ = 'x' | join kind=leftanti (print j_ = 'y') on j_",
+    ),
+    (
+        "lookup",
+        "ALL | extend j_ = 'x' | lookup (print j_ = 'x', z_ = 3) on j_",
+    ),
+    (
+        "mv-apply",
+        "ALL | mv-apply e_ = dynamic([1, 2]) to typeof(long) on (where e_ == 1)",
+    ),
+    ("scan", "ALL | serialize | scan with (step s_: true)"),
+    (
+        "sort",
+        "ALL | order by KEPT | extend r_ = row_number() | where r_ > 0",
+    ),
+    (
+        "two halves",
+        "ALL | extend h_ = rand() < 0.5 | as X | where h_ | union (X | where not(h_))",
+    ),
+    (
+        "list",
+        "ALL | summarize l_ = make_list(pack('v', pack_all())) | mv-expand l_ | project UNPACKED",
+    ),
+];
+
 fn forms(query: &Query) -> Vec<Pair> {
     let (source, all) = (&query.source, query.text());
-    let then = format!("{}\n| project {}", query.operators(), columns(&query.after));
     let kept = columns(&query.after);
-    let types: Vec<String> = query
-        .before
-        .iter()
-        .map(|(name, ty)| format!("{name}: {}", ty.as_str()))
+    let then = format!("{}\n| project {kept}", query.operators());
+    let types = query.before.iter();
+    let types: Vec<String> = types
+        .map(|(n, ty)| format!("{n}: {}", ty.as_str()))
         .collect();
-    let types = types.join(", ");
-    let others = [
-        ("let", format!("let T = {source}; T | {then}")),
-        (
-            "function",
-            format!("let f = (T: ({types})) {{ T | {then} }}; f(({source}))"),
-        ),
-        (
-            "any table",
-            format!("let f = (T: (*)) {{ T | {then} }}; f(({source}))"),
-        ),
-        (
-            "invoke",
-            format!("let f = (T: ({types})) {{ T | {then} }}; {source} | invoke f()"),
-        ),
-        (
-            "materialize",
-            format!("let T = materialize({source} | {then}); T | union (T | where false)"),
-        ),
-        ("as", format!("{source} | as X | {then}")),
-        ("fork", format!("{source} | fork ({then}) (count)")),
-        (
-            "one part",
-            format!("{source} | extend p_ = 1 | partition by p_ ({then})"),
-        ),
-        (
-            "groups",
-            format!(
-                "{all} | summarize n_ = count() by {kept} | mv-expand i_ = range(1, n_, 1) | project {kept}"
-            ),
-        ),
-        (
-            "inner join",
-            format!(
-                "{all} | extend j_ = 1 | join kind=inner (print j_ = 1) on j_ | project {kept}"
-            ),
-        ),
-        (
-            "outer join",
-            format!(
-                "{all} | extend j_ = 1 | join kind=leftouter (print j_ = 2) on j_ | project {kept}"
-            ),
-        ),
-        (
-            "other outer join",
-            format!(
-                "print j_ = 1 | join kind=rightouter ({all} | extend j_ = 1) on j_ | project {kept}"
-            ),
-        ),
-        (
-            "semi join",
-            format!(
-                "{all} | extend j_ = 'x' | join kind=leftsemi (print j_ = 'x') on j_ | project {kept}"
-            ),
-        ),
-        (
-            "anti join",
-            format!(
-                "{all} | extend j_ = 'x' | join kind=leftanti (print j_ = 'y') on j_ | project {kept}"
-            ),
-        ),
-        (
-            "lookup",
-            format!(
-                "{all} | extend j_ = 'x' | lookup (print j_ = 'x', z_ = 3) on j_ | project {kept}"
-            ),
-        ),
-        (
-            "mv-apply",
-            format!(
-                "{all} | mv-apply e_ = dynamic([1, 2]) to typeof(long) on (where e_ == 1) | project {kept}"
-            ),
-        ),
-        (
-            "scan",
-            format!("{all} | serialize | scan with (step s_: true) | project {kept}"),
-        ),
-        (
-            "sort",
-            format!(
-                "{all} | order by {kept} | extend r_ = row_number() | where r_ > 0 | project {kept}"
-            ),
-        ),
-        (
-            "two halves",
-            format!(
-                "{all} | extend h_ = rand() < 0.5 | as X | where h_ | union (X | where not(h_)) | project {kept}"
-            ),
-        ),
-        (
-            "list",
-            format!(
-                "{all} | summarize l_ = make_list(pack('v', pack_all())) | mv-expand l_ | project {}",
-                unpacked(&query.after)
-            ),
-        ),
-    ];
-    let mut pairs: Vec<Pair> = others
+    let filled = |form: &str| {
+        form.replace("SOURCE", source)
+            .replace("TYPES", &types.join(", "))
+            .replace("THEN", &then)
+            .replace("ALL", &all)
+            .replace("KEPT", &kept)
+            .replace("UNPACKED", &unpacked(&query.after))
+    };
+    let mut pairs: Vec<Pair> = FORMS
         .into_iter()
-        .map(|(name, other)| Pair {
+        .map(|(name, form)| Pair {
             name,
             one: format!("{all}\n| project {kept}"),
-            other,
+            other: filled(&format!("{form} | project KEPT")),
         })
         .collect();
     // The columns of `mv-apply` come beside those of its query: they need names of their own.
-    let own = query.after.iter().map(|(name, _)| format!("o_{name}"));
-    let own: Vec<String> = own.collect();
-    let named: Vec<String> = query
-        .after
-        .iter()
-        .zip(&own)
-        .map(|((name, _), own)| format!("{own} = {name}"))
-        .collect();
+    let after = query.after.iter();
+    let own: Vec<String> = after.map(|(name, _)| format!("o_{name}")).collect();
+    let named = query.after.iter().zip(&own);
+    let named: Vec<String> = named.map(|((n, _), own)| format!("{own} = {n}")).collect();
     let (own, named) = (own.join(", "), named.join(", "));
     let then = format!("{}\n| project {named}", query.operators());
     pairs.push(Pair {
@@ -262,7 +234,11 @@ fn a_question_in_another_form_has_the_same_answer() {
     for _ in 0..QUERIES {
         same += compare(rng.next_u64(), &mut differ, &mut refused);
     }
-    println!("{same} alike, {} refused\n{}", refused.len(), refused.join("\n"));
+    println!(
+        "{same} alike, {} refused\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
     assert!(
         differ.is_empty(),
         "{} differ\n{}",

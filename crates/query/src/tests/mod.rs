@@ -16,3 +16,4 @@ mod spec;
 mod store;
 mod support;
 mod table;
+mod wide;
