@@ -14,6 +14,7 @@ mod aggregates;
 mod dynamics;
 mod expand;
 mod json;
+mod patterns;
 mod relations;
 mod scalars;
 mod sequences;

@@ -10,7 +10,7 @@ use crate::Unsupported;
 use crate::dynamics::{of_dynamics, plain};
 use crate::json::Json;
 use crate::relations::Rows;
-use crate::texts::of_texts;
+use crate::texts::{of_patterns, of_texts};
 use crate::times::of_times;
 use crate::values::{arithmetic, bin, compare, convert, is_null, is_same};
 
@@ -78,6 +78,10 @@ fn call(
         ScalarFn::MinOf => extreme(&values, ty, Ordering::Less),
         _ => {
             let found = match of_dynamics(function, &values)? {
+                None => of_patterns(function, &values)?,
+                found => found,
+            };
+            let found = match found {
                 None => of_texts(function, &values).or_else(|| of_times(function, &values)),
                 found => found,
             };

@@ -4,8 +4,98 @@ use kql::functions::ScalarFn;
 use kql::resolved::Value;
 use model::ColumnType;
 
+use crate::Unsupported;
 use crate::json::Json;
+use crate::patterns::{Found, Pattern};
 use crate::scalars::text;
+
+/// The value of a function of texts and patterns; nothing if it is none of them.
+pub(crate) fn of_patterns(
+    function: ScalarFn,
+    args: &[Value],
+) -> Result<Option<Value>, Unsupported> {
+    Ok(Some(match (function, args) {
+        (ScalarFn::MatchesRegex, [a, pattern]) => {
+            let found = Pattern::read(&text(pattern))?.find(&letters(a), 0)?;
+            Value::Bool(found.is_some())
+        }
+        // A group that has no part in the match, and no match, give the empty text.
+        (ScalarFn::Extract, [pattern, Value::Long(group), a]) => {
+            let letters = letters(a);
+            let found = Pattern::read(&text(pattern))?.find(&letters, 0)?;
+            let group = usize::try_from(*group).map_err(Unsupported::new)?;
+            string(part(
+                &letters,
+                found.unwrap_or_default().get(group).copied().flatten(),
+            ))
+        }
+        (ScalarFn::ExtractAll, [pattern, a]) => {
+            let letters = letters(a);
+            let mut all = Vec::new();
+            for found in matches(&Pattern::read(&text(pattern))?, &letters)? {
+                let groups = found.iter().skip(1);
+                let mut groups: Vec<Json> = groups
+                    .map(|group| Json::Text(part(&letters, *group)))
+                    .collect();
+                all.extend(match groups.len() {
+                    0 => return Err(Unsupported::new("a pattern without a group")),
+                    1 => groups.pop(),
+                    _ => Some(Json::Array(groups)),
+                });
+            }
+            if all.is_empty() {
+                return Err(Unsupported::new("all of no matches"));
+            }
+            Json::Array(all).value()
+        }
+        (ScalarFn::ReplaceRegex, [a, pattern, by]) if !text(by).contains('\\') => {
+            let letters = letters(a);
+            let (mut replaced, mut at) = (String::new(), 0);
+            for found in matches(&Pattern::read(&text(pattern))?, &letters)? {
+                let (from, to) = found.first().copied().flatten().unwrap_or((at, at));
+                replaced.push_str(&part(&letters, Some((at, from))));
+                replaced.push_str(&text(by));
+                at = to;
+            }
+            replaced.push_str(&part(&letters, Some((at, letters.len()))));
+            string(replaced)
+        }
+        (ScalarFn::Trim | ScalarFn::TrimStart | ScalarFn::TrimEnd, [pattern, a]) => {
+            let pattern = text(pattern);
+            let mut letters = letters(a);
+            if function != ScalarFn::TrimEnd {
+                let found = Pattern::read(&format!("^({pattern})"))?.find(&letters, 0)?;
+                let end = found.and_then(|found| found.first().copied().flatten());
+                letters.drain(..end.map_or(0, |(_, end)| end));
+            }
+            if function != ScalarFn::TrimStart {
+                let found = Pattern::read(&format!("({pattern})$"))?.find(&letters, 0)?;
+                let start = found.and_then(|found| found.first().copied().flatten());
+                letters.truncate(start.map_or(letters.len(), |(start, _)| start));
+            }
+            string(letters.into_iter().collect())
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The matches one after the other. Those of nothing it does not know.
+fn matches(pattern: &Pattern, letters: &[char]) -> Result<Vec<Found>, Unsupported> {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while let Some(found) = pattern.find(letters, at)? {
+        match found.first().copied().flatten() {
+            Some((from, to)) if from < to => at = to,
+            _ => return Err(Unsupported::new("a match of nothing")),
+        }
+        all.push(found);
+    }
+    Ok(all)
+}
+
+fn part(letters: &[char], place: Option<(usize, usize)>) -> String {
+    let part = place.and_then(|(from, to)| letters.get(from..to));
+    part.unwrap_or_default().iter().collect()
+}
 
 /// The value of a function of texts; nothing if it is none of them, or asks what nothing answers.
 pub(crate) fn of_texts(function: ScalarFn, args: &[Value]) -> Option<Value> {

@@ -268,7 +268,7 @@ impl Query {
         };
         let source = writer.source();
         let before = writer.columns.clone();
-        let operators = (0..=rng.below(4)).map(|_| writer.operator()).collect();
+        let operators = (0..=rng.below(6)).map(|_| writer.operator()).collect();
         Self {
             source,
             before,
@@ -488,7 +488,18 @@ impl Writer<'_> {
         } else {
             ""
         };
-        let right = format!("(B{filter} | project k, z = y)");
+        let right = match self.rng.below(10) {
+            0 => format!("(B{filter} | summarize z = max(y) by k)"),
+            1 => format!("(B{filter} | distinct k, z = y)"),
+            2 => format!("(B{filter} | project k, z = 3)"),
+            3 => "(A | where b | project k, z = tolong(n))".to_owned(),
+            4 => format!(
+                "(B{filter} | summarize n = count() by k | mv-expand z = range(0, n, 1) to typeof(long) | project k, z)"
+            ),
+            5 => "(A | summarize z = count() by k, s | project k, z)".to_owned(),
+            6 => format!("(union (B{filter} | project k, z = 1), (A | project k, z = 2))"),
+            _ => format!("(B{filter} | project k, z = y)"),
+        };
         let kinds = &[
             "inner",
             "leftouter",
@@ -534,8 +545,29 @@ impl Writer<'_> {
         if !self.columns.iter().any(|(n, _)| n == "k") {
             self.columns.push(("k".to_owned(), ColumnType::Long));
         }
+        let plain = "union (B | project k, y)".to_owned();
+        let text = match self.rng.below(4) {
+            0 => {
+                let name = self.name();
+                self.columns.insert(0, (name.clone(), ColumnType::String));
+                format!("union withsource={name} (B | project k, y)")
+            }
+            1 => {
+                // One value in one table, another in the next.
+                let name = self.made(ColumnType::Long);
+                let (one, other) = (self.rng.below(3), self.rng.below(3));
+                format!("extend {name} = {one}\n| union (B | project k, y, {name} = {other})")
+            }
+            2 => {
+                let name = self.name();
+                self.columns.push(("y".to_owned(), ColumnType::Long));
+                self.columns.push((name.clone(), ColumnType::String));
+                return format!("union isfuzzy=true (B | project k, y, {name} = 'b')");
+            }
+            _ => plain,
+        };
         self.columns.push(("y".to_owned(), ColumnType::Long));
-        "union (B | project k, y)".to_owned()
+        text
     }
 
     fn window(&mut self) -> String {

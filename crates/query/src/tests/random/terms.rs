@@ -42,6 +42,17 @@ const PATHS: &[&str] = &[
     ".nothing",
     "[9]",
 ];
+/// Patterns that match no empty text; what `\w` is beyond ASCII nothing says.
+const PATTERNS: &[&str] = &[
+    r"(\d+)",
+    r"([a-z]+)\.exe",
+    r"^([a-zA-Z]+)[- ]([a-z0-9]+)$",
+    r"(\d+)\.(\d+)",
+    "(a|be|b)(.?)",
+    "([^a-z ]+)",
+    r"(/[a-z])\s(.*)",
+    "(^a|C)",
+];
 const PARTS: &[&str] = &[
     "year", "month", "day", "hour", "minute", "second", "week", "quarter",
 ];
@@ -226,7 +237,7 @@ impl Writer<'_> {
     pub(super) fn more_text(&self, depth: u32) -> String {
         use ColumnType::{Bool, DateTime, Dynamic, Int, Long, String as Text, TimeSpan};
         let of = |ty| self.expr(ty, depth - 1);
-        match self.rng.below(12) {
+        match self.rng.below(17) {
             0..=2 => format!("tostring({})", of(Dynamic)),
             3 => format!(
                 "strcat_array({}, '{}')",
@@ -265,8 +276,31 @@ impl Writer<'_> {
                 )
             }
             8 => format!("gettype({})", of(Dynamic)),
+            12..=13 => format!(
+                "extract(@'{}', {}, {})",
+                pick(self.rng, PATTERNS),
+                self.rng.below(2),
+                of(Text)
+            ),
+            14 => format!(
+                "replace_regex({}, @'{}', '{}')",
+                of(Text),
+                pick(self.rng, PATTERNS),
+                pick(self.rng, &["", "-", "xa"])
+            ),
+            15 => format!(
+                "{}(@'{}', {})",
+                pick(self.rng, &["trim", "trim_start", "trim_end"]),
+                pick(self.rng, &["[a-z]+", r"\d+", "[- .]+", "[^a-z]+"]),
+                of(Text)
+            ),
             9 => format!("substring({}, -{})", of(Text), 1 + self.rng.below(3)),
             10 => format!("strcat({}, {}, {})", of(Bool), of(DateTime), of(Dynamic)),
+            16 => format!(
+                "tostring(extract_all(@'{}', {}))",
+                pick(self.rng, PATTERNS),
+                of(Text)
+            ),
             _ => format!("strrep({}, {})", of(Text), self.rng.below(3)),
         }
     }
@@ -308,7 +342,7 @@ impl Writer<'_> {
         use ColumnType::{Bool, DateTime, Dynamic, Long, Real, String as Text, TimeSpan};
         let of = |ty| self.expr(ty, depth - 1);
         let operator = pick(self.rng, &["==", "!=", "<", "<=", ">", ">="]);
-        match self.rng.below(14) {
+        match self.rng.below(16) {
             0 => format!("tobool({})", of(Dynamic)),
             1 => format!("set_has_element({}, {})", self.array(depth - 1), of(Text)),
             2 => format!("({} == {})", of(Dynamic), of(Text)),
@@ -348,6 +382,11 @@ impl Writer<'_> {
             ),
             11 => format!("({} in ({}, 1.5, {}))", of(Real), of(Real), of(Real)),
             12 => format!("tobool({})", of(Text)),
+            13..=14 => format!(
+                "({} matches regex @'{}')",
+                of(Text),
+                pick(self.rng, PATTERNS)
+            ),
             _ => format!("({} {operator} '')", of(Text)),
         }
     }
