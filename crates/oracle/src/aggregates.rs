@@ -137,7 +137,11 @@ fn percentiles(this: &Aggregate, rows: &[Vec<Value>]) -> Result<Vec<Value>, Unsu
     let mut out = Vec::new();
     for (percent, ty) in this.args.iter().skip(1).zip(&this.outputs) {
         let percent = match percent.as_literal() {
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be whole and not negative"
+            )]
             Some(Value::Real(x)) if x.fract() == 0.0 && *x > 0.0 => *x as usize,
             other => return Err(Unsupported::new(other)),
         };

@@ -1,5 +1,7 @@
 //! Functions of instants and durations, by a calendar that is counted out year by year.
 
+use std::fmt::Write as _;
+
 use kql::functions::ScalarFn;
 use kql::resolved::Value;
 use model::{ColumnType, Span100ns, Ticks};
@@ -216,7 +218,7 @@ fn formatted(ticks: i64, form: &str) -> Option<String> {
         } else {
             number
         };
-        text.push_str(&format!("{number:0width$}", width = run.len()));
+        write!(text, "{number:0width$}", width = run.len()).ok()?;
     }
     Some(text)
 }

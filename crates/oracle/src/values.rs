@@ -150,9 +150,9 @@ fn read(text: &str, to: ColumnType) -> Result<Value, Unsupported> {
 
 /// A sign that stands in no number, however it is written, or several points.
 fn is_no_number(text: &str) -> bool {
-    let may_stand = |c: char| c.is_ascii_digit() || c.is_ascii_hexdigit() || "+-.,_xX ".contains(c);
-    !text.contains(|c| c == '+' || c == ',') && text.matches('.').count() > 1
-        || !text.chars().all(may_stand)
+    let may_stand = |c: char| c.is_ascii_hexdigit() || "+-.,_xX ".contains(c);
+    let several_points = text.matches('.').count() > 1 && !text.contains(['+', ',']);
+    several_points || !text.chars().all(may_stand)
 }
 
 /// Of a scalar as of that scalar, but that a bool is written small and a number is cut to an `int`;

@@ -171,8 +171,8 @@ impl Writer<'_> {
         }
         let (sum, z) = (self.name(), self.name());
         let term = self.expr(ColumnType::Long, 1);
-        self.columns = [("k", ()), (&*sum, ()), (&*z, ())]
-            .map(|(name, ())| (name.to_owned(), ColumnType::Long))
+        self.columns = ["k", &sum, &z]
+            .map(|name| (name.to_owned(), ColumnType::Long))
             .to_vec();
         let kind = pick(self.rng, &["", " kind=innerunique"]);
         format!(
