@@ -7,9 +7,11 @@ use kql::resolved::{Aggregate, Value};
 use model::{ColumnType, Span100ns};
 
 use crate::Unsupported;
+use crate::dynamics::{merged, once};
+use crate::json::Json;
 use crate::relations::{Row, Rows};
 use crate::scalars::{holds, value};
-use crate::values::{compare, is_null, is_same};
+use crate::values::{are_same, compare, is_null, is_same};
 
 /// The outputs of an aggregate over the rows of a group.
 pub(crate) fn aggregate(
@@ -37,6 +39,21 @@ pub(crate) fn aggregate(
     if this.function == AggregateFn::Count {
         return Ok(vec![Value::Long(length(counted.len()))]);
     }
+    if this.function == AggregateFn::TakeAny {
+        return take_any(this, &counted);
+    }
+    // In a list a dynamic null is a value like another.
+    let keeps_nulls = match this.args.first() {
+        Some(arg) if arg.ty == ColumnType::Dynamic => this.function == AggregateFn::MakeList,
+        _ => this.function == AggregateFn::MakeListWithNulls,
+    };
+    if keeps_nulls && this.args.len() == 1 {
+        let values: Vec<Value> = counted.into_iter().flatten().collect();
+        return Ok(vec![list(&values)?]);
+    }
+    if this.function == AggregateFn::Percentile {
+        return percentiles(this, &counted);
+    }
     // Nulls are passed over.
     let mut values: Vec<Value> = counted
         .into_iter()
@@ -61,8 +78,121 @@ pub(crate) fn aggregate(
             }
             Value::Long(length(distinct.len()))
         }
+        AggregateFn::MakeList if this.args.len() == 1 => list(&values)?,
+        AggregateFn::MakeSet if this.args.len() == 1 => {
+            let all = values.iter().map(Json::of);
+            once(all.collect::<Result<Vec<_>, _>>()?).value()
+        }
+        AggregateFn::MakeBag if this.args.len() == 1 => {
+            let all = values.iter().map(Json::of);
+            merged(all.collect::<Result<Vec<_>, _>>()?)?.value()
+        }
+        AggregateFn::Stdev => Value::Real(variance(&values, true)?.sqrt()),
+        AggregateFn::Stdevp => Value::Real(variance(&values, false)?.sqrt()),
+        AggregateFn::Variance => Value::Real(variance(&values, true)?),
+        AggregateFn::Variancep => Value::Real(variance(&values, false)?),
+        AggregateFn::BinaryAllAnd | AggregateFn::BinaryAllOr | AggregateFn::BinaryAllXor => {
+            bits(this.function, &values)?
+        }
         other => return Err(Unsupported::new(other)),
     }])
+}
+
+/// An array among the values is flattened.
+fn list(values: &[Value]) -> Result<Value, Unsupported> {
+    let mut all = Vec::new();
+    for value in values {
+        match Json::of(value)? {
+            Json::Array(elements) => all.extend(elements),
+            other => all.push(other),
+        }
+    }
+    Ok(Json::Array(all).value())
+}
+
+/// Of one row its values. Of several the oracle knows only those that are all the same.
+fn take_any(this: &Aggregate, rows: &[Vec<Value>]) -> Result<Vec<Value>, Unsupported> {
+    let Some(first) = rows.first() else {
+        return Ok(this.outputs.iter().map(|ty| Value::missing(*ty)).collect());
+    };
+    for row in rows {
+        if !are_same(first, row)? {
+            return Err(Unsupported::new("any of several rows"));
+        }
+    }
+    Ok(first.clone())
+}
+
+/// Nearest rank: the least value that so many percent of the values do not exceed.
+fn percentiles(this: &Aggregate, rows: &[Vec<Value>]) -> Result<Vec<Value>, Unsupported> {
+    let mut sorted: Vec<i64> = Vec::new();
+    for row in rows {
+        match row.first() {
+            Some(Value::Long(n)) => sorted.push(*n),
+            Some(Value::Null(_)) => {}
+            other => return Err(Unsupported::new(other)),
+        }
+    }
+    sorted.sort_unstable();
+    let mut out = Vec::new();
+    for (percent, ty) in this.args.iter().skip(1).zip(&this.outputs) {
+        let percent = match percent.as_literal() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be whole and not negative"
+            )]
+            Some(Value::Real(x)) if x.fract() == 0.0 && *x > 0.0 => *x as usize,
+            other => return Err(Unsupported::new(other)),
+        };
+        let rank = (sorted.len() * percent).div_ceil(100);
+        let found = rank.checked_sub(1).and_then(|at| sorted.get(at));
+        out.push(found.map_or(Value::missing(*ty), |n| Value::Long(*n)));
+    }
+    Ok(out)
+}
+
+fn real(value: &Value) -> Result<f64, Unsupported> {
+    Ok(match value {
+        Value::Int(n) => f64::from(*n),
+        #[expect(clippy::cast_precision_loss, reason = "a mean is a real")]
+        Value::Long(n) => *n as f64,
+        Value::Real(n) => *n,
+        other => return Err(Unsupported::new(other.ty())),
+    })
+}
+
+/// Of a sample, or of a whole population. Of one value and of none it is zero.
+fn variance(values: &[Value], sample: bool) -> Result<f64, Unsupported> {
+    let numbers: Vec<f64> = values.iter().map(real).collect::<Result<_, _>>()?;
+    #[expect(clippy::cast_precision_loss, reason = "a mean is a real")]
+    let n = numbers.len() as f64;
+    if numbers.len() < 2 {
+        return Ok(0.0);
+    }
+    let mean = numbers.iter().sum::<f64>() / n;
+    let squares: f64 = numbers.iter().map(|x| (x - mean) * (x - mean)).sum();
+    Ok(squares / if sample { n - 1.0 } else { n })
+}
+
+fn bits(function: AggregateFn, values: &[Value]) -> Result<Value, Unsupported> {
+    let mut all = None;
+    for value in values {
+        let n = match value {
+            Value::Int(n) => i64::from(*n),
+            Value::Long(n) => *n,
+            other => return Err(Unsupported::new(other.ty())),
+        };
+        all = Some(match (function, all) {
+            (_, None) => n,
+            (AggregateFn::BinaryAllAnd, Some(all)) => all & n,
+            (AggregateFn::BinaryAllOr, Some(all)) => all | n,
+            (_, Some(all)) => all ^ n,
+        });
+    }
+    // Of none nothing says what they are.
+    all.map(Value::Long)
+        .ok_or_else(|| Unsupported::new((function, "of nothing")))
 }
 
 fn length(n: usize) -> i64 {
@@ -96,21 +226,19 @@ fn mean(values: &[Value], ty: ColumnType) -> Result<Value, Unsupported> {
     }
     let mut total = 0.0;
     for value in values {
-        total += match value {
-            Value::Int(n) => f64::from(*n),
-            #[expect(clippy::cast_precision_loss, reason = "a mean is a real")]
-            Value::Long(n) => *n as f64,
-            Value::Real(n) => *n,
-            other => return Err(Unsupported::new(other.ty())),
-        };
+        total += real(value)?;
     }
     #[expect(clippy::cast_precision_loss, reason = "a mean is a real")]
     let n = values.len() as f64;
     Ok(Value::Real(total / n))
 }
 
-/// Of nothing: null, of texts the empty one.
+/// Of nothing: null, of texts the empty one. Of what is not a number among others: that.
 fn extreme(values: &[Value], ty: ColumnType, wanted: Ordering) -> Result<Value, Unsupported> {
+    let is_nan = |v: &&Value| matches!(v, Value::Real(x) if x.is_nan());
+    if let Some(nan) = values.iter().find(is_nan) {
+        return Ok(nan.clone());
+    }
     let mut best: Option<&Value> = None;
     for value in values {
         let is_better = match best {
@@ -146,6 +274,9 @@ fn arg_extreme(this: &Aggregate, rows: &[Vec<Value>]) -> Result<Vec<Value>, Unsu
     }
     Ok(match best {
         Some(row) => row.clone(),
+        // Only nulls to compare: any row, which the oracle knows only if it is the only one.
+        None if rows.len() == 1 => rows.iter().flatten().cloned().collect(),
+        None if rows.len() > 1 => return Err(Unsupported::new("any of several rows")),
         None => this.outputs.iter().map(|ty| Value::missing(*ty)).collect(),
     })
 }

@@ -4,14 +4,22 @@
 //! queries and data. Every rule is written down once, as the manual (`spec/kql`) says it, with no
 //! thought of speed: joins look at every pair, groups are found by looking through all of them.
 //!
-//! Covers filters, projections, summaries, sorts, joins, unions, windows and the scalar functions of
-//! the core. What it does not cover it refuses ([`Unsupported`]); it never guesses.
+//! Covers filters, projections, summaries, sorts, joins, unions, windows, `mv-expand`, `parse`,
+//! `make-series`, `scan` of one step, and scalar functions of numbers, texts, time, arrays and bags.
+//! What it does not cover, and what nothing determines, it refuses ([`Unsupported`]); it never guesses.
 //!
 //! Uses `kql` and `model` only, so that it shares no line with what it judges.
 
 mod aggregates;
+mod dynamics;
+mod expand;
+mod json;
+mod patterns;
 mod relations;
 mod scalars;
+mod sequences;
+mod texts;
+mod times;
 mod values;
 
 pub use relations::{Row, Rows, run};

@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 
 use kql::Resolved;
-use kql::resolved::{Expr, JoinKind, Op, Relation, SharedId, SortKey, Value, WindowFn};
-use model::{ColumnType, TableName};
+use kql::resolved::{Expr, JoinKind, Op, Relation, SharedId, SortKey, Value};
+use model::TableName;
 
 use crate::Unsupported;
 use crate::aggregates::aggregate;
-use crate::scalars::{holds, value};
-use crate::values::{are_same, arithmetic, compare, convert, is_null};
+use crate::expand::{Expansion, captured};
+use crate::scalars::{holds, text, value};
+use crate::sequences::{Window, scan, series};
+use crate::values::{are_same, arithmetic, compare, is_null};
 
 /// One value per column.
 pub type Row = Vec<Value>;
@@ -121,8 +123,13 @@ fn rows(
             function,
             args,
             keys,
-        } => window(of(input)?, *function, args, keys, shared)?,
-        other => return Err(Unsupported::new(std::mem::discriminant(other))),
+        } => Window {
+            function: *function,
+            args,
+            keys,
+        }
+        .rows(of(input)?, shared)?,
+        other => more(other, of, shared)?,
     };
     if rows.len() > ROWS_MAX {
         return Err(Unsupported::new(rows.len()));
@@ -130,7 +137,57 @@ fn rows(
     Ok(rows)
 }
 
-fn values(exprs: &[Expr], row: &[Value], shared: &[Rows]) -> Result<Row, Unsupported> {
+/// Operators of arrays, texts and sequences.
+fn more(
+    op: &Op,
+    of: impl Fn(&Relation) -> Result<Rows, Unsupported>,
+    shared: &[Rows],
+) -> Result<Rows, Unsupported> {
+    match op {
+        Op::MvExpand {
+            input,
+            columns,
+            bags,
+            item_index,
+            rows_max,
+        } => Expansion {
+            columns,
+            bags: *bags,
+            item_index: *item_index,
+            rows_max: *rows_max,
+        }
+        .rows(of(input)?),
+        Op::Extract {
+            input,
+            source,
+            form,
+            captures,
+        } => {
+            let mut out = Vec::new();
+            for row in of(input)? {
+                let read = captured(&text(&value(source, &row, shared)?), form, captures)?;
+                out.push([row, read].concat());
+            }
+            Ok(out)
+        }
+        Op::Series {
+            input,
+            keys,
+            axis,
+            defaults,
+        } => series(of(input)?, *keys, axis, defaults, shared),
+        Op::Scan {
+            input,
+            declared,
+            steps,
+            match_id: false,
+            keys,
+        } => scan(of(input)?, missing(input), declared, steps, keys, shared),
+        other => Err(Unsupported::new(std::mem::discriminant(other))),
+    }
+}
+
+pub(crate) fn values(exprs: &[Expr], row: &[Value], shared: &[Rows]) -> Result<Row, Unsupported> {
     exprs.iter().map(|e| value(e, row, shared)).collect()
 }
 
@@ -208,17 +265,16 @@ fn sorted(rows: Rows, keys: &[SortKey], shared: &[Rows]) -> Result<Rows, Unsuppo
     }
 }
 
+/// Nulls are outermost, what is not a number comes next to them.
 fn one_key(a: &Value, b: &Value, key: &SortKey) -> Result<Ordering, Unsupported> {
-    let null_side = if key.nulls_first {
-        Ordering::Less
-    } else {
-        Ordering::Greater
+    let rank = |value: &Value| match value {
+        value if is_null(value) => 2,
+        Value::Real(x) if x.is_nan() => 1,
+        _ => 0,
     };
-    Ok(match (is_null(a), is_null(b)) {
-        (true, true) => Ordering::Equal,
-        (true, false) => null_side,
-        (false, true) => null_side.reverse(),
-        (false, false) => {
+    let ranks = rank(a).cmp(&rank(b));
+    Ok(match (ranks, rank(a)) {
+        (Ordering::Equal, 0) => {
             let order = compare(a, b)?.unwrap_or(Ordering::Equal);
             if key.descending {
                 order.reverse()
@@ -226,6 +282,8 @@ fn one_key(a: &Value, b: &Value, key: &SortKey) -> Result<Ordering, Unsupported>
                 order
             }
         }
+        (ranks, _) if key.nulls_first => ranks.reverse(),
+        (ranks, _) => ranks,
     })
 }
 
@@ -286,74 +344,4 @@ impl Join<'_> {
         }
         Ok(pairs)
     }
-}
-
-/// The rows with one more column.
-fn window(
-    rows: Rows,
-    function: WindowFn,
-    args: &[Expr],
-    keys: &[Expr],
-    shared: &[Rows],
-) -> Result<Rows, Unsupported> {
-    if !keys.is_empty() {
-        return Err(Unsupported::new(function));
-    }
-    let mut inputs = Vec::new();
-    for row in &rows {
-        inputs.push(values(args, row, shared)?);
-    }
-    let arg = |at: usize, n: usize| inputs.get(at).and_then(|args: &Row| args.get(n)).cloned();
-    let whole = |value: Option<Value>| match value {
-        Some(Value::Long(n)) => Some(n),
-        Some(Value::Int(n)) => Some(i64::from(n)),
-        _ => None,
-    };
-    let mut out = Vec::new();
-    let (mut number, mut total) = (0_i64, None::<Value>);
-    for (at, mut row) in rows.into_iter().enumerate() {
-        let restarts = arg(at, 1) == Some(Value::Bool(true));
-        row.push(match function {
-            WindowFn::Prev | WindowFn::Next => {
-                let offset = whole(arg(at, 1)).unwrap_or(1);
-                let offset = if function == WindowFn::Prev {
-                    -offset
-                } else {
-                    offset
-                };
-                let other = i64::try_from(at).ok().and_then(|at| at.checked_add(offset));
-                let other = other.and_then(|at| usize::try_from(at).ok());
-                let found = other.and_then(|other| arg(other, 0));
-                let ty = arg(at, 0).map_or(ColumnType::Long, |v| v.ty());
-                found
-                    .or_else(|| arg(at, 2))
-                    .unwrap_or_else(|| Value::missing(ty))
-            }
-            WindowFn::RowNumber => {
-                let first = whole(arg(at, 0)).unwrap_or(1);
-                number = if at == 0 || restarts {
-                    first
-                } else {
-                    number + 1
-                };
-                Value::Long(number)
-            }
-            WindowFn::RowCumsum => {
-                let term = arg(at, 0).ok_or_else(|| Unsupported::new(function))?;
-                // A null adds nothing, also at the beginning.
-                let zero = convert(&Value::Int(0), term.ty())?;
-                let so_far = total.take().filter(|_| !restarts).unwrap_or(zero);
-                let next = if is_null(&term) {
-                    so_far
-                } else {
-                    arithmetic('+', &so_far, &term, term.ty())?
-                };
-                total = Some(next.clone());
-                next
-            }
-            other => return Err(Unsupported::new(other)),
-        });
-        out.push(row);
-    }
-    Ok(out)
 }

@@ -3,11 +3,15 @@
 use std::cmp::Ordering;
 
 use kql::functions::ScalarFn;
-use kql::resolved::{Expr, ExprKind, MemberOp, Set, SharedId, Value};
-use model::ColumnType;
+use kql::resolved::{Expr, ExprKind, MemberOp, PathKey, Set, SharedId, Value};
+use model::{ColumnType, Span100ns};
 
 use crate::Unsupported;
+use crate::dynamics::{of_dynamics, plain};
+use crate::json::Json;
 use crate::relations::Rows;
+use crate::texts::{of_patterns, of_texts};
+use crate::times::of_times;
 use crate::values::{arithmetic, bin, compare, convert, is_null, is_same};
 
 type Answer = Result<Value, Unsupported>;
@@ -28,13 +32,30 @@ pub(crate) fn value(expr: &Expr, row: &[Value], shared: &[Rows]) -> Answer {
             let first = shared.get(*at).and_then(|rows| rows.first()?.first());
             Ok(first.cloned().unwrap_or_else(|| Value::missing(expr.ty)))
         }
-        ExprKind::Path { .. } | ExprKind::Networks { .. } => Err(Unsupported::new(&expr.kind)),
+        ExprKind::Path { base, key } => path(&value(base, row, shared)?, key, row, shared),
+        ExprKind::Networks { .. } => Err(Unsupported::new(&expr.kind)),
     }
 }
 
 /// Whether a condition holds: null does not.
 pub(crate) fn holds(expr: &Expr, row: &[Value], shared: &[Rows]) -> Result<bool, Unsupported> {
     Ok(value(expr, row, shared)? == Value::Bool(true))
+}
+
+/// What is missing is null.
+fn path(base: &Value, key: &PathKey, row: &[Value], shared: &[Rows]) -> Answer {
+    let json = Json::of(base)?;
+    let found = match key {
+        PathKey::Property(name) => json.property(name),
+        PathKey::Index(at) => json.element(*at),
+        PathKey::Computed(expr) => match value(expr, row, shared)? {
+            Value::String(name) => json.property(&name),
+            Value::Long(at) => json.element(at),
+            Value::Null(_) => Json::Null,
+            other => return Err(Unsupported::new(other)),
+        },
+    };
+    Ok(found.value())
 }
 
 fn call(
@@ -55,15 +76,26 @@ fn call(
         ScalarFn::Coalesce => Ok(coalesce(&values, ty)),
         ScalarFn::MaxOf => extreme(&values, ty, Ordering::Greater),
         ScalarFn::MinOf => extreme(&values, ty, Ordering::Less),
-        ScalarFn::Strcat => Ok(Value::String(
-            values.iter().map(text).collect::<Vec<_>>().concat().into(),
-        )),
-        _ => match values.as_slice() {
-            [a] => unary(function, a, ty),
-            [a, b] => binary(function, a, b, ty),
-            [a, b, c] => ternary(function, a, b, c),
-            _ => Err(Unsupported::new(function)),
-        },
+        _ => {
+            let found = match of_dynamics(function, &values)? {
+                None => of_patterns(function, &values)?,
+                found => found,
+            };
+            let found = match found {
+                None => of_texts(function, &values).or_else(|| of_times(function, &values)),
+                found => found,
+            };
+            found.map_or_else(|| core(function, &values, ty), Ok)
+        }
+    }
+}
+
+fn core(function: ScalarFn, values: &[Value], ty: ColumnType) -> Answer {
+    match values {
+        [a] => unary(function, a, ty),
+        [a, b] => binary(function, a, b, ty),
+        [a, b, c] => ternary(function, a, b, c, ty),
+        _ => Err(Unsupported::new(function)),
     }
 }
 
@@ -129,7 +161,14 @@ fn unary(function: ScalarFn, a: &Value, ty: ColumnType) -> Answer {
             Value::Long(n) => Value::Long(n.wrapping_abs()),
             Value::Real(n) => Value::Real(n.abs()),
             Value::Null(_) => Value::Null(ty),
+            Value::TimeSpan(n) => Value::TimeSpan(Span100ns(n.0.wrapping_abs())),
             _ => return Err(Unsupported::new(function)),
+        },
+        // Away from zero at a half.
+        ScalarFn::Round => match a {
+            Value::Real(x) => Value::Real(x.round()),
+            Value::Null(_) => Value::Null(ty),
+            _ => return Err(Unsupported::new((function, a.ty()))),
         },
         ScalarFn::Strlen => Value::Long(count(text(a).chars().count())),
         ScalarFn::Toupper => Value::String(text(a).to_uppercase().into()),
@@ -152,11 +191,6 @@ fn binary(function: ScalarFn, a: &Value, b: &Value, ty: ColumnType) -> Answer {
         ScalarFn::Modulo => return arithmetic('%', a, b, ty),
         ScalarFn::Bin => return bin(a, b, ty),
         ScalarFn::Substring => return Ok(substring(a, b, &Value::Null(ColumnType::Long))),
-        ScalarFn::Indexof => {
-            let found = text(a).find(&text(b));
-            let before = found.map(|at| text(a).get(..at).unwrap_or_default().chars().count());
-            return Ok(Value::Long(before.map_or(-1, count)));
-        }
         _ => {}
     }
     if let Some(ordering) = ordered(function) {
@@ -221,10 +255,18 @@ fn comparison(function: ScalarFn, a: &Value, b: &Value, holds: &[Ordering]) -> A
     })
 }
 
-fn ternary(function: ScalarFn, a: &Value, b: &Value, c: &Value) -> Answer {
+fn ternary(function: ScalarFn, a: &Value, b: &Value, c: &Value, ty: ColumnType) -> Answer {
     match function {
         ScalarFn::Iff => Ok(if *a == Value::Bool(true) { b } else { c }.clone()),
         ScalarFn::Substring => Ok(substring(a, b, c)),
+        // As `bin`, counted from a fixed point.
+        ScalarFn::BinAt => {
+            if [a, b, c].iter().any(|v| is_null(v)) {
+                return Ok(Value::Null(ty));
+            }
+            let distance = arithmetic('-', a, c, b.ty())?;
+            arithmetic('+', c, &bin(&distance, b, b.ty())?, ty)
+        }
         ScalarFn::Between | ScalarFn::NotBetween => {
             let inside = conjunction(
                 &[
@@ -250,10 +292,11 @@ fn substring(value: &Value, start: &Value, length: &Value) -> Value {
         return Value::String("".into());
     };
     let start = if *start < 0 {
-        (count(letters.len()) + start).max(0)
+        count(letters.len()) + start
     } else {
         *start
     };
+    // Before the first character there is nothing.
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let length = match length {
         Value::Long(n) => usize::try_from(*n).unwrap_or(0),
@@ -293,7 +336,14 @@ fn member(op: MemberOp, value: &Value, set: &Set, row: &[Value], shared: &[Rows]
             let rows = shared.get(*at).ok_or_else(|| Unsupported::new(at))?;
             members.extend(rows.iter().filter_map(|row| row.first().cloned()));
         }
-        Set::Array(_) => return Err(Unsupported::new(op)),
+        Set::Array(array) => match Json::of(&self::value(array, row, shared)?)? {
+            Json::Array(elements) => {
+                for element in elements {
+                    members.push(element_as(&element, value)?);
+                }
+            }
+            other => return Err(Unsupported::new((op, other))),
+        },
     }
     let folds = matches!(op, MemberOp::InCi | MemberOp::NotInCi);
     let is_member = |member: &Value| -> Result<bool, Unsupported> {
@@ -322,13 +372,21 @@ fn member(op: MemberOp, value: &Value, set: &Set, row: &[Value], shared: &[Rows]
     }))
 }
 
-/// A value as text, as `strcat` joins it.
-fn text(value: &Value) -> String {
+/// An element that a text is compared with. Whether a text is equal to a number, and the empty one to
+/// a null, nothing says.
+fn element_as(element: &Json, value: &Value) -> Answer {
+    let is_known = !matches!(value, Value::String(text) if **text == plain(element));
+    match element {
+        Json::Text(text) => Ok(Value::String(text.as_str().into())),
+        _ if is_known && value.ty() == ColumnType::String => Ok(Value::Null(ColumnType::String)),
+        other => Err(Unsupported::new(other)),
+    }
+}
+
+/// A text; of what is none, nothing. (What is joined or searched the resolver has made texts.)
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.to_string(),
-        Value::Int(n) => n.to_string(),
-        Value::Long(n) => n.to_string(),
-        Value::Bool(b) => b.to_string(),
         _ => String::new(),
     }
 }

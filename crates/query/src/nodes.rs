@@ -230,7 +230,8 @@ impl ExecutionPlan for OneInput {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        // What is forgotten is no reason to move a sort below, whose order would be forgotten too.
+        vec![!matches!(self.action, Action::Forget)]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

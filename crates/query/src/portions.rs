@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Column, DFSchemaRef, Result, exec_err, plan_err};
+use datafusion::common::{Column, DFSchemaRef, FunctionalDependencies, Result, exec_err, plan_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use crate::engine::BATCH_ROWS;
@@ -26,8 +26,23 @@ const EXPANDED_BYTES_MAX: usize = 16 << 20;
 /// The input in portions, as column `list` will expand it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Portions {
-    pub(crate) input: LogicalPlan,
+    input: LogicalPlan,
     pub(crate) list: Column,
+    /// The input's, but that no column is known to be unique or to follow from others: rows will be
+    /// repeated, and the library would go on to believe it of them.
+    schema: DFSchemaRef,
+}
+
+impl Portions {
+    pub(crate) fn new(input: LogicalPlan, list: Column) -> Result<Self> {
+        let schema = input.schema().as_ref().clone();
+        let schema = schema.with_functional_dependencies(FunctionalDependencies::empty())?;
+        Ok(Self {
+            input,
+            list,
+            schema: Arc::new(schema),
+        })
+    }
 }
 
 impl PartialOrd for Portions {
@@ -47,7 +62,7 @@ impl UserDefinedLogicalNodeCore for Portions {
     }
 
     fn schema(&self) -> &DFSchemaRef {
-        self.input.schema()
+        &self.schema
     }
 
     fn expressions(&self) -> Vec<Expr> {
@@ -62,10 +77,7 @@ impl UserDefinedLogicalNodeCore for Portions {
         let ([Expr::Column(list)], [input]) = (exprs.as_slice(), inputs.as_slice()) else {
             return plan_err!("Portions has one input and one column");
         };
-        Ok(Self {
-            input: input.clone(),
-            list: list.clone(),
-        })
+        Self::new(input.clone(), list.clone())
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {

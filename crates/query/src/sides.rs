@@ -4,6 +4,9 @@
 //! join. The library would still count it among those with one value, and a summary by it would think
 //! that rows come in the order of its groups, and give groups twice.
 //!
+//! Likewise a column that has one value in each part of a union but not the same: by that a sort would
+//! not sort.
+//!
 //! [`SmallerFirst`]: which side of a join is taken in whole.
 //! A hash join keeps its first side in memory and passes the other one by it; what it learns of the
 //! first one's keys spares the scan of the other rows. So the smaller side goes first, as far as that
@@ -17,12 +20,14 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{JoinType, Result};
+use datafusion::physical_expr::{AcrossPartitions, ConstExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 
@@ -61,6 +66,25 @@ impl MayBeMissing {
         &self,
         plan: Arc<dyn ExecutionPlan>,
     ) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+        if let Some(sort) = plan.downcast_ref::<SortExec>() {
+            let input = sort.input();
+            let differs =
+                |known: &ConstExpr| known.across_partitions == AcrossPartitions::Heterogeneous;
+            if !input
+                .properties()
+                .eq_properties
+                .constants()
+                .iter()
+                .any(differs)
+            {
+                return Ok(Transformed::no(plan));
+            }
+            let forget = OneInput::new(input.clone(), Action::Forget, self.guard.clone());
+            let inputs: Vec<Arc<dyn ExecutionPlan>> = vec![Arc::new(forget)];
+            return Ok(Transformed::yes(replace_children_if_necessary(
+                plan, inputs,
+            )?));
+        }
         let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
             return Ok(Transformed::no(plan));
         };

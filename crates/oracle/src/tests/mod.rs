@@ -55,6 +55,48 @@ fn groups_sorts_and_joins() {
     );
 }
 
+fn first_text(query: &str) -> String {
+    match answer(query).into_iter().flatten().next() {
+        Some(Value::String(text) | Value::Dynamic(text)) => text.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn arrays_and_bags() {
+    let expanded = "print d = dynamic([3, null, 'x']) | mv-expand d to typeof(long)";
+    assert_eq!(longs(expanded), [Some(3), None, None]);
+    assert_eq!(
+        first_text("print bag_merge(dynamic({'a': 1}), dynamic({'a': 2, 'b': [1, 2.5]}))"),
+        r#"{"a":1,"b":[1,2.5]}"#
+    );
+    assert_eq!(first_text("print tostring(split('a-b', '-')[1])"), "b");
+    assert_eq!(
+        first_text(&format!("{T} T | sort by s desc | summarize make_list(s)")),
+        r#"["d","c","b","a"]"#
+    );
+}
+
+#[test]
+fn patterns_and_time() {
+    assert_eq!(
+        first_text(r"print extract(@'([a-z]+)\.(exe|dll)', 1, 'run cmd.exe')"),
+        "cmd"
+    );
+    assert_eq!(
+        first_text("print replace_regex('a1b22', '[0-9]+', '#')"),
+        "a#b#"
+    );
+    let month = "datetime_add('month', 1, datetime(2024-01-31))";
+    assert_eq!(
+        first_text(&format!("print format_datetime({month}, 'yyyy-MM-dd')")),
+        "2024-02-29"
+    );
+    // From Saturday to Sunday.
+    let weeks = "datetime_diff('week', datetime(2024-06-16), datetime(2024-06-15))";
+    assert_eq!(longs(&format!("print tolong({weeks})")), [Some(1)]);
+}
+
 #[test]
 fn what_it_does_not_know_it_refuses() {
     let (resolved, _) = kql::resolve(

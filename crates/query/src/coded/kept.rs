@@ -15,6 +15,7 @@ use datafusion::common::{Result, exec_datafusion_err};
 use super::keys::{Keys, Reading, place};
 use super::numbers::{ABSENT, Codes, List, small, texts_of};
 use crate::kernels::args::Guard;
+use crate::scan::test::plain;
 
 /// Rows for which room is made beforehand, at most.
 const EXPECTED_MAX: usize = 1 << 20;
@@ -76,8 +77,10 @@ impl Column {
     fn add(&mut self, column: &ArrayRef) -> Result<()> {
         match self {
             Self::Text(text) => text.add(column),
+            // What is computed of text is a dictionary where the text was one, and may be none in the
+            // next batch.
             Self::Other(_, parts) => {
-                parts.push(column.clone());
+                parts.push(plain(column)?);
                 Ok(())
             }
         }

@@ -144,12 +144,17 @@ impl Kernel {
             }
             _ => decimals::data_type(result),
         };
+        // What is random must not be computed again for a condition that asks for it.
+        let volatility = match &work {
+            Work::Function(F::RandomReal | F::RandomGuid) => Volatility::Volatile,
+            _ => Volatility::Immutable,
+        };
         Self {
             work,
             arg_types,
             result,
             data_type,
-            signature: Signature::user_defined(Volatility::Immutable),
+            signature: Signature::user_defined(volatility),
             guard: guard.clone(),
             patterns: patterns.clone(),
         }

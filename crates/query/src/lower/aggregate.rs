@@ -250,7 +250,11 @@ impl Lowering<'_> {
             keys.push(name);
         }
         let mut results = Vec::new();
-        let mut finished: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
+        // The library holds that what once was unique still decides all columns of a later summary,
+        // whatever a join in between has made of it, and drops keys of sorts and groups that it
+        // thinks decided. It goes by the names of keys, so each summary has new ones.
+        let groups: Vec<String> = keys.iter().map(|_| self.next_name()).collect();
+        let mut finished: Vec<Plan> = groups.iter().map(|name| named(name)).collect();
         for aggregate in aggregates {
             let recipe = recipe(aggregate);
             let call = self.aggregate_call(aggregate, &recipe, &scope, &mut prepared)?;
@@ -262,7 +266,8 @@ impl Lowering<'_> {
         if prepared.is_empty() {
             prepared.push(lit(true).alias(self.next_name()));
         }
-        let keys: Vec<Plan> = keys.iter().map(|name| named(name)).collect();
+        let keys = keys.iter().zip(&groups);
+        let keys: Vec<Plan> = keys.map(|(key, group)| named(key).alias(group)).collect();
         let plan = plans::aggregated(plans::projected(input.plan, prepared)?, keys, results)?;
         // The library moves a condition that comes to a constant below a summary without groups,
         // which then makes its one row of nothing. It moves none below a limit.

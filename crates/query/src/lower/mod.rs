@@ -250,15 +250,16 @@ impl<'a> Lowering<'a> {
 
     fn distinct(&mut self, input: &Relation) -> Result<Lowered, Error> {
         let input = self.relation(input)?;
-        let keys: Vec<Plan> = input
-            .columns
-            .iter()
-            .map(|name| exprs::named(name))
+        // Under new names: see `summarize`.
+        let columns: Vec<String> = input.columns.iter().map(|_| self.next_name()).collect();
+        let keys = input.columns.iter().zip(&columns);
+        let keys: Vec<Plan> = keys
+            .map(|(name, new)| exprs::named(name).alias(new))
             .collect();
         let plan = plans::aggregated(input.plan, keys, Vec::new())?;
         Ok(Lowered {
             plan,
-            columns: input.columns,
+            columns,
             ordered: false,
         })
     }
@@ -567,10 +568,7 @@ impl<'a> Lowering<'a> {
         );
         let column = Column::new_unqualified(&list);
         let lists = plans::projected(input.plan, kept)?;
-        let node = Arc::new(Portions {
-            input: lists,
-            list: column.clone(),
-        });
+        let node = Arc::new(Portions::new(lists, column.clone())?);
         let plan = LogicalPlanBuilder::from(LogicalPlan::Extension(Extension { node }))
             .unnest_column(column)?
             .build()?;

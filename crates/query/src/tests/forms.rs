@@ -186,7 +186,7 @@ fn parts(query: &Query, rows: Option<&[Vec<Value>]>) -> Option<Pair> {
 fn compare(seed: u64, differ: &mut Vec<String>, refused: &mut Vec<String>) -> usize {
     let rng = SeededRandom::new(seed);
     let data = random_tables(&rng);
-    let query = Query::random(&rng, true);
+    let query = Query::random(&rng);
     let tables = kept_tables(&rng, &data);
     let mut same = 0;
     let rows = TableName::new(&query.source)

@@ -225,6 +225,32 @@ fn what_is_constant_on_one_side_is_not_in_an_outer_join() {
     assert_eq!(count("rightouter", "Source"), expected);
 }
 
+/// What is computed of text is a dictionary once enough rows have the text's, and none before.
+#[test]
+fn what_is_computed_of_text_may_be_kept() {
+    let (memory, segments) = stored();
+    let side = |n: &str| {
+        format!(
+            "Events | where Size < 3 or Size > 200 | extend {n} = strlen(Note) + 1 | project Size, {n}"
+        )
+    };
+    let query = format!(
+        "{} | join kind=inner ({}) on Size | summarize n = count(), s = sum(N), t = sum(M)",
+        side("N"),
+        side("M")
+    );
+    let expected = hunted(&query, &memory);
+    for segments in &segments {
+        assert_eq!(hunted(&query, segments), expected);
+        let mut both = segments.clone();
+        for (name, table) in &mut both {
+            table.memory.clone_from(&memory[name].memory);
+        }
+        let fourfold = format!("{query} | project n = n / 4, s = s / 4, t = t / 4");
+        assert_eq!(hunted(&fourfold, &both), expected);
+    }
+}
+
 /// 27,000,000,000 pairs, by the same key and by a thousand.
 const ENDLESS: [&str; 2] = [
     "Events | extend K = 1 | join kind=inner (Events | extend K = 1) on K | project K, Later, Size \

@@ -4,6 +4,9 @@
 //! that short queries meet all ways to read. Does not judge the answers: see [`super::oracle`] and
 //! [`super::forms`].
 
+mod operators;
+mod terms;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use model::{ColumnType, TableName, Ticks};
 use rows::types;
 use testkit::SeededRandom;
 
+use self::terms::DYNAMICS;
 use super::conditions::File;
 use crate::kernels::args::Cell;
 use crate::{HuntResult, Segment, TableRows};
@@ -30,6 +34,7 @@ const A: Columns = &[
     ("s", ColumnType::String),
     ("t", ColumnType::DateTime),
     ("b", ColumnType::Bool),
+    ("d", ColumnType::Dynamic),
 ];
 const B: Columns = &[
     ("k", ColumnType::Long),
@@ -88,6 +93,10 @@ fn random_value(rng: &SeededRandom, ty: ColumnType) -> Value {
         ColumnType::Int => Value::Int(i32::try_from(small).unwrap_or(0)),
         ColumnType::Real => Value::Real(f64::from(i32::try_from(small).unwrap_or(0)) * 0.5),
         ColumnType::String => Value::String(pick(rng, TEXTS).into()),
+        ColumnType::Dynamic => Value::Dynamic(pick(rng, DYNAMICS).into()),
+        ColumnType::DateTime if rng.chance(20) => {
+            Value::DateTime(Ticks(MIDNIGHT + small * 789 * HOUR + small * 7_000_000))
+        }
         ColumnType::DateTime => Value::DateTime(Ticks(MIDNIGHT + small * HOUR / 2)),
         _ => Value::Long(small),
     }
@@ -226,6 +235,14 @@ fn array<'a>(values: impl Iterator<Item = &'a Value>, ty: ColumnType) -> ArrayRe
             Value::String(text) => text.to_string(),
             _ => String::new(),
         }))),
+        ColumnType::Dynamic => Arc::new(
+            values
+                .map(|v| match v {
+                    Value::Dynamic(json) => Some(json.to_string()),
+                    _ => None,
+                })
+                .collect::<StringArray>(),
+        ),
         _ => Arc::new(values.map(whole).collect::<Int64Array>()),
     }
 }
@@ -243,17 +260,15 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Of the operators that the oracle knows, or of more if it is `wide`.
-    pub(super) fn random(rng: &SeededRandom, wide: bool) -> Self {
+    pub(super) fn random(rng: &SeededRandom) -> Self {
         let mut writer = Writer {
             rng,
             columns: Vec::new(),
             named: 0,
-            wide,
         };
         let source = writer.source();
         let before = writer.columns.clone();
-        let operators = (0..=rng.below(4)).map(|_| writer.operator()).collect();
+        let operators = (0..=rng.below(6)).map(|_| writer.operator()).collect();
         Self {
             source,
             before,
@@ -276,7 +291,6 @@ struct Writer<'r> {
     rng: &'r SeededRandom,
     columns: Vec<(String, ColumnType)>,
     named: usize,
-    wide: bool,
 }
 
 impl Writer<'_> {
@@ -299,7 +313,7 @@ impl Writer<'_> {
     }
 
     fn operator(&mut self) -> String {
-        if self.wide && self.rng.chance(35) {
+        if self.rng.chance(35) {
             return self.wide_operator();
         }
         match self.rng.below(15) {
@@ -307,7 +321,7 @@ impl Writer<'_> {
             4..=5 => self.extend(),
             6 => self.project(),
             7..=8 => self.summarize(),
-            9 => format!("distinct {}", self.some_columns(true)),
+            9 => self.distinct(),
             10 => format!("{}\n| take {}", self.sort(), self.rng.below(5)),
             11..=12 => self.join(),
             13 => self.union(),
@@ -337,24 +351,36 @@ impl Writer<'_> {
         format!("project {}", items.join(", "))
     }
 
-    /// Some columns by name; they are the ones that remain if `keeps`.
-    fn some_columns(&mut self, keeps: bool) -> String {
-        let first = self.rng.index(self.columns.len());
-        let chosen: Vec<_> = self
-            .columns
-            .iter()
+    /// Some columns by name, none of them dynamic; they are the ones that remain if `keeps`.
+    fn some_columns(&mut self, keeps: bool) -> Option<String> {
+        let all = self.columns.iter();
+        let all: Vec<_> = all.filter(|(_, ty)| *ty != ColumnType::Dynamic).collect();
+        let first = self.rng.index(all.len());
+        let chosen: Vec<_> = all
+            .into_iter()
             .enumerate()
             .filter(|(at, _)| *at == first || self.rng.chance(35))
             .map(|(_, column)| column.clone())
             .collect();
+        if chosen.is_empty() {
+            return None;
+        }
         let names: Vec<_> = chosen.iter().map(|(name, _)| name.clone()).collect();
         if keeps {
             self.columns = chosen;
         }
-        names.join(", ")
+        Some(names.join(", "))
+    }
+
+    fn distinct(&mut self) -> String {
+        match self.some_columns(true) {
+            Some(names) => format!("distinct {names}"),
+            None => self.extend(),
+        }
     }
 
     fn summarize(&mut self) -> String {
+        use ColumnType::{Bool, DateTime, Long, String as Text};
         let mut items = Vec::new();
         let mut made = Vec::new();
         for _ in 0..=self.rng.below(2) {
@@ -364,11 +390,24 @@ impl Writer<'_> {
             made.push((name, ty));
         }
         let mut text = format!("summarize {}", items.join(", "));
-        if self.rng.chance(70) {
-            let by = self.some_columns(true);
-            let _ = write!(text, " by {by}");
-            made.splice(0..0, self.columns.drain(..));
+        let mut by = Vec::new();
+        let computed = self.rng.chance(30).then(|| {
+            let ty = pick_type(self.rng, &[Bool, DateTime, Long, Text]);
+            (self.expr(ty, 2), ty)
+        });
+        let columns = self.rng.chance(70).then(|| self.some_columns(true));
+        match columns.flatten() {
+            Some(names) => by.push(names),
+            None => self.columns.clear(),
         }
+        if let Some((value, ty)) = computed {
+            let name = self.made(ty);
+            by.push(format!("{name} = {value}"));
+        }
+        if !by.is_empty() {
+            let _ = write!(text, " by {}", by.join(", "));
+        }
+        made.splice(0..0, self.columns.drain(..));
         self.columns = made;
         text
     }
@@ -378,7 +417,30 @@ impl Writer<'_> {
         let filter = self.expr(Bool, 1);
         let number = pick_type(self.rng, &[Long, Real]);
         let any = pick_type(self.rng, &[Long, Real, Text, ColumnType::DateTime]);
-        match self.rng.below(11) {
+        match self.rng.below(17) {
+            11 => (format!("dcountif({}, {filter})", self.expr(any, 1)), Long),
+            12 => (format!("maxif({}, {filter})", self.expr(any, 1)), any),
+            13 => {
+                let call = pick(self.rng, &["stdev", "stdevp", "variance", "variancep"]);
+                (format!("{call}({})", self.expr(number, 1)), Real)
+            }
+            14 => {
+                let percent = pick(self.rng, &["25", "50", "75", "90", "100"]);
+                let value = self.expr(Long, 1);
+                (format!("percentile({value}, {percent})"), Long)
+            }
+            15 => {
+                let call = pick(
+                    self.rng,
+                    &["binary_all_or", "binary_all_and", "binary_all_xor"],
+                );
+                // Of nothing no documentation says what they are.
+                (format!("{call}(coalesce({}, 5))", self.expr(Long, 1)), Long)
+            }
+            16 => (
+                format!("count_distinctif({}, {filter})", self.expr(any, 1)),
+                Long,
+            ),
             0 => ("count()".to_owned(), Long),
             1 => (format!("countif({filter})"), Long),
             2 => (format!("sum({})", self.expr(number, 2)), number),
@@ -398,7 +460,11 @@ impl Writer<'_> {
         let keys: Vec<String> = self
             .columns
             .iter()
-            .map(|(name, _)| {
+            .map(|(name, ty)| {
+                let name = match ty {
+                    ColumnType::Dynamic => format!("strcat(gettype({name}), tostring({name}))"),
+                    _ => name.clone(),
+                };
                 let direction = pick(
                     self.rng,
                     &["", " asc", " desc", " asc nulls last", " desc nulls first"],
@@ -422,7 +488,18 @@ impl Writer<'_> {
         } else {
             ""
         };
-        let right = format!("(B{filter} | project k, z = y)");
+        let right = match self.rng.below(10) {
+            0 => format!("(B{filter} | summarize z = max(y) by k)"),
+            1 => format!("(B{filter} | distinct k, z = y)"),
+            2 => format!("(B{filter} | project k, z = 3)"),
+            3 => "(A | where b | project k, z = tolong(n))".to_owned(),
+            4 => format!(
+                "(B{filter} | summarize n = count() by k | mv-expand z = range(0, n, 1) to typeof(long) | project k, z)"
+            ),
+            5 => "(A | summarize z = count() by k, s | project k, z)".to_owned(),
+            6 => format!("(union (B{filter} | project k, z = 1), (A | project k, z = 2))"),
+            _ => format!("(B{filter} | project k, z = y)"),
+        };
         let kinds = &[
             "inner",
             "leftouter",
@@ -468,8 +545,29 @@ impl Writer<'_> {
         if !self.columns.iter().any(|(n, _)| n == "k") {
             self.columns.push(("k".to_owned(), ColumnType::Long));
         }
+        let plain = "union (B | project k, y)".to_owned();
+        let text = match self.rng.below(4) {
+            0 => {
+                let name = self.name();
+                self.columns.insert(0, (name.clone(), ColumnType::String));
+                format!("union withsource={name} (B | project k, y)")
+            }
+            1 => {
+                // One value in one table, another in the next.
+                let name = self.made(ColumnType::Long);
+                let (one, other) = (self.rng.below(3), self.rng.below(3));
+                format!("extend {name} = {one}\n| union (B | project k, y, {name} = {other})")
+            }
+            2 => {
+                let name = self.name();
+                self.columns.push(("y".to_owned(), ColumnType::Long));
+                self.columns.push((name.clone(), ColumnType::String));
+                return format!("union isfuzzy=true (B | project k, y, {name} = 'b')");
+            }
+            _ => plain,
+        };
         self.columns.push(("y".to_owned(), ColumnType::Long));
-        "union (B | project k, y)".to_owned()
+        text
     }
 
     fn window(&mut self) -> String {
@@ -494,74 +592,6 @@ impl Writer<'_> {
         format!("{sort}\n| extend {name} = {value}")
     }
 
-    /// What the oracle does not know.
-    fn wide_operator(&mut self) -> String {
-        use ColumnType::{Bool, Long, String as Text};
-        match self.rng.below(9) {
-            0 => format!(
-                "top {} {}",
-                self.rng.below(4),
-                self.sort().replacen("sort ", "", 1)
-            ),
-            1 => {
-                self.columns = vec![("Count".to_owned(), Long)];
-                "count".to_owned()
-            }
-            2 => {
-                let list = format!("range(0, {} % 3, 1)", self.expr(Long, 1));
-                format!("mv-expand {} = {list} to typeof(long)", self.made(Long))
-            }
-            3 => {
-                let (sort, term) = (self.sort(), self.expr(Long, 1));
-                let total = self.made(Long);
-                format!(
-                    "{sort}\n| scan declare ({total}: long = 0) with (step s: true => {total} = s.{total} + coalesce({term}, 0);)"
-                )
-            }
-            4 if self
-                .columns
-                .iter()
-                .any(|(name, ty)| name == "k" && *ty == Long) =>
-            {
-                let z = self.made(Long);
-                format!("lookup kind=leftouter (B | summarize {z} = max(y) by k) on k")
-            }
-            5 => {
-                let filter = self.expr(Bool, 1);
-                let (element, sum) = (self.name(), self.made(Long));
-                format!(
-                    "mv-apply {element} = range(1, 3, 1) to typeof(long) on (where {filter} or {element} == 2 | summarize {sum} = sum({element}))"
-                )
-            }
-            6 => {
-                let text = self.columns.iter().find(|(_, ty)| *ty == Text);
-                let Some(text) = text.map(|(name, _)| name.clone()) else {
-                    return self.extend();
-                };
-                let (first, second) = (self.made(Text), self.made(Long));
-                format!("parse {text} with {first}:string '-' {second}:long")
-            }
-            7 => {
-                let (filter, part) = (self.expr(Bool, 2), self.name());
-                format!(
-                    "as P{part}\n| where {filter}\n| union (P{part} | where not(coalesce({filter}, false)))"
-                )
-            }
-            _ => {
-                let texts = self
-                    .columns
-                    .iter()
-                    .map(|(name, _)| format!("tostring({name})"));
-                let length = format!("strlen(strcat({}))", texts.collect::<Vec<_>>().join(", "));
-                let by = self.some_columns(true);
-                let (count, at) = (self.made(Long), self.name());
-                format!(
-                    "extend {at} = {length}\n| make-series {count} = count() default = 0 on {at} from 0 to 60 step 30 by {by}\n| mv-expand {count} to typeof(long)\n| project-away {at}"
-                )
-            }
-        }
-    }
-
     /// The name of a new column.
     fn made(&mut self, ty: ColumnType) -> String {
         let name = self.name();
@@ -577,20 +607,35 @@ impl Writer<'_> {
     // Expressions.
 
     fn any_type(&self) -> ColumnType {
-        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
+        use ColumnType::{Bool, DateTime, Dynamic, Int, Long, Real, String as Text, TimeSpan};
         pick_type(
             self.rng,
-            &[Bool, Long, Long, Int, Real, Text, Text, DateTime, TimeSpan],
+            &[
+                Bool, Long, Long, Int, Real, Text, Text, DateTime, TimeSpan, Dynamic,
+            ],
         )
     }
 
     fn expr(&self, ty: ColumnType, depth: u32) -> String {
-        use ColumnType::{Bool, DateTime, Int, Long, Real, String as Text, TimeSpan};
+        use ColumnType::{Bool, DateTime, Dynamic, Int, Long, Real, String as Text, TimeSpan};
         if depth == 0 || self.rng.chance(35) {
             return self.leaf(ty);
         }
         let of = |ty| self.expr(ty, depth - 1);
+        if self.rng.chance(45) {
+            match ty {
+                Bool => return self.more_condition(depth),
+                Long => return self.more_long(depth),
+                Int => return self.more_int(depth),
+                Real => return self.more_real(depth),
+                Text => return self.more_text(depth),
+                DateTime => return self.more_time(depth),
+                TimeSpan => return self.more_span(depth),
+                _ => {}
+            }
+        }
         match ty {
+            Dynamic => self.dynamic(depth),
             Bool => self.condition(depth),
             Long => match self.rng.below(12) {
                 0 => format!("({} + {})", of(Long), of(Long)),
@@ -678,7 +723,11 @@ impl Writer<'_> {
             5 => format!("not({})", of(Bool)),
             6 => {
                 let ty = self.any_type();
-                let call = pick(self.rng, &["isnull", "isnotnull", "isempty", "isnotempty"]);
+                let calls = &["isnull", "isnotnull", "isempty", "isnotempty"];
+                let call = match ty {
+                    ColumnType::Dynamic => pick(self.rng, &["isnull", "isnotnull"]),
+                    _ => pick(self.rng, calls),
+                };
                 format!("{call}({})", of(ty))
             }
             7 => {
@@ -743,6 +792,7 @@ impl Writer<'_> {
             ColumnType::Real => format!("real({small}.5)"),
             ColumnType::String => format!("'{}'", pick(self.rng, TEXTS)),
             ColumnType::DateTime => format!("datetime(2024-06-15T0{}:30:00Z)", self.rng.below(9)),
+            ColumnType::Dynamic => format!("dynamic({})", pick(self.rng, DYNAMICS)),
             ColumnType::TimeSpan => format!("{}m", self.rng.below(200)),
             _ if self.rng.chance(10) => "long(null)".to_owned(),
             _ => format!("({small})"),
@@ -764,6 +814,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Long(n) => n.to_string(),
         Value::Real(x) => real(*x),
         Value::String(text) => format!("{text:?}"),
+        Value::Dynamic(json) => format!("{json:?}"),
         Value::DateTime(t) => t.to_string(),
         Value::TimeSpan(t) => t.to_string(),
         other => format!("{other:?}"),
@@ -782,8 +833,9 @@ fn shown_cell(cell: Cell<'_>) -> String {
     }
 }
 
-/// To nine digits; both zeros are one.
+/// To nine digits; both zeros are one, and so is what is left of numbers that cancel out.
 fn real(x: f64) -> String {
+    let x = if x.abs() < 1e-12 { 0.0 } else { x };
     format!("{:.8e}", x + 0.0)
 }
 
