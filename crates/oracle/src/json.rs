@@ -79,7 +79,7 @@ struct Reader<'a>(Peekable<Chars<'a>>);
 
 impl Reader<'_> {
     fn blanks(&mut self) {
-        while self.0.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        while self.0.next_if(char::is_ascii_whitespace).is_some() {}
     }
 
     fn sign(&mut self, wanted: char) -> Option<char> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchemaRef, DataFusionError, Result, exec_err, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -22,6 +23,7 @@ use datafusion::physical_expr::{
     PhysicalExpr,
 };
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, PlanProperties};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements,
@@ -236,6 +238,22 @@ impl ExecutionPlan for OneInput {
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
+    }
+
+    /// What is learned above while the query runs goes through what only forgets.
+    fn gather_filters_for_pushdown(
+        &self,
+        phase: FilterPushdownPhase,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let children = self.children();
+        match (&self.action, phase) {
+            (Action::Forget, FilterPushdownPhase::Post) => {
+                FilterDescription::from_children(filters, &children)
+            }
+            _ => Ok(FilterDescription::all_unsupported(&filters, &children)),
+        }
     }
 
     fn cardinality_effect(&self) -> CardinalityEffect {

@@ -271,12 +271,11 @@ impl Writer<'_> {
         ];
         let call = calls.get(self.rng.index(calls.len())).expect("a call");
         let by = self.rng.chance(75).then(|| self.some_columns(true));
-        let by = match by.flatten() {
-            Some(by) => format!(" by {by}"),
-            None => {
-                self.columns.clear();
-                String::new()
-            }
+        let by = if let Some(by) = by.flatten() {
+            format!(" by {by}")
+        } else {
+            self.columns.clear();
+            String::new()
         };
         let list = self.made(Dynamic);
         format!("{sort}\n| summarize {list} = {call}{by}")
