@@ -225,6 +225,8 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;
         options.execution.collect_statistics = false;
+        // It would take rows out of an order that the planner does not know of: that of a window.
+        options.optimizer.enable_round_robin_repartition = false;
         // The check compares nullability, which the planner's own rewrites of `in` lists change.
         options.execution.skip_physical_aggregate_schema_check = true;
         Ok(SessionStateBuilder::new()
