@@ -12,6 +12,7 @@ mod oracle;
 mod profiles;
 mod random;
 mod scan;
+mod settings;
 mod spec;
 mod store;
 mod support;
