@@ -9,6 +9,7 @@ mod jsonscan;
 mod limits;
 mod lookups;
 mod oracle;
+mod plans;
 mod profiles;
 mod random;
 mod scan;

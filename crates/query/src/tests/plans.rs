@@ -1,0 +1,24 @@
+//! Queries whose plans the library's rules would make wrong, or refuse.
+
+use std::collections::BTreeMap;
+
+use super::conditions::Shape;
+use super::encode;
+use super::support::{describe, run};
+
+fn answer(query: &str) -> String {
+    match run(query, &Shape, &BTreeMap::new()) {
+        Ok(result) => encode::json(&result),
+        Err(error) => panic!("{query}: {}", describe(&error)),
+    }
+}
+
+#[test]
+fn a_union_is_sorted_by_two_names_of_one_column() {
+    let rows = "(range k from 1 to 2 step 1 | extend c = k)";
+    let sorted = answer(&format!(
+        "union {rows}, {rows} | sort by k desc nulls first, c desc"
+    ));
+    let wanted = "datatable(k: long, c: long)[2, 2, 2, 2, 1, 1, 1, 1]";
+    assert_eq!(sorted, answer(wanted));
+}
