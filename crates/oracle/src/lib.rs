@@ -5,7 +5,7 @@
 //! thought of speed: joins look at every pair, groups are found by looking through all of them.
 //!
 //! Covers filters, projections, summaries, sorts, joins, unions, windows, `mv-expand`, `parse`,
-//! `make-series`, `scan` of one step, and scalar functions of numbers, texts, time, arrays and bags.
+//! `make-series`, `scan`, and scalar functions of numbers, texts, time, arrays and bags.
 //! What it does not cover, and what nothing determines, it refuses ([`Unsupported`]); it never guesses.
 //!
 //! Uses `kql` and `model` only, so that it shares no line with what it judges.

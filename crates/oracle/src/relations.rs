@@ -10,7 +10,7 @@ use crate::Unsupported;
 use crate::aggregates::aggregate;
 use crate::expand::{Expansion, captured};
 use crate::scalars::{holds, text, value};
-use crate::sequences::{Window, scan, series};
+use crate::sequences::{Scan, Window, series};
 use crate::values::{are_same, arithmetic, compare, is_null};
 
 /// One value per column.
@@ -180,9 +180,16 @@ fn more(
             input,
             declared,
             steps,
-            match_id: false,
+            match_id,
             keys,
-        } => scan(of(input)?, missing(input), declared, steps, keys, shared),
+        } => Scan {
+            missing: missing(input),
+            declared,
+            steps,
+            match_id: *match_id,
+            keys,
+        }
+        .rows(of(input)?, shared),
         other => Err(Unsupported::new(std::mem::discriminant(other))),
     }
 }

@@ -35,7 +35,7 @@ impl Window<'_> {
             runs.push(run);
         }
         let mut out = Vec::new();
-        let mut so_far = None;
+        let (mut so_far, mut rank) = (None, Rank::default());
         for (at, mut row) in rows.into_iter().enumerate() {
             let begins = at == 0 || runs.get(at) != runs.get(at - 1);
             let arg = |n: usize| inputs.get(at).and_then(|args| args.get(n));
@@ -60,7 +60,24 @@ impl Window<'_> {
                         arithmetic('+', &before, term, term.ty())?
                     }
                 }
-                other => return Err(Unsupported::new(other)),
+                WindowFn::RowRankDense | WindowFn::RowRankMin => {
+                    let restarts = begins || arg(1) == Some(&Value::Bool(true));
+                    let term = |at: usize| inputs.get(at).and_then(|args| args.first());
+                    rank.next(
+                        restarts,
+                        at > 0 && same(term(at), term(at.wrapping_sub(1)))?,
+                    );
+                    Value::Long(match self.function {
+                        WindowFn::RowRankMin => rank.least,
+                        _ => rank.dense,
+                    })
+                }
+                WindowFn::RowWindowSession => {
+                    let restarts = begins || arg(3) == Some(&Value::Bool(true));
+                    let before = inputs.get(at.wrapping_sub(1)).and_then(|args| args.first());
+                    let start = so_far.filter(|_| !restarts);
+                    session(inputs.get(at), before, start)?
+                }
             };
             so_far = Some(next.clone());
             row.push(next);
@@ -92,6 +109,60 @@ impl Window<'_> {
     }
 }
 
+/// Ranks of the row, of those since the last restart.
+#[derive(Default)]
+struct Rank {
+    rows: i64,
+    dense: i64,
+    least: i64,
+}
+
+impl Rank {
+    fn next(&mut self, restarts: bool, is_same: bool) {
+        if restarts {
+            *self = Self::default();
+        }
+        self.rows += 1;
+        if self.rows == 1 || !is_same {
+            self.dense += 1;
+            self.least = self.rows;
+        }
+    }
+}
+
+fn same(a: Option<&Value>, b: Option<&Value>) -> Result<bool, Unsupported> {
+    let of = |value: Option<&Value>| value.cloned().into_iter().collect::<Row>();
+    are_same(&of(a), &of(b))
+}
+
+/// The start of the session that the row is in, by its time, how long a session is at most, and what
+/// gap ends it: what reaches either begins a new one.
+fn session(
+    args: Option<&Row>,
+    before: Option<&Value>,
+    start: Option<Value>,
+) -> Result<Value, Unsupported> {
+    let Some([now, longest, gap, ..]) = args.map(Vec::as_slice) else {
+        return Err(Unsupported::new(WindowFn::RowWindowSession));
+    };
+    let is_past = |from: &Value, away: &Value| -> Result<bool, Unsupported> {
+        let end = arithmetic('+', from, away, from.ty())?;
+        Ok(compare(now, &end)? != Some(std::cmp::Ordering::Less))
+    };
+    match (start, before) {
+        (Some(start), Some(before))
+            if !is_null(&start)
+                && !is_null(before)
+                && !is_null(now)
+                && !is_past(&start, longest)?
+                && !is_past(before, gap)? =>
+        {
+            Ok(start)
+        }
+        _ => Ok(now.clone()),
+    }
+}
+
 fn whole(value: &Value) -> Result<i64, Unsupported> {
     match value {
         Value::Long(n) => Ok(*n),
@@ -100,56 +171,128 @@ fn whole(value: &Value) -> Result<i64, Unsupported> {
     }
 }
 
-/// `scan` of one step: rows that meet its condition, with the declared columns as they are then.
-/// `missing` is the row that no row was taken yet.
-pub(crate) fn scan(
-    rows: Rows,
-    missing: Row,
-    declared: &[(ColumnType, Expr)],
-    steps: &[ScanStep],
-    keys: &[usize],
-    shared: &[Rows],
-) -> Result<Rows, Unsupported> {
-    let [step] = steps else {
-        return Err(Unsupported::new("scan with several steps"));
-    };
-    if step.output != ScanOutput::All {
-        return Err(Unsupported::new(step.output));
-    }
-    let mut beginning = Row::new();
-    for (_, expr) in declared {
-        beginning.push(value(expr, &[], shared)?);
-    }
-    let mut state = beginning.clone();
-    let mut taken: Option<Row> = None;
-    let mut last: Option<Row> = None;
-    let mut out = Vec::new();
-    for row in rows {
-        let key: Row = keys.iter().filter_map(|at| row.get(*at).cloned()).collect();
-        if let Some(last) = &last
-            && !are_same(last, &key)?
-        {
-            state.clone_from(&beginning);
-            taken = None;
+/// What every row of a `scan` is compared with.
+pub(crate) struct Scan<'a> {
+    /// The row that no row was taken yet.
+    pub(crate) missing: Row,
+    pub(crate) declared: &'a [(ColumnType, Expr)],
+    pub(crate) steps: &'a [ScanStep],
+    pub(crate) match_id: bool,
+    pub(crate) keys: &'a [usize],
+}
+
+/// A match on its way: of each step so far the row that it took last with the declared columns.
+#[derive(Clone, Default)]
+struct Match {
+    held: Vec<Option<Row>>,
+    id: i64,
+}
+
+impl Scan<'_> {
+    /// Rows that meet the condition of a step, with the declared columns as they are then.
+    pub(crate) fn rows(&self, rows: Rows, shared: &[Rows]) -> Result<Rows, Unsupported> {
+        let known = |step: &&ScanStep| step.output != ScanOutput::Last && !step.optional;
+        if let Some(step) = self.steps.iter().find(|step| !known(step)) {
+            return Err(Unsupported::new((step.output, step.optional)));
         }
-        last = Some(key);
-        // The state of a step is the row that it took last, and the declared columns.
-        let before = taken.clone().unwrap_or_else(|| missing.clone());
-        let seen = [row.as_slice(), &before, &state, &beginning].concat();
-        if !holds(&step.condition, &seen, shared)? {
-            continue;
+        let mut beginning = Row::new();
+        for (_, expr) in self.declared {
+            beginning.push(value(expr, &[], shared)?);
         }
-        let mut next = state.clone();
-        for (at, expr) in &step.assignments {
-            if let Some(cell) = next.get_mut(*at) {
-                *cell = value(expr, &seen, shared)?;
+        let mut states: Vec<Option<Match>> = vec![None; self.steps.len()];
+        let (mut matches, mut last, mut out) = (0, None::<Row>, Vec::new());
+        for row in rows {
+            let key: Row = self
+                .keys
+                .iter()
+                .filter_map(|at| row.get(*at).cloned())
+                .collect();
+            if let Some(last) = &last
+                && !are_same(last, &key)?
+            {
+                states.fill(None);
+                matches = 0;
+            }
+            last = Some(key);
+            for (at, step) in self.steps.iter().enumerate().rev() {
+                let taken = self.taken(&row, at, &mut states, &beginning, shared)?;
+                let Some((mut taken, next)) = taken else {
+                    continue;
+                };
+                if taken.held.is_empty() {
+                    taken.held = vec![None; self.steps.len()];
+                    taken.id = matches;
+                    matches += 1;
+                }
+                let mut made = [row.as_slice(), &next].concat();
+                if let Some(held) = taken.held.get_mut(at) {
+                    *held = Some(made.clone());
+                }
+                if self.match_id {
+                    made.push(Value::Long(taken.id));
+                }
+                if step.output == ScanOutput::All {
+                    out.push(made);
+                }
+                if let Some(state) = states.get_mut(at) {
+                    *state = Some(taken);
+                }
             }
         }
-        state = next;
-        out.push([row.as_slice(), &state].concat());
-        taken = Some(row);
+        Ok(out)
     }
-    Ok(out)
+
+    /// The match that goes on with this row at this step, and the declared columns then: that of the
+    /// step before, else its own; at the first step, else a new one.
+    fn taken(
+        &self,
+        row: &[Value],
+        at: usize,
+        states: &mut [Option<Match>],
+        beginning: &[Value],
+        shared: &[Rows],
+    ) -> Result<Option<(Match, Row)>, Unsupported> {
+        let Some(step) = self.steps.get(at) else {
+            return Ok(None);
+        };
+        let before = at.checked_sub(1);
+        for from in before.into_iter().chain([at]) {
+            let held = states.get(from).cloned().flatten();
+            if held.is_none() && at > 0 {
+                continue;
+            }
+            let state = held.unwrap_or_default();
+            let seen = self.seen(row, &state, beginning);
+            if !holds(&step.condition, &seen, shared)? {
+                continue;
+            }
+            if let Some(moved) = states.get_mut(from) {
+                *moved = None;
+            }
+            let own = state.held.get(at).and_then(Option::as_ref);
+            let own = own.and_then(|own| own.get(row.len()..));
+            let mut next = own.unwrap_or(beginning).to_vec();
+            for (column, expr) in &step.assignments {
+                if let Some(cell) = next.get_mut(*column) {
+                    *cell = value(expr, &seen, shared)?;
+                }
+            }
+            return Ok(Some((state, next)));
+        }
+        Ok(None)
+    }
+
+    /// What expressions read: the row, per step what it holds, the declared columns as they begin.
+    fn seen(&self, row: &[Value], state: &Match, beginning: &[Value]) -> Row {
+        let nothing = [self.missing.as_slice(), beginning].concat();
+        let mut seen = row.to_vec();
+        for at in 0..self.steps.len() {
+            let held = state.held.get(at).and_then(Option::as_ref);
+            seen.extend_from_slice(held.unwrap_or(&nothing));
+        }
+        seen.extend_from_slice(beginning);
+        seen
+    }
 }
 
 /// The rows of a summary (keys, axis, aggregates) as one row per key: arrays with an element for each

@@ -56,8 +56,11 @@ use crate::widen::Through;
 /// How queries run.
 #[derive(Clone)]
 pub struct Settings {
-    /// Parts of a plan that may run at once. One keeps first-seen orders and small pools reliable.
+    /// Parts of a plan that may run at once. One keeps small pools reliable, and the order in which
+    /// groups were first seen, of which the language says nothing.
     pub parallelism: usize,
+    /// Rows of a batch, at least one; `BATCH_ROWS`. Fewer let few rows meet what many would: for tests.
+    pub batch_rows: usize,
     /// Where sorts and groups put what does not fit in memory, sealed
     /// ([`crate::over_store::SealedSpill`]); `None`: nowhere, they fail.
     pub temporary: Option<Arc<dyn TempFileFactory>>,
@@ -73,6 +76,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             parallelism: 1,
+            batch_rows: BATCH_ROWS,
             temporary: None,
             external: None,
             reference: Arc::default(),
@@ -85,6 +89,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("parallelism", &self.parallelism)
+            .field("batch_rows", &self.batch_rows)
             .field("temporary", &self.temporary.is_some())
             .field("external", &self.external.is_some())
             .field("reference", &self.reference)
@@ -127,7 +132,7 @@ impl Default for Limits {
     }
 }
 
-/// Rows per batch; a power of two.
+/// Rows of a batch unless the settings say otherwise.
 pub(crate) const BATCH_ROWS: usize = 8_192;
 
 /// Bytes that a sort sets aside for merging what it wrote to temporary files.
@@ -215,7 +220,7 @@ impl Engine {
             .build_arc()?;
         let mut config = SessionConfig::new()
             .with_target_partitions(self.settings.parallelism.max(1))
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(self.settings.batch_rows.max(1))
             .with_information_schema(false);
         let options = config.options_mut();
         // What a sort sets aside for merging must leave small budgets something to sort in.
@@ -225,6 +230,8 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;
         options.execution.collect_statistics = false;
+        // It would take rows out of an order that the planner does not know of: that of a window.
+        options.optimizer.enable_round_robin_repartition = false;
         // The check compares nullability, which the planner's own rewrites of `in` lists change.
         options.execution.skip_physical_aggregate_schema_check = true;
         Ok(SessionStateBuilder::new()
@@ -542,6 +549,7 @@ impl Run {
         self.guard.check()?;
         lowering.external.clone_from(&self.external);
         lowering.reference = self.reference.clone();
+        lowering.batch_rows = state.config().batch_size();
         let _piece = self.planning.begin();
         let plan = lowering.finished(relation)?;
         self.guard.check()?;

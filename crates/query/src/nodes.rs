@@ -311,10 +311,11 @@ impl ExecutionPlan for OneInput {
                     return exec_err!("portions go by a column");
                 };
                 let (at, guard) = (list.index(), self.guard.clone());
+                let rows_max = context.session_config().batch_size();
                 let portions = input
                     .map(move |batch| {
                         let guard = guard.clone();
-                        let cut = batch.and_then(|batch| Cut::new(batch, at))?;
+                        let cut = batch.and_then(|batch| Cut::new(batch, at, rows_max))?;
                         Ok::<_, DataFusionError>(stream::iter(cut).map(move |portion| {
                             guard.check()?;
                             portion

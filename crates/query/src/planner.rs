@@ -94,6 +94,10 @@ const FILTERS_DOWN: &str = "push_down_filter";
 /// The library's rule that looks at the sides of a join.
 const JOIN_SELECTION: &str = "join_selection";
 
+/// The library's rule that counts no rows where it knows how many. What it puts there has another name
+/// than what is above it may ask for, and there is little to count then.
+const KNOWN_COUNTS: &str = "aggregate_statistics";
+
 /// The library's physical rules, watched, and ours.
 pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
@@ -104,6 +108,7 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
     let mut rules: Vec<Rule> = PhysicalOptimizer::new()
         .rules
         .into_iter()
+        .filter(|rule| rule.name() != KNOWN_COUNTS)
         .map(&watched)
         .collect();
     let missing = MayBeMissing {

@@ -2,7 +2,7 @@
 //!
 //! `mv-expand` repeats every column of a row for each element of its list, a whole batch at a time,
 //! and nobody counts that. [`Portions`] stands before it: it cuts batches, and lists inside of rows,
-//! so that what one portion becomes has at most [`EXPANDED_ROWS_MAX`] rows and about
+//! so that what one portion becomes has at most the rows of a batch and about
 //! [`EXPANDED_BYTES_MAX`] bytes. Nothing is copied, order stays.
 
 use std::fmt;
@@ -16,10 +16,6 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, DFSchemaRef, FunctionalDependencies, Result, exec_err, plan_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
-use crate::engine::BATCH_ROWS;
-
-/// Rows that one portion becomes.
-const EXPANDED_ROWS_MAX: usize = BATCH_ROWS;
 /// Bytes that one portion becomes, unless one element alone is more.
 const EXPANDED_BYTES_MAX: usize = 16 << 20;
 
@@ -93,6 +89,8 @@ impl UserDefinedLogicalNodeCore for Portions {
 pub(crate) struct Cut {
     batch: RecordBatch,
     at: usize,
+    /// Rows that one portion becomes.
+    rows_max: usize,
     item: FieldRef,
     lists: ListArray,
     /// Bytes of each row without its list.
@@ -103,8 +101,8 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// `batch` by the list column at position `at`.
-    pub(crate) fn new(batch: RecordBatch, at: usize) -> Result<Self> {
+    /// `batch` by the list column at position `at`, for at most `rows_max` rows at a time.
+    pub(crate) fn new(batch: RecordBatch, at: usize, rows_max: usize) -> Result<Self> {
         let Some(lists) = batch
             .columns()
             .get(at)
@@ -120,6 +118,7 @@ impl Cut {
             widths: widths(&batch, at),
             batch,
             at,
+            rows_max,
             item,
             lists,
             row: 0,
@@ -132,8 +131,8 @@ impl Cut {
     }
 
     /// Elements of a row of that width that go into one portion.
-    fn elements_max(width: usize) -> usize {
-        (EXPANDED_BYTES_MAX / width.max(1)).clamp(1, EXPANDED_ROWS_MAX)
+    fn elements_max(&self, width: usize) -> usize {
+        (EXPANDED_BYTES_MAX / width.max(1)).clamp(1, self.rows_max)
     }
 
     /// How many whole rows from here on fit into one portion.
@@ -143,7 +142,7 @@ impl Cut {
             let length = self.length(self.row + fit);
             rows += length;
             bytes = bytes.saturating_add(length.saturating_mul(*width));
-            if rows > EXPANDED_ROWS_MAX || bytes > EXPANDED_BYTES_MAX {
+            if rows > self.rows_max || bytes > EXPANDED_BYTES_MAX {
                 break;
             }
             fit += 1;
@@ -154,7 +153,7 @@ impl Cut {
     fn part_of_row(&mut self) -> Result<RecordBatch> {
         let width = self.widths.get(self.row).copied().unwrap_or(1);
         let left = self.length(self.row) - self.taken;
-        let take = left.min(Self::elements_max(width));
+        let take = left.min(self.elements_max(width));
         let part = self.lists.value(self.row).slice(self.taken, take);
         let list = ListArray::try_new(
             self.item.clone(),

@@ -5,7 +5,8 @@
 //! that rows come in the order of its groups, and give groups twice.
 //!
 //! Likewise a column that has one value in each part of a union but not the same: by that a sort would
-//! not sort.
+//! not sort. Nor may a sort go below a union: what is equal there, as two names of one column are, need
+//! not be in the order above, and the library then refuses its own plan.
 //!
 //! [`SmallerFirst`]: which side of a join is taken in whole.
 //! A hash join keeps its first side in memory and passes the other one by it; what it learns of the
@@ -27,6 +28,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
@@ -70,13 +72,8 @@ impl MayBeMissing {
             let input = sort.input();
             let differs =
                 |known: &ConstExpr| known.across_partitions == AcrossPartitions::Heterogeneous;
-            if !input
-                .properties()
-                .eq_properties
-                .constants()
-                .iter()
-                .any(differs)
-            {
+            let known = &input.properties().eq_properties;
+            if !known.constants().iter().any(differs) && !is_of_union(input) {
                 return Ok(Transformed::no(plan));
             }
             let forget = OneInput::new(input.clone(), Action::Forget, self.guard.clone());
@@ -107,6 +104,17 @@ impl MayBeMissing {
             plan, sides,
         )?))
     }
+}
+
+/// Whether the rows are those of a union, with no more than columns and conditions in between.
+fn is_of_union(mut plan: &Arc<dyn ExecutionPlan>) -> bool {
+    while plan.is::<ProjectionExec>() || plan.is::<FilterExec>() {
+        let Some(below) = plan.children().pop() else {
+            return false;
+        };
+        plan = below;
+    }
+    plan.is::<UnionExec>()
 }
 
 /// How many times larger the first side must seem: guesses closer than that say nothing.

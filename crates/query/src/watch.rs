@@ -4,6 +4,9 @@
 //! without a pause in which a cancelled query could end. It evaluates its keys batch by batch,
 //! though, and a key can look. Nor does it pause while the rows of one batch meet millions of others
 //! with the same key; a condition on the pairs is evaluated for each few thousand of them, and looks.
+//!
+//! A join in parts has its rows apart by its keys as they are, so there the condition alone looks: the
+//! table of a part is made without a pause.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,13 +20,13 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::lit;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 
 use crate::kernels::args::Guard;
 
-/// Makes the first left key of every hash join a [`Looking`] one, and its condition; where it has none
-/// it gets one that holds.
+/// Makes the first left key of every hash join a [`Looking`] one, unless it is in parts, and its
+/// condition; where it has none it gets one that holds.
 #[derive(Debug)]
 pub(crate) struct WatchJoins {
     guard: Guard,
@@ -47,7 +50,9 @@ impl WatchJoins {
         let Some((left, _)) = on.first_mut() else {
             return Ok(Transformed::no(plan));
         };
-        *left = self.looking(left.clone());
+        if *join.partition_mode() != PartitionMode::Partitioned {
+            *left = self.looking(left.clone());
+        }
         let filter = match join.filter() {
             Some(filter) => JoinFilter::new(
                 self.looking(filter.expression().clone()),

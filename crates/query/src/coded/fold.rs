@@ -34,7 +34,6 @@ use super::gather::{self, Gatherer};
 use super::groups::Groups;
 use super::numbers::is_numbered;
 use super::source::{Rows, Source, sources, uncovered};
-use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
 use crate::scan::Reads;
 use crate::scan::stages::{Coded, Input};
@@ -173,13 +172,14 @@ impl ExecutionPlan for FoldExec {
             self.rule.guard.clone(),
         )?;
         let rows = Rows::new(self.sources.clone(), context.clone());
+        let rows_max = context.session_config().batch_size();
         let (whole, rule) = (self.whole.clone(), self.rule.clone());
         let (reads, counted) = (self.reads.clone(), self.counted.clone());
         let stream = async move {
             match fold.all(rows).await? {
                 Some(batch) => {
                     counted.add(&reads);
-                    let batches = sliced(batch).into_iter().map(Ok);
+                    let batches = sliced(batch, rows_max).into_iter().map(Ok);
                     Ok::<_, DataFusionError>(futures::stream::iter(batches).boxed())
                 }
                 None => Ok(rule.below(&whole)?.execute(partition, context)?.boxed()),
@@ -192,9 +192,9 @@ impl ExecutionPlan for FoldExec {
     }
 }
 
-fn sliced(batch: RecordBatch) -> Vec<RecordBatch> {
-    let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
-    let length = |start| BATCH_ROWS.min(batch.num_rows() - start);
+fn sliced(batch: RecordBatch, rows_max: usize) -> Vec<RecordBatch> {
+    let starts = (0..batch.num_rows()).step_by(rows_max);
+    let length = |start| rows_max.min(batch.num_rows() - start);
     starts
         .map(|start| batch.slice(start, length(start)))
         .collect()

@@ -316,6 +316,7 @@ impl JoinExec {
     async fn begin(mut self, context: Arc<TaskContext>) -> Result<Running> {
         let memory = MemoryConsumer::new("JoinExec").register(context.memory_pool());
         let kept = self.keep(context.clone(), &memory).await?;
+        let rows_max = context.session_config().batch_size();
         // Whether rows of the second side that meet nothing give nothing.
         let drops = !matches!(
             self.kind,
@@ -335,7 +336,14 @@ impl JoinExec {
         let sources = sources.map(|source| source.then(lookup.clone()));
         Ok(Running {
             rows: Some(Rows::new(sources, context)),
-            meeting: Meeting::new(kept, self.kind, side.unique, self.gives, self.guard),
+            meeting: Meeting::new(
+                kept,
+                self.kind,
+                side.unique,
+                self.gives,
+                rows_max,
+                self.guard,
+            ),
             left: self.most,
             _memory: memory,
         })

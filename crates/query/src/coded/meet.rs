@@ -11,7 +11,6 @@ use datafusion::common::{JoinType, Result, exec_datafusion_err};
 use super::kept::Kept;
 use super::keys::place;
 use super::numbers::{ABSENT, small};
-use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
 use crate::scan::stages::batch;
 
@@ -47,6 +46,8 @@ pub(super) struct Meeting {
     kept: Kept,
     kind: JoinType,
     gives: Gives,
+    /// Rows of a batch.
+    rows_max: usize,
     guard: Guard,
     passing: Option<Passing>,
     /// The keys whose row of the second side has passed, where only the first one of each counts.
@@ -66,6 +67,7 @@ impl Meeting {
         kind: JoinType,
         unique: bool,
         gives: Gives,
+        rows_max: usize,
         guard: Guard,
     ) -> Self {
         let keys = kept.keys.len();
@@ -79,6 +81,7 @@ impl Meeting {
             kept,
             kind,
             gives,
+            rows_max,
             guard,
             passing: None,
             looked: 0,
@@ -152,7 +155,8 @@ impl Meeting {
             }
             kind => {
                 let alone = matches!(kind, JoinType::Right | JoinType::Full);
-                passing.pairs(&self.kept, alone, &mut self.first, &mut self.second)?;
+                let (first, second) = (&mut self.first, &mut self.second);
+                passing.pairs(&self.kept, alone, self.rows_max, first, second)?;
             }
         }
         let done = passing.row >= passing.of.len();
@@ -177,7 +181,7 @@ impl Meeting {
         self.first.clear();
         self.second.clear();
         self.guard.check()?;
-        while self.looked < self.kept.len() && self.first.len() < BATCH_ROWS {
+        while self.looked < self.kept.len() && self.first.len() < self.rows_max {
             let met = self.met.get(place(self.kept.key_of(self.looked)));
             if met == Some(&wanted) {
                 self.first.push(Some(small(self.looked)?));
@@ -213,15 +217,16 @@ impl Meeting {
 }
 
 impl Passing {
-    /// Up to [`BATCH_ROWS`] pairs; a row that meets none is `alone` in one, or left out.
+    /// Up to `rows_max` pairs; a row that meets none is `alone` in one, or left out.
     fn pairs(
         &mut self,
         kept: &Kept,
         alone: bool,
+        rows_max: usize,
         first: &mut Vec<Option<u32>>,
         second: &mut Vec<Option<u32>>,
     ) -> Result<()> {
-        while second.len() < BATCH_ROWS
+        while second.len() < rows_max
             && let Some(number) = self.of.get(self.row)
         {
             let row = small(self.row)?;
@@ -230,7 +235,7 @@ impl Passing {
                 number => kept.rows_of(number),
             };
             let left = meets.get(self.given..).unwrap_or_default();
-            let some = left.len().min(BATCH_ROWS - second.len());
+            let some = left.len().min(rows_max - second.len());
             first.extend(left.iter().take(some).map(|of| Some(*of)));
             second.extend(std::iter::repeat_n(Some(row), some));
             if meets.is_empty() && alone {

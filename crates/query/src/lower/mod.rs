@@ -29,6 +29,7 @@ use kql::resolved::{Expanded, Expr, Op, Relation, SharedId, SortKey, Value};
 use model::{ColumnType, TableName, Ticks, limits};
 use reference::Reference;
 
+use crate::engine::BATCH_ROWS;
 use crate::error::Error;
 use crate::external::External;
 use crate::kernels::args::Guard;
@@ -96,6 +97,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) patterns: Patterns,
     pub(crate) external: Option<Arc<dyn External>>,
     pub(crate) reference: Arc<Reference>,
+    /// Rows of a batch of those that are known now.
+    pub(crate) batch_rows: usize,
     /// What the operator that is being lowered takes of dynamic values.
     paths: Vec<exprs::SharedPaths>,
     ids: SourceIds,
@@ -117,6 +120,7 @@ impl<'a> Lowering<'a> {
             patterns: Patterns::default(),
             external: None,
             reference: Arc::default(),
+            batch_rows: BATCH_ROWS,
             paths: Vec::new(),
             ids: SourceIds::default(),
             names: 0,
@@ -492,8 +496,10 @@ impl<'a> Lowering<'a> {
         let array = self.guard.keep(array)?;
         let batch = self.batch(relation, vec![array])?;
         let schema = batch.schema();
-        let batches = (0..batch.num_rows().div_ceil(8192))
-            .map(|n| batch.slice(n * 8192, 8192.min(batch.num_rows() - n * 8192)))
+        let rows = batch.num_rows();
+        let starts = (0..rows).step_by(self.batch_rows);
+        let batches = starts
+            .map(|start| batch.slice(start, self.batch_rows.min(rows - start)))
             .collect();
         self.memory(&schema, batches)
     }

@@ -269,12 +269,15 @@ impl Lowering<'_> {
         for (_, value) in declared {
             exprs.push(self.expr(value, &names)?);
         }
+        let missing = input_types().map(|ty| exprs::missing(ty).and_then(|plan| constant(&plan)));
+        let missing = missing.collect::<Result<_, _>>()?;
         let task = Task::Scan(ScanTask {
             exprs,
             scope,
             steps: plans,
             initial,
             declared: declared.len(),
+            missing,
             match_id: *match_id,
             keys: keys.clone(),
         });

@@ -39,7 +39,6 @@ use super::bounds::Meets;
 use super::groups::{self, Group, Job, Wanted};
 use super::stages::{self, Stage, Step};
 use super::{Reads, Segment};
-use crate::engine::BATCH_ROWS;
 
 /// LIMIT: bytes of decoded rows of one row group that wait to be taken, about.
 const AHEAD_BYTES: usize = 4 << 20;
@@ -348,7 +347,8 @@ impl Feed {
             let read = &self.job.wanted.reads.rows;
             read.fetch_add(self.left, Ordering::Relaxed);
         }
-        let rows = usize::try_from(self.left).map_or(BATCH_ROWS, |left| left.min(BATCH_ROWS));
+        let rows_max = self.job.wanted.batch_rows;
+        let rows = usize::try_from(self.left).map_or(rows_max, |left| left.min(rows_max));
         self.left = self
             .left
             .saturating_sub(u64::try_from(rows).unwrap_or(u64::MAX));
@@ -379,7 +379,8 @@ impl Feed {
 
     fn start(&self, group: Group) -> Running {
         let job = self.job.clone();
-        let batch_bytes = group.row_bytes(&job.wanted).saturating_mul(BATCH_ROWS);
+        let row_bytes = group.row_bytes(&job.wanted);
+        let batch_bytes = row_bytes.saturating_mul(job.wanted.batch_rows);
         let ahead = (AHEAD_BYTES / batch_bytes.max(1)).clamp(1, AHEAD_BATCHES);
         let (send, batches) = mpsc::channel(ahead);
         let work = move || group.read(&job, |batch| send.blocking_send(batch).is_ok());

@@ -64,6 +64,8 @@ pub(super) struct Wanted {
     pub(super) conditions: Vec<Condition>,
     /// Name of the table's time.
     pub(super) time: Option<String>,
+    /// Rows of a batch.
+    pub(super) batch_rows: usize,
     pub(super) reads: Arc<Reads>,
     pub(super) guard: Guard,
 }
@@ -324,7 +326,7 @@ impl Group {
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file.pages.clone(), metadata)
                 .with_row_groups(vec![self.at])
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(job.wanted.batch_rows)
                 .with_projection(mask);
         if let Some(rows) = &self.selection {
             builder = builder.with_row_selection(rows.clone());
@@ -357,7 +359,7 @@ impl Group {
     ) -> Result<()> {
         let mut left = self.rows();
         while left > 0 {
-            let rows = left.min(BATCH_ROWS);
+            let rows = left.min(job.wanted.batch_rows);
             if !out(Self::finished(job, Vec::new(), rows, stages)?) {
                 return Ok(());
             }

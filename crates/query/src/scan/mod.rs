@@ -40,7 +40,6 @@ use model::Ticks;
 use self::bounds::{Meets, TimeBound};
 pub(crate) use self::exec::{Asking, ONE_IN, SegmentsExec, joined};
 use self::groups::{Condition, Wanted};
-use crate::engine::BATCH_ROWS;
 use crate::kernels::args::Guard;
 
 /// A sealed file of one table's rows.
@@ -133,6 +132,7 @@ impl Scan {
         &self,
         projection: &[usize],
         conditions: &[Condition],
+        batch_rows: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut columns = projection.to_vec();
         for condition in conditions {
@@ -142,7 +142,7 @@ impl Scan {
         columns.dedup();
         let mut batches = Vec::with_capacity(self.rows.memory.len());
         for batch in &self.rows.memory {
-            portions(batch.project(&columns)?, &mut batches)?;
+            portions(batch.project(&columns)?, batch_rows, &mut batches)?;
         }
         let schema = Arc::new(self.rows.schema.project(&columns)?);
         let place = |at: usize| columns.iter().position(|column| *column == at);
@@ -211,12 +211,13 @@ impl TableProvider for Scan {
         let every: Vec<usize> = (0..self.rows.schema.fields().len()).collect();
         let projection = projection.unwrap_or(&every);
         let output = Arc::new(self.rows.schema.project(projection)?);
+        let batch_rows = state.config().batch_size();
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !self.rows.memory.is_empty() {
             let rows: usize = self.rows.memory.iter().map(RecordBatch::num_rows).sum();
             let rows = u64::try_from(rows).unwrap_or(u64::MAX);
             self.reads.memory_rows.fetch_add(rows, Ordering::Relaxed);
-            parts.push(self.memory(projection, &conditions)?);
+            parts.push(self.memory(projection, &conditions, batch_rows)?);
         }
         let segments = self.wanted(&conditions);
         if !segments.is_empty() {
@@ -226,6 +227,7 @@ impl TableProvider for Scan {
                 output: output.clone(),
                 conditions,
                 time: self.rows.time_column.clone(),
+                batch_rows,
                 reads: self.reads.clone(),
                 guard: self.guard.clone(),
             };
@@ -239,15 +241,15 @@ impl TableProvider for Scan {
     }
 }
 
-/// Splits a large batch into copies of [`BATCH_ROWS`] rows. Slices would not do: each counts as the
+/// Splits a large batch into copies of `batch_rows` rows. Slices would not do: each counts as the
 /// whole against a query's memory, so that a sort of a few chunks would seem to need gigabytes.
-fn portions(batch: RecordBatch, into: &mut Vec<RecordBatch>) -> Result<()> {
-    if batch.num_rows() <= BATCH_ROWS || batch.num_columns() == 0 {
+fn portions(batch: RecordBatch, batch_rows: usize, into: &mut Vec<RecordBatch>) -> Result<()> {
+    if batch.num_rows() <= batch_rows || batch.num_columns() == 0 {
         into.push(batch);
         return Ok(());
     }
     let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
-    let step = u32::try_from(BATCH_ROWS).unwrap_or(u32::MAX);
+    let step = u32::try_from(batch_rows).unwrap_or(u32::MAX);
     let mut start = 0;
     while start < rows {
         let end = start.saturating_add(step).min(rows);

@@ -6,8 +6,10 @@
 
 use testkit::SeededRandom;
 
-use super::random::{Query, Shapes, answered, bag, context, kept_tables, random_tables, shown};
-use super::support::{describe, now, run_prepared};
+use super::random::{
+    Query, Setting, Shapes, answered, bag, context, kept_tables, random_tables, shown,
+};
+use super::support::{describe, now, run_in};
 use crate::{Limits, prepare};
 
 /// Queries of one run.
@@ -26,6 +28,7 @@ fn compare(seed: u64) -> Result<Outcome, String> {
     let rng = SeededRandom::new(seed);
     let data = random_tables(&rng);
     let query = Query::random(&rng).text();
+    let setting = Setting::random(&rng);
     let prepared = prepare(&query, &Shapes, now());
     let Some(resolved) = &prepared.resolved else {
         let finding = prepared.diagnostics.first().map(|d| d.message.clone());
@@ -42,8 +45,9 @@ fn compare(seed: u64) -> Result<Outcome, String> {
         .iter()
         .map(|row| row.iter().map(shown).collect::<Vec<_>>().join(" | "))
         .collect();
-    let context = |what: String| format!("{}{what}", context(seed, &query, &data));
-    let result = run_prepared(&prepared, &kept_tables(&rng, &data), Limits::default())
+    let context = |what: String| format!("{}{what}", context(seed, setting, &query, &data));
+    let tables = kept_tables(&rng, &data);
+    let result = run_in(&setting.engine(), &prepared, &tables, Limits::default())
         .map_err(|error| context(format!("the engine fails: {}", describe(&error))))?;
     let (wanted, actual) = (bag(wanted), answered(&result));
     if wanted == actual {

@@ -1,7 +1,8 @@
 //! Random rows and random queries over them, right by their types.
 //!
-//! Tables of up to eleven rows lie in memory, in segments with and without dictionaries, or in both, so
-//! that short queries meet all ways to read. Does not judge the answers: see [`super::oracle`] and
+//! Tables of up to eleven rows, now and then sixty, lie in memory, in segments with and without
+//! dictionaries, or in both, and batches are as small as one row, so that short queries meet all ways to
+//! read and to hand on. Does not judge the answers: see [`super::oracle`] and
 //! [`super::forms`].
 
 mod operators;
@@ -23,7 +24,7 @@ use testkit::SeededRandom;
 use self::terms::DYNAMICS;
 use super::conditions::File;
 use crate::kernels::args::Cell;
-use crate::{HuntResult, Segment, TableRows};
+use crate::{Engine, HuntResult, Segment, Settings, TableRows};
 
 pub(super) type Columns = &'static [(&'static str, ColumnType)];
 
@@ -107,7 +108,7 @@ fn pick<'a>(rng: &SeededRandom, all: &[&'a str]) -> &'a str {
 }
 
 fn random_rows(rng: &SeededRandom, columns: Columns) -> Vec<Vec<Value>> {
-    let n = rng.below(12);
+    let n = rng.below(if rng.chance(10) { 61 } else { 12 });
     let row = |_| {
         columns
             .iter()
@@ -171,13 +172,39 @@ pub(super) fn kept_tables(
     TABLES.iter().filter_map(table).collect()
 }
 
+/// How a query runs: batches of few rows or as many as there are, one part of a plan at once or two.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    batch_rows: usize,
+    parallelism: usize,
+}
+
+impl Setting {
+    pub(super) fn random(rng: &SeededRandom) -> Self {
+        let few = [1, 2, 3].get(rng.index(4)).copied();
+        Self {
+            batch_rows: few.unwrap_or(Settings::default().batch_rows),
+            parallelism: 1 + rng.index(2),
+        }
+    }
+
+    pub(super) fn engine(self) -> Engine {
+        Engine::new(Settings {
+            batch_rows: self.batch_rows,
+            parallelism: self.parallelism,
+            ..Settings::default()
+        })
+    }
+}
+
 /// A query and its tables, to be read in a failure.
 pub(super) fn context(
     seed: u64,
+    setting: Setting,
     query: &str,
     data: &BTreeMap<TableName, Vec<Vec<Value>>>,
 ) -> String {
-    let mut text = format!("seed {seed}\n{query}\n");
+    let mut text = format!("seed {seed}, {setting:?}\n{query}\n");
     for (name, rows) in data {
         let _ = writeln!(text, "{name}:");
         for row in rows {

@@ -25,8 +25,16 @@ pub(super) fn run_prepared(
     tables: &BTreeMap<TableName, TableRows>,
     limits: Limits,
 ) -> Result<HuntResult, Error> {
+    run_in(&Engine::default(), prepared, tables, limits)
+}
+
+pub(super) fn run_in(
+    engine: &Engine,
+    prepared: &Prepared,
+    tables: &BTreeMap<TableName, TableRows>,
+    limits: Limits,
+) -> Result<HuntResult, Error> {
     let sources = |name: &TableName| tables.get(name).cloned();
-    let engine = Engine::default();
     runtime().block_on(engine.run(prepared, sources, limits, &Cancel::default()))
 }
 

@@ -12,7 +12,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{concat, partition, take};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::{DFSchemaRef, Result, exec_err};
+use datafusion::common::{DFSchemaRef, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
@@ -54,6 +54,8 @@ pub(crate) struct ScanTask {
     /// Position of the first expression that a declared column begins with.
     pub(crate) initial: usize,
     pub(crate) declared: usize,
+    /// What a step's columns of the input hold before it took a row.
+    pub(crate) missing: Vec<ScalarValue>,
     pub(crate) match_id: bool,
     /// Columns of the input; no match goes on where one of them changes.
     pub(crate) keys: Vec<usize>,
@@ -155,7 +157,7 @@ impl Run<'_> {
                 .get(inside)
                 .map(|c| c.slice(held.row, 1)),
             (Some(held), Some(at)) => held.values.get(at).cloned(),
-            (None, None) => None,
+            (None, None) => self.task.missing.get(inside)?.to_array_of_size(1).ok(),
             (None, Some(at)) => self.initial.get(at).cloned(),
         }
     }

@@ -228,7 +228,7 @@ fn same(a: Cell<'_>, b: Cell<'_>) -> bool {
     a == b || order(a, b) == Some(std::cmp::Ordering::Equal)
 }
 
-/// Starts of sessions: a new one where the gap or the whole is too long.
+/// Starts of sessions: a new one where the gap or the whole reaches what it is given.
 fn sessions(rows: &Rows<'_>) -> Result<ArrayRef> {
     let (time, longest, gap) = (rows.arg(0)?, rows.arg(1)?, rows.arg(2)?);
     let mut start: Option<i64> = None;
@@ -240,7 +240,7 @@ fn sessions(rows: &Rows<'_>) -> Result<ArrayRef> {
         let goes_on = !rows.restarts(row, 3)
             && match (now, before, start, longest.long(row), gap.long(row)) {
                 (Some(now), Some(before), Some(start), Some(longest), Some(gap)) => {
-                    now.saturating_sub(before) <= gap && now.saturating_sub(start) <= longest
+                    now.saturating_sub(before) < gap && now.saturating_sub(start) < longest
                 }
                 _ => false,
             };

@@ -134,6 +134,9 @@ impl Writer<'_> {
 
     fn scan(&mut self) -> String {
         use ColumnType::{Bool, Long};
+        if self.rng.chance(50) {
+            return self.scan_of_steps();
+        }
         let (sort, term) = (self.sort(), self.expr(Long, 1));
         let condition = if self.rng.chance(50) {
             "true".to_owned()
@@ -144,6 +147,40 @@ impl Writer<'_> {
         format!(
             "{sort}\n| scan declare ({total}: long = 0) with (step s: {condition} => {total} = s.{total} + coalesce({term}, 0);)"
         )
+    }
+
+    /// Up to three steps, which look at the rows that those before them took.
+    fn scan_of_steps(&mut self) -> String {
+        use ColumnType::{Bool, Dynamic, Long};
+        let sort = self.sort();
+        let names = ["q", "r", "u"];
+        let mut steps = String::new();
+        let (total, id) = (self.name(), self.rng.chance(50).then(|| self.name()));
+        for (at, name) in names.iter().enumerate().take(2 + self.rng.index(2)) {
+            let mut condition = self.expr(Bool, 1);
+            let earlier = names.get(self.rng.index(at + 1)).expect("a step");
+            let (column, ty) = self.column_of_any();
+            if ty != Dynamic && self.rng.chance(60) {
+                let word = pick(self.rng, &["or", "and"]);
+                let operator = pick(self.rng, &["==", "!="]);
+                condition = format!("{condition} {word} {column} {operator} {earlier}.{column}");
+            }
+            let output = pick(self.rng, &["", "", " output=all", " output=none"]);
+            let term = self.expr(Long, 1);
+            let _ = write!(
+                steps,
+                "step {name}{output}: {condition} => {total} = {earlier}.{total} + coalesce({term}, 1); "
+            );
+        }
+        self.columns.push((total.clone(), Long));
+        let with_id = match id {
+            Some(id) => {
+                self.columns.push((id.clone(), Long));
+                format!(" with_match_id = {id}")
+            }
+            None => String::new(),
+        };
+        format!("{sort}\n| scan{with_id} declare ({total}: long = 0) with ({steps})")
     }
 
     fn has_key(&self) -> bool {
@@ -339,7 +376,20 @@ impl Writer<'_> {
             Some((key, _)) => format!("{key} != prev({key})"),
             None => "false".to_owned(),
         };
-        let (value, ty) = match self.rng.below(4) {
+        let (value, ty) = match self.rng.below(7) {
+            4..=5 if !matches!(ty, ColumnType::Dynamic) => {
+                let call = pick(self.rng, &["row_rank_dense", "row_rank_min"]);
+                (format!("{call}({name}, {restart})"), Long)
+            }
+            6 => {
+                let (time, ty) = (self.expr(ColumnType::DateTime, 1), ColumnType::DateTime);
+                let longest = pick(self.rng, &["1h", "2h", "1d"]);
+                let gap = pick(self.rng, &["30m", "1h", "17m"]);
+                (
+                    format!("row_window_session({time}, {longest}, {gap}, {restart})"),
+                    ty,
+                )
+            }
             0 => (
                 format!("row_number({}, {restart})", self.rng.below(3)),
                 Long,
