@@ -59,7 +59,8 @@ pub struct Settings {
     /// Parts of a plan that may run at once. One keeps small pools reliable, and the order in which
     /// groups were first seen, of which the language says nothing.
     pub parallelism: usize,
-    /// Rows of a batch, at least one; `BATCH_ROWS`. Fewer let few rows meet what many would: for tests.
+    /// Rows of a batch, at least one; 8,192 by default. Fewer let few rows meet what many would: for
+    /// tests.
     pub batch_rows: usize,
     /// Where sorts and groups put what does not fit in memory, sealed
     /// ([`crate::over_store::SealedSpill`]); `None`: nowhere, they fail.

@@ -1,4 +1,4 @@
-//! What the library's rules do not see to at the sides of a join.
+//! What the library's rules do not see to at the sides of a join, and where a union is sorted.
 //!
 //! [`MayBeMissing`]: a column that is the same in all rows of a side is null in some rows of an outer
 //! join. The library would still count it among those with one value, and a summary by it would think
@@ -38,7 +38,7 @@ use crate::nodes::{Action, OneInput};
 use crate::scan::{ONE_IN, SegmentsExec};
 
 /// Ends what is known of the rows of a side that may be missing, where that is that a column has one
-/// value. For before all other rules.
+/// value, and of those of a union that are to be sorted. For before all other rules.
 #[derive(Debug)]
 pub(crate) struct MayBeMissing {
     pub(crate) guard: Guard,
