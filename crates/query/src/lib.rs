@@ -29,6 +29,7 @@ mod result;
 mod scan;
 mod sides;
 mod sketch;
+mod tops;
 mod watch;
 mod whole;
 mod widen;

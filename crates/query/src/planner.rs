@@ -22,6 +22,7 @@ use crate::nodes::{Action, InOrder, OneInput, Unique};
 use crate::portions::Portions;
 use crate::profiles::{FileProfile, FileProfileExec, Lookups};
 use crate::sides::{MayBeMissing, SmallerFirst};
+use crate::tops::TellTops;
 use crate::whole::{Task, Whole, WholeExec};
 use crate::widen::{Through, Widen, WidenExec};
 
@@ -94,6 +95,9 @@ const FILTERS_DOWN: &str = "push_down_filter";
 /// The library's rule that looks at the sides of a join.
 const JOIN_SELECTION: &str = "join_selection";
 
+/// The library's rule that takes sorts to where rows come from.
+const SORTS_DOWN: &str = "PushdownSort";
+
 /// The library's rule that counts no rows where it knows how many. What it puts there has another name
 /// than what is above it may ask for, and there is little to count then.
 const KNOWN_COUNTS: &str = "aggregate_statistics";
@@ -121,6 +125,9 @@ pub(crate) fn physical_rules(guard: &Guard) -> Vec<Arc<dyn PhysicalOptimizerRule
         choice.map_or(0, |at| at + 1),
         watched(Arc::new(SmallerFirst)),
     );
+    // Before scans are told what a top learns while it runs.
+    let learned = rules.iter().position(|rule| rule.name() == SORTS_DOWN);
+    rules.insert(learned.unwrap_or(rules.len()), watched(Arc::new(TellTops)));
     // Last: no rule is to look at what they make.
     rules.push(Arc::new(ByCodes::new(guard.clone())));
     rules

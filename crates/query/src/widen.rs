@@ -368,6 +368,16 @@ impl WidenExec {
     }
 }
 
+impl WidenExec {
+    /// Which column of the input a column is; `None` for one that is constant.
+    pub(crate) fn below(&self, column: usize) -> Option<usize> {
+        match self.columns.get(column)? {
+            Wide::Of(at) => Some(*at),
+            Wide::Always(_) => None,
+        }
+    }
+}
+
 fn properties(schema: SchemaRef, input: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
     let known = input.properties();
     Arc::new(PlanProperties::new(

@@ -1,7 +1,8 @@
 //! The plan's operator over segments: row groups decoded on several threads, given in order.
 //!
 //! While the query works on one row group's rows the next ones are read, decrypted, decoded and
-//! filtered elsewhere. The order of rows is that of the segments, however many threads there are.
+//! filtered elsewhere. The order of rows is that of the segments, however many threads there are; for
+//! a top by time it is that of their times ([`super::tops`]).
 //!
 //! What is projected right above the scan is computed there too, before rows are handed on.
 //!
@@ -38,6 +39,7 @@ use tokio::task::JoinHandle;
 use super::bounds::Meets;
 use super::groups::{self, Group, Job, Wanted};
 use super::stages::{self, Stage, Step};
+use super::tops::{self, Top};
 use super::{Reads, Segment};
 
 /// LIMIT: bytes of decoded rows of one row group that wait to be taken, about.
@@ -64,6 +66,7 @@ pub(crate) struct SegmentsExec {
     wanted: Arc<Wanted>,
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     stages: Vec<Stage>,
+    top: Option<Top>,
     /// Whether text may be given as dictionaries, in batches with schemas of their own.
     as_codes: bool,
     properties: Arc<PlanProperties>,
@@ -77,6 +80,7 @@ impl SegmentsExec {
             wanted,
             dynamic: Vec::new(),
             stages: Vec::new(),
+            top: None,
             as_codes: false,
             properties,
         }
@@ -87,6 +91,14 @@ impl SegmentsExec {
         let mut scan = self.clone();
         scan.stages.push(stage.clone());
         scan.properties = properties(output);
+        scan
+    }
+
+    /// The same rows for a top, which may want those at one end of the table's time first, and not all.
+    pub(crate) fn for_top(&self, top: Top) -> Self {
+        let mut scan = self.clone();
+        top.sort(&mut scan.segments, &self.wanted);
+        scan.top = Some(top);
         scan
     }
 
@@ -209,6 +221,9 @@ impl DisplayAs for SegmentsExec {
         if !self.stages.is_empty() {
             write!(f, ", stages={}", self.stages.len())?;
         }
+        if let Some(top) = &self.top {
+            write!(f, ", {top}")?;
+        }
         Ok(())
     }
 }
@@ -276,6 +291,7 @@ impl ExecutionPlan for SegmentsExec {
             wanted: self.wanted.clone(),
             dynamic: self.dynamic.clone(),
             stages: self.stages.clone(),
+            top: self.top.clone(),
             output: (!self.as_codes).then(|| output.clone()),
             stop: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -362,6 +378,9 @@ impl Feed {
             while self.opening.len() < workers
                 && let Some(segment) = self.segments.pop_front()
             {
+                if tops::rules_out(&self.job, segment.as_ref())? {
+                    continue;
+                }
                 let job = self.job.clone();
                 let work = move || groups::open(&job, &segment);
                 self.opening.push_back(tokio::task::spawn_blocking(work));

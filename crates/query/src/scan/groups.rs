@@ -22,7 +22,7 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
-    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use datafusion::parquet::basic::Encoding;
 use datafusion::parquet::errors::ParquetError;
@@ -39,6 +39,7 @@ use super::bounds::{Meets, TimeBound};
 use super::pages::Pages;
 use super::stages::{Stage, Stages, batch};
 use super::test::{self, Test};
+use super::tops::Top;
 use super::{Reads, Segment};
 use crate::engine::BATCH_ROWS;
 use crate::kernels::args::{Guard, cancelled};
@@ -80,13 +81,15 @@ pub(super) struct Job {
     pub(super) stages: Vec<Stage>,
     /// The schema of the batches; `None`: each has its own, and text may be a dictionary.
     pub(super) output: Option<SchemaRef>,
+    /// What a top above wants of the rows.
+    pub(super) top: Option<Top>,
     /// Set when nobody waits for rows any more.
     pub(super) stop: AtomicBool,
     pub(super) runtime: Handle,
 }
 
 impl Job {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.wanted.guard.check()?;
         if self.stop.load(Ordering::Relaxed) {
             return Err(cancelled());
@@ -147,6 +150,9 @@ pub(super) fn open(job: &Job, segment: &Arc<dyn Segment>) -> Result<Vec<Group>> 
         }
     }
     let asked = groups.iter().any(|group| !group.conditions.is_empty());
+    if let Some(top) = &job.top {
+        top.arrange(&mut groups, wanted);
+    }
     if !asked && job.dynamic.is_empty() {
         return Ok(groups);
     }
@@ -234,7 +240,7 @@ impl File {
 
 impl Job {
     /// What the conditions that become known say now, over the table's schema.
-    fn known(&self) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+    pub(super) fn known(&self) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let mut known = Vec::with_capacity(self.dynamic.len());
         for expr in &self.dynamic {
             let now = snapshot_physical_expr(expr.clone())?;
@@ -274,7 +280,25 @@ fn is_dictionary(column: &ColumnChunkMetaData) -> bool {
 }
 
 /// The first failure inside Parquet's reader, which would make text of it.
-type Failure = Arc<Mutex<Option<DataFusionError>>>;
+pub(super) type Failure = Arc<Mutex<Option<DataFusionError>>>;
+
+/// What failed first: inside the reader, or what it says itself.
+pub(super) fn first(failure: &Failure, error: DataFusionError) -> DataFusionError {
+    let mut slot = failure.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.take().unwrap_or(error)
+}
+
+/// What is asked of a group.
+pub(super) struct Reading<'a> {
+    /// Columns by name; those that the file lacks are not read.
+    pub(super) columns: Vec<&'a str>,
+    /// Which rows; `None`: all.
+    pub(super) rows: Option<RowSelection>,
+    /// Tested in this order.
+    pub(super) predicates: Vec<Box<dyn ArrowPredicate>>,
+    /// A column of rows' numbers in the file that is to come along.
+    pub(super) numbers: Option<FieldRef>,
+}
 
 impl Group {
     /// Rows of the group, before any condition.
@@ -285,6 +309,20 @@ impl Group {
 
     fn metadata(&self) -> &RowGroupMetaData {
         self.file.metadata.row_group(self.at)
+    }
+
+    /// The number in the file of its first row; `None` if rows cannot be numbered.
+    pub(super) fn first_row(&self) -> Option<i64> {
+        let groups = self.file.metadata.row_groups();
+        groups.iter().try_for_each(|g| g.ordinal().map(|_| ()))?;
+        let before = groups.iter().take(self.at);
+        Some(before.map(RowGroupMetaData::num_rows).sum())
+    }
+
+    /// Least and greatest value of a column of numbers without nulls.
+    pub(super) fn range(&self, name: &str) -> Option<(i64, i64)> {
+        let at = self.file.schema.index_of(name).ok()?;
+        range_of(self.metadata().columns().get(at)?)
     }
 
     /// Bytes of a row of the output, about.
@@ -303,51 +341,92 @@ impl Group {
         usize::try_from(bytes).unwrap_or(usize::MAX) / self.rows().max(1) + 1
     }
 
-    /// Gives the rows that meet all conditions to `out`, in order, until it wants no more.
+    /// Gives the rows that meet all conditions to `out`, in order, until it wants no more. Of rows
+    /// that a top cannot want it may give none.
     pub(super) fn read(
         &self,
         job: &Arc<Job>,
         mut out: impl FnMut(RecordBatch) -> bool,
     ) -> Result<()> {
         job.check()?;
+        let Some(rows) = self.still_wanted(job)? else {
+            return Ok(());
+        };
         let failure = Failure::default();
         let Some(predicates) = self.predicates(job, &failure)? else {
             return Ok(());
         };
-        let file = &self.file;
         let mut stages = Stages::new(&job.stages)?;
-        if predicates.is_empty() && self.selection.is_none() && job.wanted.projection.is_empty() {
+        if predicates.is_empty() && rows.is_none() && job.wanted.projection.is_empty() {
             return self.count(job, &mut stages, out);
         }
-        let options = ArrowReaderOptions::new().with_schema(self.schema(job)?);
-        let metadata = ArrowReaderMetadata::try_new(file.metadata.clone(), options)?;
-        let names = job.wanted.output.fields().iter().map(|f| f.name().as_str());
-        let mask = self.mask(names);
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file.pages.clone(), metadata)
-                .with_row_groups(vec![self.at])
-                .with_batch_size(job.wanted.batch_rows)
-                .with_projection(mask);
-        if let Some(rows) = &self.selection {
-            builder = builder.with_row_selection(rows.clone());
-        }
-        if !predicates.is_empty() {
-            builder = builder.with_row_filter(RowFilter::new(predicates));
-        }
-        let first = |error: DataFusionError| {
-            let mut slot = failure.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.take().unwrap_or(error)
+        let fields = job.wanted.output.fields();
+        let mut reading = Reading {
+            columns: fields.iter().map(|f| f.name().as_str()).collect(),
+            rows,
+            predicates,
+            numbers: None,
         };
-        let reader = builder.build().map_err(|e| first(e.into()))?;
-        for batch in reader {
+        if let Some(top) = job.top.as_ref().filter(|top| top.is_of_few(self.rows())) {
+            reading = self.best_of(job, top, reading, &failure)?;
+        }
+        for batch in self.reader(job, reading).map_err(|e| first(&failure, e))? {
             job.check()?;
-            let batch = batch.map_err(|e| first(e.into()))?;
+            let batch = batch.map_err(|e| first(&failure, e.into()))?;
             let batch = Self::output(job, &batch, &mut stages)?;
             if batch.num_rows() > 0 && !out(batch) {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// The rows that may still be wanted, since other groups were read; `None` if there are none.
+    fn still_wanted(&self, job: &Job) -> Result<Option<Option<RowSelection>>> {
+        if job.known()?.is_empty() {
+            return Ok(Some(self.selection.clone()));
+        }
+        let mut access = vec![RowGroupAccess::Skip; self.file.metadata.num_row_groups()];
+        let own = match self.selection.clone() {
+            None => RowGroupAccess::Scan,
+            Some(rows) => RowGroupAccess::Selection(rows),
+        };
+        if let Some(group) = access.get_mut(self.at) {
+            *group = own;
+        }
+        let left = self.file.pruned(ParquetAccessPlan::new(access), job)?;
+        Ok(match left.into_inner().into_iter().nth(self.at) {
+            Some(RowGroupAccess::Scan) => Some(None),
+            Some(RowGroupAccess::Selection(rows)) => Some(Some(rows)),
+            Some(RowGroupAccess::Skip) | None => None,
+        })
+    }
+
+    /// Reads of the group what is asked for.
+    pub(super) fn reader(
+        &self,
+        job: &Job,
+        reading: Reading<'_>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let file = &self.file;
+        let numbers = reading.numbers.into_iter().collect();
+        let options = ArrowReaderOptions::new()
+            .with_schema(self.schema(job)?)
+            .with_virtual_columns(numbers)?;
+        let metadata = ArrowReaderMetadata::try_new(file.metadata.clone(), options)?;
+        let mask = self.mask(reading.columns.into_iter());
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.pages.clone(), metadata)
+                .with_row_groups(vec![self.at])
+                .with_batch_size(job.wanted.batch_rows)
+                .with_projection(mask);
+        if let Some(rows) = reading.rows {
+            builder = builder.with_row_selection(rows);
+        }
+        if !reading.predicates.is_empty() {
+            builder = builder.with_row_filter(RowFilter::new(reading.predicates));
+        }
+        Ok(builder.build()?)
     }
 
     /// Rows without columns: nothing is decoded for them.
@@ -603,7 +682,7 @@ fn is_like(own: &DataType, wanted: &DataType) -> bool {
 }
 
 /// One of the table's columns out of a batch of the file: what is missing is empty or null.
-fn column(field: &FieldRef, batch: &RecordBatch) -> Result<ArrayRef> {
+pub(super) fn column(field: &FieldRef, batch: &RecordBatch) -> Result<ArrayRef> {
     Ok(match batch.column_by_name(field.name()) {
         None => rows::types::missing(field, batch.num_rows()),
         Some(own) if is_like(own.data_type(), field.data_type()) => own.clone(),

@@ -14,6 +14,7 @@ mod groups;
 mod pages;
 pub(crate) mod stages;
 pub(crate) mod test;
+mod tops;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use model::Ticks;
 use self::bounds::{Meets, TimeBound};
 pub(crate) use self::exec::{Asking, ONE_IN, SegmentsExec, joined};
 use self::groups::{Condition, Wanted};
+pub(crate) use self::tops::Top;
 use crate::kernels::args::Guard;
 
 /// A sealed file of one table's rows.

@@ -18,4 +18,5 @@ mod spec;
 mod store;
 mod support;
 mod table;
+mod tops;
 mod wide;

@@ -15,7 +15,7 @@ use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
 };
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kql::{SchemaSource, TableShape};
@@ -26,26 +26,25 @@ use super::encode;
 use super::support::{describe, now, run};
 use crate::{HuntResult, Notice, Segment, TableRows};
 
-const MINUTE: i64 = 60 * model::ticks::PER_SECOND;
+pub(super) const MINUTE: i64 = 60 * model::ticks::PER_SECOND;
 
 /// A Parquet file in memory that counts the bytes read from it.
 #[derive(Clone, Debug)]
-struct File {
+pub(super) struct File {
     bytes: Bytes,
     rows: u64,
     time: Option<(Ticks, Ticks)>,
-    read: Arc<AtomicU64>,
+    pub(super) read: Arc<AtomicU64>,
     damaged: bool,
 }
 
 impl File {
-    fn new(batch: &RecordBatch, group_rows: usize) -> Self {
+    pub(super) fn new(batch: &RecordBatch, group_rows: usize) -> Self {
+        Self::with(batch, properties(group_rows).build())
+    }
+
+    pub(super) fn with(batch: &RecordBatch, properties: WriterProperties) -> Self {
         let mut bytes = Vec::new();
-        let properties = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(group_rows))
-            .set_data_page_row_count_limit(100)
-            .set_write_batch_size(100)
-            .build();
         let mut writer =
             ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
         writer.write(batch).expect("written");
@@ -67,6 +66,14 @@ impl File {
             damaged: false,
         }
     }
+}
+
+/// Pages of 100 rows.
+pub(super) fn properties(group_rows: usize) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group_rows))
+        .set_data_page_row_count_limit(100)
+        .set_write_batch_size(100)
 }
 
 impl Segment for File {
@@ -114,7 +121,7 @@ impl AsyncFileReader for File {
     }
 }
 
-struct Shape;
+pub(super) struct Shape;
 
 impl SchemaSource for Shape {
     fn table(&self, name: &str) -> Option<TableShape> {
@@ -134,7 +141,7 @@ impl SchemaSource for Shape {
     }
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     let columns = Shape.table("Events").expect("the table").columns;
     let fields: Vec<Field> = columns
         .iter()
@@ -144,7 +151,7 @@ fn schema() -> SchemaRef {
 }
 
 /// `n` rows, one a minute from `start`, without the column that came later.
-fn early(start: i64, n: i64) -> RecordBatch {
+pub(super) fn early(start: i64, n: i64) -> RecordBatch {
     let schema = Arc::new(schema().project(&[0, 1, 2]).expect("columns"));
     let times = (0..n).map(|i| start + i * MINUTE);
     let columns: Vec<ArrayRef> = vec![
@@ -167,11 +174,11 @@ fn late(time: i64) -> RecordBatch {
     RecordBatch::try_new(schema(), columns).expect("a batch")
 }
 
-fn day(text: &str) -> i64 {
+pub(super) fn day(text: &str) -> i64 {
     Ticks::parse(text).expect("a day").0
 }
 
-fn hunt(query: &str, files: &[File]) -> HuntResult {
+pub(super) fn hunt(query: &str, files: &[File]) -> HuntResult {
     let rows = TableRows {
         schema: schema(),
         memory: vec![late(day("2024-06-14"))],
