@@ -38,6 +38,7 @@ use reference::Reference;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::copies::{of_its_own, slice_bytes};
 use crate::error::Error;
 use crate::external::External;
 use crate::found;
@@ -51,6 +52,7 @@ use crate::prepare::{Again, Prepared};
 use crate::profiles::{Lookups, Profiles};
 use crate::result::{AlsoResult, HuntResult, Notice, Stats};
 use crate::scan::{Reads, Scan, TableRows};
+use crate::spill::Stoppable;
 use crate::widen::Through;
 
 /// How queries run.
@@ -212,7 +214,10 @@ impl Engine {
         lookups: &Lookups,
     ) -> Result<SessionState, Error> {
         let disk = match &self.settings.temporary {
-            Some(factory) => DiskManagerMode::Custom(factory.clone()),
+            Some(files) => DiskManagerMode::Custom(Arc::new(Stoppable {
+                files: files.clone(),
+                guard: guard.clone(),
+            })),
             None => DiskManagerMode::Disabled,
         };
         let runtime = RuntimeEnvBuilder::new()
@@ -659,7 +664,7 @@ async fn collect_shared(
     let schema = stream.schema();
     let mut batches = Vec::new();
     while let Some(batch) = stream.next().await {
-        let batch = batch?;
+        let batch = of_its_own(batch?)?;
         memory.try_grow(batch.get_array_memory_size())?;
         batches.push(batch);
     }
@@ -719,13 +724,4 @@ async fn collect(
         bytes,
         cut,
     })
-}
-
-fn slice_bytes(batch: &RecordBatch) -> usize {
-    use datafusion::arrow::array::Array as _;
-    batch
-        .columns()
-        .iter()
-        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
-        .sum()
 }

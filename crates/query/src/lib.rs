@@ -11,6 +11,7 @@
 
 mod aggregates;
 mod coded;
+mod copies;
 mod engine;
 mod error;
 mod external;
@@ -29,6 +30,7 @@ mod result;
 mod scan;
 mod sides;
 mod sketch;
+mod spill;
 mod tops;
 mod watch;
 mod whole;

@@ -30,6 +30,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use crate::copies::of_its_own;
 use crate::kernels::args::Guard;
 use crate::portions::Cut;
 
@@ -147,6 +148,8 @@ pub(crate) enum Action {
     Forget,
     /// [`Portions`](crate::portions::Portions) by the list in this column.
     Portions(Arc<dyn PhysicalExpr>),
+    /// Rows as they are, in batches [`of their own`](of_its_own).
+    Own,
 }
 
 /// Expressions by which rows are told apart.
@@ -165,6 +168,11 @@ impl OneInput {
     /// What goes in, if nothing is done with it.
     pub(crate) fn forgets(&self) -> Option<&Arc<dyn ExecutionPlan>> {
         matches!(self.action, Action::Forget).then_some(&self.input)
+    }
+
+    /// Whether its batches are of their own.
+    pub(crate) fn owns(&self) -> bool {
+        matches!(self.action, Action::Own)
     }
 
     /// What goes in, and the keys of each of which the first row goes on; `None` for another action.
@@ -209,6 +217,7 @@ impl ExecutionPlan for OneInput {
             Action::InOrder(_) => "InOrderExec",
             Action::Forget => "ForgetExec",
             Action::Portions(_) => "PortionsExec",
+            Action::Own => "OwnExec",
         }
     }
 
@@ -259,7 +268,7 @@ impl ExecutionPlan for OneInput {
     fn cardinality_effect(&self) -> CardinalityEffect {
         match self.action {
             Action::Unique(_) => CardinalityEffect::LowerEqual,
-            Action::InOrder(_) | Action::Forget => CardinalityEffect::Equal,
+            Action::InOrder(_) | Action::Forget | Action::Own => CardinalityEffect::Equal,
             // A row whose list is cut stands in several portions.
             Action::Portions(_) => CardinalityEffect::GreaterEqual,
         }
@@ -272,7 +281,7 @@ impl ExecutionPlan for OneInput {
         let exprs = match &self.action {
             Action::Unique(keys) => keys.as_slice(),
             Action::Portions(list) => std::slice::from_ref(list),
-            Action::InOrder(_) | Action::Forget => &[],
+            Action::InOrder(_) | Action::Forget | Action::Own => &[],
         };
         for expr in exprs {
             if f(expr)? == TreeNodeRecursion::Stop {
@@ -306,6 +315,14 @@ impl ExecutionPlan for OneInput {
         let keys = match &self.action {
             Action::Unique(keys) => keys,
             Action::InOrder(_) | Action::Forget => return Ok(input),
+            Action::Own => {
+                let guard = self.guard.clone();
+                let own = input.map(move |batch| {
+                    guard.check()?;
+                    of_its_own(batch?)
+                });
+                return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, own)));
+            }
             Action::Portions(list) => {
                 let Some(list) = list.downcast_ref::<PhysicalColumn>() else {
                     return exec_err!("portions go by a column");

@@ -8,32 +8,38 @@
 //! Promises
 //! - The same groups and results as the library's operator gives. Groups come in the order in which
 //!   the rows first have them, memory before segments, tables as the query names them.
-//! - Memory is counted. A summary that outgrows it is given up and begun anew with the library's
-//!   operator, which can put groups into temporary files.
+//! - Memory is counted. A summary that outgrows it is given up and made anew in several rounds
+//!   ([`super::rounds`]), group after group as the rounds have them; where that cannot be, with the
+//!   library's operator, which can put groups into temporary files.
 
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::FilterBuilder;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, plan_err};
+use datafusion::common::{DataFusionError, Result, plan_err, resources_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties,
 };
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::ByCodes;
 use super::gather::{self, Gatherer};
 use super::groups::Groups;
 use super::numbers::is_numbered;
+use super::rounds::{PARTS_MAX, Part, Sieve, repeats};
 use super::source::{Rows, Source, sources, uncovered};
+use crate::copies::in_portions;
 use crate::kernels::args::Guard;
 use crate::scan::Reads;
 use crate::scan::stages::{Coded, Input};
@@ -56,7 +62,7 @@ fn taking_rows(aggregate: &AggregateExec) -> Option<&AggregateExec> {
 }
 
 /// A summary over segments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FoldExec {
     /// The library's operator over the same rows; what is begun anew with.
     whole: Arc<dyn ExecutionPlan>,
@@ -111,6 +117,17 @@ impl FoldExec {
         }))
     }
 
+    /// Whether its rows are the same when they are read again.
+    fn repeats(&self) -> Result<bool> {
+        let aggregate = self.aggregate()?;
+        let mut exprs = aggregate.group_expr().input_exprs();
+        for (of, filter) in aggregate.aggr_expr().iter().zip(aggregate.filter_expr()) {
+            exprs.extend(of.expressions());
+            exprs.extend(filter.clone());
+        }
+        Ok(!exprs.iter().any(is_volatile) && repeats(aggregate.input())?)
+    }
+
     fn aggregate(&self) -> Result<&AggregateExec> {
         if let Some(aggregate) = self.whole.downcast_ref().and_then(taking_rows) {
             Ok(aggregate)
@@ -161,47 +178,71 @@ impl ExecutionPlan for FoldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let aggregate = self.aggregate()?;
-        let memory = MemoryConsumer::new("FoldExec")
-            .with_can_spill(true)
-            .register(context.memory_pool());
-        let fold = Fold::new(
-            aggregate,
-            self.whole.schema(),
-            memory,
-            self.rule.guard.clone(),
-        )?;
-        let rows = Rows::new(self.sources.clone(), context.clone());
-        let rows_max = context.session_config().batch_size();
-        let (whole, rule) = (self.whole.clone(), self.rule.clone());
-        let (reads, counted) = (self.reads.clone(), self.counted.clone());
-        let stream = async move {
-            match fold.all(rows).await? {
-                Some(batch) => {
-                    counted.add(&reads);
-                    let batches = sliced(batch, rows_max).into_iter().map(Ok);
-                    Ok::<_, DataFusionError>(futures::stream::iter(batches).boxed())
-                }
-                None => Ok(rule.below(&whole)?.execute(partition, context)?.boxed()),
-            }
+        let rounds = Rounds {
+            exec: self.clone(),
+            partition,
+            context,
+            left: vec![Part::ALL],
         };
+        let stream = futures::stream::try_unfold(rounds, |mut rounds| async move {
+            let groups = rounds.next().await?;
+            Ok::<_, DataFusionError>(groups.map(|groups| (groups, rounds)))
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.whole.schema(),
-            futures::stream::once(stream).try_flatten(),
+            stream.try_flatten(),
         )))
     }
 }
 
-fn sliced(batch: RecordBatch, rows_max: usize) -> Vec<RecordBatch> {
-    let starts = (0..batch.num_rows()).step_by(rows_max);
-    let length = |start| rows_max.min(batch.num_rows() - start);
-    starts
-        .map(|start| batch.slice(start, length(start)))
-        .collect()
+/// Groups of one round, in batches.
+type Made = BoxStream<'static, Result<RecordBatch>>;
+
+/// A summary, round by round.
+struct Rounds {
+    exec: FoldExec,
+    partition: usize,
+    context: Arc<TaskContext>,
+    /// What is still to be made, the next part last.
+    left: Vec<Part>,
 }
 
-/// A summary on its way.
+impl Rounds {
+    async fn next(&mut self) -> Result<Option<Made>> {
+        while let Some(part) = self.left.pop() {
+            let exec = &self.exec;
+            // What is read again is not told again.
+            exec.reads.forget();
+            let fold = Fold::new(exec, part, &self.context)?;
+            let rows = Rows::new(exec.sources.clone(), self.context.clone());
+            if let Some((batch, memory)) = fold.all(rows).await? {
+                if self.left.is_empty() {
+                    exec.counted.add(&exec.reads);
+                }
+                let rows_max = self.context.session_config().batch_size();
+                let batches = in_portions(batch, rows_max).map(move |batch| {
+                    let _held = &memory;
+                    batch
+                });
+                return Ok(Some(futures::stream::iter(batches).boxed()));
+            }
+            if part.is_all() && !exec.repeats()? {
+                let below = exec.rule.below(&exec.whole)?;
+                let all = below.execute(self.partition, self.context.clone())?;
+                return Ok(Some(all.boxed()));
+            }
+            let Some(parts) = part.split() else {
+                return resources_err!("a summary does not fit into memory in {PARTS_MAX} parts");
+            };
+            self.left.extend(parts);
+        }
+        Ok(None)
+    }
+}
+
+/// A summary on its way, or a part of one.
 struct Fold {
+    sieve: Sieve,
     keys: Vec<Coded>,
     groups: Groups,
     gatherers: Vec<Gatherer>,
@@ -211,12 +252,11 @@ struct Fold {
 }
 
 impl Fold {
-    fn new(
-        aggregate: &AggregateExec,
-        schema: SchemaRef,
-        memory: MemoryReservation,
-        guard: Guard,
-    ) -> Result<Self> {
+    fn new(exec: &FoldExec, part: Part, context: &TaskContext) -> Result<Self> {
+        let memory = MemoryConsumer::new("FoldExec")
+            .with_can_spill(true)
+            .register(context.memory_pool());
+        let aggregate = exec.aggregate()?;
         let input = aggregate.input().schema();
         let keys = aggregate.group_expr().input_exprs();
         let types = keys.iter().map(|key| key.data_type(&input));
@@ -225,17 +265,18 @@ impl Fold {
         let aggregates = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
         let gatherers = aggregates.map(|(a, filter)| Gatherer::new(a, filter.as_ref(), &input));
         Ok(Self {
+            sieve: Sieve::new(part, types.len()),
             keys: keys.collect::<Result<_>>()?,
             groups: Groups::new(&types)?,
             gatherers: gatherers.collect::<Result<_>>()?,
-            schema,
+            schema: exec.whole.schema(),
             memory,
-            guard,
+            guard: exec.rule.guard.clone(),
         })
     }
 
-    /// The whole summary; `None` if it is too large for memory.
-    async fn all(mut self, mut rows: Rows) -> Result<Option<RecordBatch>> {
+    /// All of it, and what counts its memory; `None` if it is too large for memory.
+    async fn all(mut self, mut rows: Rows) -> Result<Option<(RecordBatch, MemoryReservation)>> {
         let mut places = Vec::new();
         while let Some((columns, count)) = rows.next().await? {
             self.guard.check()?;
@@ -246,7 +287,8 @@ impl Fold {
         }
         let count = self.groups.len();
         if count == 0 {
-            return Ok(Some(RecordBatch::new_empty(self.schema)));
+            let none = RecordBatch::new_empty(self.schema);
+            return Ok(Some((none, self.memory)));
         }
         let mut columns = self.groups.take()?;
         for gatherer in &mut self.gatherers {
@@ -254,22 +296,40 @@ impl Fold {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let schema = self.schema.clone();
-        Ok(Some(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?))
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        Ok(Some((batch, self.memory)))
     }
 
     fn add(&mut self, columns: &[ArrayRef], rows: usize, places: &mut Vec<usize>) -> Result<()> {
         let mut input = Input::new(columns, rows);
         let keys = self.keys.iter_mut().map(|key| key.run(&mut input));
         let keys: Vec<ArrayRef> = keys.collect::<Result<_>>()?;
-        let groups = self.groups.of(&keys)?.to_vec();
+        let Some(mine) = self.sieve.of(&keys, rows)? else {
+            return self.gather(&keys, &mut input, places);
+        };
+        let mine = FilterBuilder::new(&mine).optimize().build();
+        let sifted = |all: &[ArrayRef]| {
+            let all = all.iter().map(|column| mine.filter(column));
+            all.collect::<std::result::Result<Vec<_>, _>>()
+        };
+        let (keys, columns) = (sifted(&keys)?, sifted(columns)?);
+        self.gather(&keys, &mut Input::new(&columns, mine.count()), places)
+    }
+
+    /// Adds rows of which these are the keys.
+    fn gather(
+        &mut self,
+        keys: &[ArrayRef],
+        input: &mut Input<'_>,
+        places: &mut Vec<usize>,
+    ) -> Result<()> {
+        let groups = self.groups.of(keys)?.to_vec();
         let total = self.groups.len();
         places.clear();
         let place = |group: &u32| usize::try_from(*group).unwrap_or(usize::MAX);
         places.extend(groups.iter().map(place));
         for gatherer in &mut self.gatherers {
-            gatherer.add(&mut input, &groups, places, total)?;
+            gatherer.add(input, &groups, places, total)?;
         }
         Ok(())
     }

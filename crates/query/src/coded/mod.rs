@@ -17,6 +17,7 @@ mod kept;
 mod keys;
 mod meet;
 mod numbers;
+mod rounds;
 mod source;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use self::fold::FoldExec;
 use self::join::JoinExec;
+use crate::copies::below_sorts;
 use crate::kernels::args::Guard;
 use crate::scan::SegmentsExec;
 use crate::watch::WatchJoins;
@@ -56,7 +58,8 @@ impl ByCodes {
     pub(super) fn applied(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         self.guard.check()?;
         let plan = plan.transform_down(|plan| self.replaced(plan)).data()?;
-        WatchJoins::new(self.guard.clone()).watch(plan)
+        let plan = WatchJoins::new(self.guard.clone()).watch(plan)?;
+        below_sorts(plan, &self.guard)
     }
 
     /// The plan with these operators below its first one.

@@ -21,8 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result};
@@ -42,6 +41,7 @@ use self::bounds::{Meets, TimeBound};
 pub(crate) use self::exec::{Asking, ONE_IN, SegmentsExec, joined};
 use self::groups::{Condition, Wanted};
 pub(crate) use self::tops::Top;
+use crate::copies::in_portions;
 use crate::kernels::args::Guard;
 
 /// A sealed file of one table's rows.
@@ -87,6 +87,20 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
+    /// Counts from nothing again.
+    pub(crate) fn forget(&self) {
+        let all = [
+            &self.segments,
+            &self.segments_pruned,
+            &self.bytes,
+            &self.rows,
+            &self.memory_rows,
+        ];
+        for count in all {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Counts what another counted.
     pub(crate) fn add(&self, other: &Self) {
         let pairs = [
@@ -144,7 +158,9 @@ impl Scan {
         columns.dedup();
         let mut batches = Vec::with_capacity(self.rows.memory.len());
         for batch in &self.rows.memory {
-            portions(batch.project(&columns)?, batch_rows, &mut batches)?;
+            for portion in in_portions(batch.project(&columns)?, batch_rows) {
+                batches.push(portion?);
+            }
         }
         let schema = Arc::new(self.rows.schema.project(&columns)?);
         let place = |at: usize| columns.iter().position(|column| *column == at);
@@ -241,23 +257,4 @@ impl TableProvider for Scan {
             _ => UnionExec::try_new(parts),
         }
     }
-}
-
-/// Splits a large batch into copies of `batch_rows` rows. Slices would not do: each counts as the
-/// whole against a query's memory, so that a sort of a few chunks would seem to need gigabytes.
-fn portions(batch: RecordBatch, batch_rows: usize, into: &mut Vec<RecordBatch>) -> Result<()> {
-    if batch.num_rows() <= batch_rows || batch.num_columns() == 0 {
-        into.push(batch);
-        return Ok(());
-    }
-    let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
-    let step = u32::try_from(batch_rows).unwrap_or(u32::MAX);
-    let mut start = 0;
-    while start < rows {
-        let end = start.saturating_add(step).min(rows);
-        let portion = UInt32Array::from_iter_values(start..end);
-        into.push(take_record_batch(&batch, &portion)?);
-        start = end;
-    }
-    Ok(())
 }

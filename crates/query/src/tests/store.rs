@@ -252,26 +252,78 @@ fn a_sort_larger_than_its_memory_spills_sealed_and_within_its_quota() {
     });
 }
 
+/// What a summary hands on is counted once, not once for each batch.
 #[test]
-fn a_summary_larger_than_its_memory_is_begun_anew_and_spills() {
+fn many_groups_are_sorted_in_memory() {
     super::support::runtime().block_on(async {
-        let world = World::open().await;
-        for n in 0..40 {
-            world.append(batch(n * 1000, n * 1000 + 1000)).await;
-        }
-        world.flush().await;
-        let query = "DeviceEvents | summarize n = count(), seen = max(Timestamp) by FileName, DeviceName | order by FileName asc";
-        let small = Limits {
-            memory_bytes: 16 << 20,
+        let world = many_devices().await;
+        let query = "DeviceEvents | summarize n = count() by FileName, DeviceName | sort by n desc, DeviceName asc";
+        let limits = Limits {
+            memory_bytes: 128 << 20,
+            rows: 50_000,
             ..Limits::default()
         };
+        let sorted = world.hunt(query, limits, 0).await;
+        let sorted = sorted.unwrap_or_else(|e| panic!("{}", describe(&e)));
+        assert_eq!(sorted.rows(), 40_000);
+    });
+}
+
+/// Devices by the thousand in segments, some of them in memory too.
+async fn many_devices() -> World {
+    let world = World::open().await;
+    for n in 0..40 {
+        world.append(batch(n * 1000, n * 1000 + 1000)).await;
+    }
+    world.flush().await;
+    // The same files and devices again.
+    for n in [100, 117, 139] {
+        world.append(batch(n * 1000, n * 1000 + 1000)).await;
+    }
+    world
+}
+
+fn little() -> Limits {
+    Limits {
+        memory_bytes: 16 << 20,
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn a_summary_larger_than_its_memory_is_made_in_rounds() {
+    super::support::runtime().block_on(async {
+        let world = many_devices().await;
+        for aggregates in [
+            "n = count(), more = tostring(max(Timestamp))",
+            "arg_max(Timestamp, DeviceName), n = dcount(DeviceName), more = tostring(max(Timestamp))",
+        ] {
+            let query = format!(
+                "DeviceEvents | summarize {aggregates} by FileName, Device = DeviceName \
+                 | summarize count(), sum(n), sum(hash(strcat(FileName, '/', Device, n, more), 1000003))"
+            );
+            let free = world.hunt(&query, Limits::default(), 0).await.expect("a result");
+            assert_eq!((free.stats.segments_read, free.stats.segment_rows), (1, 40_000));
+            let rounds = world.hunt(&query, little(), 0).await;
+            let rounds = rounds.unwrap_or_else(|e| panic!("{query}: {}", describe(&e)));
+            assert_eq!(encode::ndjson(&rounds), encode::ndjson(&free), "{query}");
+            assert_eq!(rounds.stats, free.stats, "{query}");
+        }
+    });
+}
+
+/// A random number is another one when rows are read again, so rounds would not do.
+#[test]
+fn a_summary_of_rows_that_do_not_repeat_spills() {
+    super::support::runtime().block_on(async {
+        let world = many_devices().await;
+        let query = "DeviceEvents | extend r = rand() | summarize n = countif(r >= 0.0), seen = max(Timestamp) by FileName, DeviceName | order by FileName asc";
         let free = world.hunt(query, Limits::default(), 0).await.expect("a result");
-        assert_eq!((free.stats.segments_read, free.stats.segment_rows), (1, 40_000));
-        let spilled = world.hunt(query, small, 256 << 20).await;
+        let spilled = world.hunt(query, little(), 256 << 20).await;
         let spilled = spilled.unwrap_or_else(|e| panic!("{}", describe(&e)));
         assert_eq!(encode::ndjson(&spilled), encode::ndjson(&free));
         assert_eq!(spilled.stats, free.stats);
-        let refused = world.hunt(query, small, 1 << 20).await.expect_err("an error");
+        let refused = world.hunt(query, little(), 1 << 20).await.expect_err("an error");
         assert_eq!(refused.code(), model::Code::HuntResources, "{refused:?}");
     });
 }

@@ -33,6 +33,7 @@ pub(crate) use scan::{ScanTask, StepPlan};
 pub(crate) use series::SeriesTask;
 pub(crate) use window::WindowTask;
 
+use crate::copies::{in_portions, of_its_own};
 use crate::kernels::args::Guard;
 
 /// What is done with the rows.
@@ -217,14 +218,9 @@ impl ExecutionPlan for WholeExec {
         };
         let slices = stream::once(work).map_ok(move |(batch, memory)| {
             // The reservation lives as long as the rows do.
-            let rows = batch.num_rows();
-            let starts = (0..rows).step_by(rows_max.max(1));
-            let slices: Vec<Result<RecordBatch>> = starts
-                .map(|start| Ok(batch.slice(start, rows_max.min(rows - start))))
-                .collect();
-            stream::iter(slices).map(move |slice| {
+            stream::iter(in_portions(batch, rows_max.max(1))).map(move |portion| {
                 let _held = &memory;
-                slice
+                portion
             })
         });
         let schema = self.schema.clone();
@@ -244,7 +240,7 @@ async fn collect(
     let mut batches = Vec::new();
     while let Some(batch) = input.next().await {
         guard.check()?;
-        let batch = batch?;
+        let batch = of_its_own(batch?)?;
         // Once for the batches, once for their concatenation.
         memory.try_grow(batch.get_array_memory_size().saturating_mul(2))?;
         batches.push(batch);
