@@ -84,6 +84,14 @@ impl<'a> Windows<'a> {
         }
     }
 
+    /// A step that leaves out no window.
+    fn step(&self) -> &str {
+        match self {
+            Self::Long { window, .. } => window,
+            Self::Calendar(_) => "1d",
+        }
+    }
+
     /// Where the window after `__b` begins.
     fn next(&self) -> String {
         match self {
@@ -297,24 +305,33 @@ fn new_activity_metrics(a: &Arguments) -> String {
         )),
         quoted(&format!("to_{}", a.names.get(1).map_or("", String::as_str))),
     );
-    let bin = Windows::new(window, start).bin();
+    let windows = Windows::new(window, start);
+    let (bin, step) = (windows.bin(), windows.step());
     format!(
         "let __r = materialize({ROWS} | extend __id = {id}, __t = {time} \
            | where __t between ({start} .. {end}) \
            | summarize by {dims}__id, __b = {bin}); \
-         let __n = materialize(__r | summarize __from = min(__b) by {dims}__id {cohort}); \
-         let __size = __n | summarize __new = count() by {dims}__from; \
+         let __first = materialize(__r | summarize __from = min(__b) by {dims}__id); \
+         let __n = materialize(__first {cohort}); \
+         let __size = materialize(__n | summarize __all = count() by {dims}__from); \
          let __seen = __n | join kind=inner (__r) on {dims}__id \
            | summarize __kept = count_distinct(__id) by {dims}__from, __b; \
-         let __ends = __r | summarize by {dims}__b; \
-         __size | extend __k = 1 | join kind=inner (__ends | extend __k = 1) on {dims}__k \
-         | where __b >= __from \
-         | join kind=leftouter (__seen) on {dims}__from, __b \
-         | extend __kept = coalesce(__kept, 0) \
+         let __firsts = materialize(__r | join kind=inner (__first) on {dims}__id \
+           | summarize __ids = count() by {dims}__b, __first = __from); \
+         let __pairs = materialize(__size | extend __k = 1 \
+           | join kind=inner (range __t from {start} to {end} step {step} \
+             | summarize by __b = {bin} | extend __k = 1) on __k \
+           | where __b >= __from); \
+         let __fresh = __pairs | join kind=inner (__firsts) on {dims}__b \
+           | where __first > __from or (__b == __from and __first == __from) \
+           | summarize __new = sum(__ids) by {dims}__from, __b; \
+         __pairs | join kind=leftouter (__seen) on {dims}__from, __b \
+         | join kind=leftouter (__fresh) on {dims}__from, __b \
+         | extend __kept = coalesce(__kept, 0), __new = coalesce(__new, 0) \
          | sort by __from asc, __b asc \
          | project {from} = __from, {to} = __b, {dims}dcount_new_values = __new, \
-           dcount_retained_values = __kept, dcount_churn_values = __new - __kept, \
-           retention_rate = todouble(__kept) / __new, churn_rate = todouble(__new - __kept) / __new"
+           dcount_retained_values = __kept, dcount_churn_values = __all - __kept, \
+           retention_rate = todouble(__kept) / __all, churn_rate = todouble(__all - __kept) / __all"
     )
 }
 

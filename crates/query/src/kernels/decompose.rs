@@ -1,7 +1,7 @@
 //! Seasons, trends and outliers of series.
 //!
 //! The service's own method is not published in full. Here, in the documented order: the season is
-//! the median of each place in the period (found by autocorrelation unless given), the trend the mean
+//! the median of each place in the period (found by [`Likeness`] unless given), the trend the mean
 //! of what is left (or its line, or nothing), the residual what is left then; anomalies by Tukey's
 //! fences, between the 10th and 90th percentile unless the 25th and 75th are asked for.
 
@@ -12,9 +12,11 @@ use kql::functions::ScalarFn as F;
 use super::args::{Call, Guard};
 use super::convert;
 use super::series::{array, count, line, numbers};
+use super::spectrum::Likeness;
 use crate::json::Json;
 
-/// Autocorrelation above which a period counts.
+/// Score from which a period counts. The service asks 0.7 of its own score where only a season is
+/// asked for; by [`Likeness`] this gives the same answers to its documentation's examples.
 const PERIOD_SCORE_MIN: f64 = 0.6;
 /// Fences are so many ranges wide.
 const THRESHOLD: f64 = 1.5;
@@ -103,15 +105,16 @@ impl Parts {
         let kind = trend.map_or("avg", |a| a.text(row));
         let asked = period.and_then(|a| a.long(row)).unwrap_or(-1);
         let score = score.and_then(|a| a.real(row)).unwrap_or(PERIOD_SCORE_MIN);
-        let period = if kind == "linefit" {
-            // A slope would hide the period.
-            let slope = trend_of(kind, learned);
-            let level: Vec<_> = without(learned, |at| slope.1 + slope.0 * count(at)).collect();
-            period_of(&level, asked, score, call.guard)?
+        let period = period_of(learned, asked, score, call.guard)?;
+        let seasonal = if kind == "linefit" {
+            // Else the season would have the slope of one period in it, and what is left a saw.
+            let slope = slope_beside(learned, period);
+            let middle = count(learned.len().saturating_sub(1)) / 2.0;
+            let level = without(learned, |at| slope * (count(at) - middle));
+            seasonal(&level.collect::<Vec<_>>(), period, values.len())
         } else {
-            period_of(learned, asked, score, call.guard)?
+            seasonal(learned, period, values.len())
         };
-        let seasonal = seasonal(learned, period, values.len());
         let season = |at: usize| seasonal.get(at).copied().unwrap_or(0.0);
         let (slope, start) = trend_of(kind, &without(learned, season).collect::<Vec<_>>());
         let trend: Vec<f64> = (0..values.len())
@@ -145,6 +148,22 @@ fn trend_of(kind: &str, values: &[Option<f64>]) -> (f64, f64) {
     }
 }
 
+/// The slope of a series with that period: the median of what it changes by from each point to that of
+/// the next period, which neither the season nor a few outliers move.
+fn slope_beside(values: &[Option<f64>], period: usize) -> f64 {
+    if period == 0 {
+        return 0.0;
+    }
+    let later = values.iter().skip(period);
+    let changes = values
+        .iter()
+        .zip(later)
+        .filter_map(|(a, b)| Some((*b)? - (*a)?));
+    let mut changes: Vec<f64> = changes.collect();
+    changes.sort_by(f64::total_cmp);
+    quantile(&changes, 0.5).unwrap_or(0.0) / count(period)
+}
+
 /// What is left of the values without a part of each.
 fn without(
     values: &[Option<f64>],
@@ -168,29 +187,9 @@ fn period_of(values: &[Option<f64>], asked: i64, score_min: f64, guard: &Guard) 
     if asked >= 0 {
         return Some(usize::try_from(asked).unwrap_or(0));
     }
-    let center = mean(values);
-    let centered: Vec<f64> = values
-        .iter()
-        .map(|x| x.map_or(0.0, |x| x - center))
-        .collect();
-    let power: f64 = centered.iter().map(|x| x * x).sum();
-    if power == 0.0 {
-        return Some(0);
-    }
-    let score = |lag: usize| {
-        let products = centered.iter().zip(centered.iter().skip(lag));
-        let overlap = count(centered.len() - lag) / count(centered.len());
-        products.map(|(a, b)| a * b).sum::<f64>() / power / overlap
-    };
-    let most = centered.len() / 2;
-    let best = (2..=most)
-        .map_while(|lag| guard.check().ok().map(|()| (lag, score(lag))))
-        .filter(|(lag, s)| {
-            *s >= score_min && *s >= score(lag - 1) && (*lag == most || *s >= score(lag + 1))
-        })
-        .reduce(|a, b| if b.1 > a.1 + 1e-9 { b } else { a });
-    guard.check().ok()?;
-    Some(best.map_or(0, |(lag, _)| lag))
+    let all = (0.0, f64::INFINITY);
+    let found = Likeness::of(values).periods(all, score_min, guard)?;
+    Some(found.first().map_or(0, |(lag, _)| *lag))
 }
 
 /// The median of each place in the period, repeated to a length.

@@ -36,10 +36,17 @@ fn parse_v6(text: &str) -> Option<(u128, u32)> {
         ));
     }
     let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, prefix.parse().ok().filter(|p| *p <= 128)?),
-        None => (text, 128),
+        Some((address, prefix)) => (address, Some(prefix.parse().ok().filter(|p| *p <= 128)?)),
+        None => (text, None),
     };
-    Some((u128::from(address.parse::<Ipv6Addr>().ok()?), prefix))
+    let number = u128::from(address.parse::<Ipv6Addr>().ok()?);
+    let (high, low) = (number >> 32, number & u128::from(u32::MAX));
+    if address.contains('.') && matches!(high, 0 | 0xffff) {
+        // An IPv4 address in IPv6 notation; its prefix counts from where it begins.
+        let prefix = prefix.map_or(Some(128), |p: u32| (p <= 32).then_some(p + 96))?;
+        return Some((low | 0xffff << 32, prefix));
+    }
+    Some((number, prefix.unwrap_or(128)))
 }
 
 fn mask_v6(prefix: u32) -> u128 {

@@ -57,13 +57,12 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         }),
         F::SeriesProduct => call.reals(|row| numbers(a, row)?.into_iter().product()),
         F::SeriesSum => call.reals(|row| numbers(a, row)?.into_iter().sum()),
-        F::SeriesDotProduct => call.reals(|row| dot(&aligned(call, row)?)),
+        F::SeriesDotProduct => call.reals(|row| Some(dot(&common(call, row)?))),
         F::SeriesCosineSimilarity => call.reals(|row| {
-            let pairs = aligned(call, row)?;
-            let squares = |side: fn(&(f64, f64)) -> f64| {
-                pairs.iter().map(|p| side(p) * side(p)).sum::<f64>().sqrt()
-            };
-            Some(dot(&pairs)? / (squares(|p| p.0) * squares(|p| p.1)))
+            let pairs = common(call, row)?;
+            let squares =
+                |side: fn(&(f64, f64)) -> f64| pairs.iter().map(|p| side(p) * side(p)).sum::<f64>();
+            Some(dot(&pairs) / (squares(|p| p.0) * squares(|p| p.1)).sqrt())
         }),
         F::SeriesPearsonCorrelation => call.reals(|row| correlation(&aligned(call, row)?)),
         F::SeriesStats | F::SeriesStatsDynamic => stats(call, function == F::SeriesStats),
@@ -164,9 +163,23 @@ fn aligned(call: &Call<'_>, row: usize) -> Option<Vec<(f64, f64)>> {
         .collect()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the callers chain options")]
-fn dot(pairs: &[(f64, f64)]) -> Option<f64> {
-    Some(pairs.iter().map(|(a, b)| a * b).sum())
+/// The numbers that both series have, as far as the shorter one goes; `None` if one is empty.
+fn common(call: &Call<'_>, row: usize) -> Option<Vec<(f64, f64)>> {
+    let pairs = both(call, row)?;
+    let is_empty = |at: usize| {
+        call.optional(at)?
+            .json(row)
+            .map(|v| v == Json::Array(vec![]))
+    };
+    if is_empty(0)? || is_empty(1)? {
+        return None;
+    }
+    let known = pairs.iter().filter_map(|(a, b)| Some((real(a)?, real(b)?)));
+    Some(known.collect())
+}
+
+fn dot(pairs: &[(f64, f64)]) -> f64 {
+    pairs.iter().map(|(a, b)| a * b).sum()
 }
 
 fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
@@ -187,12 +200,8 @@ fn filled(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     call.dynamics(|row| {
         let items = items(series, row)?;
         let marker = call.optional(marker_at).and_then(|m| m.json(row));
-        let is_missing = |item: &Json| {
-            *item == Json::Null
-                || marker
-                    .as_ref()
-                    .is_some_and(|m| super::dynamics::same(m, item))
-        };
+        let marker = marker.unwrap_or(Json::Null);
+        let is_missing = |item: &Json| super::dynamics::same(&marker, item);
         Some(Json::Array(match function {
             F::SeriesFillConst => {
                 let value = call.optional(1)?.json(row)?;

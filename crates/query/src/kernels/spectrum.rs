@@ -315,77 +315,120 @@ fn two_lines(values: &[Option<f64>], as_tuple: bool, guard: &Guard) -> Option<Js
         ("left_variance", Json::Real(left_fit.variance)),
         ("left_rvariance", Json::Real(left_fit.rvariance)),
     ];
-    Some(bag_or_tuple(parts.into_iter(), as_tuple))
-}
-
-/// How like itself a series is so many places on, from 0 to 1: the correlation of the series
-/// without its line with itself moved.
-fn score(values: &[Option<f64>], period: f64) -> f64 {
-    let Some(lag) = convert::long_of_real(period.round()).and_then(|p| usize::try_from(p).ok())
-    else {
-        return 0.0;
-    };
-    let flat = flattened(values);
-    if lag == 0 || lag >= flat.len() {
-        return 0.0;
+    if as_tuple {
+        return Some(bag_or_tuple(parts.into_iter(), true));
     }
-    correlation(&flat, lag).max(0.0)
+    // A bag holds what belongs to a side in a bag of its own: `right.slope`.
+    let mut bag: Vec<(String, Json)> = Vec::new();
+    for (name, value) in parts {
+        let Some((side, name)) = name.split_once('_').filter(|(side, _)| is_side(side)) else {
+            bag.push((name.to_owned(), value));
+            continue;
+        };
+        match bag.last_mut() {
+            Some((last, Json::Bag(entries))) if last == side => {
+                entries.push((name.to_owned(), value));
+            }
+            _ => bag.push((side.to_owned(), Json::Bag(vec![(name.to_owned(), value)]))),
+        }
+    }
+    Some(Json::Bag(bag))
 }
 
-fn flattened(values: &[Option<f64>]) -> Vec<f64> {
-    let (slope, start) = line(values).unwrap_or((0.0, 0.0));
-    values
-        .iter()
-        .enumerate()
-        .map(|(at, y)| y.map_or(0.0, |y| y - start - slope * count(at)))
-        .collect()
+fn is_side(name: &str) -> bool {
+    matches!(name, "left" | "right")
 }
 
-fn correlation(flat: &[f64], lag: usize) -> f64 {
-    let moved = flat.iter().skip(lag);
-    let both: f64 = flat.iter().zip(moved.clone()).map(|(a, b)| a * b).sum();
-    let first: f64 = flat.iter().take(flat.len() - lag).map(|a| a * a).sum();
-    let second: f64 = moved.map(|a| a * a).sum();
-    let power = (first * second).sqrt();
-    if power == 0.0 { 0.0 } else { both / power }
-}
-
-/// Correlations below this are no period.
+/// Points that a period has, at least; at most it has half of the series.
+const PERIOD_MIN: usize = 4;
+/// Scores below this are no period.
 const SCORE_MIN: f64 = 0.4;
+
+/// How like itself a series is so many places on.
+///
+/// The service does not publish its score. This one is the autocorrelation of the series without its
+/// line, made up for the values that have no partner and then made less again by the root of their
+/// share: of a period and its multiples the period has the highest score.
+pub(super) struct Likeness {
+    flat: Vec<f64>,
+    power: f64,
+}
+
+impl Likeness {
+    pub(super) fn of(values: &[Option<f64>]) -> Self {
+        let (slope, start) = line(values).unwrap_or((0.0, 0.0));
+        let level =
+            |(at, y): (usize, &Option<f64>)| y.map_or(0.0, |y| y - start - slope * count(at));
+        let flat: Vec<f64> = values.iter().enumerate().map(level).collect();
+        let power = flat.iter().map(|x| x * x).sum();
+        Self { flat, power }
+    }
+
+    /// From 0 to 1; 0 for what cannot be a period.
+    fn score(&self, lag: usize) -> f64 {
+        let n = self.flat.len();
+        if lag < PERIOD_MIN || lag > n / 2 {
+            return 0.0;
+        }
+        self.at(lag).clamp(0.0, 1.0)
+    }
+
+    fn at(&self, lag: usize) -> f64 {
+        let n = self.flat.len();
+        if self.power == 0.0 || lag >= n {
+            return 0.0;
+        }
+        let both = self.flat.iter().zip(self.flat.iter().skip(lag));
+        let sum: f64 = both.map(|(a, b)| a * b).sum();
+        let share = count(n - lag) / count(n);
+        sum / self.power * count(n) / count(n - lag + 1) * share.sqrt()
+    }
+
+    /// The periods with a score of at least `score_min`, the best one first, without multiples of
+    /// better ones. Nothing if the query's switch is thrown: this takes the square of the series.
+    pub(super) fn periods(
+        &self,
+        (least, most): (f64, f64),
+        score_min: f64,
+        guard: &Guard,
+    ) -> Option<Vec<(usize, f64)>> {
+        let most_points = self.flat.len() / 2;
+        let score = |lag: usize| {
+            guard.check().ok()?;
+            Some(self.at(lag))
+        };
+        let scores: Vec<f64> = (0..=most_points + 1).map(score).collect::<Option<_>>()?;
+        let at = |lag: usize| scores.get(lag).copied().unwrap_or(f64::MIN);
+        let mut found: Vec<(usize, f64)> = (PERIOD_MIN..=most_points)
+            .filter(|lag| count(*lag) >= least && count(*lag) <= most)
+            .map(|lag| (lag, at(lag)))
+            .filter(|(lag, s)| *s >= score_min && *s > at(lag - 1) && *s >= at(lag + 1))
+            .collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut kept: Vec<(usize, f64)> = Vec::new();
+        for (lag, score) in found {
+            if !kept.iter().any(|(known, _)| lag % known == 0) {
+                kept.push((lag, score.clamp(0.0, 1.0)));
+            }
+        }
+        Some(kept)
+    }
+}
+
+fn score(values: &[Option<f64>], period: f64) -> f64 {
+    let lag = convert::long_of_real(period.round()).and_then(|p| usize::try_from(p).ok());
+    lag.map_or(0.0, |lag| Likeness::of(values).score(lag))
+}
 
 /// The best periods from the least to the most with their scores, zeros where there are no more.
 fn periods(
     values: &[Option<f64>],
-    (least, most): (f64, f64),
+    range: (f64, f64),
     wanted: usize,
     guard: &Guard,
 ) -> Option<Vec<(f64, f64)>> {
-    let flat = flattened(values);
-    let most = most.min(count(flat.len()) / 2.0);
-    let score = |lag: usize| {
-        guard.check().ok()?;
-        Some(if lag == 0 {
-            0.0
-        } else {
-            correlation(&flat, lag)
-        })
-    };
-    let scores: Vec<f64> = (0..flat.len()).map(score).collect::<Option<_>>()?;
-    let at = |lag: usize| scores.get(lag).copied().unwrap_or(f64::MIN);
-    let mut found: Vec<(f64, f64)> = (1..flat.len())
-        .filter(|lag| count(*lag) >= least && count(*lag) <= most)
-        .filter(|lag| at(*lag) >= SCORE_MIN && at(*lag) > at(lag - 1) && at(*lag) >= at(lag + 1))
-        .map(|lag| (count(lag), at(lag)))
-        .collect();
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    // A multiple of a period says nothing new.
-    let mut kept: Vec<(f64, f64)> = Vec::new();
-    for candidate in found {
-        let known = |p: &(f64, f64)| (candidate.0 / p.0).fract() == 0.0;
-        if !kept.iter().any(known) {
-            kept.push(candidate);
-        }
-    }
-    kept.resize(wanted, (0.0, 0.0));
-    Some(kept)
+    let found = Likeness::of(values).periods(range, SCORE_MIN, guard)?;
+    let mut found: Vec<(f64, f64)> = found.iter().map(|(lag, s)| (count(*lag), *s)).collect();
+    found.resize(wanted, (0.0, 0.0));
+    Some(found)
 }
