@@ -70,6 +70,19 @@ impl Elements {
     }
 }
 
+/// Writes a value of any type but `dynamic` as an element; whether there is one.
+pub(crate) fn write_element(arg: &Arg, row: usize, out: &mut String) -> bool {
+    match arg.cell(row) {
+        Cell::Null => return false,
+        Cell::Text(text) | Cell::Guid(text) => json::write_text(text, out),
+        _ => match arg.json(row) {
+            None | Some(Json::Null) => return false,
+            Some(value) => out.push_str(&value.to_text()),
+        },
+    }
+    true
+}
+
 impl Accumulator for Elements {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let Some(array) = values.first() else {
@@ -81,27 +94,22 @@ impl Accumulator for Elements {
             if self.count >= self.limit {
                 break;
             }
-            match arg.cell(row) {
-                Cell::Null if self.nulls => self.push("null"),
-                Cell::Null => {}
-                Cell::Text(text) | Cell::Guid(text) => {
-                    element.clear();
-                    json::write_text(text, &mut element);
-                    self.push(&element);
-                }
-                Cell::Dynamic(text) => match Json::of_column(text) {
+            if let Cell::Dynamic(text) = arg.cell(row) {
+                match Json::of_column(text) {
                     Json::Array(items) => {
                         for item in &items {
                             self.push_json(item);
                         }
                     }
                     other => self.push_json(&other),
-                },
-                _ => {
-                    if let Some(value) = arg.json(row) {
-                        self.push_json(&value);
-                    }
                 }
+                continue;
+            }
+            element.clear();
+            if write_element(&arg, row, &mut element) {
+                self.push(&element);
+            } else if self.nulls {
+                self.push("null");
             }
         }
         Ok(())

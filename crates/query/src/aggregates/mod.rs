@@ -3,7 +3,7 @@
 //! `count`, `sum`, `min` … are DataFusion's own with Kusto's defaults around them (in `lower`); here
 //! are those it does not have. Each keeps its own bytes in sight of the memory pool.
 
-mod collect;
+pub(crate) mod collect;
 mod digest;
 mod distinct;
 mod fold;
@@ -65,6 +65,19 @@ pub(crate) enum Gather {
     Bits(BitFold),
 }
 
+/// What `make_list` and `make_set` put together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Elements {
+    /// Of the values.
+    pub(crate) ty: ColumnType,
+    /// Whether each value comes once.
+    pub(crate) is_set: bool,
+    /// Elements of one list, at most.
+    pub(crate) limit: usize,
+    /// Whether a missing value is an element.
+    pub(crate) nulls: bool,
+}
+
 /// How bits are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BitFold {
@@ -109,6 +122,30 @@ impl Aggregator {
     /// Whether it is the exact count of the distinct values of its one argument.
     pub(crate) fn counts_distinct(&self) -> bool {
         self.gather == Gather::Unique
+    }
+
+    /// Whether a value that a group had before changes nothing.
+    pub(crate) fn ignores_repeats(&self) -> bool {
+        matches!(self.gather, Gather::Distinct(_) | Gather::Sketch(_, false))
+    }
+
+    /// Which elements it puts into a list, if they are values of the argument as they are.
+    pub(crate) fn elements(&self) -> Option<Elements> {
+        let ty = *self.args.first()?;
+        let (is_set, limit, nulls) = match self.gather {
+            Gather::List { limit, nulls } => (false, limit, nulls),
+            Gather::Set { limit } => (true, limit, false),
+            _ => return None,
+        };
+        let elements = Elements {
+            ty,
+            is_set,
+            limit,
+            nulls,
+        };
+        // An array among dynamic values is taken apart, and a real has texts that it shares.
+        let is_plain = !matches!(ty, ColumnType::Dynamic | ColumnType::Real);
+        is_plain.then_some(elements)
     }
 
     /// Whether it keeps rows, of which all but the first column may be dictionaries.

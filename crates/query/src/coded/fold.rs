@@ -240,6 +240,9 @@ impl Rounds {
     }
 }
 
+/// Bytes of text in one column of a batch: its offsets have 31 bits.
+const TEXT_BYTES_MAX: usize = i32::MAX as usize;
+
 /// A summary on its way, or a part of one.
 struct Fold {
     sieve: Sieve,
@@ -284,6 +287,17 @@ impl Fold {
             if self.memory.try_resize(self.size()).is_err() {
                 return Ok(None);
             }
+        }
+        let mut results = 0_usize;
+        for gatherer in &mut self.gatherers {
+            let bytes = gatherer.bytes_of_results()?;
+            if bytes > TEXT_BYTES_MAX {
+                return Ok(None);
+            }
+            results = results.saturating_add(bytes);
+        }
+        if self.memory.try_resize(self.size() + results).is_err() {
+            return Ok(None);
         }
         let count = self.groups.len();
         if count == 0 {

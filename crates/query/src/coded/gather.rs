@@ -3,16 +3,19 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 
+use super::elements::Lists;
 use super::groups::Pairs;
-use super::numbers::Numbers;
+use super::keys::place;
+use super::numbers::{Numbers, is_numbered};
 use crate::aggregates::Aggregator;
 use crate::scan::stages::{Coded, Input};
 use crate::scan::test::plain;
@@ -28,11 +31,56 @@ enum How {
     /// Rows.
     Rows(Vec<i64>),
     Distinct(Box<Distinct>),
+    Lists(Box<Lists>),
     /// Anything else; `coded` if it takes text as dictionaries, but for its first argument.
     Kept {
         keeps: Box<dyn GroupsAccumulator>,
         coded: bool,
+        /// Of what ignores values that a group had before: those, as long as they are few.
+        had: Option<Box<Had>>,
     },
+}
+
+/// Bytes of what groups had, at most: with more, looking for it is no faster than taking values again.
+const HAD_BYTES_MAX: usize = 64 << 20;
+
+/// Which groups had which values.
+struct Had {
+    values: Numbers,
+    pairs: Pairs,
+    /// Of a batch's values.
+    numbers: Vec<u32>,
+}
+
+impl Had {
+    fn new(of: &DataType) -> Result<Self> {
+        Ok(Self {
+            values: Numbers::new(of)?,
+            pairs: Pairs::new(),
+            numbers: Vec::new(),
+        })
+    }
+
+    /// The rows with a value that is new to their group, and does not miss the filter.
+    fn fresh(
+        &mut self,
+        column: &ArrayRef,
+        groups: &[u32],
+        filter: Option<&BooleanArray>,
+    ) -> Result<Vec<u32>> {
+        self.values.of(column, &mut self.numbers)?;
+        let mut fresh = Vec::new();
+        for (row, (group, number)) in (0_u32..).zip(groups.iter().zip(&self.numbers)) {
+            if filter.is_none_or(|f| f.value(place(row))) && self.pairs.number(*group, *number)?.1 {
+                fresh.push(row);
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn size(&self) -> usize {
+        self.values.size() + self.pairs.size() + self.numbers.capacity() * 4
+    }
 }
 
 /// Distinct values of each group, null not among them.
@@ -46,7 +94,17 @@ struct Distinct {
 
 /// Whether an aggregate can be gathered here.
 pub(super) fn is_gathered(aggregate: &AggregateFunctionExpr) -> bool {
-    aggregate.groups_accumulator_supported() && aggregate.order_bys().is_empty()
+    aggregate.order_bys().is_empty()
+}
+
+/// What keeps all groups; where an aggregate knows one group only, one for each.
+fn groups_of(aggregate: &AggregateFunctionExpr) -> Result<Box<dyn GroupsAccumulator>> {
+    if aggregate.groups_accumulator_supported() {
+        return aggregate.create_groups_accumulator();
+    }
+    let aggregate = aggregate.clone();
+    let one = move || aggregate.create_accumulator();
+    Ok(Box::new(GroupsAccumulatorAdapter::new(one)))
 }
 
 fn counts_rows(aggregate: &AggregateFunctionExpr) -> bool {
@@ -82,10 +140,20 @@ impl Gatherer {
                 counts: Vec::new(),
                 numbers: Vec::new(),
             }))
+        } else if let (Some(elements), Some(of)) =
+            (ours.and_then(Aggregator::elements), types.first())
+        {
+            How::Lists(Box::new(Lists::new(elements, of)?))
         } else {
             How::Kept {
-                keeps: aggregate.create_groups_accumulator()?,
+                keeps: groups_of(aggregate)?,
                 coded: ours.is_some_and(Aggregator::picks_rows),
+                had: match types.as_slice() {
+                    [of] if ours.is_some_and(Aggregator::ignores_repeats) && is_numbered(of) => {
+                        Some(Box::new(Had::new(of)?))
+                    }
+                    _ => None,
+                },
             }
         };
         let args = match how {
@@ -128,7 +196,30 @@ impl Gatherer {
                 counts.resize(total.max(counts.len()), 0);
                 distinct.add(column, groups, places, filter.as_ref())
             }
-            How::Kept { keeps, coded } => {
+            How::Lists(lists) => {
+                let Some(column) = args.first() else {
+                    return exec_err!("a list of nothing");
+                };
+                lists.add(column, groups, total, filter.as_ref())
+            }
+            How::Kept {
+                keeps,
+                had: slot @ Some(_),
+                ..
+            } => {
+                let (Some(had), Some(column)) = (slot.as_mut(), args.first()) else {
+                    return exec_err!("values of nothing");
+                };
+                let fresh = had.fresh(column, groups, filter.as_ref())?;
+                if had.size() > HAD_BYTES_MAX {
+                    *slot = None;
+                }
+                let at = |row: &u32| places.get(place(*row)).copied();
+                let places: Vec<usize> = fresh.iter().filter_map(at).collect();
+                let values = plain(&take(column, &UInt32Array::from(fresh), None)?)?;
+                keeps.update_batch(&[values], &places, None, total)
+            }
+            How::Kept { keeps, coded, .. } => {
                 let as_wanted = |(at, array): (usize, &ArrayRef)| {
                     if *coded && at > 0 {
                         Ok(array.clone())
@@ -143,9 +234,18 @@ impl Gatherer {
         }
     }
 
+    /// Bytes that the results will take beside what is kept, where that is much.
+    pub(super) fn bytes_of_results(&mut self) -> Result<usize> {
+        match &mut self.how {
+            How::Lists(lists) => lists.bytes_of_text(),
+            How::Rows(_) | How::Distinct(_) | How::Kept { .. } => Ok(0),
+        }
+    }
+
     /// The results of all groups; nothing is left.
     pub(super) fn take(&mut self) -> Result<ArrayRef> {
         Ok(match &mut self.how {
+            How::Lists(lists) => lists.take()?,
             How::Rows(counts) => Arc::new(Int64Array::from(std::mem::take(counts))),
             How::Distinct(distinct) => {
                 Arc::new(Int64Array::from(std::mem::take(&mut distinct.counts)))
@@ -158,7 +258,8 @@ impl Gatherer {
         match &self.how {
             How::Rows(counts) => counts.capacity() * 8,
             How::Distinct(distinct) => distinct.size(),
-            How::Kept { keeps, .. } => keeps.size(),
+            How::Lists(lists) => lists.size(),
+            How::Kept { keeps, had, .. } => keeps.size() + had.as_ref().map_or(0, |had| had.size()),
         }
     }
 }
@@ -204,7 +305,7 @@ fn count(counts: &mut [i64], places: &[usize], filter: Option<&BooleanArray>) {
 }
 
 /// Whether some value is null, in a dictionary too.
-fn has_nulls(column: &ArrayRef) -> bool {
+pub(super) fn has_nulls(column: &ArrayRef) -> bool {
     column.null_count() > 0
         || column
             .as_dictionary_opt::<Int32Type>()

@@ -9,6 +9,7 @@
 //! Promise: the same rows as the library's operators give.
 
 mod among;
+mod elements;
 mod fold;
 mod gather;
 mod groups;

@@ -7,6 +7,7 @@ mod forms;
 mod joins;
 mod jsonscan;
 mod limits;
+mod lists;
 mod lookups;
 mod oracle;
 mod plans;
