@@ -8,6 +8,7 @@
 mod geohash;
 mod h3;
 mod s2;
+mod service_order;
 mod shape;
 mod sphere;
 mod wkt;
@@ -107,6 +108,7 @@ fn cells(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let list = |texts: Option<Vec<String>>| {
         Some(Json::Array(texts?.into_iter().map(Json::Text).collect()))
     };
+    let around = |texts: Option<Vec<String>>| texts.map(service_order::of);
     let put = |text: Option<String>, out: &mut String| out.push_str(&text.unwrap_or_default());
     match function {
         F::GeoPointToGeohash => call.texts(|row, out| {
@@ -129,17 +131,19 @@ fn cells(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::GeoGeohashToPolygon => {
             call.dynamics(|row| Some(shape::ring(&geohash::corners(a.text(row))?)))
         }
-        F::GeoGeohashNeighbors => call.dynamics(|row| list(geohash::neighbors(a.text(row)))),
+        F::GeoGeohashNeighbors => {
+            call.dynamics(|row| list(around(geohash::neighbors(a.text(row)))))
+        }
         F::GeoS2cellToCentralPoint => {
             call.dynamics(|row| Some(shape::point(s2::center(a.text(row))?)))
         }
         F::GeoS2cellToPolygon => call.dynamics(|row| Some(shape::ring(&s2::corners(a.text(row))?))),
-        F::GeoS2cellNeighbors => call.dynamics(|row| list(s2::neighbors(a.text(row)))),
+        F::GeoS2cellNeighbors => call.dynamics(|row| list(around(s2::neighbors(a.text(row))))),
         F::GeoH3cellToCentralPoint => {
             call.dynamics(|row| Some(shape::point(h3::center(a.text(row))?)))
         }
         F::GeoH3cellToPolygon => call.dynamics(|row| Some(shape::ring(&h3::corners(a.text(row))?))),
-        F::GeoH3cellNeighbors => call.dynamics(|row| list(h3::neighbors(a.text(row)))),
+        F::GeoH3cellNeighbors => call.dynamics(|row| list(around(h3::neighbors(a.text(row))))),
         F::GeoH3cellChildren => call.dynamics(|row| {
             let cell = a.text(row);
             let level = level(call, 1, row, h3::level(cell)? + 1)?;

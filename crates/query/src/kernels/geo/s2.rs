@@ -204,24 +204,26 @@ pub(super) fn corners(name: &str) -> Option<Vec<Point>> {
     ])
 }
 
-/// The cells around.
+/// The cells around, once each, row by row from the face's origin on: left and right ones, and in
+/// the middle those below and above before them.
 pub(super) fn neighbors(name: &str) -> Option<Vec<String>> {
     let cell = Cell::named(name)?;
-    let width = cell.width();
-    let (i, j) = (cell.i, cell.j);
     let around = [
-        (i, j - width),
-        (i + width, j),
-        (i, j + width),
-        (i - width, j),
-        (i - width, j - width),
-        (i + width, j - width),
-        (i + width, j + width),
-        (i - width, j + width),
+        (-1, -1),
+        (1, -1),
+        (0, -1),
+        (0, 1),
+        (-1, 0),
+        (1, 0),
+        (-1, 1),
+        (1, 1),
     ];
     let mut names: Vec<String> = Vec::new();
-    for (i, j) in around {
-        let name = cell.beside(i, j).name();
+    for (east, north) in around {
+        let width = cell.width();
+        let name = cell
+            .beside(cell.i + east * width, cell.j + north * width)
+            .name();
         // At a corner of the cube two of them are one.
         if !names.contains(&name) {
             names.push(name);
