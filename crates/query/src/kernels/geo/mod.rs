@@ -2,14 +2,23 @@
 //!
 //! Edges are arcs of great circles on a sphere of [`sphere::RADIUS`] metres. A coordinate outside of
 //! its range, a line of fewer than two different points or a ring of fewer than three is invalid and
-//! gives null. What joins or cuts shapes (unions, intersections, buffers, simplification) is not
-//! here.
+//! gives null. What makes shapes of shapes (unions, intersections, buffers, simpler ones) starts at
+//! [`made`].
 
+mod arrange;
+mod buffer;
+mod chains;
+mod cover;
+mod densify;
 mod geohash;
 mod h3;
+mod made;
+mod overlay;
 mod s2;
 mod service_order;
 mod shape;
+mod sides;
+mod simplify;
 mod sphere;
 mod wkt;
 
@@ -49,6 +58,22 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             let text = call.arg(0)?;
             call.dynamics(|row| wkt::parse(text.text(row)))
         }
+        F::GeoUnionLinesArray
+        | F::GeoUnionPolygonsArray
+        | F::GeoIntersection2lines
+        | F::GeoIntersection2polygons
+        | F::GeoIntersectionLineWithPolygon
+        | F::GeoPointBuffer
+        | F::GeoLineBuffer
+        | F::GeoPolygonBuffer
+        | F::GeoLineDensify
+        | F::GeoPolygonDensify
+        | F::GeoLineSimplify
+        | F::GeoPolygonSimplify
+        | F::GeoSimplifyPolygonsArray
+        | F::GeoLineToS2cells
+        | F::GeoPolygonToS2cells
+        | F::GeoPolygonToH3cells => made::run(function, call),
         _ => shapes(function, call),
     }
 }
@@ -220,30 +245,17 @@ fn shapes(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             })
         }
         F::GeoPolygonArea => call.reals(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            // What several share would count twice.
-            let apart = polygons.iter().enumerate().all(|(at, one)| {
-                let mut others = polygons.iter().skip(at + 1);
-                others.all(|other| !one.meets(other))
-            });
-            apart.then(|| polygons.iter().map(shape::Polygon::area).sum())
+            let polygons = apart(shape_of(a, row)?, call)?;
+            Some(polygons.iter().map(shape::Polygon::area).sum())
         }),
         F::GeoPolygonPerimeter => call.reals(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            let [only] = polygons else {
-                return None;
-            };
-            Some(only.rings.iter().map(|ring| sphere::length(ring)).sum())
+            let polygons = apart(shape_of(a, row)?, call)?;
+            let rings = polygons.iter().flat_map(|p| &p.rings);
+            Some(rings.map(|ring| sphere::length(ring)).sum())
         }),
         F::GeoPolygonCentroid => call.dynamics(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            let [only] = polygons else {
-                return None;
-            };
-            Some(shape::point(only.centroid()?))
+            let polygons = apart(shape_of(a, row)?, call)?;
+            Some(shape::point(shape::Polygon::centroid_of(&polygons)?))
         }),
         F::GeoIntersects2lines => two(call, |a, b| {
             Some(shape::lines_meet(&a.lines()?, &b.lines()?))
@@ -257,6 +269,14 @@ fn shapes(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             Some(ours.iter().any(|a| theirs.iter().any(|b| a.meets(b))))
         }),
         other => exec_err!("`{}` is not a function of places", other.as_str()),
+    }
+}
+
+/// The polygons of a shape; of several their union, so that what they share counts once.
+fn apart(shape: Shape, call: &Call<'_>) -> Option<Vec<shape::Polygon>> {
+    match shape.polygons()? {
+        [only] => Some(vec![only.clone()]),
+        many => made::united(many, call.guard),
     }
 }
 

@@ -41,7 +41,7 @@ impl Point {
         let [x, y, z] = v;
         Self {
             longitude: y.atan2(x).to_degrees(),
-            latitude: z.atan2(x.hypot(y)).to_degrees(),
+            latitude: z.atan2((x * x + y * y).sqrt()).to_degrees(),
         }
     }
 }
@@ -64,13 +64,27 @@ pub(super) fn times(a: Vector, k: f64) -> Vector {
     a.map(|x| x * k)
 }
 
-fn unit(a: Vector) -> Option<Vector> {
+pub(super) fn minus(a: Vector, b: Vector) -> Vector {
+    plus(a, times(b, -1.0))
+}
+
+/// The same direction with length 1; `None` of what has none.
+pub(super) fn unit(a: Vector) -> Option<Vector> {
     let length = dot(a, a).sqrt();
-    (length > 0.0).then(|| times(a, 1.0 / length))
+    (length > 0.0 && length.is_finite()).then(|| times(a, 1.0 / length))
+}
+
+/// Perpendicular to the arc from `a` to `b`, towards its left, with length 1. `None` if both are
+/// one place or opposite ones: then no arc is the shortest.
+pub(super) fn normal(a: Vector, b: Vector) -> Option<Vector> {
+    // The product of difference and sum is twice that of both, and exact for near places.
+    let n = cross(minus(a, b), plus(a, b));
+    let length = dot(n, n).sqrt();
+    (length > 1e-15).then(|| times(n, 1.0 / length))
 }
 
 /// The angle between two vectors of length 1.
-fn angle(a: Vector, b: Vector) -> f64 {
+pub(super) fn angle(a: Vector, b: Vector) -> f64 {
     let n = cross(a, b);
     dot(n, n).sqrt().atan2(dot(a, b))
 }
