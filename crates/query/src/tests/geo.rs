@@ -342,3 +342,21 @@ fn what_is_no_shape_gives_null_and_no_text_breaks_anything() {
         geo_point_buffer(200, 0, 10), geo_point_buffer(0, 0, 10, real(nan)), geo_point_buffer(0, 0, 0)";
     assert_eq!(cells(numbers), ["null"; 7]);
 }
+
+#[test]
+fn a_plugin_of_places_says_what_it_wants() {
+    let code = |query: &str| {
+        let error = run(query, Schema::hunting(), &BTreeMap::new()).expect_err("an error");
+        super::support::describe(&error)
+    };
+    let tables = "let t = datatable(k: string, s: dynamic) []; print x = 1.0, y = 2.0 | evaluate";
+    for (call, expected) in [
+        ("geo_line_lookup(t, s, x, y)", "KQL"),
+        ("geo_polygon_lookup(t, k, x, y)", "KQL"),
+        ("geo_polygon_lookup(t, s, x)", "KQL"),
+        ("geo_polygon_lookup(t, s, x, y, nothing = true)", "KQL"),
+    ] {
+        let said = code(&format!("{tables} {call}"));
+        assert!(said.starts_with(expected), "{call}: {said}");
+    }
+}

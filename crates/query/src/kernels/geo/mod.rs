@@ -12,6 +12,7 @@ mod cover;
 mod densify;
 mod geohash;
 mod h3;
+pub(crate) mod lookup;
 mod made;
 mod overlay;
 mod s2;
