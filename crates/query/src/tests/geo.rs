@@ -351,12 +351,52 @@ fn a_plugin_of_places_says_what_it_wants() {
     };
     let tables = "let t = datatable(k: string, s: dynamic) []; print x = 1.0, y = 2.0 | evaluate";
     for (call, expected) in [
-        ("geo_line_lookup(t, s, x, y)", "KQL"),
-        ("geo_polygon_lookup(t, k, x, y)", "KQL"),
-        ("geo_polygon_lookup(t, s, x)", "KQL"),
-        ("geo_polygon_lookup(t, s, x, y, nothing = true)", "KQL"),
+        (
+            "geo_line_lookup(t, s, x, y)",
+            "KQL0302 the plugin wants a radius in metres",
+        ),
+        (
+            "geo_polygon_lookup(t, k, x, y)",
+            "KQL0310 the plugin wants a dynamic column of shapes",
+        ),
+        (
+            "geo_polygon_lookup(t, s, x)",
+            "KQL0302 the plugin wants a table, its column of shapes, a longitude and a latitude",
+        ),
+        (
+            "geo_polygon_lookup(t, s, x, y, nothing = true)",
+            "KQL0210 unknown option `nothing`",
+        ),
     ] {
-        let said = code(&format!("{tables} {call}"));
-        assert!(said.starts_with(expected), "{call}: {said}");
+        assert_eq!(code(&format!("{tables} {call}")), expected, "{call}");
     }
+}
+
+#[test]
+fn a_plugin_of_places_takes_shapes_before_or_behind_the_place() {
+    let tables = r#"let t = datatable(k: string, s: dynamic) ["a", dynamic({"type":"LineString","coordinates":[[0,0],[2,0]]}), "none", dynamic(null), "b", dynamic({"type":"LineString","coordinates":[[1,-1],[1,1]]})];
+        datatable(x: real, y: real) [1.0, 0.001, 0.1, 0.0, 9.0, 9.0, 200.0, 0.0] | evaluate"#;
+    let rows = |call: &str| cells(&format!("{tables} {call} | order by x asc, k asc"));
+    let expected = ["0.1", "0", "a", "1", "0.001", "a", "1", "0.001", "b"];
+    assert_eq!(rows("geo_line_lookup(t, s, x, y, 1000)"), expected);
+    assert_eq!(rows("geo_line_lookup(t, x, y, s, 1000)"), expected);
+    let all = rows("geo_line_lookup(t, s, x, y, 1000, true) | project x, k");
+    assert_eq!(all, ["0.1", "a", "1", "a", "1", "b", "9", "", "200", ""]);
+    let key = rows(
+        "geo_line_lookup(t, s, x, y, radius = 1000, return_lookup_key = true) | where k == 'b' | project x, k = tostring(s.type)",
+    );
+    assert_eq!(key, ["1", "LineString"]);
+}
+
+#[test]
+fn a_border_of_two_polygons_stays_one_when_both_are_simplified() {
+    let query = r#"let border = toscalar(range i from 0 to 200 step 1 | extend y = 48 + i * 0.01 | summarize make_list(pack_array(pack_array(11 + 0.02 * sin(i / 7.0), y))));
+        let west = bag_pack('type', 'Polygon', 'coordinates', pack_array(array_concat(border, dynamic([[9,50],[9,48]]), pack_array(border[0]))));
+        let east = bag_pack('type', 'Polygon', 'coordinates', pack_array(array_concat(dynamic([[13,50]]), array_reverse(border), dynamic([[13,48],[13,50]]))));
+        let simple = geo_simplify_polygons_array(pack_array(west, east), 500);
+        print a = bag_pack('type', 'Polygon', 'coordinates', simple.coordinates[0]), b = bag_pack('type', 'Polygon', 'coordinates', simple.coordinates[1])
+        | extend shared = geo_intersection_2polygons(a, b)
+        | project count = array_length(simple.coordinates), edge = tostring(shared.type), fewer = array_length(shared.coordinates) < 60,
+            apart = round(geo_polygon_area(geo_union_polygons_array(pack_array(a, b))) / (geo_polygon_area(a) + geo_polygon_area(b)), 9)"#;
+    assert_eq!(cells(query), ["2", "LineString", "true", "1"]);
 }

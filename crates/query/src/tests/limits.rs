@@ -559,6 +559,14 @@ fn the_work_of_a_cancelled_query_ends_soon() {
             "expansion",
             "range x from 1 to 900000 step 1 | extend l = range(1, 100, 1) | mv-expand l | count",
         ),
+        (
+            "shapes",
+            "range i from 0 to 3000 step 1 | project p = geo_point_buffer((i % 60) * 0.05, (i / 60) * 0.05, 20000, 0.1) | summarize l = make_list(p) | extend u = geo_union_polygons_array(l)",
+        ),
+        (
+            "places among shapes",
+            "let t = range i from 0 to 3000 step 1 | project p = geo_point_buffer(i * 0.01, 0, 900000, 1); range x from 1 to 90000 step 1 | extend y = x * 0.0003 | evaluate geo_polygon_lookup(t, p, y, y) | count",
+        ),
     ];
     for (name, query) in queries {
         let prepared = prepare(query, Schema::hunting(), now());

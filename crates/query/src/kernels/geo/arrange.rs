@@ -15,6 +15,8 @@ pub(super) const ARCS_MAX: usize = 200_000;
 const CROSSINGS_MAX: usize = 1_000_000;
 /// What is nearer is one place, in radians: 22 nanometres on the earth.
 pub(super) const MERGE: f64 = 16.0 * f64::EPSILON;
+/// Pairs of arcs after which it is looked whether the query was cancelled.
+const PAIRS_PER_LOOK: usize = 1 << 16;
 /// Arcs after which a long computation looks whether the query was cancelled.
 pub(super) const ARCS_PER_LOOK: usize = 256;
 
@@ -212,12 +214,17 @@ fn cut(
         .collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let places_max = places.len() + CROSSINGS_MAX;
+    let mut pairs = 0_usize;
     for (place, (_, i, one)) in order.iter().enumerate() {
-        if place % ARCS_PER_LOOK == 0 && guard.is_cancelled() || places.len() > places_max {
+        if places.len() > places_max {
             return None;
         }
         let end = one.high.get(axis).copied()?;
         for (_, j, other) in order.iter().skip(place + 1).take_while(|o| o.0 <= end) {
+            pairs += 1;
+            if pairs.is_multiple_of(PAIRS_PER_LOOK) && guard.is_cancelled() {
+                return None;
+            }
             if one.far_from(other) {
                 continue;
             }
