@@ -94,19 +94,26 @@ impl Line {
     fn crossing(&self, other: &Self) -> Option<Vector> {
         let (c, d) = (self.left(other.start), self.left(other.end));
         let (a, b) = (other.left(self.start), other.left(self.end));
+        // Parts of one great circle have no place in common that is not an end.
+        let in_line = |x: f64, y: f64| x.abs() <= MERGE && y.abs() <= MERGE;
+        if in_line(a, b) || in_line(c, d) {
+            return None;
+        }
         // Seen from the middle of the sphere, all four triangles turn the same way.
         let turns = [-c, d, -b, a];
         let all = turns.iter().all(|t| *t > 0.0) || turns.iter().all(|t| *t < 0.0);
         if !all {
             return None;
         }
-        let place = unit(cross(self.normal, other.normal))?;
-        let near = plus(plus(self.start, self.end), plus(other.start, other.end));
-        Some(if dot(place, near) < 0.0 {
-            times(place, -1.0)
+        // Along the shorter arc, by how far its ends are from the plane of the longer one, which is
+        // known better. So it is on the arc, however flat the angle.
+        let chord = |line: &Self| minus(line.end, line.start);
+        let (own, others) = (chord(self), chord(other));
+        if dot(own, own) <= dot(others, others) {
+            unit(plus(times(self.start, b.abs()), times(self.end, a.abs())))
         } else {
-            place
-        })
+            unit(plus(times(other.start, d.abs()), times(other.end, c.abs())))
+        }
     }
 }
 

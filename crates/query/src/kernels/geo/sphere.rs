@@ -243,7 +243,9 @@ pub(super) fn line_centroid(lines: &[Vec<Point>]) -> Option<Point> {
 
 /// The signed area of a triangle on the unit sphere: positive if it runs counterclockwise.
 pub(super) fn triangle_area(a: Vector, b: Vector, c: Vector) -> f64 {
-    2.0 * dot(a, cross(b, c)).atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
+    // The product of differences is that of the vectors, and has its sign for tiny triangles too.
+    let product = dot(a, cross(minus(b, a), minus(c, a)));
+    2.0 * product.atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
 }
 
 /// The centroid of a triangle times its signed area, as S2 does it.
