@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use crate::resolved::{
-    Aggregate, Expr, ExprKind, Field, Op, PathKey, Relation, Resolved, Set, SharedId, SortKey,
-    Value,
+    Aggregate, Expr, ExprKind, Field, LookupBy, Op, PathKey, Relation, Resolved, Set, SharedId,
+    SortKey, Value,
 };
 
 /// The query's operators, shared relations first.
@@ -226,13 +226,19 @@ pub fn expr(this: &Expr, fields: &[Field]) -> String {
             format!("{} {op:?} ({set})", expr(value, fields))
         }
         ExprKind::ToScalar(SharedId(id)) => format!("first of shared {id}"),
-        ExprKind::Networks {
-            address,
-            networks: SharedId(id),
-        } => format!(
-            "networks of shared {id} that have {}",
-            expr(address, fields)
-        ),
+        ExprKind::LookedUp {
+            by,
+            keys,
+            among: SharedId(id),
+        } => {
+            let what = match by {
+                LookupBy::Network => "networks",
+                LookupBy::Line => "lines",
+                LookupBy::Polygon => "polygons",
+            };
+            let keys: Vec<String> = keys.iter().map(|key| expr(key, fields)).collect();
+            format!("{what} of shared {id} that have {}", keys.join(", "))
+        }
     }
 }
 

@@ -450,6 +450,19 @@ scalar_functions! {
     GeoIntersects2lines "geo_intersects_2lines" [] Plain, ["(a: array, b: array) -> bool"] "whether two lines meet";
     GeoIntersectsLineWithPolygon "geo_intersects_line_with_polygon" [] Plain, ["(line: array, polygon: array) -> bool"] "whether a line meets a polygon";
     GeoIntersects2polygons "geo_intersects_2polygons" [] Plain, ["(a: array, b: array) -> bool"] "whether two polygons meet";
+    GeoUnionLinesArray "geo_union_lines_array" [] Plain, ["(lines: array) -> dynamic"] "lines as one, where they run together";
+    GeoUnionPolygonsArray "geo_union_polygons_array" [] Plain, ["(polygons: array) -> dynamic"] "what any of several polygons has";
+    GeoIntersection2lines "geo_intersection_2lines" [] Plain, ["(a: array, b: array) -> dynamic"] "what two lines share";
+    GeoIntersection2polygons "geo_intersection_2polygons" [] Plain, ["(a: array, b: array) -> dynamic"] "what two polygons share";
+    GeoIntersectionLineWithPolygon "geo_intersection_line_with_polygon" [] Plain, ["(line: array, polygon: array) -> dynamic"] "what a line shares with a polygon";
+    GeoPointBuffer "geo_point_buffer" [] Plain, ["(longitude: number, latitude: number, radius: number, tolerance: number?) -> dynamic"] "the polygon of all places within a distance of a point";
+    GeoLineBuffer "geo_line_buffer" [] Plain, ["(line: array, radius: number, tolerance: number?) -> dynamic"] "the polygon of all places within a distance of a line";
+    GeoPolygonBuffer "geo_polygon_buffer" [] Plain, ["(polygon: array, radius: number, tolerance: number?) -> dynamic"] "the polygon of all places within a distance of a polygon";
+    GeoLineDensify "geo_line_densify" [] Plain, ["(line: array, tolerance: number?, preserve_crossing: bool?) -> dynamic"] "a line that is straight on a flat map, as arcs on the earth";
+    GeoPolygonDensify "geo_polygon_densify" [] Plain, ["(polygon: array, tolerance: number?, preserve_crossing: bool?) -> dynamic"] "a polygon with edges that are straight on a flat map, as arcs on the earth";
+    GeoLineSimplify "geo_line_simplify" [] Plain, ["(line: array, tolerance: number?) -> dynamic"] "a line with fewer places";
+    GeoPolygonSimplify "geo_polygon_simplify" [] Plain, ["(polygon: array, tolerance: number?) -> dynamic"] "a polygon with fewer places";
+    GeoSimplifyPolygonsArray "geo_simplify_polygons_array" [] Plain, ["(polygons: array, tolerance: number?) -> dynamic"] "polygons with fewer places and the same borders between them";
     GeoFromWkt "geo_from_wkt" [] Plain, ["(text: stringish) -> dynamic"] "the GeoJSON of a geometry in well-known text";
     GeoPointToGeohash "geo_point_to_geohash" [] Plain, ["(longitude: number, latitude: number, accuracy: integer?) -> string"] "the Geohash of a point";
     GeoGeohashToCentralPoint "geo_geohash_to_central_point" [] Plain, ["(geohash: string) -> dynamic"] "the middle of a Geohash cell";
@@ -459,6 +472,8 @@ scalar_functions! {
     GeoS2cellToCentralPoint "geo_s2cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an S2 cell";
     GeoS2cellToPolygon "geo_s2cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an S2 cell";
     GeoS2cellNeighbors "geo_s2cell_neighbors" [] Plain, ["(cell: string) -> dynamic"] "the S2 cells around one";
+    GeoLineToS2cells "geo_line_to_s2cells" [] Plain, ["(line: array, level: integer?, radius: number?) -> dynamic"] "the S2 cells that cover a line";
+    GeoPolygonToS2cells "geo_polygon_to_s2cells" [] Plain, ["(polygon: array, level: integer?, radius: number?) -> dynamic"] "the S2 cells that cover a polygon";
     GeoPointToH3cell "geo_point_to_h3cell" [] Plain, ["(longitude: number, latitude: number, resolution: integer?) -> string"] "the H3 cell of a point";
     GeoH3cellToCentralPoint "geo_h3cell_to_central_point" [] Plain, ["(cell: string) -> dynamic"] "the middle of an H3 cell";
     GeoH3cellToPolygon "geo_h3cell_to_polygon" [] Plain, ["(cell: string) -> dynamic"] "the polygon of an H3 cell";
@@ -466,6 +481,7 @@ scalar_functions! {
     GeoH3cellChildren "geo_h3cell_children" [] Plain, ["(cell: string, resolution: integer?) -> dynamic"] "the H3 cells inside of one";
     GeoH3cellParent "geo_h3cell_parent" [] Plain, ["(cell: string, resolution: integer?) -> string"] "the H3 cell around one, of a coarser resolution";
     GeoH3cellRings "geo_h3cell_rings" [] Plain, ["(cell: string, distance: integer) -> dynamic"] "the H3 cells around one, ring by ring";
+    GeoPolygonToH3cells "geo_polygon_to_h3cells" [] Plain, ["(polygon: array, resolution: integer?, radius: number?) -> dynamic"] "the H3 cells whose middle is in a polygon";
     GeoH3cellLevel "geo_h3cell_level" [] Plain, ["(cell: string) -> int"] "the resolution of an H3 cell";
 
     ; // Operators.

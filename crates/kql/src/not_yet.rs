@@ -1,6 +1,6 @@
 //! What the language has and this does not, by name: said as "not supported yet", not as "unknown".
 
-/// Scalar functions, aggregates and plugins; those that begin with `series_` or `geo_` besides.
+/// Scalar functions, aggregates and plugins; those that begin with `series_` besides.
 pub(crate) const FUNCTIONS: &[&str] = &[
     "bin_auto",
     "current_principal",

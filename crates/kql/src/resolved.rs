@@ -687,13 +687,26 @@ pub enum ExprKind {
     /// First column of the first row of a shared relation; null if it has no row.
     ToScalar(SharedId),
     /// The rows of a shared relation, by number from 0 in an array, whose first column (a `string`)
-    /// is a network that has the address; the longest prefix only.
-    Networks {
-        /// A `string`: an address.
-        address: Box<Expr>,
-        /// The networks.
-        networks: SharedId,
+    /// has the keys.
+    LookedUp {
+        /// What the keys and the column are.
+        by: LookupBy,
+        /// An address; or longitude, latitude and, if need be, a radius.
+        keys: Vec<Expr>,
+        /// What is looked through.
+        among: SharedId,
     },
+}
+
+/// How a shared relation is looked through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LookupBy {
+    /// Networks that have an address; the longest prefix only.
+    Network,
+    /// Lines that a place is within a radius of.
+    Line,
+    /// Polygons that have a place, or that it is within a radius of.
+    Polygon,
 }
 
 /// Access into a `dynamic`.

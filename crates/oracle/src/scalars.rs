@@ -33,7 +33,7 @@ pub(crate) fn value(expr: &Expr, row: &[Value], shared: &[Rows]) -> Answer {
             Ok(first.cloned().unwrap_or_else(|| Value::missing(expr.ty)))
         }
         ExprKind::Path { base, key } => path(&value(base, row, shared)?, key, row, shared),
-        ExprKind::Networks { .. } => Err(Unsupported::new(&expr.kind)),
+        ExprKind::LookedUp { .. } => Err(Unsupported::new(&expr.kind)),
     }
 }
 

@@ -71,10 +71,7 @@ impl Resolver<'_> {
                 "a query reads the tables of its own tenant only",
             );
         }
-        if not_yet::FUNCTIONS.contains(&name)
-            || name.starts_with("series_")
-            || name.starts_with("geo_")
-        {
+        if not_yet::FUNCTIONS.contains(&name) || name.starts_with("series_") {
             return self.error(
                 codes::FUNCTION_NOT_YET,
                 at,

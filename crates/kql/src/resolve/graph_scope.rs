@@ -461,7 +461,7 @@ fn children(expr: &Expr) -> Vec<&Expr> {
         ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::ToScalar(_) => Vec::new(),
         ExprKind::Call { args, .. } => args.iter().collect(),
         ExprKind::Cast(inner) => vec![inner],
-        ExprKind::Networks { address, .. } => vec![address],
+        ExprKind::LookedUp { keys, .. } => keys.iter().collect(),
         ExprKind::Path { base, key } => match key {
             PathKey::Computed(key) => vec![base, key],
             _ => vec![base],
@@ -483,13 +483,12 @@ fn moved(mut expr: Expr, to: &impl Fn(usize) -> usize) -> Expr {
     match &mut expr.kind {
         ExprKind::Column(position) => *position = to(*position),
         ExprKind::Literal(_) | ExprKind::ToScalar(_) => {}
-        ExprKind::Call { args, .. } => {
+        ExprKind::Call { args, .. } | ExprKind::LookedUp { keys: args, .. } => {
             for arg in args {
                 *arg = moved(arg.clone(), to);
             }
         }
         ExprKind::Cast(inner) => **inner = moved((**inner).clone(), to),
-        ExprKind::Networks { address, .. } => **address = moved((**address).clone(), to),
         ExprKind::Path { base, key } => {
             **base = moved((**base).clone(), to);
             if let PathKey::Computed(key) = key {

@@ -24,6 +24,7 @@ mod habits;
 mod invoke;
 mod join;
 mod literals;
+mod lookups;
 mod membership;
 mod names;
 mod nested;
@@ -619,7 +620,7 @@ fn weigh(expr: &Expr) -> Weight {
             ExprKind::Literal(_) | ExprKind::ToScalar(SharedId(_)) => {}
             ExprKind::Call { args, .. } => inner.extend(args),
             ExprKind::Cast(base) => inner.push(base),
-            ExprKind::Networks { address, .. } => inner.push(address),
+            ExprKind::LookedUp { keys, .. } => inner.extend(keys),
             ExprKind::Path { base, key } => {
                 inner.push(base);
                 if let PathKey::Computed(key) = key {

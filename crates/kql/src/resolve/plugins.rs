@@ -18,8 +18,8 @@ use super::{Broken, Fallible, Resolver, Row, call_name, child, column, items, pl
 use crate::codes;
 use crate::functions::ScalarFn;
 use crate::resolved::{
-    BagExpansion, Expanded, Expr, ExprKind, Field, Found, JoinKind, Op, Probe, ProbeKind, Relation,
-    SharedId, Value, WindowFn,
+    BagExpansion, Expanded, Expr, ExprKind, Field, Found, Op, Probe, ProbeKind, Relation, SharedId,
+    Value, WindowFn,
 };
 use crate::syntax::{Kind, Node, span};
 
@@ -45,6 +45,14 @@ pub const PLUGINS: &[(&str, &str)] = &[
     (
         "dcount_intersect",
         "distinct values that several sketches have in common",
+    ),
+    (
+        "geo_line_lookup",
+        "rows extended by the lines that their place is near",
+    ),
+    (
+        "geo_polygon_lookup",
+        "rows extended by the polygons that have their place",
     ),
     (
         "ipv4_lookup",
@@ -97,11 +105,8 @@ impl Resolver<'_> {
                 self.pivot(input, &args, schema, at)
             }
             "narrow" => Ok(narrow(input, at)),
-            "ipv4_lookup" => self.ip_lookup(input, &args, at),
-            "ipv6_lookup" => {
-                let width = input.columns.len();
-                let found = self.ip_lookup(input, &args, at)?;
-                Ok(left_last(found, width, at))
+            "geo_line_lookup" | "geo_polygon_lookup" | "ipv4_lookup" | "ipv6_lookup" => {
+                self.lookup_plugin(&name, input, &args, at)
             }
             "preview" => {
                 if args.is_empty() {
@@ -142,7 +147,7 @@ impl Resolver<'_> {
     }
 
     /// The position of a column that an argument names.
-    fn column_argument(
+    pub(super) fn column_argument(
         &mut self,
         arg: Option<&Node>,
         input: &Relation,
@@ -483,80 +488,6 @@ impl Resolver<'_> {
         columns.push(hidden(&bag_name(self.applied, ""), ColumnType::Dynamic));
         Ok(projected(summary, exprs, columns, at))
     }
-
-    /// `ipv4_lookup(table, address, network)`: the networks' rows beside those of the addresses.
-    fn ip_lookup(&mut self, input: Relation, args: &[Node], at: Span) -> Fallible<Relation> {
-        let plain: Vec<&Node> = args.iter().filter(|a| a.kind() != Kind::Named).collect();
-        let [table, address, network, extra @ ..] = plain.as_slice() else {
-            let message = "the plugin wants a table, a column with addresses and one with networks";
-            return Err(self.error(codes::BAD_ARGUMENTS, at, message));
-        };
-        let keeps = |node: &Node| node.text().to_string().ends_with("true");
-        let named = args
-            .iter()
-            .find(|a| a.kind() == Kind::Named && call_name(a) == "return_unmatched");
-        // The first network that fits is no longer the one if it must have equal columns, too.
-        let is_flag = |node: &Node| node.kind() == Kind::Literal;
-        if let Some(key) = extra.iter().find(|n| !is_flag(n)) {
-            return Err(self.error_help(
-                codes::FORM_NOT_YET,
-                span(key),
-                "the plugin compares no further columns",
-                "keep the networks that may fit in the lookup table, or use the plugin on each part of the rows",
-            ));
-        }
-        let returns_unmatched = named.is_some_and(keeps) || extra.last().is_some_and(|n| keeps(n));
-        let right = self.table(table)?;
-        let row = Row {
-            columns: &input.columns,
-        };
-        let address = self.expr(address, row)?;
-        let address = cast(address, ColumnType::String);
-        let network_at = self.column_argument(Some(network), &right, at)?;
-        let right = super::without_hidden(right);
-        let networks = self.networks(&right, network_at, at);
-        let Op::Shared(id) = networks.op else {
-            return Err(Broken);
-        };
-        Ok(looked_up(
-            input,
-            networks,
-            id,
-            address,
-            returns_unmatched,
-            at,
-        ))
-    }
-
-    /// The right side, computed once: the network as text, then a number, then its columns.
-    fn networks(&mut self, right: &Relation, network: usize, at: Span) -> Relation {
-        let zero = Expr::literal(Value::Long(0), at);
-        let no = Expr::literal(Value::Bool(false), at);
-        let width = right.columns.len();
-        let number = hidden("$i", ColumnType::Long);
-        let numbered = carry::windowed(
-            right.clone(),
-            WindowFn::RowNumber,
-            vec![zero, no],
-            number,
-            at,
-        );
-        let ty = right
-            .columns
-            .get(network)
-            .map_or(ColumnType::String, |f| f.ty);
-        let mut exprs = vec![
-            cast(column(network, ty, at), ColumnType::String),
-            column(width, ColumnType::Long, at),
-        ];
-        let mut columns = vec![
-            hidden("$x", ColumnType::String),
-            hidden("$i", ColumnType::Long),
-        ];
-        exprs.extend(identity(right, at));
-        columns.extend(right.columns.iter().cloned());
-        self.shared_relation(projected(numbered, exprs, columns, at), at)
-    }
 }
 
 /// The arguments of `bag_unpack` by position.
@@ -566,15 +497,6 @@ const UNPACK_OPTIONS: &[&str] = &[
     "columnsConflict",
     "ignoredProperties",
 ];
-
-/// The first `width` columns after the others: so does the IPv6 plugin.
-fn left_last(found: Relation, width: usize, at: Span) -> Relation {
-    let mut fields: Vec<(usize, Field)> = found.columns.iter().cloned().enumerate().collect();
-    fields.rotate_left(width.min(found.columns.len()));
-    let exprs = fields.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
-    let columns = fields.into_iter().map(|(_, f)| f).collect();
-    projected(found, exprs, columns, at)
-}
 
 /// What `bag_unpack` was told.
 struct UnpackOptions {
@@ -713,66 +635,4 @@ fn narrow(input: Relation, at: Span) -> Relation {
         ],
         at,
     )
-}
-
-/// The join of addresses with the networks that have them.
-fn looked_up(
-    input: Relation,
-    networks: Relation,
-    id: SharedId,
-    address: Expr,
-    returns_unmatched: bool,
-    at: Span,
-) -> Relation {
-    let width = input.columns.len();
-    let mut exprs = identity(&input, at);
-    exprs.push(Expr {
-        kind: ExprKind::Networks {
-            address: Box::new(address),
-            networks: id,
-        },
-        ty: ColumnType::Dynamic,
-        span: at,
-    });
-    let mut columns = input.columns.clone();
-    columns.push(hidden("$i", ColumnType::Dynamic));
-    let left = projected(input, exprs, columns, at);
-    let mut columns = left.columns.clone();
-    if let Some(field) = columns.last_mut() {
-        field.ty = ColumnType::Long;
-    }
-    let left = Relation {
-        op: Op::MvExpand {
-            input: Box::new(left),
-            columns: vec![Expanded {
-                column: width,
-                to: ColumnType::Long,
-            }],
-            bags: BagExpansion::Bag,
-            item_index: false,
-            rows_max: None,
-        },
-        columns,
-        span: at,
-    };
-    let kind = if returns_unmatched {
-        JoinKind::LeftOuter
-    } else {
-        JoinKind::Inner
-    };
-    let on = vec![(
-        column(width, ColumnType::Long, at),
-        column(1, ColumnType::Long, at),
-    )];
-    let both = super::join::joined(left, networks, kind, on, at);
-    let kept: Vec<(usize, Field)> = both
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(p, _)| *p < width || *p > width + 2)
-        .map(|(p, f)| (p, f.clone()))
-        .collect();
-    let exprs = kept.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
-    let columns = kept.into_iter().map(|(_, f)| f).collect();
-    projected(both, exprs, columns, at)
 }

@@ -724,7 +724,7 @@ fn known_and_not_supported() {
               --> query:1:18
               1 | Logon | evaluate autocluster()
                 |                  ^^^^^^^^^^^^^
-              help: plugins are active_users_count, activity_counts_metrics, activity_engagement, activity_metrics, bag_unpack, dcount_intersect, ipv4_lookup, ipv6_lookup, narrow, new_activity_metrics, pivot, preview, rolling_percentile, rows_near, session_count, sliding_window_counts
+              help: plugins are active_users_count, activity_counts_metrics, activity_engagement, activity_metrics, bag_unpack, dcount_intersect, geo_line_lookup, geo_polygon_lookup, ipv4_lookup, ipv6_lookup, narrow, new_activity_metrics, pivot, preview, rolling_percentile, rows_near, session_count, sliding_window_counts
         "#]],
     );
     check(

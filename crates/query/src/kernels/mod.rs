@@ -17,7 +17,7 @@ mod dynamics;
 mod encode;
 pub(crate) mod expand;
 pub(crate) mod extract;
-mod geo;
+pub(crate) mod geo;
 mod hashes;
 pub(crate) mod lookups;
 pub(crate) mod member;
@@ -57,6 +57,7 @@ use crate::json::{self, Step};
 use args::{Arg, Call, Guard};
 use expand::Expansion;
 use extract::Extraction;
+use geo::lookup::Shapes;
 use member::Known;
 use net::Networks;
 use regexes::Patterns;
@@ -84,6 +85,8 @@ pub(crate) enum Work {
     Extract(Arc<Extraction>),
     /// Numbers of the networks that have an address; the number tells sets apart.
     Networks(Networks, u64),
+    /// Numbers of the shapes that have a place; the number tells sets apart.
+    Shapes(Arc<Shapes>, u64),
     /// Field `usize` of a struct.
     Field(usize),
     /// NaN as null, so that both sort together.
@@ -109,6 +112,7 @@ enum Identity<'a> {
     Expand(&'a Expansion),
     Extract(&'a Extraction),
     Networks(u64),
+    Shapes(u64),
     Field(usize),
     NanToNull,
     RowId,
@@ -176,6 +180,7 @@ impl Kernel {
             Work::Expand(expansion) => Identity::Expand(expansion),
             Work::Extract(extraction) => Identity::Extract(extraction),
             Work::Networks(_, set) => Identity::Networks(*set),
+            Work::Shapes(_, set) => Identity::Shapes(*set),
             Work::Field(at) => Identity::Field(*at),
             Work::NanToNull => Identity::NanToNull,
             Work::RowId => Identity::RowId,
@@ -202,6 +207,7 @@ impl Kernel {
             Work::Expand(expansion) => expansion.run(args, rows, &self.guard),
             Work::Extract(extraction) => extraction.run(&call),
             Work::Networks(networks, _) => networks.run(&call),
+            Work::Shapes(shapes, _) => shapes.run(&call),
             Work::NanToNull => {
                 let value = call.arg(0)?;
                 call.reals(|row| value.real(row).filter(|x| !x.is_nan()))
@@ -241,6 +247,7 @@ impl ScalarUDFImpl for Kernel {
             Work::Expand(_) => "expand",
             Work::Extract(_) => "extract",
             Work::Networks(..) => "networks",
+            Work::Shapes(..) => "shapes",
             Work::Field(_) => "field",
             Work::NanToNull => "nan_to_null",
             Work::RowId => "row_id",
@@ -455,7 +462,7 @@ fn run(function: F, call: &Call<'_>, patterns: &Patterns) -> Result<ArrayRef> {
             let text = call.arg(0)?;
             call.dynamics(|row| xml::parse(text.text(row)))
         }
-        F::GeoDistance2points | F::GeoAzimuth | F::GeoAngle | F::GeoPointInCircle | F::GeoPointInPolygon | F::GeoDistancePointToLine | F::GeoDistancePointToPolygon | F::GeoClosestPointOnLine | F::GeoClosestPointOnPolygon | F::GeoLineLength | F::GeoLineCentroid | F::GeoLineInterpolatePoint | F::GeoLineLocatePoint | F::GeoPolygonArea | F::GeoPolygonPerimeter | F::GeoPolygonCentroid | F::GeoIntersects2lines | F::GeoIntersectsLineWithPolygon | F::GeoIntersects2polygons | F::GeoFromWkt | F::GeoPointToGeohash | F::GeoGeohashToCentralPoint | F::GeoGeohashToPolygon | F::GeoGeohashNeighbors | F::GeoPointToS2cell | F::GeoS2cellToCentralPoint | F::GeoS2cellToPolygon | F::GeoS2cellNeighbors | F::GeoPointToH3cell | F::GeoH3cellToCentralPoint | F::GeoH3cellToPolygon | F::GeoH3cellNeighbors | F::GeoH3cellChildren | F::GeoH3cellParent | F::GeoH3cellRings | F::GeoH3cellLevel => geo::run(function, call),
+        F::GeoDistance2points | F::GeoAzimuth | F::GeoAngle | F::GeoPointInCircle | F::GeoPointInPolygon | F::GeoDistancePointToLine | F::GeoDistancePointToPolygon | F::GeoClosestPointOnLine | F::GeoClosestPointOnPolygon | F::GeoLineLength | F::GeoLineCentroid | F::GeoLineInterpolatePoint | F::GeoLineLocatePoint | F::GeoPolygonArea | F::GeoPolygonPerimeter | F::GeoPolygonCentroid | F::GeoIntersects2lines | F::GeoIntersectsLineWithPolygon | F::GeoIntersects2polygons | F::GeoUnionLinesArray | F::GeoUnionPolygonsArray | F::GeoIntersection2lines | F::GeoIntersection2polygons | F::GeoIntersectionLineWithPolygon | F::GeoPointBuffer | F::GeoLineBuffer | F::GeoPolygonBuffer | F::GeoLineDensify | F::GeoPolygonDensify | F::GeoLineSimplify | F::GeoPolygonSimplify | F::GeoSimplifyPolygonsArray | F::GeoLineToS2cells | F::GeoPolygonToS2cells | F::GeoPolygonToH3cells | F::GeoFromWkt | F::GeoPointToGeohash | F::GeoGeohashToCentralPoint | F::GeoGeohashToPolygon | F::GeoGeohashNeighbors | F::GeoPointToS2cell | F::GeoS2cellToCentralPoint | F::GeoS2cellToPolygon | F::GeoS2cellNeighbors | F::GeoPointToH3cell | F::GeoH3cellToCentralPoint | F::GeoH3cellToPolygon | F::GeoH3cellNeighbors | F::GeoH3cellChildren | F::GeoH3cellParent | F::GeoH3cellRings | F::GeoH3cellLevel => geo::run(function, call),
         F::GeoInfoFromIpAddress | F::ParseUserAgent => {
             exec_err!("`{}` is a look-up", function.as_str())
         }

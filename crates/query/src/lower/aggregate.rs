@@ -369,6 +369,6 @@ fn reads_column(expr: &Expr) -> bool {
                     Set::Shared(_) => false,
                 }
         }
-        ExprKind::Networks { address, .. } => reads_column(address),
+        ExprKind::LookedUp { keys, .. } => keys.iter().any(reads_column),
     }
 }

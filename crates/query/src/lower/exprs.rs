@@ -10,7 +10,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr as Plan, Operator, lit};
 use kql::functions::ScalarFn as F;
-use kql::resolved::{Expr, ExprKind, MemberOp, PathKey, Set, SharedId, Value};
+use kql::resolved::{Expr, ExprKind, LookupBy, MemberOp, PathKey, Set, SharedId, Value};
 use model::ColumnType;
 
 use super::{Lowering, Scope};
@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::json::{Branch, Step};
 use crate::kernels::args::Arg;
 use crate::kernels::decimals;
+use crate::kernels::geo::lookup::Shapes;
 use crate::kernels::member::{self, Known};
 use crate::kernels::net::Networks;
 use crate::kernels::{Kernel, Work, regexes};
@@ -143,10 +144,19 @@ impl Lowering<'_> {
             ExprKind::Cast(inner) => self.cast(expr, inner, scope),
             ExprKind::Path { .. } => self.path(expr, scope),
             ExprKind::Member { op, value, set } => self.member(*op, value, set, scope),
-            ExprKind::Networks { address, networks } => {
-                let texts = self.shared_texts(*networks)?;
-                let work = Work::Networks(Networks::new(&texts), self.next_set());
-                let args = vec![(self.expr(address, scope)?, address.ty)];
+            ExprKind::LookedUp { by, keys, among } => {
+                let texts = self.shared_texts(*among)?;
+                let set = self.next_set();
+                let work = match by {
+                    LookupBy::Network => Work::Networks(Networks::new(&texts), set),
+                    LookupBy::Line | LookupBy::Polygon => {
+                        Work::Shapes(Arc::new(Shapes::new(*by, &texts)), set)
+                    }
+                };
+                let mut args = Vec::with_capacity(keys.len());
+                for key in keys {
+                    args.push((self.expr(key, scope)?, key.ty));
+                }
                 Ok(self.kernel(work, args, ColumnType::Dynamic))
             }
             ExprKind::ToScalar(id) => {

@@ -176,7 +176,7 @@ fn read(expr: &Expr, marks: &Marks) -> BTreeSet<SourceId> {
         match &expr.kind {
             ExprKind::Column(at) => found.extend(marks.get(*at).into_iter().flatten()),
             ExprKind::Literal(_) | ExprKind::ToScalar(_) => {}
-            ExprKind::Networks { address, .. } => open.push(address),
+            ExprKind::LookedUp { keys, .. } => open.extend(keys),
             ExprKind::Call { args, .. } => open.extend(args),
             ExprKind::Cast(inner) => open.push(inner),
             ExprKind::Path { base, key } => {

@@ -120,7 +120,11 @@ fn check_expr(expr: &Expr, found: &mut Vec<Diagnostic>) {
             }
         }
         ExprKind::Cast(inner) => check_expr(inner, found),
-        ExprKind::Networks { address, .. } => check_expr(address, found),
+        ExprKind::LookedUp { keys, .. } => {
+            for key in keys {
+                check_expr(key, found);
+            }
+        }
         ExprKind::Path { base, key } => {
             check_expr(base, found);
             if let PathKey::Computed(key) = key {

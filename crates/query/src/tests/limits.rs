@@ -180,7 +180,7 @@ fn a_query_with_errors_lists_them() {
         panic!("{error:?}")
     };
     assert_eq!(diagnostics[0].code, "KQL0207");
-    let refused = prepare("print geo_point_buffer(1, 2, 3)", Schema::hunting(), now());
+    let refused = prepare("print bin_auto(1)", Schema::hunting(), now());
     assert!(refused.resolved.is_none());
     assert_eq!(refused.diagnostics[0].code, "KQL0402");
 }
@@ -558,6 +558,14 @@ fn the_work_of_a_cancelled_query_ends_soon() {
         (
             "expansion",
             "range x from 1 to 900000 step 1 | extend l = range(1, 100, 1) | mv-expand l | count",
+        ),
+        (
+            "shapes",
+            "range i from 0 to 3000 step 1 | project p = geo_point_buffer((i % 60) * 0.05, (i / 60) * 0.05, 20000, 0.1) | summarize l = make_list(p) | extend u = geo_union_polygons_array(l)",
+        ),
+        (
+            "places among shapes",
+            "let t = range i from 0 to 3000 step 1 | project p = geo_point_buffer(i * 0.01, 0, 900000, 1); range x from 1 to 90000 step 1 | extend y = x * 0.0003 | evaluate geo_polygon_lookup(t, p, y, y) | count",
         ),
     ];
     for (name, query) in queries {

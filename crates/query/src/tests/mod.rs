@@ -4,6 +4,7 @@ mod conditions;
 mod dynamics;
 mod encode;
 mod forms;
+mod geo;
 mod joins;
 mod jsonscan;
 mod limits;

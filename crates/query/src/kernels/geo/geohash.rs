@@ -122,17 +122,17 @@ pub(super) fn corners(name: &str) -> Option<Vec<Point>> {
         .collect()
 }
 
-/// The cells around, from the west on; fewer at the poles.
+/// The cells around, clockwise from the north-west on; fewer at the poles.
 pub(super) fn neighbors(name: &str) -> Option<Vec<String>> {
     const AROUND: [(i64, i64); 8] = [
-        (-1, 0),
-        (-1, -1),
-        (0, -1),
-        (1, -1),
+        (-1, 1),
+        (0, 1),
         (1, 1),
         (1, 0),
-        (0, 1),
-        (-1, 1),
+        (1, -1),
+        (0, -1),
+        (-1, -1),
+        (-1, 0),
     ];
     let cell = Cell::named(name)?;
     let mut found = Vec::new();

@@ -2,13 +2,24 @@
 //!
 //! Edges are arcs of great circles on a sphere of [`sphere::RADIUS`] metres. A coordinate outside of
 //! its range, a line of fewer than two different points or a ring of fewer than three is invalid and
-//! gives null. What joins or cuts shapes (unions, intersections, buffers, simplification) is not
-//! here.
+//! gives null. What makes shapes of shapes (unions, intersections, buffers, simpler ones) starts at
+//! [`made`].
 
+mod arrange;
+mod buffer;
+mod chains;
+mod cover;
+mod densify;
 mod geohash;
 mod h3;
+pub(crate) mod lookup;
+mod made;
+mod overlay;
 mod s2;
+mod service_order;
 mod shape;
+mod sides;
+mod simplify;
 mod sphere;
 mod wkt;
 
@@ -48,6 +59,22 @@ pub(crate) fn run(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             let text = call.arg(0)?;
             call.dynamics(|row| wkt::parse(text.text(row)))
         }
+        F::GeoUnionLinesArray
+        | F::GeoUnionPolygonsArray
+        | F::GeoIntersection2lines
+        | F::GeoIntersection2polygons
+        | F::GeoIntersectionLineWithPolygon
+        | F::GeoPointBuffer
+        | F::GeoLineBuffer
+        | F::GeoPolygonBuffer
+        | F::GeoLineDensify
+        | F::GeoPolygonDensify
+        | F::GeoLineSimplify
+        | F::GeoPolygonSimplify
+        | F::GeoSimplifyPolygonsArray
+        | F::GeoLineToS2cells
+        | F::GeoPolygonToS2cells
+        | F::GeoPolygonToH3cells => made::run(function, call),
         _ => shapes(function, call),
     }
 }
@@ -107,6 +134,7 @@ fn cells(function: F, call: &Call<'_>) -> Result<ArrayRef> {
     let list = |texts: Option<Vec<String>>| {
         Some(Json::Array(texts?.into_iter().map(Json::Text).collect()))
     };
+    let around = |texts: Option<Vec<String>>| texts.map(service_order::of);
     let put = |text: Option<String>, out: &mut String| out.push_str(&text.unwrap_or_default());
     match function {
         F::GeoPointToGeohash => call.texts(|row, out| {
@@ -129,17 +157,19 @@ fn cells(function: F, call: &Call<'_>) -> Result<ArrayRef> {
         F::GeoGeohashToPolygon => {
             call.dynamics(|row| Some(shape::ring(&geohash::corners(a.text(row))?)))
         }
-        F::GeoGeohashNeighbors => call.dynamics(|row| list(geohash::neighbors(a.text(row)))),
+        F::GeoGeohashNeighbors => {
+            call.dynamics(|row| list(around(geohash::neighbors(a.text(row)))))
+        }
         F::GeoS2cellToCentralPoint => {
             call.dynamics(|row| Some(shape::point(s2::center(a.text(row))?)))
         }
         F::GeoS2cellToPolygon => call.dynamics(|row| Some(shape::ring(&s2::corners(a.text(row))?))),
-        F::GeoS2cellNeighbors => call.dynamics(|row| list(s2::neighbors(a.text(row)))),
+        F::GeoS2cellNeighbors => call.dynamics(|row| list(around(s2::neighbors(a.text(row))))),
         F::GeoH3cellToCentralPoint => {
             call.dynamics(|row| Some(shape::point(h3::center(a.text(row))?)))
         }
         F::GeoH3cellToPolygon => call.dynamics(|row| Some(shape::ring(&h3::corners(a.text(row))?))),
-        F::GeoH3cellNeighbors => call.dynamics(|row| list(h3::neighbors(a.text(row)))),
+        F::GeoH3cellNeighbors => call.dynamics(|row| list(around(h3::neighbors(a.text(row))))),
         F::GeoH3cellChildren => call.dynamics(|row| {
             let cell = a.text(row);
             let level = level(call, 1, row, h3::level(cell)? + 1)?;
@@ -216,30 +246,17 @@ fn shapes(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             })
         }
         F::GeoPolygonArea => call.reals(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            // What several share would count twice.
-            let apart = polygons.iter().enumerate().all(|(at, one)| {
-                let mut others = polygons.iter().skip(at + 1);
-                others.all(|other| !one.meets(other))
-            });
-            apart.then(|| polygons.iter().map(shape::Polygon::area).sum())
+            let polygons = apart(shape_of(a, row)?, call)?;
+            Some(polygons.iter().map(shape::Polygon::area).sum())
         }),
         F::GeoPolygonPerimeter => call.reals(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            let [only] = polygons else {
-                return None;
-            };
-            Some(only.rings.iter().map(|ring| sphere::length(ring)).sum())
+            let polygons = apart(shape_of(a, row)?, call)?;
+            let rings = polygons.iter().flat_map(|p| &p.rings);
+            Some(rings.map(|ring| sphere::length(ring)).sum())
         }),
         F::GeoPolygonCentroid => call.dynamics(|row| {
-            let shape = shape_of(a, row)?;
-            let polygons = shape.polygons()?;
-            let [only] = polygons else {
-                return None;
-            };
-            Some(shape::point(only.centroid()?))
+            let polygons = apart(shape_of(a, row)?, call)?;
+            Some(shape::point(shape::Polygon::centroid_of(&polygons)?))
         }),
         F::GeoIntersects2lines => two(call, |a, b| {
             Some(shape::lines_meet(&a.lines()?, &b.lines()?))
@@ -253,6 +270,14 @@ fn shapes(function: F, call: &Call<'_>) -> Result<ArrayRef> {
             Some(ours.iter().any(|a| theirs.iter().any(|b| a.meets(b))))
         }),
         other => exec_err!("`{}` is not a function of places", other.as_str()),
+    }
+}
+
+/// The polygons of a shape; of several their union, so that what they share counts once.
+fn apart(shape: Shape, call: &Call<'_>) -> Option<Vec<shape::Polygon>> {
+    match shape.polygons()? {
+        [only] => Some(vec![only.clone()]),
+        many => made::united(many, call.guard),
     }
 }
 

@@ -3,11 +3,11 @@
 
 use super::super::convert::real_of_long;
 use super::floor;
-use super::sphere::{Point, Vector};
+use super::sphere::{Point, Vector, unit};
 
 /// Cells along a face's edge at the finest level.
 const SIZE: i64 = 1 << 30;
-const LEVEL_MAX: i64 = 30;
+pub(super) const LEVEL_MAX: i64 = 30;
 
 /// Place on the curve by orientation and by `2i + j`.
 const PLACE: [[usize; 4]; 4] = [[0, 1, 3, 2], [0, 3, 1, 2], [2, 3, 1, 0], [2, 1, 3, 0]];
@@ -18,7 +18,7 @@ const TURN: [usize; 4] = [1, 0, 0, 3];
 
 /// A cell: its face, its corner nearest to the face's origin, its level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Cell {
+pub(super) struct Cell {
     face: usize,
     i: i64,
     j: i64,
@@ -87,7 +87,7 @@ impl Cell {
     }
 
     /// The number, from the top bits on: face, then two bits per level, then a one.
-    fn id(self) -> u64 {
+    pub(super) fn id(self) -> u64 {
         let mut id = self.face as u64;
         let mut orientation = self.face & 1;
         for bit in (0..LEVEL_MAX)
@@ -107,7 +107,66 @@ impl Cell {
         (id << 1 | 1) << (60 - 2 * self.level)
     }
 
-    fn name(self) -> String {
+    /// The cells of level 0: the faces.
+    pub(super) fn faces() -> impl Iterator<Item = Self> {
+        (0..6).map(|face| Self {
+            face,
+            i: 0,
+            j: 0,
+            level: 0,
+        })
+    }
+
+    /// The cell of a level that has a place. The corner is that of the finest cell in it: only the
+    /// bits of the level count.
+    fn at_place(place: Vector, level: i64) -> Self {
+        let (face, u, v) = on_face(place);
+        Self {
+            face,
+            i: grid(squared(u)),
+            j: grid(squared(v)),
+            level,
+        }
+    }
+
+    /// The four cells of the next level.
+    pub(super) fn children(self) -> impl Iterator<Item = Self> {
+        let half = self.width() / 2;
+        [(0, 0), (half, 0), (half, half), (0, half)]
+            .into_iter()
+            .map(move |(i, j)| Self {
+                i: self.i + i,
+                j: self.j + j,
+                level: self.level + 1,
+                ..self
+            })
+    }
+
+    /// Whether a place is in the cell.
+    pub(super) fn has(self, place: Vector) -> bool {
+        let (face, u, v) = on_face(place);
+        let within = |n: i64, from: i64| n >= from && n < from + self.width();
+        face == self.face && within(grid(squared(u)), self.i) && within(grid(squared(v)), self.j)
+    }
+
+    /// The corners, counterclockwise from the one nearest to the face's origin.
+    pub(super) fn corners(self) -> [Vector; 4] {
+        let (i, j, width) = (self.i, self.j, self.width());
+        [
+            (i, j),
+            (i + width, j),
+            (i + width, j + width),
+            (i, j + width),
+        ]
+        .map(|(i, j)| self.vector(real_of_long(i), real_of_long(j)))
+    }
+
+    pub(super) fn middle(self) -> Vector {
+        let half = real_of_long(self.width()) / 2.0;
+        self.vector(real_of_long(self.i) + half, real_of_long(self.j) + half)
+    }
+
+    pub(super) fn name(self) -> String {
         format!("{:016x}", self.id())
             .trim_end_matches('0')
             .to_owned()
@@ -141,12 +200,13 @@ impl Cell {
         })
     }
 
-    fn at(self, i: f64, j: f64) -> Point {
+    fn vector(self, i: f64, j: f64) -> Vector {
         let (u, v) = (
             unsquared(i / real_of_long(SIZE)),
             unsquared(j / real_of_long(SIZE)),
         );
-        Point::of_vector(off_face(self.face, u, v))
+        let place = off_face(self.face, u, v);
+        unit(place).unwrap_or(place)
     }
 
     /// The cell of the same level at other coordinates, which may lie on another face.
@@ -172,60 +232,49 @@ impl Cell {
 }
 
 pub(super) fn of(point: Point, level: i64) -> Option<String> {
-    if !(0..=LEVEL_MAX).contains(&level) {
-        return None;
-    }
-    let (face, u, v) = on_face(point.vector());
-    let cell = Cell {
-        face,
-        i: grid(squared(u)),
-        j: grid(squared(v)),
-        level,
-    };
-    Some(cell.name())
+    let is_there = (0..=LEVEL_MAX).contains(&level);
+    is_there.then(|| Cell::at_place(point.vector(), level).name())
 }
 
 pub(super) fn center(name: &str) -> Option<Point> {
-    let cell = Cell::named(name)?;
-    let half = real_of_long(cell.width()) / 2.0;
-    Some(cell.at(real_of_long(cell.i) + half, real_of_long(cell.j) + half))
+    Some(Point::of_vector(Cell::named(name)?.middle()))
 }
 
 /// The corners, counterclockwise from the one nearest to the face's origin.
 pub(super) fn corners(name: &str) -> Option<Vec<Point>> {
-    let cell = Cell::named(name)?;
-    let (i, j) = (real_of_long(cell.i), real_of_long(cell.j));
-    let width = real_of_long(cell.width());
-    Some(vec![
-        cell.at(i, j),
-        cell.at(i + width, j),
-        cell.at(i + width, j + width),
-        cell.at(i, j + width),
-    ])
+    let corners = Cell::named(name)?.corners();
+    Some(corners.map(Point::of_vector).to_vec())
 }
 
-/// The cells around.
+/// The cells around, once each, row by row from the face's origin on: left and right ones, and in
+/// the middle those below and above before them.
 pub(super) fn neighbors(name: &str) -> Option<Vec<String>> {
     let cell = Cell::named(name)?;
-    let width = cell.width();
-    let (i, j) = (cell.i, cell.j);
     let around = [
-        (i, j - width),
-        (i + width, j),
-        (i, j + width),
-        (i - width, j),
-        (i - width, j - width),
-        (i + width, j - width),
-        (i + width, j + width),
-        (i - width, j + width),
+        (-1, -1),
+        (1, -1),
+        (0, -1),
+        (0, 1),
+        (-1, 0),
+        (1, 0),
+        (-1, 1),
+        (1, 1),
     ];
     let mut names: Vec<String> = Vec::new();
-    for (i, j) in around {
-        let name = cell.beside(i, j).name();
+    for (east, north) in around {
+        let width = cell.width();
+        let name = cell
+            .beside(cell.i + east * width, cell.j + north * width)
+            .name();
         // At a corner of the cube two of them are one.
         if !names.contains(&name) {
             names.push(name);
         }
     }
     Some(names)
+}
+
+/// The number of the finest cell that has a place: near places have near numbers.
+pub(super) fn number(place: Vector) -> u64 {
+    Cell::at_place(place, LEVEL_MAX).id()
 }

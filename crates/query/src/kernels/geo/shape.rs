@@ -1,6 +1,6 @@
 //! GeoJSON (RFC 7946) in and out, and what polygons are asked.
 
-use super::sphere::{self, Point, arcs_meet, pairs};
+use super::sphere::{self, Point, Vector, arcs_meet, pairs};
 use crate::json::Json;
 
 /// A geometry, checked.
@@ -34,11 +34,65 @@ pub(super) fn geometry(kind: &str, coordinates: Json) -> Json {
     ])
 }
 
+/// Lines as GeoJSON: one, several, or none.
+pub(super) fn lines(lines: &[Vec<Point>]) -> Option<Json> {
+    match lines {
+        [] => None,
+        [only] => Some(geometry("LineString", positions(only))),
+        many => {
+            let all = many.iter().map(|l| positions(l)).collect();
+            Some(geometry("MultiLineString", Json::Array(all)))
+        }
+    }
+}
+
+/// Polygons as GeoJSON, each with its closed rings: one, several, or none.
+pub(super) fn polygons(polygons: &[Vec<Vec<Point>>]) -> Option<Json> {
+    let one = |rings: &Vec<Vec<Point>>| Json::Array(rings.iter().map(|r| positions(r)).collect());
+    match polygons {
+        [] => None,
+        [only] => Some(geometry("Polygon", one(only))),
+        many => {
+            let all = many.iter().map(one).collect();
+            Some(geometry("MultiPolygon", Json::Array(all)))
+        }
+    }
+}
+
+/// Points as GeoJSON: one, several, or none.
+pub(super) fn points(points: &[Point]) -> Option<Json> {
+    match points {
+        [] => None,
+        [only] => Some(point(*only)),
+        many => Some(geometry("MultiPoint", positions(many))),
+    }
+}
+
+/// Several geometries as one: the only one, or a collection.
+pub(super) fn together(mut geometries: Vec<Json>) -> Json {
+    if geometries.len() == 1
+        && let Some(only) = geometries.pop()
+    {
+        return only;
+    }
+    Json::Bag(vec![
+        (
+            "type".to_owned(),
+            Json::Text("GeometryCollection".to_owned()),
+        ),
+        ("geometries".to_owned(), Json::Array(geometries)),
+    ])
+}
+
+fn positions(line: &[Point]) -> Json {
+    Json::Array(line.iter().map(|p| position(*p)).collect())
+}
+
 fn position(p: Point) -> Json {
     Json::Array(vec![Json::Real(p.longitude), Json::Real(p.latitude)])
 }
 
-fn read_point(value: &Json) -> Option<Point> {
+fn read_point(value: &Json, longitude_max: f64) -> Option<Point> {
     let [longitude, latitude, ..] = value.as_array()? else {
         return None;
     };
@@ -46,13 +100,18 @@ fn read_point(value: &Json) -> Option<Point> {
         Json::Long(_) | Json::Real(_) => crate::kernels::convert::json_to_real(v),
         _ => None,
     };
-    Point::new(number(longitude)?, number(latitude)?)
+    let (longitude, latitude) = (number(longitude)?, number(latitude)?);
+    let is_there = longitude.abs() <= longitude_max && latitude.abs() <= 90.0;
+    is_there.then_some(Point {
+        longitude,
+        latitude,
+    })
 }
 
-fn read_line(value: &Json) -> Option<Vec<Point>> {
+fn read_line(value: &Json, longitude_max: f64) -> Option<Vec<Point>> {
     let mut line: Vec<Point> = Vec::new();
     for position in value.as_array()? {
-        let point = read_point(position)?;
+        let point = read_point(position, longitude_max)?;
         if line.last() != Some(&point) {
             line.push(point);
         }
@@ -60,12 +119,12 @@ fn read_line(value: &Json) -> Option<Vec<Point>> {
     (line.len() >= 2).then_some(line)
 }
 
-fn read_polygon(value: &Json) -> Option<Polygon> {
+fn read_polygon(value: &Json, longitude_max: f64) -> Option<Polygon> {
     let rings: Option<Vec<Vec<Point>>> = value
         .as_array()?
         .iter()
         .map(|ring| {
-            let mut line = read_line(ring)?;
+            let mut line = read_line(ring, longitude_max)?;
             if line.first() != line.last() {
                 line.push(*line.first()?);
             }
@@ -79,6 +138,13 @@ fn read_polygon(value: &Json) -> Option<Polygon> {
 impl Shape {
     /// Reads a line or a polygon, or several; `None` if it is invalid or something else.
     pub(super) fn read(value: &Json) -> Option<Self> {
+        Self::read_wide(value, 180.0)
+    }
+
+    /// The same with longitudes up to a number of degrees.
+    pub(super) fn read_wide(value: &Json, longitude_max: f64) -> Option<Self> {
+        let read_line = |value: &Json| read_line(value, longitude_max);
+        let read_polygon = |value: &Json| read_polygon(value, longitude_max);
         let entries = value.as_bag()?;
         let of = |name: &str| entries.iter().find(|(key, _)| key == name).map(|(_, v)| v);
         let Some(Json::Text(kind)) = of("type") else {
@@ -138,7 +204,16 @@ impl Polygon {
         (outer - areas.sum::<f64>()) * sphere::RADIUS * sphere::RADIUS
     }
 
-    pub(super) fn centroid(&self) -> Option<Point> {
+    /// The mean place of polygons that share nothing.
+    pub(super) fn centroid_of(polygons: &[Self]) -> Option<Point> {
+        let mut sums = polygons.iter().map(Self::centroid_sum);
+        let sum = sums.try_fold([0.0; 3], |sum, part| Some(sphere::plus(sum, part?)))?;
+        let length = sphere::dot(sum, sum).sqrt();
+        (length > 0.0).then(|| Point::of_vector(sum))
+    }
+
+    /// The mean place times the area.
+    fn centroid_sum(&self) -> Option<Vector> {
         let mut sum = [0.0; 3];
         for (at, ring) in self.rings.iter().enumerate() {
             let sign = ring_area(ring).signum();
@@ -151,8 +226,7 @@ impl Polygon {
                 sum = sphere::plus(sum, sphere::times(part, hole));
             }
         }
-        let length = sphere::dot(sum, sum).sqrt();
-        (length > 0.0).then(|| Point::of_vector(sum))
+        Some(sum)
     }
 
     /// Whether two polygons share a place.

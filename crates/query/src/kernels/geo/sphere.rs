@@ -41,7 +41,7 @@ impl Point {
         let [x, y, z] = v;
         Self {
             longitude: y.atan2(x).to_degrees(),
-            latitude: z.atan2(x.hypot(y)).to_degrees(),
+            latitude: z.atan2((x * x + y * y).sqrt()).to_degrees(),
         }
     }
 }
@@ -64,13 +64,27 @@ pub(super) fn times(a: Vector, k: f64) -> Vector {
     a.map(|x| x * k)
 }
 
-fn unit(a: Vector) -> Option<Vector> {
+pub(super) fn minus(a: Vector, b: Vector) -> Vector {
+    plus(a, times(b, -1.0))
+}
+
+/// The same direction with length 1; `None` of what has none.
+pub(super) fn unit(a: Vector) -> Option<Vector> {
     let length = dot(a, a).sqrt();
-    (length > 0.0).then(|| times(a, 1.0 / length))
+    (length > 0.0 && length.is_finite()).then(|| times(a, 1.0 / length))
+}
+
+/// Perpendicular to the arc from `a` to `b`, towards its left, with length 1. `None` if both are
+/// one place or opposite ones: then no arc is the shortest.
+pub(super) fn normal(a: Vector, b: Vector) -> Option<Vector> {
+    // The product of difference and sum is twice that of both, and exact for near places.
+    let n = cross(minus(a, b), plus(a, b));
+    let length = dot(n, n).sqrt();
+    (length > 1e-15).then(|| times(n, 1.0 / length))
 }
 
 /// The angle between two vectors of length 1.
-fn angle(a: Vector, b: Vector) -> f64 {
+pub(super) fn angle(a: Vector, b: Vector) -> f64 {
     let n = cross(a, b);
     dot(n, n).sqrt().atan2(dot(a, b))
 }
@@ -229,7 +243,9 @@ pub(super) fn line_centroid(lines: &[Vec<Point>]) -> Option<Point> {
 
 /// The signed area of a triangle on the unit sphere: positive if it runs counterclockwise.
 pub(super) fn triangle_area(a: Vector, b: Vector, c: Vector) -> f64 {
-    2.0 * dot(a, cross(b, c)).atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
+    // The product of differences is that of the vectors, and has its sign for tiny triangles too.
+    let product = dot(a, cross(minus(b, a), minus(c, a)));
+    2.0 * product.atan2(1.0 + dot(a, b) + dot(b, c) + dot(c, a))
 }
 
 /// The centroid of a triangle times its signed area, as S2 does it.
