@@ -456,7 +456,7 @@ fn visit(expr: &Expr, f: &mut impl FnMut(usize)) {
     }
 }
 
-fn children(expr: &Expr) -> Vec<&Expr> {
+pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
     match &expr.kind {
         ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::ToScalar(_) => Vec::new(),
         ExprKind::Call { args, .. } => args.iter().collect(),

@@ -9,10 +9,12 @@ use model::{ColumnType, Span};
 use super::aggregate::Collector;
 use super::carry;
 use super::columns::{identity, projected};
+use super::graph_scope::children;
 use super::names::{Taken, suggested};
 use super::{Broken, Fallible, Resolver, Row, column, first_word, words};
 use crate::codes;
-use crate::resolved::{Expr, Field, JoinKind, Op, Relation, SortKey};
+use crate::functions::ScalarFn;
+use crate::resolved::{Expr, ExprKind, Field, JoinKind, Op, Relation, SortKey};
 use crate::syntax::{Kind, Node, span};
 
 /// One level as written.
@@ -67,9 +69,11 @@ impl Resolver<'_> {
             names.push(name);
         }
         let keys = exprs.len();
-        exprs.extend(identity(&input, at).into_iter().filter(
-            |e| !matches!(e.kind, crate::resolved::ExprKind::Column(p) if is_hidden(&input, p)),
-        ));
+        exprs.extend(
+            identity(&input, at)
+                .into_iter()
+                .filter(|e| !matches!(e.kind, ExprKind::Column(p) if is_hidden(&input, p))),
+        );
         columns.extend(input.columns.iter().filter(|f| !f.hidden).cloned());
         let keyed = projected(input, exprs, columns, at);
         let per_level = if levels.iter().any(|l| l.label.is_some()) {
@@ -78,7 +82,12 @@ impl Resolver<'_> {
             6
         };
         self.count_relations(1 + levels.len() * per_level, at)?;
-        let base = self.shared_relation(keyed, at);
+        // Rows of a table are read again for each level; kept in memory they would be too many.
+        let base = if reads_again(&keyed) {
+            keyed
+        } else {
+            self.shared_relation(keyed, at)
+        };
         self.nested_levels(&levels, &names, &base, keys, at)
     }
 
@@ -199,6 +208,28 @@ impl Resolver<'_> {
             span: at,
         }
     }
+}
+
+/// Whether a relation is a table's rows, with conditions and columns that are the same each time.
+fn reads_again(relation: &Relation) -> bool {
+    match &relation.op {
+        Op::Source { .. } => true,
+        Op::Filter { input, predicate } => is_fixed(predicate) && reads_again(input),
+        Op::Project { input, exprs } => exprs.iter().all(is_fixed) && reads_again(input),
+        _ => false,
+    }
+}
+
+/// Whether a row always has the same value.
+fn is_fixed(expr: &Expr) -> bool {
+    let is_random = matches!(
+        &expr.kind,
+        ExprKind::Call {
+            function: ScalarFn::RandomReal | ScalarFn::RandomGuid,
+            ..
+        }
+    );
+    !is_random && children(expr).into_iter().all(is_fixed)
 }
 
 fn is_hidden(input: &Relation, position: usize) -> bool {

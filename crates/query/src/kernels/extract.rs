@@ -8,14 +8,15 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, StructArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, StringBuilder, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::Result;
 use kql::resolved::{Pairs, PatternMode, TextForm, TextPart};
 use model::ColumnType;
 use regex::Regex;
 
-use super::args::Call;
+use super::args::{Arg, Call, check_made};
+use super::between::Between;
 use super::convert;
 use super::regexes::compile;
 use crate::json::Json;
@@ -30,8 +31,16 @@ pub(crate) struct Extraction {
 
 #[derive(Clone, Debug)]
 enum Reader {
-    Pattern { regex: Regex, strict: bool },
-    Pairs { pairs: Pairs, regex: Option<Regex> },
+    Pattern {
+        regex: Regex,
+        strict: bool,
+    },
+    /// A pattern without numbers.
+    Between(Between),
+    Pairs {
+        pairs: Pairs,
+        regex: Option<Regex>,
+    },
 }
 
 impl PartialEq for Extraction {
@@ -53,6 +62,12 @@ impl Extraction {
     /// `None` if an expression of it does not compile.
     pub(crate) fn new(form: &TextForm, captures: &[ColumnType]) -> Option<Self> {
         let reader = match form {
+            TextForm::Pattern {
+                parts,
+                mode: PatternMode::Simple | PatternMode::Relaxed,
+            } if captures.iter().all(|ty| *ty == ColumnType::String) => {
+                Reader::Between(Between::new(parts))
+            }
             TextForm::Pattern { parts, mode } => Reader::Pattern {
                 regex: compile(&pattern(parts, mode, captures)).ok()?,
                 strict: *mode != PatternMode::Relaxed,
@@ -94,6 +109,9 @@ impl Extraction {
     pub(crate) fn run(&self, call: &Call<'_>) -> Result<ArrayRef> {
         let text = call.arg(0)?;
         let width = self.captures.len();
+        if let Reader::Between(pattern) = &self.reader {
+            return self.between(pattern, text, call);
+        }
         let mut columns: Vec<Vec<Option<Json>>> = vec![Vec::with_capacity(call.rows); width];
         let mut matched = Vec::with_capacity(call.rows);
         for row in 0..call.rows {
@@ -120,9 +138,43 @@ impl Extraction {
         Ok(Arc::new(StructArray::try_new(self.fields(), arrays, None)?))
     }
 
+    /// Text between texts.
+    fn between(&self, pattern: &Between, text: &Arg, call: &Call<'_>) -> Result<ArrayRef> {
+        let held = call.guard.hold();
+        let mut columns: Vec<StringBuilder> = Vec::new();
+        columns.resize_with(self.captures.len(), StringBuilder::new);
+        let mut matched = Vec::with_capacity(call.rows);
+        let mut found = Vec::with_capacity(columns.len());
+        for row in 0..call.rows {
+            call.guard.check()?;
+            let has = pattern.read(text.text(row), &mut found);
+            matched.push(has);
+            let mut values = found.iter().filter(|_| has);
+            for column in &mut columns {
+                let value = values.next().copied().unwrap_or_default();
+                check_made(value, column, &held)?;
+                column.append_value(value);
+            }
+        }
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len() + 1);
+        for mut column in columns {
+            arrays.push(Arc::new(column.finish()));
+        }
+        arrays.push(Arc::new(BooleanArray::from(matched)));
+        Ok(Arc::new(StructArray::try_new(self.fields(), arrays, None)?))
+    }
+
     /// One value per capture; `None` if the text has not the form.
     fn read(&self, text: &str) -> Option<Vec<Option<Json>>> {
         match &self.reader {
+            Reader::Between(pattern) => {
+                let mut found = Vec::new();
+                let has = pattern.read(text, &mut found);
+                let values = found
+                    .into_iter()
+                    .map(|part| Some(Json::Text(part.to_owned())));
+                has.then(|| values.collect())
+            }
             Reader::Pattern { regex, strict } => {
                 let found = regex.captures(text)?;
                 let mut values = Vec::with_capacity(self.captures.len());
@@ -180,7 +232,7 @@ fn typed(text: &str, ty: ColumnType) -> Option<Json> {
 }
 
 /// The regular expression of a pattern.
-fn pattern(parts: &[TextPart], mode: &PatternMode, captures: &[ColumnType]) -> String {
+pub(super) fn pattern(parts: &[TextPart], mode: &PatternMode, captures: &[ColumnType]) -> String {
     use std::fmt::Write as _;
     let is_regex = matches!(mode, PatternMode::Regex(_));
     let mut out = match mode {

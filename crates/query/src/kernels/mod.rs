@@ -10,6 +10,7 @@
 
 pub(crate) mod args;
 mod arrays;
+mod between;
 pub(crate) mod convert;
 pub(crate) mod decimals;
 mod decompose;
@@ -89,6 +90,8 @@ pub(crate) enum Work {
     Shapes(Arc<Shapes>, u64),
     /// Field `usize` of a struct.
     Field(usize),
+    /// Part `i64` of a text that a delimiter parts, as text; from the end if it is negative.
+    SplitPart(i64),
     /// NaN as null, so that both sort together.
     NanToNull,
     /// A function that looks up what the operator supplied.
@@ -114,6 +117,7 @@ enum Identity<'a> {
     Networks(u64),
     Shapes(u64),
     Field(usize),
+    SplitPart(i64),
     NanToNull,
     RowId,
     Counted,
@@ -182,6 +186,7 @@ impl Kernel {
             Work::Networks(_, set) => Identity::Networks(*set),
             Work::Shapes(_, set) => Identity::Shapes(*set),
             Work::Field(at) => Identity::Field(*at),
+            Work::SplitPart(at) => Identity::SplitPart(*at),
             Work::NanToNull => Identity::NanToNull,
             Work::RowId => Identity::RowId,
             Work::Counted => Identity::Counted,
@@ -208,6 +213,7 @@ impl Kernel {
             Work::Extract(extraction) => extraction.run(&call),
             Work::Networks(networks, _) => networks.run(&call),
             Work::Shapes(shapes, _) => shapes.run(&call),
+            Work::SplitPart(at) => text::split_part(&call, *at),
             Work::NanToNull => {
                 let value = call.arg(0)?;
                 call.reals(|row| value.real(row).filter(|x| !x.is_nan()))
@@ -249,6 +255,7 @@ impl ScalarUDFImpl for Kernel {
             Work::Networks(..) => "networks",
             Work::Shapes(..) => "shapes",
             Work::Field(_) => "field",
+            Work::SplitPart(_) => "split_part",
             Work::NanToNull => "nan_to_null",
             Work::RowId => "row_id",
             Work::Counted => "counted",

@@ -245,6 +245,30 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// `tostring(split(text, delimiter)[at])` without the array.
+pub(super) fn split_part(call: &Call<'_>, at: i64) -> Result<ArrayRef> {
+    let (text, delimiter) = (call.arg(0)?, call.arg(1)?);
+    let place = usize::try_from(at).ok();
+    let from_end = at.checked_neg().and_then(|at| usize::try_from(at - 1).ok());
+    call.texts(|row, out| {
+        let text = shown(text, row);
+        let delimiter = delimiter.text(row);
+        let part = match (place, from_end) {
+            (Some(0), _) | (_, Some(0)) if delimiter.is_empty() => Some(&*text),
+            _ if delimiter.is_empty() => None,
+            (Some(place), _) => text.split(delimiter).nth(place),
+            // Parts are found from the front, where delimiters overlap.
+            (None, Some(before)) => {
+                let parts: Vec<&str> = text.split(delimiter).collect();
+                let place = parts.len().checked_sub(before + 1);
+                place.and_then(|place| parts.get(place).copied())
+            }
+            (None, None) => None,
+        };
+        out.push_str(part.unwrap_or_default());
+    })
+}
+
 fn replace_strings(call: &Call<'_>) -> Result<ArrayRef> {
     let (text, needles, with) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     call.texts(|row, out| {

@@ -388,6 +388,13 @@ impl Lowering<'_> {
     }
 
     fn cast(&mut self, expr: &Expr, inner: &Expr, scope: &Scope<'_>) -> Result<Plan, Error> {
+        if let (true, Some(([text, delimiter], at))) = (is_string(expr), split_part(inner)) {
+            let args = vec![
+                (self.expr(text, scope)?, text.ty),
+                (self.expr(delimiter, scope)?, delimiter.ty),
+            ];
+            return Ok(self.kernel(Work::SplitPart(at), args, expr.ty));
+        }
         let value = self.expr(inner, scope)?;
         Ok(match (inner.ty, expr.ty) {
             (from, to) if from == to => value,
@@ -608,6 +615,21 @@ fn chain(expr: &Expr) -> Option<(&Expr, Vec<Step>)> {
         base = text;
     }
     Some((base, steps))
+}
+
+/// What `split(text, delimiter)[at]` takes.
+fn split_part(expr: &Expr) -> Option<(&[Expr; 2], i64)> {
+    let (base, steps) = chain(expr)?;
+    match (&base.kind, steps.as_slice()) {
+        (
+            ExprKind::Call {
+                function: F::Split,
+                args,
+            },
+            [Step::Index(at)],
+        ) => Some((args.as_slice().try_into().ok()?, *at)),
+        _ => None,
+    }
 }
 
 fn literals(elements: &[Expr]) -> Option<Vec<&Value>> {

@@ -1,4 +1,4 @@
-//! Queries whose plans the library's rules would make wrong, or refuse.
+//! Queries whose plans the library's rules would make wrong or refuse, and forms that are planned apart.
 
 use std::collections::BTreeMap;
 
@@ -28,4 +28,23 @@ fn what_counts_no_rows_is_summarised() {
     let count = "range k from 1 to 3 step 1 | top 0 by k asc | count";
     let sum = answer(&format!("{count} | summarize c = avgif(Count, true)"));
     assert_eq!(sum, answer("print c = 0.0"));
+}
+
+#[test]
+fn a_part_of_a_text_is_that_of_the_array_of_its_parts() {
+    for delimiter in [",", ", ", "aa", ""] {
+        for at in -4..=4 {
+            let rows = format!(
+                "datatable(t: string, n: long)['', 1, 'a', 2, 'a,b,c', 345, ', ,', 4, 'aaaaa', 5, 'x, \"y\\\\, z', 6] \
+                 | extend parts = split(t, '{delimiter}'), digits = split(n, '4')"
+            );
+            let of = |text: &str, number: &str| {
+                answer(&format!(
+                    "{rows} | project a = tostring({text}[{at}]), b = tostring({number}[{at}])"
+                ))
+            };
+            let direct = of(&format!("split(t, '{delimiter}')"), "split(n, '4')");
+            assert_eq!(direct, of("parts", "digits"), "'{delimiter}' at {at}");
+        }
+    }
 }
