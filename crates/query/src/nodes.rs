@@ -12,7 +12,7 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, DataFusionError, Result, exec_err, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -127,6 +127,29 @@ impl UserDefinedLogicalNodeCore for InOrder {
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InOrder")
+    }
+
+    /// What is read above, and what the rows are sorted by: without that the planner would not know
+    /// that they are.
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut sorted_by = HashSet::new();
+        let found = self.input.apply(|plan| {
+            if let LogicalPlan::Sort(sort) = plan {
+                for key in &sort.expr {
+                    let columns = key.expr.column_refs();
+                    sorted_by.extend(columns.into_iter().map(|column| column.name.clone()));
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found.ok()?;
+        let fields = self.input.schema().fields().iter().enumerate();
+        let keys = fields.filter(|(_, field)| sorted_by.contains(field.name()));
+        let mut needed: Vec<usize> = keys.map(|(at, _)| at).collect();
+        needed.extend(output_columns);
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion::logical_expr::{Expr as Plan, Extension, LogicalPlan};
-use kql::resolved::{Axis, Expr, Op, Relation, TextForm, WindowFn};
+use kql::resolved::{Axis, Expr, Op, Relation, TextForm, Value, WindowFn};
 use model::ColumnType;
 
 use super::{Lowered, Lowering, Scope, constant, exprs, in_order, plans};
@@ -18,6 +18,7 @@ use crate::kernels::extract::Extraction;
 use crate::profiles::FileProfile;
 use crate::whole::{
     ComponentsTask, MatchTask, ScanTask, SeriesTask, StepPlan, Task, Whole, WindowTask,
+    window_schema,
 };
 
 impl Lowering<'_> {
@@ -183,14 +184,35 @@ impl Lowering<'_> {
             more.push(self.expr(expr, &scope)?);
         }
         let width = lowered.columns.len();
-        let (plan, _) = self.ordered_with(lowered, more)?;
-        let task = Task::Window(WindowTask {
+        let (plan, mut columns) = self.ordered_with(lowered, more)?;
+        let offset = match args.get(1).and_then(Expr::as_literal) {
+            Some(Value::Int(rows)) => Some(i64::from(*rows)),
+            Some(Value::Long(rows)) => Some(*rows),
+            _ => None,
+        };
+        let task = WindowTask {
             function,
             width,
             args: args.iter().map(|e| e.ty).collect(),
             keys: keys.iter().map(|e| e.ty).collect(),
+            offset,
+        };
+        // Columns that go on keep their names, so that those that nothing reads can be left out.
+        let made = relation.columns.last().map(|field| field.ty);
+        let (made, name) = self.made_schema(made.into_iter())?;
+        let schema = window_schema(&made, plan.schema(), width)?;
+        columns.truncate(width);
+        columns.extend(name);
+        let node = Arc::new(Whole {
+            inputs: vec![plan],
+            task: Task::Window(task),
+            schema,
         });
-        self.whole(relation, vec![plan], task, true)
+        Ok(Lowered {
+            plan: LogicalPlan::Extension(Extension { node }),
+            columns,
+            ordered: true,
+        })
     }
 
     fn series(

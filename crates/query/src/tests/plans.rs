@@ -48,3 +48,17 @@ fn a_part_of_a_text_is_that_of_the_array_of_its_parts() {
         }
     }
 }
+
+/// Of ten million rows two columns fit into memory, all of them do not.
+#[test]
+fn neighbouring_rows_need_only_the_columns_that_are_read() {
+    let query = "range n from 1 to 100000 step 1 | extend a = strcat('a', n), b = strcat('b', n), c = strcat('c', n) \
+                 | sort by n asc | extend before = prev(n, 3), after = next(n), k = row_number() \
+                 | where before == 99990 or k == 2 | project n, before, after, k";
+    assert_eq!(
+        answer(query),
+        answer(
+            "datatable(n: long, before: long, after: long, k: long)[2, long(null), 3, 2, 99993, 99990, 99994, 99993]"
+        )
+    );
+}

@@ -2,7 +2,8 @@
 //! `make-series`, `scan`, patterns in graphs.
 //!
 //! [`Whole`] is one logical node for all of them; its physical form collects each input into one
-//! batch, in sight of the memory pool, and hands them to the [`Task`].
+//! batch, in sight of the memory pool, and hands them to the [`Task`]. Functions of neighbouring rows
+//! need no more than a few rows at once: those go through batch by batch.
 
 mod graph;
 mod scan;
@@ -16,7 +17,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchemaRef, Result, plan_err};
+use datafusion::common::{DFSchema, DFSchemaRef, Result, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -31,6 +32,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 pub(crate) use graph::{ComponentsTask, MatchTask};
 pub(crate) use scan::{ScanTask, StepPlan};
 pub(crate) use series::SeriesTask;
+use window::Passing;
 pub(crate) use window::WindowTask;
 
 use crate::copies::{in_portions, of_its_own};
@@ -87,19 +89,51 @@ impl UserDefinedLogicalNodeCore for Whole {
         if inputs.len() != self.inputs.len() {
             return plan_err!("Whole keeps its inputs");
         }
+        if let (Task::Window(task), [input]) = (&self.task, inputs.as_slice()) {
+            let task = task.over(input.schema().fields().len());
+            let schema = window_schema(&self.schema, input.schema(), task.width)?;
+            let task = Task::Window(task);
+            return Ok(Self {
+                inputs,
+                task,
+                schema,
+            });
+        }
         Ok(Self {
             inputs,
             ..self.clone()
         })
     }
 
-    fn necessary_children_exprs(&self, _: &[usize]) -> Option<Vec<Vec<usize>>> {
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        if let Task::Window(task) = &self.task {
+            return Some(vec![task.needed(output_columns)]);
+        }
         let all = self.inputs.iter();
         Some(
             all.map(|input| (0..input.schema().fields().len()).collect())
                 .collect(),
         )
     }
+}
+
+/// The first columns of the input, and what the function gives.
+pub(crate) fn window_schema(
+    known: &DFSchemaRef,
+    input: &DFSchemaRef,
+    width: usize,
+) -> Result<DFSchemaRef> {
+    let Some(made) = known.fields().len().checked_sub(1) else {
+        return plan_err!("a window gives a column");
+    };
+    let field = |schema: &DFSchemaRef, at: usize| {
+        let (qualifier, field) = schema.qualified_field(at);
+        (qualifier.cloned(), field.clone())
+    };
+    let mut fields: Vec<_> = (0..width).map(|at| field(input, at)).collect();
+    fields.push(field(known, made));
+    let schema = DFSchema::new_with_metadata(fields, known.metadata().clone())?;
+    Ok(Arc::new(schema))
 }
 
 /// The physical form of [`Whole`].
@@ -202,6 +236,13 @@ impl ExecutionPlan for WholeExec {
         for input in &self.inputs {
             inputs.push(input.execute(partition, context.clone())?);
         }
+        if let (Task::Window(task), true) = (&self.task, inputs.len() == 1)
+            && task.passes()
+            && let Some(input) = inputs.pop()
+        {
+            let passing = Passing::new(task.clone(), self.schema.clone(), self.guard.clone());
+            return Ok(self.passed(input, passing));
+        }
         let memory = MemoryConsumer::new("WholeExec").register(context.memory_pool());
         let rows_max = context.session_config().batch_size();
         let (task, exprs) = (self.task.clone(), self.exprs.clone());
@@ -231,6 +272,35 @@ impl ExecutionPlan for WholeExec {
     }
 }
 
+impl WholeExec {
+    /// Rows go through, batch by batch.
+    fn passed(
+        &self,
+        input: SendableRecordBatchStream,
+        passing: Passing,
+    ) -> SendableRecordBatchStream {
+        let guard = self.guard.clone();
+        let start = (input, passing, false);
+        let rows = stream::try_unfold(start, move |(mut input, mut passing, ended)| {
+            let guard = guard.clone();
+            async move {
+                if ended {
+                    return Ok(None);
+                }
+                while let Some(batch) = input.next().await {
+                    guard.check()?;
+                    if let Some(made) = passing.next(batch?)? {
+                        return Ok(Some((made, (input, passing, false))));
+                    }
+                }
+                let rest = passing.rest()?;
+                Ok(rest.map(|made| (made, (input, passing, true))))
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
+    }
+}
+
 async fn collect(
     mut input: SendableRecordBatchStream,
     memory: &mut MemoryReservation,
@@ -257,7 +327,7 @@ impl Task {
         guard: &Guard,
     ) -> Result<RecordBatch> {
         match (self, inputs) {
-            (Self::Window(task), [input]) => task.run(input, schema, guard),
+            (Self::Window(task), [input]) => task.whole(input, schema, guard),
             (Self::Series(task), [input]) => task.run(input, schema, guard),
             (Self::Match(task), [nodes, edges]) => task.run(nodes, edges, schema, guard),
             (Self::Components(task), [nodes, edges]) => task.run(nodes, edges, schema, guard),
