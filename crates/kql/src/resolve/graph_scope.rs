@@ -16,7 +16,7 @@ use crate::codes;
 use crate::functions::ScalarFn;
 use crate::resolved::{
     Cycles, EdgeDirection, Expr, ExprKind, Field, GraphPart, GraphPattern, GraphStep, Op, PathKey,
-    Relation, Set,
+    Relation, Set, Value,
 };
 use crate::syntax::{Kind, Node, span};
 
@@ -278,19 +278,14 @@ impl Resolver<'_> {
             (true, false) => EdgeDirection::Backward,
             _ => EdgeDirection::Either,
         };
-        let range = is("*").then(|| {
-            let mut numbers = said.iter().filter_map(|w| w.parse::<u32>().ok());
-            let least = numbers.next().unwrap_or(1);
-            let most = numbers.next().unwrap_or(if is("..") {
-                limits::GRAPH_PATH_EDGES_MAX
-            } else {
-                least
-            });
-            (least, most.min(limits::GRAPH_PATH_EDGES_MAX))
-        });
+        let range = match is("*") {
+            true => Some(self.path_bounds(part)?),
+            false => None,
+        };
         pattern.edges += 1;
         let number = pattern.edges - 1;
-        if let Some(name) = part.children().next().map(|n| plain_name(&n)) {
+        let mut names = part.children().filter(|c| c.kind() != Kind::Clause);
+        if let Some(name) = names.next().map(|n| plain_name(&n)) {
             let element = match range {
                 Some(_) => Element::Path(number),
                 None => Element::Edge(number),
@@ -301,6 +296,43 @@ impl Resolver<'_> {
             }
         }
         Ok((number, direction, range))
+    }
+
+    /// The least and the most edges of `*least..most`.
+    fn path_bounds(&mut self, part: &Node) -> Fallible<(u32, u32)> {
+        let (mut least, mut most, mut is_range) = (None, None, false);
+        for element in part.children_with_tokens() {
+            match element {
+                rowan::NodeOrToken::Node(bound) if bound.kind() == Kind::Clause => {
+                    let number = self.path_bound(&bound)?;
+                    *(if is_range { &mut most } else { &mut least }) = Some(number);
+                }
+                rowan::NodeOrToken::Token(token) => is_range |= token.kind() == Kind::DotDot,
+                rowan::NodeOrToken::Node(_) => {}
+            }
+        }
+        let least = least.unwrap_or(1);
+        let most = most.unwrap_or(match is_range {
+            true => limits::GRAPH_PATH_EDGES_MAX,
+            false => least,
+        });
+        Ok((least, most.min(limits::GRAPH_PATH_EDGES_MAX)))
+    }
+
+    fn path_bound(&mut self, bound: &Node) -> Fallible<u32> {
+        let Some(value) = bound.children().next() else {
+            return Err(Broken);
+        };
+        let expr = self.expr(&value, Row::NONE)?;
+        let number = match expr.as_literal() {
+            Some(Value::Long(n)) => u32::try_from(*n).ok(),
+            Some(Value::Int(n)) => u32::try_from(*n).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| {
+            let message = "the bounds of a path must be constant whole numbers";
+            self.error(codes::NOT_CONSTANT, span(bound), message)
+        })
     }
 
     /// A function of an element, if `name` is one and a pattern is being read.
