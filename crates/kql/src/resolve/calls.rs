@@ -526,6 +526,9 @@ impl Resolver<'_> {
             return self.expr(arg, Row::NONE);
         }
         let relation = self.subquery(arg)?;
+        if let Some(value) = one_constant(&relation) {
+            return Ok(Expr::literal(value.clone(), at));
+        }
         let Some(first) = relation.columns.iter().position(|f| !f.hidden) else {
             if self.awaits_columns() {
                 // The tables that it reads are those of the query all the same.
@@ -769,6 +772,17 @@ impl Resolver<'_> {
             }
         }
         Ok(relation)
+    }
+}
+
+/// The first value of a table that is one row of constants: `print 3`.
+fn one_constant(relation: &Relation) -> Option<&Value> {
+    let Op::Project { input, exprs } = &relation.op else {
+        return None;
+    };
+    match &input.op {
+        Op::Values { rows } if rows.len() == 1 => exprs.first()?.as_literal(),
+        _ => None,
     }
 }
 

@@ -497,8 +497,8 @@ pub(super) fn call(function: ScalarFn, args: Vec<Expr>, ty: ColumnType, span: Sp
     }
 }
 
-/// Works out sums, differences and products of literal longs, timespans and instants, so that
-/// `take 10 * 10` and `Timestamp > ago(2 * 1d)` have a constant to show. What overflows is left
+/// Works out sums, differences and products of literal numbers, timespans and instants, so that
+/// `take 10 * 10`, `percentile(x, 0.95 * 100)` and `Timestamp > ago(2 * 1d)` have a constant to show. What overflows is left
 /// to the engine.
 pub(super) fn fold(expr: Expr) -> Expr {
     let ExprKind::Call { function, args } = &expr.kind else {
@@ -535,6 +535,15 @@ fn folded(function: ScalarFn, a: &Value, b: &Value) -> Option<Value> {
     };
     Some(match (a, b) {
         (Value::Long(a), Value::Long(b)) => Value::Long(integers(*a, *b)?),
+        (Value::Real(a), Value::Real(b)) => {
+            let value = match function {
+                Add => a + b,
+                Subtract => a - b,
+                Multiply => a * b,
+                _ => return None,
+            };
+            value.is_finite().then_some(Value::Real(value))?
+        }
         (Value::TimeSpan(a), Value::TimeSpan(b)) if function != Multiply => {
             Value::TimeSpan(model::Span100ns(integers(a.0, b.0)?))
         }
