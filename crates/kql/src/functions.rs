@@ -1036,7 +1036,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::Percentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, percentile: number) -> row"],
+        &["(value: summable, percentile: number) -> row"],
         "a percentile of a value",
     ),
     aggregate(
@@ -1044,7 +1044,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::Percentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, percentile: number+) -> row"],
+        &["(value: summable, percentile: number+) -> row"],
         "several percentiles of a value",
     ),
     aggregate(
@@ -1053,8 +1053,8 @@ const AGGREGATES: &[Function] = &[
         (AggregateFn::PercentilesArray, ALL_ROWS),
         Prefix("percentiles"),
         &[
-            "(value: orderable, percentiles: array) -> dynamic",
-            "(value: orderable, percentile: number+) -> dynamic",
+            "(value: summable, percentiles: array) -> dynamic",
+            "(value: summable, percentile: number+) -> dynamic",
         ],
         "several percentiles of a value, as an array",
     ),
@@ -1063,7 +1063,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::WeightedPercentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, weight: integer, percentile: number) -> row"],
+        &["(value: summable, weight: integer, percentile: number) -> row"],
         "a percentile of a weighted value",
     ),
     aggregate(
@@ -1071,7 +1071,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::WeightedPercentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, weight: integer, percentile: number+) -> row"],
+        &["(value: summable, weight: integer, percentile: number+) -> row"],
         "several percentiles of a weighted value",
     ),
     aggregate(
@@ -1080,8 +1080,8 @@ const AGGREGATES: &[Function] = &[
         (AggregateFn::WeightedPercentilesArray, ALL_ROWS),
         Prefix("percentiles"),
         &[
-            "(value: orderable, weight: integer, percentiles: array) -> dynamic",
-            "(value: orderable, weight: integer, percentile: number+) -> dynamic",
+            "(value: summable, weight: integer, percentiles: array) -> dynamic",
+            "(value: summable, weight: integer, percentile: number+) -> dynamic",
         ],
         "several percentiles of a weighted value, as an array",
     ),
