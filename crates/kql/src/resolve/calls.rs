@@ -368,7 +368,10 @@ impl Resolver<'_> {
             Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
             Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
-                let pairs = visible(row, at).collect();
+                let pairs: Vec<(String, Expr)> = visible(row, at).collect();
+                if pairs.is_empty() {
+                    return Ok(Expr::literal(Value::Dynamic("{}".into()), at));
+                }
                 let bag = self.bag(pairs, at)?;
                 let ignores_empty = match args.first() {
                     Some(arg) => self.expr(arg, row)?.as_literal() == Some(&Value::Bool(true)),
