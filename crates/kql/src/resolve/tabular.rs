@@ -2,7 +2,7 @@
 
 use model::{ColumnType, Span};
 
-use super::columns::projected;
+use super::columns::{Rest, projected};
 use super::names::Taken;
 use super::types::cast;
 use super::{Broken, Fallible, Resolver, Row, first_word, items, measure, plain_name, words};
@@ -171,6 +171,20 @@ impl Resolver<'_> {
         let mut columns = Vec::new();
         let mut taken = Taken::default();
         for (position, item) in items(node).enumerate() {
+            // One name takes the first of several values.
+            let has_one_name =
+                item.kind() == Kind::Named && super::child(&item, Kind::NameList).is_none();
+            let made = match has_one_name {
+                true => None,
+                false => self.tuple_item(&item, Row::NONE, Rest::Dropped),
+            };
+            if let Some(made) = made {
+                for (name, expr) in made? {
+                    columns.push(Field::new(taken.unique(&name), expr.ty));
+                    exprs.push(expr);
+                }
+                continue;
+            }
             let (given, value) = self.named(&item)?;
             let name = match given {
                 Some(name) => {
