@@ -636,9 +636,11 @@ impl Resolver<'_> {
         self.calls += 1;
         let tail = self.env.split_off(env_len.min(self.env.len()));
         self.env.extend(bound);
+        let known = self.later.len();
+        self.later.extend(tail);
         let result = inside(self);
         self.env.truncate(env_len);
-        self.env.extend(tail);
+        self.env.extend(self.later.drain(known..));
         self.calls -= 1;
         result
     }
@@ -742,7 +744,8 @@ impl Resolver<'_> {
             let message = format!("unknown type `{type_name}`");
             return Err(self.error(codes::UNKNOWN_TYPE, span(param), message));
         };
-        if !fits(expr.ty, ty) {
+        // A number becomes whatever number is declared.
+        if !fits(expr.ty, ty) && !(is_number(expr.ty) && is_number(ty)) {
             let message = format!(
                 "`{param_name}` of `{name}` is a `{ty}`, not a `{}`",
                 expr.ty

@@ -215,6 +215,10 @@ struct Resolver<'a> {
     gave_names: bool,
     profiled: BTreeSet<crate::resolved::Profiled>,
     fork: fork::Fork,
+    /// What `set` statements said.
+    settings: settings::Settings,
+    /// Definitions that the function being inlined does not see: only `table()` finds tables there.
+    later: Vec<(Arc<str>, Rc<Binding>)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -249,6 +253,8 @@ impl<'a> Resolver<'a> {
             gave_names: false,
             profiled: BTreeSet::new(),
             fork: fork::Fork::default(),
+            settings: settings::Settings::default(),
+            later: Vec::new(),
         }
     }
 }

@@ -103,6 +103,20 @@ impl Resolver<'_> {
         }
     }
 
+    /// `table(name)`: inside of a function also a table that a `let` after the function made.
+    fn table_called(&mut self, name: &str, at: Span) -> Fallible<Relation> {
+        if self.lookup(name).is_none() && self.schema.table(name).is_none() {
+            let mut later = self.later.iter().rev();
+            let found = later.find(|(known, _)| **known == *name);
+            let found = found.map(|(_, binding)| binding.clone());
+            if let Some(Binding::Table { relation, cost }) = found.as_deref() {
+                self.count_again(*cost, at)?;
+                return Ok(relation.clone());
+            }
+        }
+        self.named_table(name, at)
+    }
+
     pub(super) fn source(&self, name: &str, at: Span) -> Option<Relation> {
         let shape = self.schema.table(name)?;
         let mut columns: Vec<Field> = shape
@@ -169,7 +183,7 @@ impl Resolver<'_> {
             }
             ("table", [inner]) => {
                 if let Some(Value::String(table)) = self.expr(inner, Row::NONE)?.as_literal() {
-                    self.named_table(&table.clone(), span(inner))
+                    self.table_called(&table.clone(), span(inner))
                 } else {
                     let message = "the table's name must be a string literal";
                     Err(self.error(codes::NOT_CONSTANT, span(inner), message))
