@@ -693,6 +693,7 @@ impl Resolver<'_> {
                     return Err(self.error(codes::BAD_ARGUMENTS, at, message));
                 };
                 let relation = self.as_declared(relation, &columns, at)?;
+                self.warn_undeclared(lambda, &relation, &columns);
                 let binding = self.table_binding(relation, self.pipeline);
                 bound.push((param_name.as_str().into(), Rc::new(binding)));
                 continue;
@@ -708,6 +709,11 @@ impl Resolver<'_> {
                 .and_then(|a| a.children().nth(1));
             let arg = named.or_else(|| positional.next().cloned());
             let binding = self.bind_param(name, &param_name, param, arg, at, row)?;
+            if let (Binding::Table { relation, .. }, Some(columns)) =
+                (&binding, child(param, Kind::ColumnDecls))
+            {
+                self.warn_undeclared(lambda, relation, &columns);
+            }
             bound.push((param_name.as_str().into(), Rc::new(binding)));
         }
         Ok(bound)

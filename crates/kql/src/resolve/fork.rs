@@ -66,7 +66,8 @@ impl Resolver<'_> {
     fn result(&mut self, node: &Node) -> Fallible<Relation> {
         let relation = self.table(node)?;
         self.refuse_graph(&relation)?;
-        self.without_nothing(relation, span(node))
+        let relation = self.without_nothing(relation, span(node))?;
+        Ok(self.limited(relation, span(node)))
     }
 
     /// The result, which has a column, unless the data decided that it has none: then it has no rows.

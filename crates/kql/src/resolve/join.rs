@@ -154,6 +154,7 @@ impl Resolver<'_> {
                 _ => None,
             };
             if let Some(known) = known {
+                self.warn_join_kind(&choice.value, choice.at);
                 kind = known;
             } else {
                 let operator = if is_lookup { "lookup" } else { "join" };

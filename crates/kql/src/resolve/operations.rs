@@ -278,6 +278,10 @@ impl Resolver<'_> {
             };
             return Err(self.mismatch(&op.text, &left, &right, at, help.as_deref()));
         };
+        if is_equality {
+            self.warn_never_equal(&left, &right);
+            self.warn_array(&op.text, &left, &right);
+        }
         Ok(call(
             function,
             vec![cast(left, ty), cast(right, ty)],
@@ -303,6 +307,7 @@ impl Resolver<'_> {
             let help = "convert the value that is no string with `tostring()`";
             return Err(self.mismatch(&op.text, &left, &right, at, Some(help)));
         }
+        self.warn_array(&op.text, &left, &right);
         let (left, right) = (
             cast(left, ColumnType::String),
             cast(right, ColumnType::String),

@@ -90,6 +90,7 @@ impl Resolver<'_> {
         if super::graphs::is_graph(&input) {
             return self.graph_operator(&input, operator, node);
         }
+        self.check_hints(node);
         match operator {
             Operator::Where => self.filter(input, node),
             Operator::Project => Ok(self.project(input, node)),
@@ -142,6 +143,7 @@ impl Resolver<'_> {
             Operator::GetSchema => Ok(serialized(get_schema(&input, at), at)),
             Operator::As => self.name_input(input, node),
             Operator::Render => {
+                self.check_render(&input, node);
                 self.render = Some(render(node));
                 Ok(input)
             }
