@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{ColumnType, Span, limits};
 
+use super::habits::Likely;
 use super::operations::{call, fold};
 use super::stored;
 use super::types::{cast, common, is_integer, is_number, wider};
@@ -57,12 +58,19 @@ impl Resolver<'_> {
             .next()
             .map_or_else(|| span(node), |n| span(&n));
         if functions::aggregate_named(name).is_some() {
-            return self.error_help(
-                codes::AGGREGATE_PLACE,
-                at,
-                format!("the aggregate `{name}` stands outside of `summarize`"),
-                "aggregate with `summarize`, then use the column",
-            );
+            let is_key = node.ancestors().any(|n| n.kind() == Kind::ByList);
+            let (place, help) = match is_key {
+                true => (
+                    "after `by`",
+                    "aggregates stand before `by`, the keys of groups after it",
+                ),
+                false => (
+                    "outside of `summarize`",
+                    "aggregate with `summarize`, then use the column",
+                ),
+            };
+            let message = format!("the aggregate `{name}` stands {place}");
+            return self.error_help(codes::AGGREGATE_PLACE, at, message, help);
         }
         if not_yet::FORBIDDEN.contains(&name) {
             return self.error(
@@ -119,7 +127,12 @@ impl Resolver<'_> {
         let mut out = Vec::with_capacity(args.len());
         let mut broken = false;
         let takes_star = matches!(function.name, "pack_array" | "estimate_data_size");
-        for arg in args {
+        let is_part = |position: usize| position == 0 && function.name.starts_with("datetime_");
+        for (position, arg) in args.iter().enumerate() {
+            let outer = self.likely;
+            if is_part(position) {
+                self.likely = Some((span(arg), Likely::Text));
+            }
             let expr = match arg.kind() {
                 Kind::TypeOf => self
                     .type_of(arg)
@@ -130,6 +143,7 @@ impl Resolver<'_> {
                 }
                 _ => self.expr(arg, row),
             };
+            self.likely = outer;
             match expr {
                 Ok(expr) => out.push(expr),
                 Err(Broken) => broken = true,
@@ -245,11 +259,17 @@ impl Resolver<'_> {
         let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
         let message = format!("`{name}` does not take ({})", types.join(", "));
         let usage = signatures::usage(function, name);
+        let combined = match (name, exprs) {
+            ("dcount" | "count_distinct", [_, second]) if second.ty == ColumnType::String => {
+                "; combinations of columns are counted with `dcount(strcat(a, \"|\", b))`"
+            }
+            _ => "",
+        };
         self.error_help(
             codes::BAD_ARGUMENTS,
             at,
             message,
-            format!("it is called as {usage}"),
+            format!("it is called as {usage}{combined}"),
         )
     }
 
@@ -471,6 +491,12 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         if !accepts(signature, &exprs, false) {
+            if let [only] = exprs.as_slice()
+                && let Some(help) = super::habits::span_wanted(only.ty)
+            {
+                let message = format!("`{}` does not take ({})", function.name, only.ty);
+                return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
+            }
             return Err(self.bad_arguments(function, &exprs, at));
         }
         let Some(span) = exprs.into_iter().next() else {
@@ -748,7 +774,14 @@ impl Resolver<'_> {
         let type_name = super::words(param).get(1).cloned().unwrap_or_default();
         let Some(ty) = ColumnType::parse(&type_name) else {
             let message = format!("unknown type `{type_name}`");
-            return Err(self.error(codes::UNKNOWN_TYPE, span(param), message));
+            let help = match type_name.to_ascii_lowercase().as_str() {
+                "integer" | "int32" | "number" => "whole numbers are `long`, small ones `int`",
+                "text" | "varchar" | "str" => "texts are `string`",
+                _ => {
+                    "types are bool, datetime, decimal, dynamic, guid, int, long, real, string, timespan"
+                }
+            };
+            return Err(self.error_help(codes::UNKNOWN_TYPE, span(param), message, help));
         };
         // A number becomes whatever number is declared.
         if !fits(expr.ty, ty) && !(is_number(expr.ty) && is_number(ty)) {

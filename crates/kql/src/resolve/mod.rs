@@ -222,6 +222,8 @@ struct Resolver<'a> {
     gave_names: bool,
     profiled: BTreeSet<crate::resolved::Profiled>,
     fork: fork::Fork,
+    /// What a name that nothing has would most likely be, in that place.
+    likely: Option<(Span, habits::Likely)>,
     /// What `set` statements said.
     settings: settings::Settings,
     /// Definitions that the function being inlined does not see: only `table()` finds tables there.
@@ -261,6 +263,7 @@ impl<'a> Resolver<'a> {
             gave_names: false,
             profiled: BTreeSet::new(),
             fork: fork::Fork::default(),
+            likely: None,
             settings: settings::Settings::default(),
             later: Vec::new(),
         }

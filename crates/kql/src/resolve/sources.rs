@@ -38,10 +38,16 @@ impl Resolver<'_> {
             Kind::DataTable => self.datatable(node),
             Kind::ExternalData => self.external(node),
             Kind::Path if self.is_pattern(node) => self.pattern_table(node),
-            Kind::Path => Err(self.error(
+            Kind::Path if !self.begins_with_table(node) => Err(self.error(
                 codes::FORBIDDEN,
                 at,
                 "a query reads the tables of its own tenant only",
+            )),
+            Kind::Path => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                "a part of a table is no table",
+                "columns are chosen with `| project column`, rows with `| take 1`",
             )),
             // A comment as in SQL reads as two signs.
             Kind::Chain if node.text().to_string().contains("--") => Err(self.error_help(
@@ -52,6 +58,12 @@ impl Resolver<'_> {
             )),
             _ => Err(self.error(codes::NOT_A_TABLE, at, "expected a table")),
         }
+    }
+
+    /// Whether a path begins with a table's name.
+    fn begins_with_table(&self, node: &Node) -> bool {
+        let base = node.children().next();
+        base.is_some_and(|base| base.kind() == Kind::Name && self.is_tabular(&base))
     }
 
     /// As [`Self::table`], for a query inside of an expression.

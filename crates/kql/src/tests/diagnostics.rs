@@ -431,11 +431,12 @@ fn grammar() {
     check(
         "Logon | | take 5",
         expect![[r#"
-        error[KQL0003]: expected an operator, found `|`
-          --> query:1:9
-          1 | Logon | | take 5
-            |         ^
-    "#]],
+            error[KQL0003]: expected an operator, found `|`
+              --> query:1:9
+              1 | Logon | | take 5
+                |         ^
+              help: one bar stands between two operators
+        "#]],
     );
     check(
         "let x = 5",
