@@ -378,6 +378,17 @@ impl Resolver<'_> {
         }
     }
 
+    /// What to do about a part of the pattern that stands as if it were a value.
+    pub(super) fn element_help(&self, name: &str) -> Option<String> {
+        let scope = self.graph_scope.as_ref()?;
+        Some(match scope.elements.get(name)? {
+            Element::Path(_) => format!(
+                "name a column of the path's edges: `{name}.column`, or `map({name}, column)`"
+            ),
+            _ => format!("name a column of it: `{name}.column`"),
+        })
+    }
+
     /// The element that a name means; the flag: the nodes between its edges.
     fn element(&self, node: &Node) -> Option<(Element, bool)> {
         let scope = self.graph_scope.as_ref()?;

@@ -179,6 +179,7 @@ impl Resolver<'_> {
                 self.error_help(code, at, message, help)
             }
             None => match super::habits::name(name)
+                .or_else(|| self.element_help(name))
                 .or_else(|| self.likely(name, at))
                 .or_else(|| few_columns(row))
             {
