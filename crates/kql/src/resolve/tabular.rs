@@ -69,13 +69,7 @@ impl Resolver<'_> {
         let length = u32::try_from(name.len()).unwrap_or_default();
         let place = Span::new(at.start, at.start + length);
         let message = format!("the operator `{name}` is not supported yet");
-        let help = match name {
-            "facet" => {
-                "several results come of `fork (summarize count() by a) (summarize count() by b)`"
-            }
-            _ => return self.error(codes::OPERATOR_NOT_YET, place, message),
-        };
-        self.error_help(codes::OPERATOR_NOT_YET, place, message, help)
+        self.error(codes::OPERATOR_NOT_YET, place, message)
     }
 
     pub(super) fn operator(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
@@ -127,6 +121,7 @@ impl Resolver<'_> {
             Operator::MvApply => self.mv_apply(input, node),
             Operator::Partition => self.partition(input, node),
             Operator::Fork => self.fork(input, node),
+            Operator::Facet => self.facet(input, node),
             Operator::Parse | Operator::ParseWhere => self.parse_pattern(input, node),
             Operator::ParseKv => self.parse_pairs(input, node),
             Operator::MakeSeries => self.make_series(input, node),

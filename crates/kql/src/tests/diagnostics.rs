@@ -699,13 +699,12 @@ fn known_and_not_supported() {
         "#]],
     );
     check(
-        "Logon | facet by User",
+        "Logon | macro-expand by User",
         expect![[r#"
-            error[KQL0401]: the operator `facet` is not supported yet
+            error[KQL0401]: the operator `macro-expand` is not supported yet
               --> query:1:9
-              1 | Logon | facet by User
-                |         ^^^^^
-              help: several results come of `fork (summarize count() by a) (summarize count() by b)`
+              1 | Logon | macro-expand by User
+                |         ^^^^^^^^^^^^
         "#]],
     );
     check(
@@ -990,14 +989,13 @@ fn arguments_of_few_values() {
 #[test]
 fn operators_say_what_they_do_not_do() {
     check(
-        "Logon | facet by User, Result",
+        "Logon | macro-expand by User, Result",
         expect![[r#"
-        error[KQL0401]: the operator `facet` is not supported yet
-          --> query:1:9
-          1 | Logon | facet by User, Result
-            |         ^^^^^
-          help: several results come of `fork (summarize count() by a) (summarize count() by b)`
-    "#]],
+            error[KQL0401]: the operator `macro-expand` is not supported yet
+              --> query:1:9
+              1 | Logon | macro-expand by User, Result
+                |         ^^^^^^^^^^^^
+        "#]],
     );
     check(
         "Logon | project-away *",
