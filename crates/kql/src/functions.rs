@@ -57,6 +57,8 @@ pub enum Special {
     ColumnNamesOf,
     /// A condition that must be a true constant.
     Assert,
+    /// Rounded down to a multiple that `set` names.
+    BinAuto,
 }
 
 /// How Kusto calls the column of an unnamed call.
@@ -745,6 +747,18 @@ const SPECIALS: &[Function] = &[
         Plain,
         &["(condition: bool, message: string) -> bool"],
         "refuses the query if a constant condition does not hold",
+    ),
+    special(
+        "bin_auto",
+        &[],
+        Special::BinAuto,
+        First,
+        &[
+            "(value: number) -> arg1",
+            "(value: timespan) -> timespan",
+            "(value: datetime) -> datetime",
+        ],
+        "rounded down to a multiple of what `set query_bin_auto_size` says",
     ),
 ];
 

@@ -79,6 +79,11 @@ impl Resolver<'_> {
                 "a query reads the tables of its own tenant only",
             );
         }
+        if name.starts_with("current_principal") {
+            let message = format!("the function `{name}` is not supported yet");
+            let help = "a query does not know who runs it: detection rules run by themselves";
+            return self.error_help(codes::FUNCTION_NOT_YET, at, message, help);
+        }
         if not_yet::FUNCTIONS.contains(&name)
             || name.starts_with("series_")
             || name.starts_with("geo_")
@@ -407,6 +412,7 @@ impl Resolver<'_> {
             Special::Random => self.random(function, args, at, row),
             Special::ColumnNamesOf => self.column_names_of(function, args, at),
             Special::Assert => self.assertion(function, args, at, row),
+            Special::BinAuto => self.bin_auto(function, args, at, row),
             Special::BagPackColumns => {
                 let mut pairs = Vec::new();
                 for arg in args {
@@ -416,6 +422,31 @@ impl Resolver<'_> {
                 self.bag(pairs, at)
             }
         }
+    }
+
+    /// `bin` or `bin_at` with what `set` said.
+    fn bin_auto(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let mut exprs = self.exprs(args, function, row)?;
+        let [_] = exprs.as_slice() else {
+            return Err(self.bad_arguments(function, &exprs, at));
+        };
+        let Some(size) = self.settings.bin_size.clone() else {
+            let message = "the query says no size of bins";
+            let help = "begin it with `set query_bin_auto_size = 1h;`";
+            return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
+        };
+        exprs.push(Expr { span: at, ..size });
+        let from = self.settings.bin_at.clone();
+        exprs.extend(from.map(|from| Expr { span: at, ..from }));
+        let name = if exprs.len() == 2 { "bin" } else { "bin_at" };
+        let inner = functions::scalar(name).ok_or(Broken)?;
+        self.built_in(inner, exprs, args, at)
     }
 
     /// What nobody can foretell follows from the query's instant and the row's values, so that the

@@ -3,13 +3,13 @@
 //! Most settings of the service's own engine are about its cluster and change nothing that is
 //! visible; those that would change an answer are honoured, refused or warned about.
 
-use model::Span;
+use model::{ColumnType, Span};
 
 use super::{Resolver, first_word, words};
 use crate::codes;
-use crate::resolved::{Op, Relation};
+use crate::resolved::{Expr, Op, Relation};
 use crate::suggest;
-use crate::syntax::{Node, span};
+use crate::syntax::{Kind, Node, span};
 
 /// Settings that the service documents for queries.
 const KNOWN: &[&str] = &[
@@ -76,6 +76,10 @@ const KNOWN: &[&str] = &[
 pub(super) struct Settings {
     /// A result has no more rows than this.
     rows_max: Option<u64>,
+    /// The size of the bins of `bin_auto()`.
+    pub(super) bin_size: Option<Expr>,
+    /// Where its bins begin.
+    pub(super) bin_at: Option<Expr>,
 }
 
 impl Resolver<'_> {
@@ -95,6 +99,8 @@ impl Resolver<'_> {
             "query_take_max_records" | "truncation_max_records" | "truncationmaxrecords" => {
                 self.rows_at_most(&option, value, at);
             }
+            "query_bin_auto_size" => self.settings.bin_size = self.setting(&option, &said, at),
+            "query_bin_auto_at" => self.settings.bin_at = self.setting(&option, &said, at),
             _ if option == "query_now" || option.starts_with("query_datetimescope_") => {
                 let message = format!("the option `{option}` is not supported yet");
                 let help =
@@ -111,6 +117,26 @@ impl Resolver<'_> {
                     }
                 };
                 self.warn(codes::UNKNOWN_SETTING, at, message, help);
+            }
+        }
+    }
+
+    /// The literal that a setting is given.
+    fn setting(&mut self, option: &str, said: &[String], at: Span) -> Option<Expr> {
+        let text = said.get(3..).unwrap_or_default().join("");
+        let syntax = crate::parse(&format!("print {text}"));
+        let literal = syntax
+            .root()
+            .descendants()
+            .find(|n| n.kind() == Kind::Literal);
+        let value = literal.and_then(|node| super::literals::literal(&node).ok());
+        match value.filter(|_| syntax.diagnostics.is_empty()) {
+            Some(value) if value.ty() != ColumnType::String => Some(Expr::literal(value, at)),
+            _ => {
+                let message = format!("`{option}` wants a number, a timespan or an instant");
+                let help = format!("write it as `set {option} = 1h;`");
+                let _ = self.error_help(codes::BAD_ARGUMENTS, at, message, help);
+                None
             }
         }
     }
