@@ -196,6 +196,7 @@ impl Resolver<'_> {
         self.count_relations(inputs.len() * 2, at)?;
         self.count_expressions(inputs.len() * all.len(), at)?;
         let mut met = Vec::with_capacity(inputs.len());
+        let (mut refused, mut is_asked) = (Vec::new(), false);
         for (name, input) in inputs {
             let mut exprs = identity(&input, at);
             let mut columns = input.columns.clone();
@@ -215,11 +216,26 @@ impl Resolver<'_> {
             let row = Row {
                 columns: &wide.columns,
             };
-            let predicate = self.search_condition(condition, row, false)?;
+            let reported = self.diagnostics.len();
+            let predicate = match self.search_condition(condition, row, false) {
+                Ok(predicate) => {
+                    is_asked = true;
+                    predicate
+                }
+                // Nothing in a table whose types the condition does not take meets it.
+                Err(Broken) => {
+                    refused.extend(self.diagnostics.drain(reported..));
+                    Expr::literal(Value::Bool(false), at)
+                }
+            };
             met.push((
                 name,
                 projected(filtered(wide, predicate, at), own, fields, at),
             ));
+        }
+        if !is_asked {
+            self.diagnostics.extend(refused);
+            return Err(Broken);
         }
         Ok(met)
     }
