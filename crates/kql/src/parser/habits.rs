@@ -450,5 +450,5 @@ fn is_membership(word: &str) -> bool {
 }
 
 fn is_text_operator(word: &str) -> bool {
-    super::expressions::STRING_OPERATORS.contains(&word.trim_start_matches('!'))
+    STRING_OPERATORS.contains(&word.trim_start_matches('!'))
 }

@@ -59,15 +59,16 @@ impl Resolver<'_> {
             .map_or_else(|| span(node), |n| span(&n));
         if functions::aggregate_named(name).is_some() {
             let is_key = node.ancestors().any(|n| n.kind() == Kind::ByList);
-            let (place, help) = match is_key {
-                true => (
+            let (place, help) = if is_key {
+                (
                     "after `by`",
                     "aggregates stand before `by`, the keys of groups after it",
-                ),
-                false => (
+                )
+            } else {
+                (
                     "outside of `summarize`",
                     "aggregate with `summarize`, then use the column",
-                ),
+                )
             };
             let message = format!("the aggregate `{name}` stands {place}");
             return self.error_help(codes::AGGREGATE_PLACE, at, message, help);
@@ -815,7 +816,8 @@ impl Resolver<'_> {
             return Err(self.error_help(codes::UNKNOWN_TYPE, span(param), message, help));
         };
         // A number becomes whatever number is declared.
-        if !fits(expr.ty, ty) && !(is_number(expr.ty) && is_number(ty)) {
+        let is_converted = is_number(expr.ty) && is_number(ty);
+        if !fits(expr.ty, ty) && !is_converted {
             let message = format!(
                 "`{param_name}` of `{name}` is a `{ty}`, not a `{}`",
                 expr.ty

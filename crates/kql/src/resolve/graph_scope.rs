@@ -278,9 +278,10 @@ impl Resolver<'_> {
             (true, false) => EdgeDirection::Backward,
             _ => EdgeDirection::Either,
         };
-        let range = match is("*") {
-            true => Some(self.path_bounds(part)?),
-            false => None,
+        let range = if is("*") {
+            Some(self.path_bounds(part)?)
+        } else {
+            None
         };
         pattern.edges += 1;
         let number = pattern.edges - 1;
@@ -312,9 +313,10 @@ impl Resolver<'_> {
             }
         }
         let least = least.unwrap_or(1);
-        let most = most.unwrap_or(match is_range {
-            true => limits::GRAPH_PATH_EDGES_MAX,
-            false => least,
+        let most = most.unwrap_or(if is_range {
+            limits::GRAPH_PATH_EDGES_MAX
+        } else {
+            least
         });
         Ok((least, most.min(limits::GRAPH_PATH_EDGES_MAX)))
     }

@@ -233,10 +233,11 @@ impl Resolver<'_> {
                 let both_text = left.ty == ColumnType::String || right.ty == ColumnType::String;
                 let with_time = |e: &Expr| matches!(e.ty, DateTime | TimeSpan);
                 let other = if with_time(&left) { right.ty } else { left.ty };
-                let help = match with_time(&left) || with_time(&right) {
-                    true => super::habits::span_wanted(other),
-                    false => (both_text && function == ScalarFn::Add)
-                        .then_some("join strings with `strcat()`"),
+                let help = if with_time(&left) || with_time(&right) {
+                    super::habits::span_wanted(other)
+                } else {
+                    (both_text && function == ScalarFn::Add)
+                        .then_some("join strings with `strcat()`")
                 };
                 return Err(self.mismatch(&op.text, &left, &right, at, help));
             }

@@ -217,16 +217,13 @@ impl Resolver<'_> {
                 columns: &wide.columns,
             };
             let reported = self.diagnostics.len();
-            let predicate = match self.search_condition(condition, row, false) {
-                Ok(predicate) => {
-                    is_asked = true;
-                    predicate
-                }
+            let predicate = if let Ok(predicate) = self.search_condition(condition, row, false) {
+                is_asked = true;
+                predicate
+            } else {
                 // Nothing in a table whose types the condition does not take meets it.
-                Err(Broken) => {
-                    refused.extend(self.diagnostics.drain(reported..));
-                    Expr::literal(Value::Bool(false), at)
-                }
+                refused.extend(self.diagnostics.drain(reported..));
+                Expr::literal(Value::Bool(false), at)
             };
             met.push((
                 name,
@@ -348,7 +345,7 @@ fn or_null(value: Expr, ty: ColumnType, at: Span) -> Expr {
 fn names_of_several_types(
     inputs: &[(String, Relation)],
 ) -> std::collections::BTreeMap<String, Vec<ColumnType>> {
-    let mut types: std::collections::BTreeMap<String, Vec<ColumnType>> = Default::default();
+    let mut types = std::collections::BTreeMap::<String, Vec<ColumnType>>::new();
     for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
         let known = types.entry(field.name.to_string()).or_default();
         if !field.hidden && !known.contains(&field.ty) {

@@ -171,9 +171,10 @@ impl Resolver<'_> {
             // One name takes the first of several values.
             let has_one_name =
                 item.kind() == Kind::Named && super::child(&item, Kind::NameList).is_none();
-            let made = match has_one_name {
-                true => None,
-                false => self.tuple_item(&item, Row::NONE, Rest::Dropped),
+            let made = if has_one_name {
+                None
+            } else {
+                self.tuple_item(&item, Row::NONE, Rest::Dropped)
             };
             if let Some(made) = made {
                 for (name, expr) in made? {

@@ -335,9 +335,10 @@ fn render_properties(said: &[String]) -> Vec<(String, Vec<String>)> {
                 is_value = false;
             }
             value if is_value => {
-                let value = match value.starts_with(['"', '\'', '@']) {
-                    true => literals::string(value).unwrap_or_default(),
-                    false => value.to_owned(),
+                let value = if value.starts_with(['"', '\'', '@']) {
+                    literals::string(value).unwrap_or_default()
+                } else {
+                    value.to_owned()
                 };
                 if let Some((_, values)) = found.last_mut() {
                     values.push(value);
