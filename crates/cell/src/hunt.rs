@@ -353,11 +353,12 @@ impl Cell {
         self.note_hunt(grant, text, &prepared.tables).await?;
         let view = self.store().view(grant)?;
         let temporary = self.store().temporary_files().clone();
-        self.inner
-            .options
-            .hunting
-            .run(prepared, view, temporary, options)
-            .await
+        let warnings = prepared.diagnostics.clone();
+        let hunting = &self.inner.options.hunting;
+        let mut answer = hunting.run(prepared, view, temporary, options).await?;
+        // What is probably not meant is said beside the rows, too: there may be none because of it.
+        answer.notices.extend(warnings);
+        Ok(answer)
     }
 
     /// Who read which rows is on record before the first of them is read. What the program itself asks

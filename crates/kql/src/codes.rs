@@ -1,7 +1,7 @@
 //! The registry of diagnostic codes of queries: one row each, never reused, never changed in meaning.
 //!
 //! `KQL00xx` text and grammar, `KQL01xx` limits, `KQL02xx` names, `KQL03xx` types and arguments,
-//! `KQL04xx` known to Kusto and not supported here.
+//! `KQL04xx` known to Kusto and not supported here, `KQL05xx` accepted and probably not meant.
 
 /// One row: the code and what it means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,4 +61,7 @@ codes! {
     FORM_NOT_YET "KQL0403" "a form of an operator or statement that is not supported yet";
     FORBIDDEN "KQL0404" "something that leaves the tenant's own data";
     EXTERNAL_ADDRESS "KQL0405" "an address that the operator does not let queries read";
+    NEVER_EQUAL "KQL0501" "a comparison that no row can meet";
+    UNKNOWN_SETTING "KQL0502" "a setting, hint or property that changes nothing";
+    LENIENT_FORM "KQL0503" "a form that the language does not have and that is taken for another";
 }

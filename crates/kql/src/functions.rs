@@ -57,6 +57,8 @@ pub enum Special {
     ColumnNamesOf,
     /// A condition that must be a true constant.
     Assert,
+    /// Rounded down to a multiple that `set` names.
+    BinAuto,
 }
 
 /// How Kusto calls the column of an unnamed call.
@@ -762,6 +764,18 @@ const SPECIALS: &[Function] = &[
         &["(condition: bool, message: string) -> bool"],
         "refuses the query if a constant condition does not hold",
     ),
+    special(
+        "bin_auto",
+        &[],
+        Special::BinAuto,
+        First,
+        &[
+            "(value: number) -> arg1",
+            "(value: timespan) -> timespan",
+            "(value: datetime) -> datetime",
+        ],
+        "rounded down to a multiple of what `set query_bin_auto_size` says",
+    ),
 ];
 
 const fn window(
@@ -1052,7 +1066,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::Percentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, percentile: number) -> row"],
+        &["(value: summable, percentile: number) -> row"],
         "a percentile of a value",
     ),
     aggregate(
@@ -1060,7 +1074,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::Percentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, percentile: number+) -> row"],
+        &["(value: summable, percentile: number+) -> row"],
         "several percentiles of a value",
     ),
     aggregate(
@@ -1069,8 +1083,8 @@ const AGGREGATES: &[Function] = &[
         (AggregateFn::PercentilesArray, ALL_ROWS),
         Prefix("percentiles"),
         &[
-            "(value: orderable, percentiles: array) -> dynamic",
-            "(value: orderable, percentile: number+) -> dynamic",
+            "(value: summable, percentiles: array) -> dynamic",
+            "(value: summable, percentile: number+) -> dynamic",
         ],
         "several percentiles of a value, as an array",
     ),
@@ -1079,7 +1093,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::WeightedPercentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, weight: integer, percentile: number) -> row"],
+        &["(value: summable, weight: integer, percentile: number) -> row"],
         "a percentile of a weighted value",
     ),
     aggregate(
@@ -1087,7 +1101,7 @@ const AGGREGATES: &[Function] = &[
         &[],
         (AggregateFn::WeightedPercentile, ALL_ROWS),
         Plain,
-        &["(value: orderable, weight: integer, percentile: number+) -> row"],
+        &["(value: summable, weight: integer, percentile: number+) -> row"],
         "several percentiles of a weighted value",
     ),
     aggregate(
@@ -1096,8 +1110,8 @@ const AGGREGATES: &[Function] = &[
         (AggregateFn::WeightedPercentilesArray, ALL_ROWS),
         Prefix("percentiles"),
         &[
-            "(value: orderable, weight: integer, percentiles: array) -> dynamic",
-            "(value: orderable, weight: integer, percentile: number+) -> dynamic",
+            "(value: summable, weight: integer, percentiles: array) -> dynamic",
+            "(value: summable, weight: integer, percentile: number+) -> dynamic",
         ],
         "several percentiles of a weighted value, as an array",
     ),

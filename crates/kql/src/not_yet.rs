@@ -2,7 +2,6 @@
 
 /// Scalar functions, aggregates and plugins; those that begin with `series_` besides.
 pub(crate) const FUNCTIONS: &[&str] = &[
-    "bin_auto",
     "current_principal",
     "current_principal_details",
     "extent_id",

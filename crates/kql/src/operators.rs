@@ -73,6 +73,8 @@ pub(crate) enum Grammar {
     GraphToTable,
     /// Operators in brackets, each with a name or without.
     Fork,
+    /// `by` columns, maybe `with` operators in brackets.
+    Facet,
     /// Not supported yet: balanced tokens.
     Opaque,
 }
@@ -155,7 +157,7 @@ operators! {
     Consume "consume" [] Tokens "the input, thrown away";
     Evaluate "evaluate" [] Evaluate "a plugin";
     ExecuteAndCache "execute-and-cache" [] Opaque "the input, kept for the next query";
-    Facet "facet" [] Opaque "several summaries";
+    Facet "facet" [] Facet "the values of several columns, each with its count";
     Find "find" [] Find "rows of several tables that meet a condition";
     Fork "fork" [] Fork "several queries of one input";
     GraphMatch "graph-match" [] GraphMatch "patterns in a graph";

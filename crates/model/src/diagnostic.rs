@@ -82,6 +82,14 @@ impl Diagnostic {
         }
     }
 
+    /// A warning at `span`: the input is used.
+    pub fn warning(code: &str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, span, message)
+        }
+    }
+
     /// The same with a remedy.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {

@@ -73,6 +73,20 @@ async fn a_query_that_is_not_read_in_time_is_refused_and_its_place_comes_back() 
 }
 
 #[tokio::test]
+async fn what_is_probably_not_meant_is_said_beside_the_rows() {
+    let world = World::new().await;
+    let (tenant, _) = world.tenant("uk", "GB").await;
+    let cell = world.cell("uk");
+    let me = Credential::local_operator();
+    let grant = cell.cx().decide::<Hunt>(&me, tenant).unwrap();
+    let query = "DeviceEvents | where 'doubtful'";
+    let answer = cell.hunt(&grant, query, HuntOptions::default()).await;
+    let notices = answer.unwrap().notices;
+    let codes: Vec<&str> = notices.iter().map(|n| n.code.as_str()).collect();
+    assert!(codes.contains(&"KQL0501"), "{codes:?}");
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_calls_the_reading_off() {
     let world = World::new().await;
     let (tenant, _) = world.tenant("uk", "GB").await;

@@ -69,9 +69,13 @@ impl Hunting for Names {
             let at = u32::try_from(at).unwrap();
             Diagnostic::error("KQL0207", Span::new(at, at + 7), "no column `unknown`")
         });
+        let doubtful = text.find("doubtful").map(|at| {
+            let at = u32::try_from(at).unwrap();
+            Diagnostic::warning("KQL0501", Span::new(at, at + 8), "no row is `doubtful`")
+        });
         Prepared {
             tables: tables.collect::<BTreeSet<_>>(),
-            diagnostics: wrong.into_iter().collect(),
+            diagnostics: wrong.into_iter().chain(doubtful).collect(),
             columns: Some(found().columns),
             has_several: false,
             plan: Some(Box::new(())),

@@ -132,6 +132,17 @@ impl Parser<'_> {
         }
     }
 
+    /// `by column, column with (operators)`.
+    pub(super) fn facet(&mut self) {
+        if !self.eat_word("by") {
+            return self.expected("`by`");
+        }
+        self.list_of(Self::name_or_wildcard);
+        if self.eat_word("with") {
+            self.sub_pipeline();
+        }
+    }
+
     /// `(operator | operator)` over the rows around.
     pub(super) fn sub_pipeline(&mut self) {
         if !self.expect(Kind::OpenParen, "a query in brackets") {

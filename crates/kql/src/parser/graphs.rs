@@ -74,7 +74,7 @@ impl Parser<'_> {
         self.finish();
     }
 
-    /// `-[name*1..3]->`, `<-[name]-`, `--`, `-->`, `<--`.
+    /// `-[name*1..3]->`, `-[name*least..most]->`, `<-[name]-`, `--`, `-->`, `<--`.
     fn graph_edge(&mut self) {
         self.start(Kind::GraphEdge);
         self.eat(Kind::Less);
@@ -82,9 +82,9 @@ impl Parser<'_> {
         if self.eat(Kind::OpenBracket) {
             self.declared_name();
             if self.eat(Kind::Star) {
-                self.eat(Kind::Integer);
+                self.edge_bound();
                 if self.eat(Kind::DotDot) {
-                    self.eat(Kind::Integer);
+                    self.edge_bound();
                 }
             }
             self.expect(Kind::CloseBracket, "`]`");
@@ -92,6 +92,15 @@ impl Parser<'_> {
         self.expect(Kind::Minus, "`-`");
         self.eat(Kind::Greater);
         self.finish();
+    }
+
+    /// A number, or the name of one.
+    fn edge_bound(&mut self) {
+        if matches!(self.kind(0), Some(Kind::Integer | Kind::Word)) {
+            self.start(Kind::Clause);
+            self.sum();
+            self.finish();
+        }
     }
 
     /// `nodes as name with_node_id=id, edges …`.

@@ -4,7 +4,9 @@
 //! A guess changes the help of a finding only, never whether there is one.
 
 use super::Parser;
+use super::expressions::STRING_OPERATORS;
 use crate::operators::Operator;
+use crate::suggest;
 use crate::syntax::Kind;
 
 /// A word of another language that begins a clause, and what does its work here.
@@ -56,21 +58,55 @@ const CLAUSES: &[(&str, &str)] = &[
     ("with", "name a query with `let name = …;`"),
 ];
 
-/// A word that nothing separates from what is before it.
-fn separated(wanted: &str) -> Option<String> {
-    let help = "columns are separated by commas, and groups stand after `by`";
-    (wanted == "`|` or the end of the operator").then(|| help.to_owned())
-}
+/// Words that people compare with, and what does it here.
+const COMPARISONS: &[(&str, &str)] = &[
+    (
+        "doesnotcontain",
+        "the opposite of `contains` is `!contains`",
+    ),
+    ("doesnotend", "the opposite of `endswith` is `!endswith`"),
+    ("doesnothave", "the opposite of `has` is `!has`"),
+    (
+        "doesnotmatch",
+        "a pattern that is not there is `not(… matches regex …)`",
+    ),
+    (
+        "doesnotstart",
+        "the opposite of `startswith` is `!startswith`",
+    ),
+    ("eq", "compare with `==`"),
+    ("equal", "compare with `==`"),
+    ("equals", "compare with `==`"),
+    ("ge", "compare with `>=`"),
+    ("gt", "compare with `>`"),
+    (
+        "includes",
+        "a part of a text is asked for with `contains`, a whole word with `has`",
+    ),
+    ("le", "compare with `<=`"),
+    ("lt", "compare with `<`"),
+    ("match", "a pattern is asked for with `matches regex`"),
+    ("matches", "a pattern is asked for with `matches regex`"),
+    ("ne", "not equal is `!=`"),
+    ("notequals", "not equal is `!=`"),
+    ("regex", "a pattern is asked for with `matches regex`"),
+    ("regexp", "a pattern is asked for with `matches regex`"),
+];
 
 impl Parser<'_> {
     /// What to do about the token that could not be read here, where `wanted` was expected.
     pub(super) fn habit(&self, wanted: &str) -> Option<String> {
-        let (kind, text) = self.token(0)?;
+        let Some((kind, text)) = self.token(0) else {
+            return self.habit_at_end(wanted);
+        };
         let lower = text.to_ascii_lowercase();
         let next = self.token(1).map_or("", |(_, text)| text);
         let (previous, before_that) = (self.previous(1), self.previous(2));
         if self.begins_with("select") {
             return clause("select");
+        }
+        if let Some(help) = self.quoted_habit().or_else(|| self.operator_form(wanted)) {
+            return Some(help);
         }
         let is_sql_comment = (1..8).any(|n| self.previous(n) == "-" && self.previous(n + 1) == "-");
         if is_sql_comment || (before_that, previous) == ("/", "*") || (previous, text) == ("/", "*")
@@ -103,8 +139,9 @@ impl Parser<'_> {
                 format!("negate with `not({}(…))`", word.trim_start_matches('!'))
             }
             (Kind::Pipe, _) if previous == "|" && !self.is_operator(1) => {
-                "two conditions are joined with `or`".to_owned()
+                "two conditions are joined with `or`, two texts with `strcat(a, b)`".to_owned()
             }
+            (Kind::Pipe, _) if previous == "|" => "one bar stands between two operators".to_owned(),
             (Kind::Pipe, _) if previous == ";" => {
                 "no `;` stands before a bar: it ends the query".to_owned()
             }
@@ -114,10 +151,30 @@ impl Parser<'_> {
                 "no bracket was opened before it".to_owned()
             }
             (Kind::Minus, _) if next == "-" => "a comment begins with `//`".to_owned(),
+            (Kind::Assign, _) if matches!(self.operator_here(), "extend" | "project") => {
+                "a column has one name, and its value follows: `name = value`".to_owned()
+            }
+            (Kind::Assign, _) if wanted == "`|` or `;`" => LET.to_owned(),
+            (Kind::Colon, _) if next == "=" => LET.to_owned(),
+            (Kind::OpenBracket, _) if wanted == "an expression" => {
+                "an array is written as `dynamic([\"a\", \"b\"])`".to_owned()
+            }
             (Kind::EqualEqual | Kind::Assign, _) => "compare with `==`".to_owned(),
             (Kind::Comma, _) if wanted == "`..`" => BOUNDS.to_owned(),
             (Kind::Comma, _) if self.bracket_follows_text_operator() => {
                 "for one of several texts use `has_any (\"a\", \"b\")`".to_owned()
+            }
+            (Kind::DotDot, _) if self.opened_after(&["in", "!in"]) => {
+                "bounds are asked for with `between (low .. high)`".to_owned()
+            }
+            (Kind::Comma, _) if self.opened_after(&["dynamic"]) => {
+                "an array is written as `dynamic([\"a\", \"b\"])`".to_owned()
+            }
+            (Kind::Comma, _) if self.opened_after(&["="]) => {
+                "a list of values is written as `dynamic([\"a\", \"b\"])`".to_owned()
+            }
+            (Kind::Word, _) if is_membership(previous) => {
+                format!("write the list in brackets: `{previous} ({text})`")
             }
             (Kind::OpenBracket, _) if is_membership(previous) => {
                 "write the list in round brackets: `(\"a\", \"b\")`".to_owned()
@@ -126,6 +183,7 @@ impl Parser<'_> {
                 "write the list in brackets: `(\"a\", \"b\")`".to_owned()
             }
             (_, _) if previous.ends_with("between") => BOUNDS.to_owned(),
+            (Kind::Word, _) if wanted == "`by`" && previous == "by" => TOP.to_owned(),
             (Kind::Word, _) if wanted == "`by`" => "write `by` before the columns".to_owned(),
             (Kind::Word, _) if self.is_operator(0) => {
                 format!("an operator stands after a bar: `| {text}`")
@@ -133,10 +191,128 @@ impl Parser<'_> {
             (Kind::Unknown, _) => self.character_habit(text)?.to_owned(),
             (Kind::Word, "descending") => "the direction is `desc`".to_owned(),
             (Kind::Word, "ascending") => "the direction is `asc`".to_owned(),
-            (Kind::Word, word) => return clause(word).or_else(|| separated(wanted)),
+            (Kind::Word, word) => {
+                if wanted == "`|` or `;`" && matches!(previous, "var" | "const" | "declare") {
+                    return Some(LET.to_owned());
+                }
+                return self
+                    .compared(word)
+                    .or_else(|| clause(word))
+                    .or_else(|| self.separated(wanted));
+            }
             _ => return None,
         };
         Some(fixed)
+    }
+
+    /// What to do where the query ends too early.
+    fn habit_at_end(&self, wanted: &str) -> Option<String> {
+        match (wanted, self.operator_here()) {
+            ("`by`", "top") => Some(TOP.to_owned()),
+            (_, "project" | "extend") if self.previous(1) == "*" => Some(PATTERNS.to_owned()),
+            _ if matches!(self.previous(1), "take" | "limit") => {
+                Some("say how many rows: `| take 10`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// A quote inside of a text ends it: a word stands against the end of a text.
+    fn quoted_habit(&self) -> Option<String> {
+        let before = self.at.checked_sub(1).and_then(|at| self.matter.get(at));
+        let is_joined = match (before, self.matter.get(self.at)) {
+            (Some(a), Some(b)) => a + 1 == *b,
+            _ => false,
+        };
+        let quote = self.previous(1).chars().last()?;
+        let is_text = matches!(quote, '"' | '\'') && self.previous(1).len() > 1;
+        let help = "a quote inside of a text is written with a backslash: `\\\"`, `\\'`; or put the text in the other quotes";
+        (is_text && is_joined && self.kind(0) == Some(Kind::Word)).then(|| help.to_owned())
+    }
+
+    /// What is wrong with the parts of the operator that is read.
+    fn operator_form(&self, wanted: &str) -> Option<String> {
+        let (kind, text) = self.token(0)?;
+        let (previous, before_that) = (self.previous(1), self.previous(2));
+        let help = match (self.operator_here(), text) {
+            ("join" | "lookup", "using") => "name the columns after `on`: `join (table) on column`",
+            ("join" | "lookup", "on") if wanted == "`)`" => {
+                "close the bracket of the table before `on`: `join (table) on column`"
+            }
+            ("join" | "lookup", _) if before_that == "on" && kind == Kind::OpenParen => TABLE_FIRST,
+            ("join" | "lookup", _) if previous == "on" => TABLE_FIRST,
+            ("where" | "project" | "extend" | "summarize", "on") => {
+                "put the table of the join in brackets: `join (table | where …) on column`"
+            }
+            ("count", "(") => {
+                "`count` is the number of all rows; count others with `summarize dcount(column)` or `countif(condition)`"
+            }
+            ("project" | "extend", "," | "|") if previous == "*" => PATTERNS,
+            ("summarize", _) if previous == "by" && before_that == "," => {
+                "no comma stands before `by`"
+            }
+            _ => return None,
+        };
+        Some(help.to_owned())
+    }
+
+    /// A word that compares in another language, or is misspelt.
+    fn compared(&self, word: &str) -> Option<String> {
+        let known = COMPARISONS.iter().find(|(known, _)| *known == word);
+        if let Some((_, help)) = known {
+            return Some((*help).to_owned());
+        }
+        if !matches!(self.kind(1), Some(Kind::String)) {
+            return None;
+        }
+        let similar = suggest::similar(word, STRING_OPERATORS.iter().copied())?;
+        Some(format!(
+            "an operator with a similar name exists: `{similar}`"
+        ))
+    }
+
+    /// A word that nothing separates from what is before it.
+    fn separated(&self, wanted: &str) -> Option<String> {
+        if wanted == "`|` or `;`" {
+            let help = "operators stand after a bar `|`, and statements end with `;`";
+            return Some(help.to_owned());
+        }
+        if wanted != "`|` or the end of the operator" {
+            return None;
+        }
+        let help = match self.operator_here() {
+            "where" | "filter" => {
+                "conditions are joined with `and` or `or`, and compare with `==`, `has`, `in` …"
+            }
+            "join" | "lookup" => "write it as `join kind=inner (table) on column`",
+            _ => "columns are separated by commas, and groups stand after `by`",
+        };
+        Some(help.to_owned())
+    }
+
+    /// The operator whose text is being read.
+    fn operator_here(&self) -> &str {
+        // LIMIT: whoever writes so much into one operator has made no slip at its begin.
+        const TOKENS_MAX: usize = 200;
+        let bar = (1..=TOKENS_MAX).find(|n| matches!(self.previous(*n), "|" | ""));
+        bar.map_or("", |n| if n == 1 { "" } else { self.previous(n - 1) })
+    }
+
+    /// Whether the bracket that is open here follows one of the words.
+    fn opened_after(&self, words: &[&str]) -> bool {
+        // A list as long as this is no slip.
+        const TOKENS_MAX: usize = 16;
+        let mut depth = 0_usize;
+        for n in 1..=TOKENS_MAX {
+            match self.previous(n) {
+                ")" => depth += 1,
+                "(" if depth == 0 => return words.contains(&self.previous(n + 1)),
+                "(" => depth -= 1,
+                "" => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// What to do about a word that is no operator.
@@ -217,6 +393,14 @@ impl Parser<'_> {
     }
 }
 
+const LET: &str = "a variable is made with `let name = value;`";
+
+const PATTERNS: &str = "patterns of names stand after `project-keep` and `project-away`";
+
+const TOP: &str = "say how many rows, and by what: `top 10 by column`";
+
+const TABLE_FIRST: &str = "the table stands before `on`: `join kind=inner (table) on column`";
+
 const BOUNDS: &str = "write the bounds as `(low .. high)`";
 
 /// The letter of a unit of time.
@@ -266,5 +450,5 @@ fn is_membership(word: &str) -> bool {
 }
 
 fn is_text_operator(word: &str) -> bool {
-    super::expressions::STRING_OPERATORS.contains(&word.trim_start_matches('!'))
+    STRING_OPERATORS.contains(&word.trim_start_matches('!'))
 }

@@ -150,6 +150,7 @@ impl Parser<'_> {
             Grammar::MvApply => self.mv_apply(),
             Grammar::Partition => self.partition(),
             Grammar::Fork => self.fork(),
+            Grammar::Facet => self.facet(),
             Grammar::MakeSeries => self.make_series(),
             Grammar::TopNested => self.list_of(Self::top_level),
             Grammar::Search => self.search(),

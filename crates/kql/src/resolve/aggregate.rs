@@ -409,7 +409,7 @@ impl Resolver<'_> {
             .collect();
         for rank in &ranks {
             if rank.as_literal().is_none() {
-                let message = "a percentile must be a literal number";
+                let message = "a percentile must be a constant number";
                 return Err(self.error(codes::NOT_CONSTANT, rank.span, message));
             }
             self.check_tail(meaning, rank)?;
@@ -428,7 +428,7 @@ impl Resolver<'_> {
             .iter()
             .skip(values)
             .map(|rank| {
-                let rank = rank.text().to_string();
+                let rank = names::rank_text(rank);
                 let name = names::percentile_name(of.text().unwrap_or_default(), &rank);
                 Suggested::Derived(name)
             })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{ColumnType, Span, limits};
 
+use super::habits::Likely;
 use super::operations::{call, fold};
 use super::stored;
 use super::types::{cast, common, is_integer, is_number, wider};
@@ -57,12 +58,20 @@ impl Resolver<'_> {
             .next()
             .map_or_else(|| span(node), |n| span(&n));
         if functions::aggregate_named(name).is_some() {
-            return self.error_help(
-                codes::AGGREGATE_PLACE,
-                at,
-                format!("the aggregate `{name}` stands outside of `summarize`"),
-                "aggregate with `summarize`, then use the column",
-            );
+            let is_key = node.ancestors().any(|n| n.kind() == Kind::ByList);
+            let (place, help) = if is_key {
+                (
+                    "after `by`",
+                    "aggregates stand before `by`, the keys of groups after it",
+                )
+            } else {
+                (
+                    "outside of `summarize`",
+                    "aggregate with `summarize`, then use the column",
+                )
+            };
+            let message = format!("the aggregate `{name}` stands {place}");
+            return self.error_help(codes::AGGREGATE_PLACE, at, message, help);
         }
         if not_yet::FORBIDDEN.contains(&name) {
             return self.error(
@@ -70,6 +79,11 @@ impl Resolver<'_> {
                 at,
                 "a query reads the tables of its own tenant only",
             );
+        }
+        if name.starts_with("current_principal") {
+            let message = format!("the function `{name}` is not supported yet");
+            let help = "a query does not know who runs it: detection rules run by themselves";
+            return self.error_help(codes::FUNCTION_NOT_YET, at, message, help);
         }
         if not_yet::FUNCTIONS.contains(&name) || name.starts_with("series_") {
             return self.error(
@@ -116,7 +130,12 @@ impl Resolver<'_> {
         let mut out = Vec::with_capacity(args.len());
         let mut broken = false;
         let takes_star = matches!(function.name, "pack_array" | "estimate_data_size");
-        for arg in args {
+        let is_part = |position: usize| position == 0 && function.name.starts_with("datetime_");
+        for (position, arg) in args.iter().enumerate() {
+            let outer = self.likely;
+            if is_part(position) {
+                self.likely = Some((span(arg), Likely::Text));
+            }
             let expr = match arg.kind() {
                 Kind::TypeOf => self
                     .type_of(arg)
@@ -127,6 +146,7 @@ impl Resolver<'_> {
                 }
                 _ => self.expr(arg, row),
             };
+            self.likely = outer;
             match expr {
                 Ok(expr) => out.push(expr),
                 Err(Broken) => broken = true,
@@ -242,11 +262,17 @@ impl Resolver<'_> {
         let types: Vec<&str> = exprs.iter().map(|e| e.ty.as_str()).collect();
         let message = format!("`{name}` does not take ({})", types.join(", "));
         let usage = signatures::usage(function, name);
+        let combined = match (name, exprs) {
+            ("dcount" | "count_distinct", [_, second]) if second.ty == ColumnType::String => {
+                "; combinations of columns are counted with `dcount(strcat(a, \"|\", b))`"
+            }
+            _ => "",
+        };
         self.error_help(
             codes::BAD_ARGUMENTS,
             at,
             message,
-            format!("it is called as {usage}"),
+            format!("it is called as {usage}{combined}"),
         )
     }
 
@@ -365,7 +391,10 @@ impl Resolver<'_> {
             Special::ColumnIfExists => self.column_if_exists(function, args, at, row),
             Special::ToScalar => self.one_value(function, args, at),
             Special::PackAll => {
-                let pairs = visible(row, at).collect();
+                let pairs: Vec<(String, Expr)> = visible(row, at).collect();
+                if pairs.is_empty() {
+                    return Ok(Expr::literal(Value::Dynamic("{}".into()), at));
+                }
                 let bag = self.bag(pairs, at)?;
                 let ignores_empty = match args.first() {
                     Some(arg) => self.expr(arg, row)?.as_literal() == Some(&Value::Bool(true)),
@@ -381,6 +410,7 @@ impl Resolver<'_> {
             Special::Random => self.random(function, args, at, row),
             Special::ColumnNamesOf => self.column_names_of(function, args, at),
             Special::Assert => self.assertion(function, args, at, row),
+            Special::BinAuto => self.bin_auto(function, args, at, row),
             Special::BagPackColumns => {
                 let mut pairs = Vec::new();
                 for arg in args {
@@ -390,6 +420,31 @@ impl Resolver<'_> {
                 self.bag(pairs, at)
             }
         }
+    }
+
+    /// `bin` or `bin_at` with what `set` said.
+    fn bin_auto(
+        &mut self,
+        function: &'static Function,
+        args: &[Node],
+        at: Span,
+        row: Row<'_>,
+    ) -> Fallible<Expr> {
+        let mut exprs = self.exprs(args, function, row)?;
+        let [_] = exprs.as_slice() else {
+            return Err(self.bad_arguments(function, &exprs, at));
+        };
+        let Some(size) = self.settings.bin_size.clone() else {
+            let message = "the query says no size of bins";
+            let help = "begin it with `set query_bin_auto_size = 1h;`";
+            return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
+        };
+        exprs.push(Expr { span: at, ..size });
+        let from = self.settings.bin_at.clone();
+        exprs.extend(from.map(|from| Expr { span: at, ..from }));
+        let name = if exprs.len() == 2 { "bin" } else { "bin_at" };
+        let inner = functions::scalar(name).ok_or(Broken)?;
+        self.built_in(inner, exprs, args, at)
     }
 
     /// What nobody can foretell follows from the query's instant and the row's values, so that the
@@ -465,6 +520,12 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         if !accepts(signature, &exprs, false) {
+            if let [only] = exprs.as_slice()
+                && let Some(help) = super::habits::span_wanted(only.ty)
+            {
+                let message = format!("`{}` does not take ({})", function.name, only.ty);
+                return Err(self.error_help(codes::BAD_ARGUMENTS, at, message, help));
+            }
             return Err(self.bad_arguments(function, &exprs, at));
         }
         let Some(span) = exprs.into_iter().next() else {
@@ -523,6 +584,9 @@ impl Resolver<'_> {
             return self.expr(arg, Row::NONE);
         }
         let relation = self.subquery(arg)?;
+        if let Some(value) = one_constant(&relation) {
+            return Ok(Expr::literal(value.clone(), at));
+        }
         let Some(first) = relation.columns.iter().position(|f| !f.hidden) else {
             if self.awaits_columns() {
                 // The tables that it reads are those of the query all the same.
@@ -627,9 +691,11 @@ impl Resolver<'_> {
         self.calls += 1;
         let tail = self.env.split_off(env_len.min(self.env.len()));
         self.env.extend(bound);
+        let known = self.later.len();
+        self.later.extend(tail);
         let result = inside(self);
         self.env.truncate(env_len);
-        self.env.extend(tail);
+        self.env.extend(self.later.drain(known..));
         self.calls -= 1;
         result
     }
@@ -682,6 +748,7 @@ impl Resolver<'_> {
                     return Err(self.error(codes::BAD_ARGUMENTS, at, message));
                 };
                 let relation = self.as_declared(relation, &columns, at)?;
+                self.warn_undeclared(lambda, &relation, &columns);
                 let binding = self.table_binding(relation, self.pipeline);
                 bound.push((param_name.as_str().into(), Rc::new(binding)));
                 continue;
@@ -697,6 +764,11 @@ impl Resolver<'_> {
                 .and_then(|a| a.children().nth(1));
             let arg = named.or_else(|| positional.next().cloned());
             let binding = self.bind_param(name, &param_name, param, arg, at, row)?;
+            if let (Binding::Table { relation, .. }, Some(columns)) =
+                (&binding, child(param, Kind::ColumnDecls))
+            {
+                self.warn_undeclared(lambda, relation, &columns);
+            }
             bound.push((param_name.as_str().into(), Rc::new(binding)));
         }
         Ok(bound)
@@ -731,9 +803,18 @@ impl Resolver<'_> {
         let type_name = super::words(param).get(1).cloned().unwrap_or_default();
         let Some(ty) = ColumnType::parse(&type_name) else {
             let message = format!("unknown type `{type_name}`");
-            return Err(self.error(codes::UNKNOWN_TYPE, span(param), message));
+            let help = match type_name.to_ascii_lowercase().as_str() {
+                "integer" | "int32" | "number" => "whole numbers are `long`, small ones `int`",
+                "text" | "varchar" | "str" => "texts are `string`",
+                _ => {
+                    "types are bool, datetime, decimal, dynamic, guid, int, long, real, string, timespan"
+                }
+            };
+            return Err(self.error_help(codes::UNKNOWN_TYPE, span(param), message, help));
         };
-        if !fits(expr.ty, ty) {
+        // A number becomes whatever number is declared.
+        let is_converted = is_number(expr.ty) && is_number(ty);
+        if !fits(expr.ty, ty) && !is_converted {
             let message = format!(
                 "`{param_name}` of `{name}` is a `{ty}`, not a `{}`",
                 expr.ty
@@ -766,6 +847,17 @@ impl Resolver<'_> {
             }
         }
         Ok(relation)
+    }
+}
+
+/// The first value of a table that is one row of constants: `print 3`.
+fn one_constant(relation: &Relation) -> Option<&Value> {
+    let Op::Project { input, exprs } = &relation.op else {
+        return None;
+    };
+    match &input.op {
+        Op::Values { rows } if rows.len() == 1 => exprs.first()?.as_literal(),
+        _ => None,
     }
 }
 

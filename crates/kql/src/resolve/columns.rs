@@ -48,6 +48,15 @@ const RESERVED: &[&str] = &[
     "union",
 ];
 
+/// What becomes of the columns of a function that gives several where fewer names are given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rest {
+    /// `project`: they follow under names of their own.
+    Follows,
+    /// `extend`, `print`: there are only those that have a name.
+    Dropped,
+}
+
 impl Resolver<'_> {
     /// `name = value` or a value alone.
     pub(super) fn named(&mut self, item: &Node) -> Fallible<(Option<String>, Node)> {
@@ -59,8 +68,9 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         if name.kind() == Kind::NameList {
-            let message = "several names for one value are supported in `summarize` only";
-            return Err(self.error(codes::FORM_NOT_YET, span(&name), message));
+            let message = "several names want a function that gives several columns";
+            let help = "`extend`, `project`, `print` and `summarize` take them";
+            return Err(self.error_help(codes::EXPECTED, span(&name), message, help));
         }
         let declared = self.declared(&name)?;
         self.refuse_reserved(&declared, &name)?;
@@ -127,7 +137,7 @@ impl Resolver<'_> {
         let mut taken = Taken::default();
         let mut unnamed = 0;
         for item in items(node) {
-            if let Some(made) = self.tuple_item(&item, row) {
+            if let Some(made) = self.tuple_item(&item, row, Rest::Follows) {
                 for (name, expr) in made.unwrap_or_default() {
                     columns.push(Field::new(taken.unique(&name), expr.ty));
                     exprs.push(expr);
@@ -191,7 +201,7 @@ impl Resolver<'_> {
         let mut known = Taken::new(input.columns.iter().map(|f| &*f.name));
         let mut given_here = Taken::default();
         for item in items(node) {
-            if let Some(made) = self.tuple_item(&item, row) {
+            if let Some(made) = self.tuple_item(&item, row, Rest::Dropped) {
                 for (name, expr) in made.unwrap_or_default() {
                     let field = Field::new(name.as_str(), expr.ty);
                     let same = |f: &Field| !f.hidden && *f.name == *name;
@@ -252,12 +262,22 @@ impl Resolver<'_> {
     }
 
     /// `(a, b) = f(…)` and a plain `f(…)` where the function gives several columns.
-    fn tuple_item(&mut self, item: &Node, row: Row<'_>) -> Option<Fallible<Vec<(String, Expr)>>> {
+    pub(super) fn tuple_item(
+        &mut self,
+        item: &Node,
+        row: Row<'_>,
+        rest: Rest,
+    ) -> Option<Fallible<Vec<(String, Expr)>>> {
         if let Some(made) = self.sorted_arrays(item, row) {
             return Some(made);
         }
         let list = super::child(item, Kind::NameList);
-        let value = match &list {
+        // One name is a list of one where the columns without a name follow.
+        let alone = match item.kind() {
+            Kind::Named if list.is_none() && rest == Rest::Follows => item.children().next(),
+            _ => None,
+        };
+        let value = match list.as_ref().or(alone.as_ref()) {
             Some(_) => item.children().nth(1)?,
             None => item.clone(),
         };
@@ -265,7 +285,12 @@ impl Resolver<'_> {
         if parts.is_none() && list.is_none() {
             return None;
         }
-        Some(self.tuple_columns(list.as_ref(), &value, parts, row))
+        let given: Option<Vec<String>> = match (&list, &alone) {
+            (Some(list), _) => Some(list.children().map(|n| plain_name(&n)).collect()),
+            (None, Some(name)) => Some(vec![plain_name(name)]),
+            (None, None) => None,
+        };
+        Some(self.tuple_columns(given, &value, parts, row, rest))
     }
 
     /// `array_sort_asc(a, b)` and its like: a column per array.
@@ -326,37 +351,43 @@ impl Resolver<'_> {
 
     fn tuple_columns(
         &mut self,
-        list: Option<&Node>,
+        given: Option<Vec<String>>,
         value: &Node,
         parts: Option<&[(&str, ColumnType)]>,
         row: Row<'_>,
+        rest: Rest,
     ) -> Fallible<Vec<(String, Expr)>> {
         let at = span(value);
         let Some(parts) = parts else {
             let message = "several names want a function that gives several columns";
             return Err(self.error(codes::FORM_NOT_YET, at, message));
         };
+        let function = super::call_name(value);
+        let count = given.as_ref().map_or(0, Vec::len);
+        if count > parts.len() {
+            let message = format!("`{function}` gives {} columns, not {count}", parts.len());
+            return Err(self.error(codes::BAD_ARGUMENTS, at, message));
+        }
         let first = self.expr(value, row)?;
         let Some(tuple) = tuple_of(&first) else {
             return Err(Broken);
         };
-        let names: Vec<String> = if let Some(list) = list {
-            list.children().map(|n| plain_name(&n)).collect()
-        } else {
-            let arg = super::calls::arguments(value)
-                .first()
-                .and_then(|a| suggested(a, false).text().map(str::to_owned))
-                .unwrap_or_default();
-            let function = super::call_name(value);
-            parts
-                .iter()
-                .map(|(part, _)| format!("{function}_{arg}_{part}"))
-                .collect()
+        let shown = match (&given, rest) {
+            (Some(_), Rest::Dropped) => count,
+            _ => parts.len(),
         };
+        let arg = super::calls::arguments(value)
+            .first()
+            .and_then(|a| suggested(a, false).text().map(str::to_owned))
+            .unwrap_or_default();
+        let mut names = given.unwrap_or_default();
+        let own = parts.iter().skip(names.len());
+        names.extend(own.map(|(part, _)| format!("{function}_{arg}_{part}")));
         Ok(names
             .into_iter()
             .zip(parts)
             .zip(0_i64..)
+            .take(shown)
             .map(|((name, (_, ty)), position)| {
                 (
                     name,
@@ -470,10 +501,17 @@ impl Resolver<'_> {
         let mut placed = std::collections::BTreeSet::new();
         for item in items(node) {
             let mut found = self.pattern(&item, row).unwrap_or_default();
-            let direction = words(&item).into_iter().next_back().unwrap_or_default();
+            let said = words(&item);
+            let direction = said.last().cloned().unwrap_or_default();
             if item.kind() == Kind::SortKey {
                 let name = |position: &usize| input.columns.get(*position).map(|f| f.name.clone());
-                found.sort_by_key(name);
+                if said.iter().any(|word| word.starts_with("granny")) {
+                    found.sort_by_cached_key(|position| {
+                        name(position).map(|name| numbers_apart(&name))
+                    });
+                } else {
+                    found.sort_by_key(name);
+                }
                 if direction.ends_with("desc") {
                     found.reverse();
                 }
@@ -561,6 +599,27 @@ fn chosen(input: Relation, positions: Vec<usize>, at: Span) -> Relation {
     let exprs = fields.iter().map(|(p, f)| column(*p, f.ty, at)).collect();
     let columns = fields.into_iter().map(|(_, f)| f).collect();
     projected(input, exprs, columns, at)
+}
+
+/// A name in pieces that compare as people count: `a2` before `a10`. Digits come before letters.
+fn numbers_apart(name: &str) -> Vec<(usize, String)> {
+    let mut pieces: Vec<(usize, String)> = Vec::new();
+    let mut in_number = false;
+    for letter in name.chars() {
+        let is_digit = letter.is_ascii_digit();
+        match pieces.last_mut().filter(|_| is_digit && in_number) {
+            // Without zeros before it, the longer number is the larger.
+            Some((_, digits)) if digits == "0" => *digits = letter.to_string(),
+            Some((length, digits)) => {
+                digits.push(letter);
+                *length = digits.len();
+            }
+            None if is_digit => pieces.push((1, letter.to_string())),
+            None => pieces.push((usize::MAX, letter.to_string())),
+        }
+        in_number = is_digit;
+    }
+    pieces
 }
 
 /// Whether `name` is of the form of `pattern`, where `*` stands for any text.

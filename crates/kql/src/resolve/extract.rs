@@ -111,6 +111,19 @@ impl Resolver<'_> {
         if captures.iter().any(|(known, _)| *known == name) {
             return Err(self.duplicate(&name, at));
         }
+        let is_after_text = captures
+            .last()
+            .is_some_and(|(_, ty)| *ty == ColumnType::String);
+        if is_after_text && parts.last() == Some(&TextPart::Capture) {
+            let message =
+                "a text between two columns is missing: nothing says where the first one ends";
+            self.warn(
+                codes::LENIENT_FORM,
+                at,
+                message,
+                "put the text that stands between them",
+            );
+        }
         captures.push((name, ty));
         parts.push(TextPart::Capture);
         Ok(())

@@ -1,18 +1,19 @@
-//! Several results of one text: further statements, and `fork`.
+//! Several results of one text: further statements, `fork` and `facet`.
 //!
-//! The input of a `fork` is computed once; its parts read the same rows. A `fork` ends a statement: the
+//! Their input is computed once; the parts read the same rows. Both end a statement: the
 //! results go to the reader, and nothing can be done with them.
 
 use std::sync::Arc;
 
-use model::{Span, limits};
+use model::{ColumnType, Span, limits};
 
 use super::{
-    Broken, Fallible, Resolver, child, first_word, items, plain_name, without_hidden, words,
+    Broken, Fallible, Resolver, Row, child, first_word, items, plain_name, without_hidden, words,
 };
 use crate::codes;
+use crate::functions::AggregateFn;
 use crate::operators::Operator;
-use crate::resolved::{Also, Op, Relation};
+use crate::resolved::{Aggregate, Also, Expr, Field, Op, Relation};
 use crate::syntax::{Kind, Node, span};
 
 /// Where a `fork` may stand, and what the one that stood there gave.
@@ -66,7 +67,8 @@ impl Resolver<'_> {
     fn result(&mut self, node: &Node) -> Fallible<Relation> {
         let relation = self.table(node)?;
         self.refuse_graph(&relation)?;
-        self.without_nothing(relation, span(node))
+        let relation = self.without_nothing(relation, span(node))?;
+        Ok(self.limited(relation, span(node)))
     }
 
     /// The result, which has a column, unless the data decided that it has none: then it has no rows.
@@ -91,14 +93,10 @@ impl Resolver<'_> {
     /// `fork name = (operators) (operators)`.
     pub(super) fn fork(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
         let at = span(node);
-        if self.fork.may_stand != Some(at) {
-            return Err(self.error_help(
-                codes::FORM_NOT_YET,
-                Span::new(at.start, at.start + 4),
-                "`fork` gives several results, so a query ends with it",
-                "write what follows into each of its parts",
-            ));
-        }
+        self.check_last(
+            node,
+            "`fork` gives several results, so a query ends with it",
+        )?;
         let parts: Vec<Node> = items(node).collect();
         self.check_results(parts.len(), at)?;
         let input = self.shared_relation(input, at);
@@ -109,6 +107,60 @@ impl Resolver<'_> {
             results.push(self.part(input.clone(), &part));
         }
         let results: Vec<Also> = results.into_iter().collect::<Fallible<_>>()?;
+        let first = results.first().ok_or(Broken)?.relation.clone();
+        self.fork.gave = results;
+        Ok(first)
+    }
+
+    /// Several results stand at the end of a query only.
+    fn check_last(&mut self, node: &Node, message: &str) -> Fallible<()> {
+        let at = span(node);
+        if self.fork.may_stand == Some(at) {
+            return Ok(());
+        }
+        let length = u32::try_from(first_word(node).len()).unwrap_or_default();
+        Err(self.error_help(
+            codes::FORM_NOT_YET,
+            Span::new(at.start, at.start + length),
+            message,
+            "write what follows into each of its parts",
+        ))
+    }
+
+    /// `facet by column, column with (operators)`: what the operators give, then the values of each
+    /// column and how often each is there.
+    pub(super) fn facet(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
+        let at = span(node);
+        self.check_last(
+            node,
+            "`facet` gives several results, so a query ends with it",
+        )?;
+        let query = child(node, Kind::SubPipeline);
+        let columns: Vec<Node> = items(node)
+            .filter(|item| item.kind() != Kind::SubPipeline)
+            .collect();
+        self.check_results(columns.len() + usize::from(query.is_some()), at)?;
+        let input = self.shared_relation(input, at);
+        self.count_relations(columns.len() + 1, at)?;
+        let mut results = Vec::new();
+        if let Some(query) = query {
+            let relation = self.operators_of(input.clone(), &query)?;
+            self.refuse_graph(&relation)?;
+            let relation = self.without_nothing(relation, span(&query))?;
+            results.push(nameless(self.limited(relation, at)));
+        }
+        for item in columns {
+            let row = Row {
+                columns: &input.columns,
+            };
+            for position in self.pattern(&item, row)? {
+                let field = input.columns.get(position).cloned().ok_or(Broken)?;
+                let key = super::column(position, field.ty, span(&item));
+                self.refuse_dynamic(&key, "count the values of")?;
+                let counted = values_counted(input.clone(), key, field, at);
+                results.push(nameless(self.limited(counted, at)));
+            }
+        }
         let first = results.first().ok_or(Broken)?.relation.clone();
         self.fork.gave = results;
         Ok(first)
@@ -131,14 +183,47 @@ impl Resolver<'_> {
         self.refuse_graph(&relation)?;
         Ok(Also {
             name: name.or_else(|| name_of(&query.children().last()?)),
-            relation: self.without_nothing(relation, span(&query))?,
+            relation: {
+                let relation = self.without_nothing(relation, span(&query))?;
+                self.limited(relation, span(&query))
+            },
             render,
         })
     }
 }
 
 fn is_fork(operator: &Node) -> bool {
-    Operator::named(&first_word(operator)) == Some(Operator::Fork)
+    let operator = Operator::named(&first_word(operator));
+    matches!(operator, Some(Operator::Fork | Operator::Facet))
+}
+
+fn nameless(relation: Relation) -> Also {
+    Also {
+        name: None,
+        relation,
+        render: None,
+    }
+}
+
+/// Each value of a column and how often it is there.
+fn values_counted(input: Relation, key: Expr, field: Field, at: Span) -> Relation {
+    let count = Aggregate {
+        function: AggregateFn::Count,
+        args: Vec::new(),
+        filter: None,
+        outputs: vec![ColumnType::Long],
+        span: at,
+    };
+    let name = format!("count_{}", field.name);
+    Relation {
+        op: Op::Summarize {
+            input: Box::new(input),
+            by: vec![key],
+            aggregates: vec![count],
+        },
+        columns: vec![field, Field::new(name, ColumnType::Long)],
+        span: at,
+    }
 }
 
 /// The name that `as` gives.

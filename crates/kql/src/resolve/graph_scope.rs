@@ -16,7 +16,7 @@ use crate::codes;
 use crate::functions::ScalarFn;
 use crate::resolved::{
     Cycles, EdgeDirection, Expr, ExprKind, Field, GraphPart, GraphPattern, GraphStep, Op, PathKey,
-    Relation, Set,
+    Relation, Set, Value,
 };
 use crate::syntax::{Kind, Node, span};
 
@@ -278,19 +278,15 @@ impl Resolver<'_> {
             (true, false) => EdgeDirection::Backward,
             _ => EdgeDirection::Either,
         };
-        let range = is("*").then(|| {
-            let mut numbers = said.iter().filter_map(|w| w.parse::<u32>().ok());
-            let least = numbers.next().unwrap_or(1);
-            let most = numbers.next().unwrap_or(if is("..") {
-                limits::GRAPH_PATH_EDGES_MAX
-            } else {
-                least
-            });
-            (least, most.min(limits::GRAPH_PATH_EDGES_MAX))
-        });
+        let range = if is("*") {
+            Some(self.path_bounds(part)?)
+        } else {
+            None
+        };
         pattern.edges += 1;
         let number = pattern.edges - 1;
-        if let Some(name) = part.children().next().map(|n| plain_name(&n)) {
+        let mut names = part.children().filter(|c| c.kind() != Kind::Clause);
+        if let Some(name) = names.next().map(|n| plain_name(&n)) {
             let element = match range {
                 Some(_) => Element::Path(number),
                 None => Element::Edge(number),
@@ -301,6 +297,44 @@ impl Resolver<'_> {
             }
         }
         Ok((number, direction, range))
+    }
+
+    /// The least and the most edges of `*least..most`.
+    fn path_bounds(&mut self, part: &Node) -> Fallible<(u32, u32)> {
+        let (mut least, mut most, mut is_range) = (None, None, false);
+        for element in part.children_with_tokens() {
+            match element {
+                rowan::NodeOrToken::Node(bound) if bound.kind() == Kind::Clause => {
+                    let number = self.path_bound(&bound)?;
+                    *(if is_range { &mut most } else { &mut least }) = Some(number);
+                }
+                rowan::NodeOrToken::Token(token) => is_range |= token.kind() == Kind::DotDot,
+                rowan::NodeOrToken::Node(_) => {}
+            }
+        }
+        let least = least.unwrap_or(1);
+        let most = most.unwrap_or(if is_range {
+            limits::GRAPH_PATH_EDGES_MAX
+        } else {
+            least
+        });
+        Ok((least, most.min(limits::GRAPH_PATH_EDGES_MAX)))
+    }
+
+    fn path_bound(&mut self, bound: &Node) -> Fallible<u32> {
+        let Some(value) = bound.children().next() else {
+            return Err(Broken);
+        };
+        let expr = self.expr(&value, Row::NONE)?;
+        let number = match expr.as_literal() {
+            Some(Value::Long(n)) => u32::try_from(*n).ok(),
+            Some(Value::Int(n)) => u32::try_from(*n).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| {
+            let message = "the bounds of a path must be constant whole numbers";
+            self.error(codes::NOT_CONSTANT, span(bound), message)
+        })
     }
 
     /// A function of an element, if `name` is one and a pattern is being read.
@@ -344,6 +378,17 @@ impl Resolver<'_> {
                 Err(self.error(codes::BAD_ARGUMENTS, at, message))
             }
         }
+    }
+
+    /// What to do about a part of the pattern that stands as if it were a value.
+    pub(super) fn element_help(&self, name: &str) -> Option<String> {
+        let scope = self.graph_scope.as_ref()?;
+        Some(match scope.elements.get(name)? {
+            Element::Path(_) => format!(
+                "name a column of the path's edges: `{name}.column`, or `map({name}, column)`"
+            ),
+            _ => format!("name a column of it: `{name}.column`"),
+        })
     }
 
     /// The element that a name means; the flag: the nodes between its edges.

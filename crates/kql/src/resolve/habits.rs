@@ -2,6 +2,8 @@
 //!
 //! Changes the help of a finding only, never whether there is one.
 
+use model::ColumnType;
+
 use crate::functions;
 
 /// A function of another language and what does its work here.
@@ -127,6 +129,20 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "part of a text is `substring(text, start, length)`",
     ),
     ("to_char", "an instant is written with `format_datetime()`"),
+    (
+        "to_date",
+        "a value is read as an instant with `todatetime()`",
+    ),
+    (
+        "todate",
+        "a value is read as an instant with `todatetime()`",
+    ),
+    (
+        "toint32",
+        "a value is read as a whole number with `toint()`",
+    ),
+    ("tolowercase", "lower case is `tolower()`"),
+    ("touppercase", "upper case is `toupper()`"),
     ("ucase", "upper case is `toupper()`"),
     ("uniq", "distinct values are counted with `dcount()`"),
     ("upper", "upper case is `toupper()`"),
@@ -189,6 +205,27 @@ pub(super) fn function(name: &str) -> Option<&'static str> {
     found.map(|(_, help)| *help)
 }
 
+/// What a name that nothing has may be, by its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Likely {
+    /// A text without its quotes.
+    Text,
+    /// A new name before `==` instead of `=`.
+    NewName,
+    /// The comment of another language.
+    Comment,
+}
+
+impl Likely {
+    pub(super) fn help(self, name: &str) -> String {
+        match self {
+            Self::Text => format!("a text stands in quotes: `\"{name}\"`"),
+            Self::NewName => format!("a new column is named with one sign: `{name} = …`"),
+            Self::Comment => "a comment begins with `//`".to_owned(),
+        }
+    }
+}
+
 /// What a name that is no column may have been meant as.
 pub(super) fn name(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
@@ -196,6 +233,37 @@ pub(super) fn name(name: &str) -> Option<String> {
         let help = "ask with `isnull(…)` and `isnotnull(…)`, for a string with `isempty(…)` and `isnotempty(…)`";
         return Some(help.to_owned());
     }
+    if let Some(help) = span_of_time(&lower) {
+        return Some(help);
+    }
     let is_function = functions::scalar(name).or_else(|| functions::aggregate_named(name));
     is_function.map(|_| format!("a function has brackets: `{name}()`"))
+}
+
+/// `1w`, `3mo`: digits and the letters of a unit that spans do not have.
+fn span_of_time(name: &str) -> Option<String> {
+    let at = name.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = name.split_at_checked(at)?;
+    let number: u32 = number.parse().ok()?;
+    let days = match unit {
+        "w" | "week" | "weeks" => 7,
+        "mo" | "mon" | "month" | "months" => 30,
+        "y" | "year" | "years" => 365,
+        _ => return None,
+    };
+    let days = number.checked_mul(days)?;
+    Some(format!(
+        "the units of spans are d, h, m, s, ms …: write `{days}d`"
+    ))
+}
+
+/// The help where a span of time is wanted and `ty` stands.
+pub(super) fn span_wanted(ty: ColumnType) -> Option<&'static str> {
+    match ty {
+        ColumnType::Int | ColumnType::Long | ColumnType::Real => {
+            Some("a span of time has a unit: `7d`, `1h`, `30m`")
+        }
+        ColumnType::String => Some("a span of time stands without quotes: `7d`"),
+        _ => None,
+    }
 }

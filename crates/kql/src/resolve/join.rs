@@ -154,6 +154,7 @@ impl Resolver<'_> {
                 _ => None,
             };
             if let Some(known) = known {
+                self.warn_join_kind(&choice.value, choice.at);
                 kind = known;
             } else {
                 let operator = if is_lookup { "lookup" } else { "join" };
@@ -221,19 +222,32 @@ impl Resolver<'_> {
                         let b = self.side(b, right, at, "right")?;
                         self.key(a, b, at, on)
                     }
-                    _ => Err(self.bad_condition(at)),
+                    _ => Err(self.bad_condition(node)),
                 }
             }
-            _ => Err(self.bad_condition(at)),
+            _ => Err(self.bad_condition(node)),
         }
     }
 
-    fn bad_condition(&mut self, at: Span) -> Broken {
+    fn bad_condition(&mut self, node: &Node) -> Broken {
+        let operands: Vec<Node> = node.children().collect();
+        let help = match operands.as_slice() {
+            [a, b] if a.kind() == Kind::Name && a.text() == b.text() => {
+                format!("a column of both sides stands alone: `on {}`", a.text())
+            }
+            [a, b] if [a, b].iter().all(|side| side.kind() == Kind::Path) => {
+                "the sides are called `$left` and `$right`".to_owned()
+            }
+            [a, b] if [a, b].iter().all(|side| side.kind() == Kind::Name) => {
+                format!("write it as `$left.{} == $right.{}`", a.text(), b.text())
+            }
+            _ => "make other keys with `extend` before the join".to_owned(),
+        };
         self.error_help(
             codes::JOIN_KEY,
-            at,
+            span(node),
             "a join's condition is a column of both sides, or `$left.a == $right.b`",
-            "make other keys with `extend` before the join",
+            help,
         )
     }
 

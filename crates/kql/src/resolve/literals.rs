@@ -185,6 +185,14 @@ pub(super) fn datetime(text: &str) -> Option<Ticks> {
     if let Some(found) = Ticks::parse(text).or_else(|| mailed(text)) {
         return Some(found);
     }
+    // `2014-11-08 15:55:55 +02:00`.
+    if let Some((instant, zone)) = text.rsplit_once(' ')
+        && zone.starts_with(['+', '-'])
+        && zone.contains(':')
+        && instant.contains(':')
+    {
+        return Ticks::parse(&format!("{instant}{zone}"));
+    }
     // `datetime(2017 - 08 - 01)`.
     if text.contains(" - ") {
         return datetime(&text.replace(" - ", "-"));

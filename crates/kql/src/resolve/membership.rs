@@ -56,6 +56,7 @@ impl Resolver<'_> {
         {
             return self.member_of_table(op, value, item, whole);
         }
+        self.warn_joined_texts(&items);
         self.member_of_list(op, value, &items, whole, row)
     }
 
@@ -188,6 +189,7 @@ impl Resolver<'_> {
                 let message = format!("a `{ty}` is never equal to a `{}`", member.ty);
                 return Err(self.error(codes::TYPE_MISMATCH, whole, message));
             }
+            self.warn_never_equal(&value, &member);
             out.push(cast(member, ty));
         }
         Ok((cast(value, ty), out))

@@ -5,7 +5,8 @@
 //! definition failed is *poisoned*: using it is silent, the definition has been reported.
 //!
 //! Promises
-//! - `None` only beside at least one error; `Some` only without.
+//! - `None` only beside at least one error; `Some` only without. Warnings come after the errors and
+//!   change nothing.
 //! - What a query spells out to is bounded (`limits::QUERY_…_MAX`), whatever its `let`s multiply.
 
 mod aggregate;
@@ -39,12 +40,14 @@ mod scan;
 mod scope;
 mod search;
 mod series;
+mod settings;
 mod sources;
 mod statements;
 mod stored;
 mod tabular;
 mod templates;
 mod types;
+mod warnings;
 mod windows;
 
 pub(crate) use invoke::NAMES as SERVICE_FUNCTION_NAMES;
@@ -101,21 +104,22 @@ pub fn resolve_with(
         without_data,
         profiled,
         mut diagnostics,
+        warnings,
         ..
     } = resolver;
+    let is_fine = diagnostics.is_empty();
+    diagnostics.extend(warnings);
     diagnostics.truncate(limits::QUERY_DIAGNOSTICS_MAX);
-    let resolved = results
-        .filter(|_| diagnostics.is_empty())
-        .map(|(first, also)| Resolved {
-            root: first.relation,
-            name: first.name,
-            also,
-            shared,
-            render: first.render,
-            probes,
-            without_data,
-            profiled,
-        });
+    let resolved = results.filter(|_| is_fine).map(|(first, also)| Resolved {
+        root: first.relation,
+        name: first.name,
+        also,
+        shared,
+        render: first.render,
+        probes,
+        without_data,
+        profiled,
+    });
     (resolved, diagnostics)
 }
 
@@ -176,7 +180,10 @@ const EXPRESSION_DEPTH_MAX: usize = 2 * limits::QUERY_DEPTH_MAX;
 struct Resolver<'a> {
     schema: &'a dyn SchemaSource,
     now: Ticks,
+    /// What is wrong; whoever tries something out counts these.
     diagnostics: Vec<Diagnostic>,
+    /// What is probably not meant.
+    warnings: Vec<Diagnostic>,
     env: Vec<(Arc<str>, Rc<Binding>)>,
     shared: Vec<Relation>,
     render: Option<Render>,
@@ -216,6 +223,12 @@ struct Resolver<'a> {
     gave_names: bool,
     profiled: BTreeSet<crate::resolved::Profiled>,
     fork: fork::Fork,
+    /// What a name that nothing has would most likely be, in that place.
+    likely: Option<(Span, habits::Likely)>,
+    /// What `set` statements said.
+    settings: settings::Settings,
+    /// Definitions that the function being inlined does not see: only `table()` finds tables there.
+    later: Vec<(Arc<str>, Rc<Binding>)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -225,6 +238,7 @@ impl<'a> Resolver<'a> {
             schema,
             now,
             diagnostics: Vec::new(),
+            warnings: Vec::new(),
             env: Vec::new(),
             shared: Vec::new(),
             render: None,
@@ -250,6 +264,9 @@ impl<'a> Resolver<'a> {
             gave_names: false,
             profiled: BTreeSet::new(),
             fork: fork::Fork::default(),
+            likely: None,
+            settings: settings::Settings::default(),
+            later: Vec::new(),
         }
     }
 }
@@ -274,6 +291,22 @@ impl Resolver<'_> {
     ) -> Broken {
         let message = message.into().replace(['\n', '\r'], " ");
         self.report(Diagnostic::error(code, span, message).with_help(help))
+    }
+
+    /// Something that is accepted and probably not meant.
+    fn warn(
+        &mut self,
+        code: &str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let message = message.into().replace(['\n', '\r'], " ");
+        let warning = Diagnostic::warning(code, span, message).with_help(help);
+        if self.warnings.len() < limits::QUERY_DIAGNOSTICS_MAX && !self.warnings.contains(&warning)
+        {
+            self.warnings.push(warning);
+        }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Broken {
@@ -410,24 +443,6 @@ impl Resolver<'_> {
         }
         let first = results.remove(0);
         Ok((first, results))
-    }
-
-    fn other_statement(&mut self, statement: &Node) {
-        let at = span(statement);
-        let word = first_word(statement);
-        if word == "set" {
-            let option = words(statement).into_iter().nth(1).unwrap_or_default();
-            // Most options of the service's own engine change nothing that is visible here.
-            if option == "query_now" || option.starts_with("query_datetimescope_") {
-                let message = format!("the option `{option}` is not supported yet");
-                let help =
-                    "write the time into the query: a `where`, or a `let` in the place of `now()`";
-                let _ = self.error_help(codes::FORM_NOT_YET, at, message, help);
-            }
-            return;
-        }
-        let message = format!("the statement `{word}` is not supported yet");
-        let _ = self.error(codes::FORM_NOT_YET, at, message);
     }
 
     fn let_statement(&mut self, statement: &Node) {

@@ -133,11 +133,16 @@ fn percentile(args: &[Node]) -> Suggested {
     let value = args
         .first()
         .map_or(Suggested::Nothing, |arg| suggested(arg, false));
-    let rank = args
-        .get(1)
-        .map(|arg| arg.text().to_string())
-        .unwrap_or_default();
+    let rank = args.get(1).map(rank_text).unwrap_or_default();
     Suggested::Derived(percentile_name(value.text().unwrap_or_default(), &rank))
+}
+
+/// What a percentile adds to its column's name: its digits, if it is written as such.
+pub(super) fn rank_text(rank: &Node) -> String {
+    match rank.kind() {
+        Kind::Literal => rank.text().to_string(),
+        _ => String::new(),
+    }
 }
 
 pub(super) fn percentile_name(value: &str, rank: &str) -> String {

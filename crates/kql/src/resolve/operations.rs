@@ -2,6 +2,7 @@
 
 use model::{ColumnType, Span};
 
+use super::habits::Likely;
 use super::types::{cast, is_integer, is_number, is_small, wider};
 use super::{Broken, Fallible, Resolver, Row};
 use crate::codes;
@@ -43,7 +44,17 @@ impl Resolver<'_> {
         if first.kind() == Kind::All {
             return self.any_column(&rest, row, span(node));
         }
+        let outer = self.likely;
+        let is_equality = rest.first().is_some_and(|(op, _)| op.text == "==");
+        let is_item = |n: &Node| {
+            let words = ["extend", "project"];
+            n.kind() == Kind::Operator && words.contains(&super::first_word(n).as_str())
+        };
+        if is_equality && node.parent().is_some_and(|above| is_item(&above)) {
+            self.likely = Some((span(&first), Likely::NewName));
+        }
         let mut left = self.expr(&first, row);
+        self.likely = outer;
         for (op, right) in rest {
             // The right side is judged too when the left is wrong.
             left = match is_member_operator(&op.text) {
@@ -59,7 +70,15 @@ impl Resolver<'_> {
                     Err(broken) => Err(broken),
                 },
                 false => {
+                    let outer = self.likely;
+                    let is_text = matches!(&left, Ok(left) if left.ty == ColumnType::String);
+                    if is_text && matches!(right.kind(), Kind::Name | Kind::Path) {
+                        self.likely = Some((span(&right), Likely::Text));
+                    } else if op.text == "-" && right.kind() == Kind::Unary {
+                        self.likely = Some((span(&right), Likely::Comment));
+                    }
                     let right = self.expr(&right, row);
+                    self.likely = outer;
                     match (left, right) {
                         (Ok(left), Ok(right)) => self.binary(&op, left, right),
                         _ => Err(Broken),
@@ -212,8 +231,14 @@ impl Resolver<'_> {
             (ScalarFn::Multiply, number, TimeSpan) if is_number(number) => TimeSpan,
             _ => {
                 let both_text = left.ty == ColumnType::String || right.ty == ColumnType::String;
-                let help = (both_text && function == ScalarFn::Add)
-                    .then_some("join strings with `strcat()`");
+                let with_time = |e: &Expr| matches!(e.ty, DateTime | TimeSpan);
+                let other = if with_time(&left) { right.ty } else { left.ty };
+                let help = if with_time(&left) || with_time(&right) {
+                    super::habits::span_wanted(other)
+                } else {
+                    (both_text && function == ScalarFn::Add)
+                        .then_some("join strings with `strcat()`")
+                };
                 return Err(self.mismatch(&op.text, &left, &right, at, help));
             }
         };
@@ -271,6 +296,12 @@ impl Resolver<'_> {
                 (ColumnType::DateTime, ColumnType::TimeSpan) => {
                     Some("compare with an instant, such as `ago(7d)`".to_owned())
                 }
+                (ColumnType::DateTime, ty) | (ty, ColumnType::DateTime) if is_number(ty) => {
+                    Some("write instants as `datetime(2024-12-31)`".to_owned())
+                }
+                (ColumnType::TimeSpan, ty) | (ty, ColumnType::TimeSpan) if is_number(ty) => {
+                    super::habits::span_wanted(ty).map(str::to_owned)
+                }
                 (ColumnType::String, ty) | (ty, ColumnType::String) if is_number(ty) => {
                     Some(format!("convert one side: `to{ty}(…)` or `tostring(…)`"))
                 }
@@ -278,6 +309,10 @@ impl Resolver<'_> {
             };
             return Err(self.mismatch(&op.text, &left, &right, at, help.as_deref()));
         };
+        if is_equality {
+            self.warn_never_equal(&left, &right);
+            self.warn_array(&op.text, &left, &right);
+        }
         Ok(call(
             function,
             vec![cast(left, ty), cast(right, ty)],
@@ -303,6 +338,7 @@ impl Resolver<'_> {
             let help = "convert the value that is no string with `tostring()`";
             return Err(self.mismatch(&op.text, &left, &right, at, Some(help)));
         }
+        self.warn_array(&op.text, &left, &right);
         let (left, right) = (
             cast(left, ColumnType::String),
             cast(right, ColumnType::String),
@@ -378,6 +414,10 @@ impl Resolver<'_> {
                 "`{name}` does not take `{}`, `{}` and `{}`",
                 value.ty, low.ty, high.ty
             );
+            if value.ty == ColumnType::DateTime {
+                let help = "write the bounds as instants: `datetime(2024-12-31)`, `ago(7d)`";
+                return Err(self.error_help(codes::TYPE_MISMATCH, at, message, help));
+            }
             return Err(self.error(codes::TYPE_MISMATCH, at, message));
         };
         let function = if negated {
@@ -497,8 +537,8 @@ pub(super) fn call(function: ScalarFn, args: Vec<Expr>, ty: ColumnType, span: Sp
     }
 }
 
-/// Works out sums, differences and products of literal longs, timespans and instants, so that
-/// `take 10 * 10` and `Timestamp > ago(2 * 1d)` have a constant to show. What overflows is left
+/// Works out sums, differences and products of literal numbers, timespans and instants, so that
+/// `take 10 * 10`, `percentile(x, 0.95 * 100)` and `Timestamp > ago(2 * 1d)` have a constant to show. What overflows is left
 /// to the engine.
 pub(super) fn fold(expr: Expr) -> Expr {
     let ExprKind::Call { function, args } = &expr.kind else {
@@ -535,6 +575,15 @@ fn folded(function: ScalarFn, a: &Value, b: &Value) -> Option<Value> {
     };
     Some(match (a, b) {
         (Value::Long(a), Value::Long(b)) => Value::Long(integers(*a, *b)?),
+        (Value::Real(a), Value::Real(b)) => {
+            let value = match function {
+                Add => a + b,
+                Subtract => a - b,
+                Multiply => a * b,
+                _ => return None,
+            };
+            value.is_finite().then_some(Value::Real(value))?
+        }
         (Value::TimeSpan(a), Value::TimeSpan(b)) if function != Multiply => {
             Value::TimeSpan(model::Span100ns(integers(a.0, b.0)?))
         }

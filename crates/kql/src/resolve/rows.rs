@@ -1,11 +1,13 @@
 //! Operators that choose and order rows.
 
-use model::ColumnType;
+use model::{ColumnType, Span};
 
 use super::carry;
+use super::types::cast;
 use super::{Broken, Fallible, Resolver, Row, items, words};
 use crate::codes;
-use crate::resolved::{Op, Relation, SortKey, Value};
+use crate::functions::ScalarFn;
+use crate::resolved::{Expr, Op, Relation, SortKey, Value, WindowFn};
 use crate::syntax::{Kind, Node, span};
 
 impl Resolver<'_> {
@@ -98,40 +100,33 @@ impl Resolver<'_> {
         })
     }
 
+    /// As [`Self::rows`], for operators that also take a number which only the data tells.
+    fn rows_told(&mut self, node: Option<Node>) -> Fallible<Rows> {
+        let Some(value) = &node else {
+            return Err(Broken);
+        };
+        let expr = self.expr(value, Row::NONE)?;
+        let is_number = matches!(expr.ty, ColumnType::Long | ColumnType::Int);
+        match expr.as_literal() {
+            None if is_number => Ok(Rows::Told(cast(expr, ColumnType::Long))),
+            _ => self.rows(node).map(Rows::Known),
+        }
+    }
+
     pub(super) fn take(&mut self, input: Relation, node: &Node) -> Relation {
         // A number that is wrong leaves the columns as they are.
-        let Ok(rows) = self.rows(items(node).next()) else {
-            return input;
-        };
-        if carry::has_keys(&input.columns) {
-            return carry::take_each(input, rows, span(node));
-        }
-        Relation {
-            columns: input.columns.clone(),
-            op: Op::Take {
-                input: Box::new(input),
-                rows,
-            },
-            span: span(node),
+        match self.rows_told(items(node).next()) {
+            Ok(rows) => first_rows(input, rows, span(node)),
+            Err(Broken) => input,
         }
     }
 
     pub(super) fn top(&mut self, input: Relation, node: &Node) -> Relation {
-        let rows = self.rows(items(node).next());
+        let rows = self.rows_told(items(node).next());
         let sorted = self.sort(input, node);
-        let Ok(rows) = rows else {
-            return sorted;
-        };
-        if carry::has_keys(&sorted.columns) {
-            return carry::take_each(sorted, rows, span(node));
-        }
-        Relation {
-            columns: sorted.columns.clone(),
-            op: Op::Take {
-                input: Box::new(sorted),
-                rows,
-            },
-            span: span(node),
+        match rows {
+            Ok(rows) => first_rows(sorted, rows, span(node)),
+            Err(Broken) => sorted,
         }
     }
 
@@ -176,6 +171,61 @@ impl Resolver<'_> {
             span: span(node),
         }
     }
+}
+
+/// A number of rows.
+enum Rows {
+    Known(u64),
+    /// A scalar that reads no row.
+    Told(Expr),
+}
+
+/// So many rows, of each part if there are parts.
+fn first_rows(input: Relation, rows: Rows, at: Span) -> Relation {
+    let rows = match rows {
+        Rows::Told(count) => return numbered_up_to(input, count, at),
+        Rows::Known(rows) => rows,
+    };
+    if carry::has_keys(&input.columns) {
+        return carry::take_each(input, rows, at);
+    }
+    Relation {
+        columns: input.columns.clone(),
+        op: Op::Take {
+            input: Box::new(input),
+            rows,
+        },
+        span: at,
+    }
+}
+
+/// The rows whose number is at most `count`.
+fn numbered_up_to(input: Relation, count: Expr, at: Span) -> Relation {
+    let width = input.columns.len();
+    let one = Expr::literal(Value::Long(1), at);
+    let no = Expr::literal(Value::Bool(false), at);
+    let order = carry::hidden("$o", ColumnType::Long);
+    let numbered = carry::windowed(input, WindowFn::RowNumber, vec![one, no], order, at);
+    let number = super::column(width, ColumnType::Long, at);
+    let predicate = super::operations::call(
+        ScalarFn::LessOrEqual,
+        vec![number, count],
+        ColumnType::Bool,
+        at,
+    );
+    let columns = numbered.columns.clone();
+    let met = Relation {
+        columns: columns.clone(),
+        op: Op::Filter {
+            input: Box::new(numbered),
+            predicate,
+        },
+        span: at,
+    };
+    let mut exprs = super::columns::identity(&met, at);
+    exprs.truncate(width);
+    let columns = columns.into_iter().take(width).collect();
+    super::columns::projected(met, exprs, columns, at)
 }
 
 /// Drops the hidden columns that do not travel.

@@ -178,11 +178,22 @@ impl Resolver<'_> {
                 let help = format!("a {what} with a similar name exists: `{similar}`");
                 self.error_help(code, at, message, help)
             }
-            None => match super::habits::name(name).or_else(|| few_columns(row)) {
+            None => match super::habits::name(name)
+                .or_else(|| self.element_help(name))
+                .or_else(|| self.likely(name, at))
+                .or_else(|| few_columns(row))
+            {
                 Some(help) => self.error_help(code, at, message, help),
                 None => self.error(code, at, message),
             },
         }
+    }
+
+    /// What to do about a name that nothing has, by its place.
+    fn likely(&self, name: &str, at: model::Span) -> Option<String> {
+        let (place, likely) = self.likely?;
+        let is_there = place.start <= at.start && at.end <= place.end;
+        is_there.then(|| likely.help(name))
     }
 
     fn unary(&mut self, node: &Node, row: Row<'_>) -> Fallible<Expr> {

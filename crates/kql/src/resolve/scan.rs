@@ -2,6 +2,10 @@
 //!
 //! The expressions of a step read the input's columns, the declared columns of every step's state as
 //! `step.column`, and the declared columns alone, which hold what they begin with.
+//!
+//! A step may also assign to a column of the input. Such a column is declared once more, hidden:
+//! where a step does not assign to it, it takes the row's own value, and in the end it takes the
+//! place of the input's.
 
 use model::{ColumnType, Span};
 
@@ -17,6 +21,8 @@ struct Declared {
     name: String,
     ty: ColumnType,
     initial: Expr,
+    /// The column of the input that it takes the place of.
+    replaces: Option<usize>,
 }
 
 impl Resolver<'_> {
@@ -35,7 +41,7 @@ impl Resolver<'_> {
             .children()
             .filter(|c| c.kind() == Kind::OperatorOption)
             .find_map(|option| super::last_name(&words(&option)));
-        let declared = match child(node, Kind::Params) {
+        let mut declared = match child(node, Kind::Params) {
             Some(params) => self.scan_declared(&params)?,
             None => Vec::new(),
         };
@@ -51,6 +57,13 @@ impl Resolver<'_> {
                 return Err(self.error(codes::DUPLICATE_COLUMN, span(step), message));
             }
         }
+        for column in &declared {
+            let is_same = |f: &Field| !f.hidden && *f.name == *column.name;
+            if input.columns.iter().any(is_same) {
+                return Err(self.duplicate(&column.name, at));
+            }
+        }
+        declared.extend(replaced(&input, &step_nodes, &declared, at));
         let scope = scan_scope(&input, &step_nodes, &declared);
         let mut steps = Vec::new();
         for step in &step_nodes {
@@ -60,16 +73,18 @@ impl Resolver<'_> {
             return Err(self.error(codes::EXPECTED, at, "`scan` wants a step"));
         }
         let mut columns = input.columns.clone();
-        for column in &declared {
-            if columns.iter().any(|f| !f.hidden && *f.name == *column.name) {
-                return Err(self.duplicate(&column.name, at));
-            }
-            columns.push(Field::new(column.name.as_str(), column.ty));
-        }
+        let width = columns.len();
+        let places: Vec<(usize, usize)> = (declared.iter().enumerate())
+            .filter_map(|(at, d)| Some((d.replaces?, width + at)))
+            .collect();
+        columns.extend(declared.iter().map(|d| match d.replaces {
+            Some(_) => carry::hidden("$v", d.ty),
+            None => Field::new(d.name.as_str(), d.ty),
+        }));
         if let Some(name) = &match_id {
             columns.push(Field::new(name.as_str(), ColumnType::Long));
         }
-        Ok(Relation {
+        let scanned = Relation {
             op: Op::Scan {
                 keys: carry::key_positions(&input.columns),
                 input: Box::new(input),
@@ -79,7 +94,8 @@ impl Resolver<'_> {
             },
             columns,
             span: at,
-        })
+        };
+        Ok(in_place(scanned, &places, at))
     }
 
     fn scan_declared(&mut self, params: &Node) -> Fallible<Vec<Declared>> {
@@ -97,7 +113,12 @@ impl Resolver<'_> {
                 Some(value) => cast(self.expr(&value, Row::NONE)?, ty),
                 None => Expr::literal(Value::missing(ty), at),
             };
-            declared.push(Declared { name, ty, initial });
+            declared.push(Declared {
+                name,
+                ty,
+                initial,
+                replaces: None,
+            });
         }
         Ok(declared)
     }
@@ -144,12 +165,21 @@ impl Resolver<'_> {
                 return Err(self.error(codes::EXPECTED, span(&item), message));
             };
             let Some(position) = declared.iter().position(|d| d.name == name) else {
-                let message = format!("`{name}` is not declared");
-                return Err(self.error(codes::UNKNOWN_NAME, span(&item), message));
+                let message = format!("`{name}` is neither declared nor a column of the input");
+                let help = format!("declare it: `scan declare ({name}: long) with …`");
+                return Err(self.error_help(codes::UNKNOWN_NAME, span(&item), message, help));
             };
             let ty = declared.get(position).map_or(ColumnType::Dynamic, |d| d.ty);
             let value = self.expr(&value, row)?;
             assignments.push((position, cast(value, ty)));
+        }
+        // What takes the place of a column is the row's own where the step says nothing else.
+        for (position, column) in declared.iter().enumerate() {
+            if let Some(from) = column.replaces
+                && assignments.iter().all(|(given, _)| *given != position)
+            {
+                assignments.push((position, super::column(from, column.ty, at)));
+            }
         }
         Ok(ScanStep {
             condition,
@@ -167,6 +197,58 @@ impl Resolver<'_> {
     }
 }
 
+/// The columns of the input that some step assigns to.
+fn replaced(input: &Relation, steps: &[Node], declared: &[Declared], at: Span) -> Vec<Declared> {
+    let given = steps.iter().flat_map(Node::children);
+    let given = given.filter(|c| c.kind() == Kind::Named);
+    let mut out: Vec<Declared> = Vec::new();
+    for name in given.filter_map(|item| item.children().next()) {
+        let name = plain_name(&name);
+        let mut all = declared.iter().chain(&out);
+        let is_same = |f: &Field| !f.hidden && *f.name == *name;
+        if let Some(position) = input.columns.iter().position(is_same)
+            && all.all(|known| known.name != name)
+        {
+            let ty = input
+                .columns
+                .get(position)
+                .map_or(ColumnType::Dynamic, |f| f.ty);
+            out.push(Declared {
+                initial: Expr::literal(Value::missing(ty), at),
+                name,
+                ty,
+                replaces: Some(position),
+            });
+        }
+    }
+    out
+}
+
+/// The columns with those of `places` in the place of others.
+fn in_place(scanned: Relation, places: &[(usize, usize)], at: Span) -> Relation {
+    if places.is_empty() {
+        return scanned;
+    }
+    let is_source = |position: usize| places.iter().any(|(_, from)| *from == position);
+    let kept: Vec<(usize, Field)> = scanned
+        .columns
+        .iter()
+        .cloned()
+        .enumerate()
+        .filter(|(position, _)| !is_source(*position))
+        .collect();
+    let from = |position: usize| {
+        let place = places.iter().find(|(to, _)| *to == position);
+        place.map_or(position, |(_, from)| *from)
+    };
+    let exprs = kept
+        .iter()
+        .map(|(p, f)| column(from(*p), f.ty, at))
+        .collect();
+    let columns = kept.into_iter().map(|(_, f)| f).collect();
+    super::columns::projected(scanned, exprs, columns, at)
+}
+
 /// What the expressions of the steps may name.
 fn scan_scope(input: &Relation, steps: &[Node], declared: &[Declared]) -> Vec<Field> {
     let mut scope = input.columns.clone();
@@ -176,9 +258,11 @@ fn scan_scope(input: &Relation, steps: &[Node], declared: &[Declared]) -> Vec<Fi
             .next()
             .map(|n| plain_name(&n))
             .unwrap_or_default();
-        for field in &input.columns {
+        for (position, field) in input.columns.iter().enumerate() {
+            let is_replaced = declared.iter().any(|d| d.replaces == Some(position));
             scope.push(Field {
                 name: format!("{name}.{}", field.name).into(),
+                hidden: field.hidden || is_replaced,
                 ..field.clone()
             });
         }
@@ -186,7 +270,10 @@ fn scan_scope(input: &Relation, steps: &[Node], declared: &[Declared]) -> Vec<Fi
             scope.push(Field::new(format!("{name}.{}", column.name), column.ty));
         }
     }
-    scope.extend(declared.iter().map(|d| Field::new(d.name.as_str(), d.ty)));
+    scope.extend(declared.iter().map(|d| Field {
+        hidden: d.replaces.is_some(),
+        ..Field::new(d.name.as_str(), d.ty)
+    }));
     scope
 }
 

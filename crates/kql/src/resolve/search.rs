@@ -148,13 +148,24 @@ impl Resolver<'_> {
             return Err(Broken);
         };
         let everywhere = common_names(&inputs);
-        let all = self.union_of(inputs, Some(&source), at)?;
-        let row = Row {
-            columns: &all.columns,
+        let mut used = named_columns(&condition);
+        let several = names_of_several_types(&inputs);
+        let found = if several.keys().any(|name| used.contains(name)) {
+            let met = self.met_by_table(inputs, &condition, at)?;
+            self.union_of(met, Some(&source), at)?
+        } else {
+            let all = self.union_of(inputs, Some(&source), at)?;
+            let row = Row {
+                columns: &all.columns,
+            };
+            let predicate = self.search_condition(&condition, row, false)?;
+            filtered(all, predicate, at)
         };
-        let predicate = self.search_condition(&condition, row, false)?;
-        let used = named_columns(&condition);
-        let found = filtered(all, predicate, at);
+        for (name, types) in &several {
+            if used.contains(name) {
+                used.extend(types.iter().map(|ty| format!("{name}_{ty}")));
+            }
+        }
         let projected_list =
             child(node, Kind::Clause).filter(|c| words(c).first().is_some_and(|w| w == "project"));
         match projected_list {
@@ -168,7 +179,66 @@ impl Resolver<'_> {
         }
     }
 
-    /// `name: type`: the column of that type, where the tables have several of the name.
+    /// The rows of each table that meet the condition there: a column that has several types is in
+    /// each table of its own.
+    fn met_by_table(
+        &mut self,
+        inputs: Vec<(String, Relation)>,
+        condition: &Node,
+        at: Span,
+    ) -> Fallible<Vec<(String, Relation)>> {
+        let mut all: Vec<Field> = Vec::new();
+        for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
+            if !field.hidden && all.iter().all(|known| known.name != field.name) {
+                all.push(field.clone());
+            }
+        }
+        self.count_relations(inputs.len() * 2, at)?;
+        self.count_expressions(inputs.len() * all.len(), at)?;
+        let mut met = Vec::with_capacity(inputs.len());
+        let (mut refused, mut is_asked) = (Vec::new(), false);
+        for (name, input) in inputs {
+            let mut exprs = identity(&input, at);
+            let mut columns = input.columns.clone();
+            for field in &all {
+                if input
+                    .columns
+                    .iter()
+                    .all(|own| own.hidden || own.name != field.name)
+                {
+                    exprs.push(super::aggregate::missing(field.ty, at));
+                    columns.push(field.clone());
+                }
+            }
+            let own = identity(&input, at);
+            let fields = input.columns.clone();
+            let wide = projected(input, exprs, columns, at);
+            let row = Row {
+                columns: &wide.columns,
+            };
+            let reported = self.diagnostics.len();
+            let predicate = if let Ok(predicate) = self.search_condition(condition, row, false) {
+                is_asked = true;
+                predicate
+            } else {
+                // Nothing in a table whose types the condition does not take meets it.
+                refused.extend(self.diagnostics.drain(reported..));
+                Expr::literal(Value::Bool(false), at)
+            };
+            met.push((
+                name,
+                projected(filtered(wide, predicate, at), own, fields, at),
+            ));
+        }
+        if !is_asked {
+            self.diagnostics.extend(refused);
+            return Err(Broken);
+        }
+        Ok(met)
+    }
+
+    /// `name: type`: the column as that type, of whatever types the tables have it; null where a
+    /// table has none.
     fn typed_column(&mut self, item: &Node, row: Row<'_>) -> Fallible<(String, Expr)> {
         let at = span(item);
         let Some(name) = item.children().next() else {
@@ -176,29 +246,32 @@ impl Resolver<'_> {
         };
         let ty = self.type_named(&words(item).pop().unwrap_or_default(), at)?;
         let plain = super::plain_name(&name);
-        let typed = format!("{plain}_{ty}");
-        let of = |wanted: &str| {
-            let all = row.columns.iter().enumerate();
-            let mut same = all.filter(|(_, f)| !f.hidden && *f.name == *wanted);
-            same.next().map(|(p, f)| column(p, f.ty, at))
+        let visible = row.columns.iter().enumerate().filter(|(_, f)| !f.hidden);
+        let is_same = |f: &Field| *f.name == *plain || *f.name == format!("{plain}_{}", f.ty);
+        let same = visible.filter(|(_, f)| is_same(f));
+        let mut found: Vec<Expr> = same.map(|(p, f)| column(p, f.ty, at)).collect();
+        if let Some(own) = super::scalar::find_column(row, &plain) {
+            found.retain(|e| e.kind == crate::resolved::ExprKind::Column(own));
+        }
+        let mut values: Vec<Expr> = found.into_iter().map(|e| or_null(e, ty, at)).collect();
+        let value = match values.len() {
+            0 => cast(self.expr(&name, row)?, ty),
+            1 => values.remove(0),
+            _ => call(ScalarFn::Coalesce, values, ty, at),
         };
-        let value = match of(&plain).or_else(|| of(&typed)) {
-            Some(found) => found,
-            None => self.expr(&name, row)?,
-        };
-        Ok((plain, cast(value, ty)))
+        Ok((plain, value))
     }
 
     fn find_project(&mut self, found: Relation, list: &Node, at: Span) -> Fallible<Relation> {
         let mut exprs = vec![column(0, ColumnType::String, at)];
         let mut columns: Vec<Field> = found.columns.iter().take(1).cloned().collect();
-        let mut packs = false;
+        let mut packs = None;
         for item in list.children() {
             let row = Row {
                 columns: &found.columns,
             };
-            if call_name(&item) == "pack" || item.text() == "pack(*)" {
-                packs = true;
+            if let Some(name) = packed_as(&item) {
+                packs = Some(name);
                 continue;
             }
             if item.kind() == Kind::ColumnDecl {
@@ -219,19 +292,68 @@ impl Resolver<'_> {
             columns.push(Field::new(name, expr.ty));
             exprs.push(expr);
         }
-        if packs && bag_is_empty(&found, &columns) {
-            // Nothing is left to pack.
-            let empty = Expr::literal(Value::Dynamic("{}".into()), at);
-            exprs.push(empty);
-            columns.push(Field::new("pack_", ColumnType::Dynamic));
-        } else if packs {
-            let chosen = |name: &str| columns.iter().any(|own| *own.name == *name);
-            let bag = bag_of(&found, |field| !chosen(&field.name), at);
-            exprs.push(call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at));
-            columns.push(Field::new("pack_", ColumnType::Dynamic));
+        if let Some(name) = packs {
+            let bag = if bag_is_empty(&found, &columns) {
+                // Nothing is left to pack.
+                Expr::literal(Value::Dynamic("{}".into()), at)
+            } else {
+                let chosen = |name: &str| columns.iter().any(|own| *own.name == *name);
+                let bag = bag_of(&found, |field| !chosen(&field.name), at);
+                call(ScalarFn::PackPresent, bag, ColumnType::Dynamic, at)
+            };
+            exprs.push(bag);
+            columns.push(Field::new(name, ColumnType::Dynamic));
         }
         Ok(projected(found, exprs, columns, at))
     }
+}
+
+/// What the column is called that `pack_all()` (once `pack(*)`) gives; `None` for other columns.
+fn packed_as(item: &Node) -> Option<String> {
+    let (name, call) = match item.kind() {
+        Kind::Named => {
+            let mut parts = item.children();
+            (super::plain_name(&parts.next()?), parts.next()?)
+        }
+        _ => ("pack_".to_owned(), item.clone()),
+    };
+    let is_pack = call.kind() == Kind::Call
+        && match call_name(&call).as_str() {
+            "pack_all" => true,
+            "pack" => call.text().to_string().replace(' ', "") == "pack(*)",
+            _ => false,
+        };
+    is_pack.then_some(name)
+}
+
+/// `value` as a `ty`. A text that is not there is empty; as anything else it is null.
+fn or_null(value: Expr, ty: ColumnType, at: Span) -> Expr {
+    if value.ty != ColumnType::String || ty != ColumnType::Dynamic {
+        return cast(value, ty);
+    }
+    let is_missing = call(ScalarFn::Isempty, vec![value.clone()], ColumnType::Bool, at);
+    let null = Expr::literal(Value::Null(ty), at);
+    call(
+        ScalarFn::Iff,
+        vec![is_missing, null, cast(value, ty)],
+        ty,
+        at,
+    )
+}
+
+/// The names that are columns of several types, and their types.
+fn names_of_several_types(
+    inputs: &[(String, Relation)],
+) -> std::collections::BTreeMap<String, Vec<ColumnType>> {
+    let mut types = std::collections::BTreeMap::<String, Vec<ColumnType>>::new();
+    for field in inputs.iter().flat_map(|(_, r)| &r.columns) {
+        let known = types.entry(field.name.to_string()).or_default();
+        if !field.hidden && !known.contains(&field.ty) {
+            known.push(field.ty);
+        }
+    }
+    types.retain(|_, known| known.len() > 1);
+    types
 }
 
 /// Whether every column of `found` is among those chosen.

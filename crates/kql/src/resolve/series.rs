@@ -179,6 +179,11 @@ impl Resolver<'_> {
 
     fn axis_bound(&mut self, node: &Node, ty: ColumnType) -> Fallible<Expr> {
         let expr = self.expr(node, Row::NONE)?;
+        if ty == ColumnType::DateTime && expr.ty == ColumnType::TimeSpan {
+            let message = "an axis of instants goes to an instant, and this is a timespan";
+            let help = "count from the present: `ago(7d)`, `now() - 1h`";
+            return Err(self.error_help(codes::TYPE_MISMATCH, expr.span, message, help));
+        }
         Ok(cast(expr, ty))
     }
 

@@ -38,10 +38,16 @@ impl Resolver<'_> {
             Kind::DataTable => self.datatable(node),
             Kind::ExternalData => self.external(node),
             Kind::Path if self.is_pattern(node) => self.pattern_table(node),
-            Kind::Path => Err(self.error(
+            Kind::Path if !self.begins_with_table(node) => Err(self.error(
                 codes::FORBIDDEN,
                 at,
                 "a query reads the tables of its own tenant only",
+            )),
+            Kind::Path => Err(self.error_help(
+                codes::NOT_A_TABLE,
+                at,
+                "a part of a table is no table",
+                "columns are chosen with `| project column`, rows with `| take 1`",
             )),
             // A comment as in SQL reads as two signs.
             Kind::Chain if node.text().to_string().contains("--") => Err(self.error_help(
@@ -52,6 +58,12 @@ impl Resolver<'_> {
             )),
             _ => Err(self.error(codes::NOT_A_TABLE, at, "expected a table")),
         }
+    }
+
+    /// Whether a path begins with a table's name.
+    fn begins_with_table(&self, node: &Node) -> bool {
+        let base = node.children().next();
+        base.is_some_and(|base| base.kind() == Kind::Name && self.is_tabular(&base))
     }
 
     /// As [`Self::table`], for a query inside of an expression.
@@ -101,6 +113,20 @@ impl Resolver<'_> {
             }
             None => Err(self.unknown_table(name, at)),
         }
+    }
+
+    /// `table(name)`: inside of a function also a table that a `let` after the function made.
+    fn table_called(&mut self, name: &str, at: Span) -> Fallible<Relation> {
+        if self.lookup(name).is_none() && self.schema.table(name).is_none() {
+            let mut later = self.later.iter().rev();
+            let found = later.find(|(known, _)| **known == *name);
+            let found = found.map(|(_, binding)| binding.clone());
+            if let Some(Binding::Table { relation, cost }) = found.as_deref() {
+                self.count_again(*cost, at)?;
+                return Ok(relation.clone());
+            }
+        }
+        self.named_table(name, at)
     }
 
     pub(super) fn source(&self, name: &str, at: Span) -> Option<Relation> {
@@ -169,7 +195,7 @@ impl Resolver<'_> {
             }
             ("table", [inner]) => {
                 if let Some(Value::String(table)) = self.expr(inner, Row::NONE)?.as_literal() {
-                    self.named_table(&table.clone(), span(inner))
+                    self.table_called(&table.clone(), span(inner))
                 } else {
                     let message = "the table's name must be a string literal";
                     Err(self.error(codes::NOT_CONSTANT, span(inner), message))

@@ -2,7 +2,7 @@
 
 use model::{ColumnType, Span};
 
-use super::columns::projected;
+use super::columns::{Rest, projected};
 use super::names::Taken;
 use super::types::cast;
 use super::{Broken, Fallible, Resolver, Row, first_word, items, measure, plain_name, words};
@@ -69,13 +69,7 @@ impl Resolver<'_> {
         let length = u32::try_from(name.len()).unwrap_or_default();
         let place = Span::new(at.start, at.start + length);
         let message = format!("the operator `{name}` is not supported yet");
-        let help = match name {
-            "facet" => {
-                "several results come of `fork (summarize count() by a) (summarize count() by b)`"
-            }
-            _ => return self.error(codes::OPERATOR_NOT_YET, place, message),
-        };
-        self.error_help(codes::OPERATOR_NOT_YET, place, message, help)
+        self.error(codes::OPERATOR_NOT_YET, place, message)
     }
 
     pub(super) fn operator(&mut self, input: Relation, node: &Node) -> Fallible<Relation> {
@@ -90,6 +84,7 @@ impl Resolver<'_> {
         if super::graphs::is_graph(&input) {
             return self.graph_operator(&input, operator, node);
         }
+        self.check_hints(node);
         match operator {
             Operator::Where => self.filter(input, node),
             Operator::Project => Ok(self.project(input, node)),
@@ -126,6 +121,7 @@ impl Resolver<'_> {
             Operator::MvApply => self.mv_apply(input, node),
             Operator::Partition => self.partition(input, node),
             Operator::Fork => self.fork(input, node),
+            Operator::Facet => self.facet(input, node),
             Operator::Parse | Operator::ParseWhere => self.parse_pattern(input, node),
             Operator::ParseKv => self.parse_pairs(input, node),
             Operator::MakeSeries => self.make_series(input, node),
@@ -142,6 +138,7 @@ impl Resolver<'_> {
             Operator::GetSchema => Ok(serialized(get_schema(&input, at), at)),
             Operator::As => self.name_input(input, node),
             Operator::Render => {
+                self.check_render(&input, node);
                 self.render = Some(render(node));
                 Ok(input)
             }
@@ -171,6 +168,21 @@ impl Resolver<'_> {
         let mut columns = Vec::new();
         let mut taken = Taken::default();
         for (position, item) in items(node).enumerate() {
+            // One name takes the first of several values.
+            let has_one_name =
+                item.kind() == Kind::Named && super::child(&item, Kind::NameList).is_none();
+            let made = if has_one_name {
+                None
+            } else {
+                self.tuple_item(&item, Row::NONE, Rest::Dropped)
+            };
+            if let Some(made) = made {
+                for (name, expr) in made? {
+                    columns.push(Field::new(taken.unique(&name), expr.ty));
+                    exprs.push(expr);
+                }
+                continue;
+            }
             let (given, value) = self.named(&item)?;
             let name = match given {
                 Some(name) => {

@@ -195,7 +195,7 @@ impl Resolver<'_> {
         name: &str,
         at: Span,
     ) -> Fallible<Relation> {
-        let reported = self.diagnostics.len();
+        let (reported, warned) = (self.diagnostics.len(), self.warnings.len());
         let syntax = crate::parse(text);
         let known = self.env.len();
         let rows = self.shared_relation(input.clone(), at);
@@ -215,6 +215,7 @@ impl Resolver<'_> {
             }
         }
         self.env.truncate(known);
+        self.warnings.truncate(warned);
         match result {
             Ok(relation) if self.diagnostics.len() == reported => Ok(relation),
             _ => {

@@ -55,7 +55,7 @@ fn an_operator_follows_a_bar() {
     assert!(all.items.iter().any(|i| i.label == "mv-expand"));
     assert_eq!(labels("Logon | summ^ | take 5"), ["summarize"]);
     // What is not supported is not offered.
-    assert!(!labels("Logon | ^").contains(&"facet".to_owned()));
+    assert!(!labels("Logon | ^").contains(&"macro-expand".to_owned()));
     assert_eq!(
         labels("Logon | mv-apply e = Extra on (summ^)"),
         ["summarize"]

@@ -431,11 +431,12 @@ fn grammar() {
     check(
         "Logon | | take 5",
         expect![[r#"
-        error[KQL0003]: expected an operator, found `|`
-          --> query:1:9
-          1 | Logon | | take 5
-            |         ^
-    "#]],
+            error[KQL0003]: expected an operator, found `|`
+              --> query:1:9
+              1 | Logon | | take 5
+                |         ^
+              help: one bar stands between two operators
+        "#]],
     );
     check(
         "let x = 5",
@@ -698,13 +699,12 @@ fn known_and_not_supported() {
         "#]],
     );
     check(
-        "Logon | facet by User",
+        "Logon | macro-expand by User",
         expect![[r#"
-            error[KQL0401]: the operator `facet` is not supported yet
+            error[KQL0401]: the operator `macro-expand` is not supported yet
               --> query:1:9
-              1 | Logon | facet by User
-                |         ^^^^^
-              help: several results come of `fork (summarize count() by a) (summarize count() by b)`
+              1 | Logon | macro-expand by User
+                |         ^^^^^^^^^^^^
         "#]],
     );
     check(
@@ -989,14 +989,13 @@ fn arguments_of_few_values() {
 #[test]
 fn operators_say_what_they_do_not_do() {
     check(
-        "Logon | facet by User, Result",
+        "Logon | macro-expand by User, Result",
         expect![[r#"
-        error[KQL0401]: the operator `facet` is not supported yet
-          --> query:1:9
-          1 | Logon | facet by User, Result
-            |         ^^^^^
-          help: several results come of `fork (summarize count() by a) (summarize count() by b)`
-    "#]],
+            error[KQL0401]: the operator `macro-expand` is not supported yet
+              --> query:1:9
+              1 | Logon | macro-expand by User, Result
+                |         ^^^^^^^^^^^^
+        "#]],
     );
     check(
         "Logon | project-away *",
@@ -1119,5 +1118,207 @@ fn parts_are_kept_apart() {
                 |                            ^^^^^^^^^^^^^^^
               help: inside of `mv-apply` and `partition`, go on from the rows of the part only: `as` names them
         "#]],
+    );
+}
+
+#[test]
+fn settings_that_change_nothing_are_warned_about() {
+    check(
+        "set notruncation; set queryconsistency = 'x'; print 1",
+        expect![[""]],
+    );
+    check(
+        "set query_take_max_record = 2; print 1",
+        expect![[r#"
+        warning[KQL0502]: there is no option `query_take_max_record`
+          --> query:1:1
+          1 | set query_take_max_record = 2; print 1
+            | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: an option with a similar name exists: `query_take_max_records`
+    "#]],
+    );
+    check(
+        "set foo = 1; print 1",
+        expect![[r#"
+        warning[KQL0502]: there is no option `foo`
+          --> query:1:1
+          1 | set foo = 1; print 1
+            | ^^^^^^^^^^^
+          help: it changes nothing; a variable is made with `let name = value;`
+    "#]],
+    );
+    check(
+        "set truncation_max_records = many; print 1",
+        expect![[r#"
+        warning[KQL0502]: `truncation_max_records` wants a number of rows
+          --> query:1:1
+          1 | set truncation_max_records = many; print 1
+            | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: write it as `set truncation_max_records = 1000;`
+    "#]],
+    );
+}
+
+#[test]
+fn comparisons_that_no_row_meets_are_warned_about() {
+    check(
+        "Logon | where Port == 'abc'",
+        expect![[r#"
+            warning[KQL0501]: a value of type `int` is never equal to the text `abc`
+              --> query:1:15
+              1 | Logon | where Port == 'abc'
+                |               ^^^^^^^^^^^^^
+              help: compare with a value of that type, or make a text of it with `tostring(…)`
+        "#]],
+    );
+    check(
+        "Logon | where Port == '22' or tostring(Port) == 'x'",
+        expect![[""]],
+    );
+    check(
+        "Logon | where Bytes in ('1', 'x')",
+        expect![[r#"
+            warning[KQL0501]: a value of type `long` is never equal to the text `x`
+              --> query:1:15
+              1 | Logon | where Bytes in ('1', 'x')
+                |               ^^^^^^^^^^^^^^^^^^
+              help: compare with a value of that type, or make a text of it with `tostring(…)`
+        "#]],
+    );
+    check(
+        "let list = dynamic(['a']); Logon | where User has (list)",
+        expect![[r#"
+        warning[KQL0501]: `has` compares with the array's text, not with its elements
+          --> query:1:42
+          1 | let list = dynamic(['a']); Logon | where User has (list)
+            |                                          ^^^^^^^^^^^^^^^
+          help: for one of several texts use `has_any (…)`
+    "#]],
+    );
+    check(
+        "Logon | where User == dynamic(['a'])",
+        expect![[r#"
+        warning[KQL0501]: `==` compares with the array's text, not with its elements
+          --> query:1:15
+          1 | Logon | where User == dynamic(['a'])
+            |               ^^^^^^^^^^^^^^^^^^^^^^
+          help: for one of several texts use `in (…)`
+    "#]],
+    );
+    check(
+        "Logon | where User in ('a' 'b')",
+        expect![[r#"
+        warning[KQL0503]: two texts without a comma between them are one text
+          --> query:1:24
+          1 | Logon | where User in ('a' 'b')
+            |                        ^^^^^^^
+          help: put a comma between them
+    "#]],
+    );
+}
+
+#[test]
+fn hints_and_drawings_that_do_not_exist_are_warned_about() {
+    check(
+        "Logon | join hint.strategy=shufle (Process) on User | summarize hint.strategy=shuffle hint.shufflekey=User hint.shufflekey=Port count() by User",
+        expect![[r#"
+            warning[KQL0502]: the hint `strategy` has no value `shufle`
+              --> query:1:14
+              1 | Logon | join hint.strategy=shufle (Process) on User | summarize hint.strategy=shuffle hint.shufflekey=User hint.shufflekey=Port count() by User
+                |              ^^^^^^^^^^^^^^^^^^^^
+              help: a value with a similar name exists: `shuffle`
+        "#]],
+    );
+    check(
+        "Logon | join hint.foo=bar kind=outer (Process) on User",
+        expect![[r#"
+        warning[KQL0502]: there is no hint `foo`
+          --> query:1:14
+          1 | Logon | join hint.foo=bar kind=outer (Process) on User
+            |              ^^^^^^^^^^^^
+          help: there are concurrency, distribution, materialized, num_partitions, pass_filters, pass_filters_column, progressive_top, remote, shufflekey, spread, strategy
+        warning[KQL0503]: `join` has no kind `outer`, and it is taken for `fullouter`
+          --> query:1:27
+          1 | Logon | join hint.foo=bar kind=outer (Process) on User
+            |                           ^^^^^^^^^^
+          help: write `kind=fullouter`
+    "#]],
+    );
+    check(
+        "Logon | summarize n = count() by User | render timechart with (title=\"x\", ycolumns=n)",
+        expect![[""]],
+    );
+    check(
+        "Logon | summarize n = count() by User | render pichart with (titel=\"x\", kind=stackd, ycolumns=n, m)",
+        expect![[r#"
+        warning[KQL0502]: there is no drawing `pichart`
+          --> query:1:41
+          1 | Logon | summarize n = count() by User | render pichart with (titel="x", kind=stackd, ycolumns=n, m)
+            |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: a drawing with a similar name exists: `piechart`
+        warning[KQL0502]: drawings have no property `titel`
+          --> query:1:41
+          1 | Logon | summarize n = count() by User | render pichart with (titel="x", kind=stackd, ycolumns=n, m)
+            |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: there are accumulate, anomalycolumns, kind, legend, series, title, xaxis, xcolumn, xmax, xmin, xtitle, yaxis, ycolumns, ymax, ymin, ysplit, ytitle
+        warning[KQL0502]: the property `kind` has no value `stackd`
+          --> query:1:41
+          1 | Logon | summarize n = count() by User | render pichart with (titel="x", kind=stackd, ycolumns=n, m)
+            |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: a value with a similar name exists: `stacked`
+        warning[KQL0502]: the result has no column `m` to draw
+          --> query:1:41
+          1 | Logon | summarize n = count() by User | render pichart with (titel="x", kind=stackd, ycolumns=n, m)
+            |                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: a column with a similar name exists: `n`
+    "#]],
+    );
+    check(
+        "Logon | render piechart with (title)",
+        expect![[r#"
+        warning[KQL0502]: the property `title` has no value
+          --> query:1:9
+          1 | Logon | render piechart with (title)
+            |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          help: give it one: `title = …`
+    "#]],
+    );
+}
+
+#[test]
+fn forms_that_are_taken_for_others_are_warned_about() {
+    check(
+        "Process | parse FileName with 'a' b c 'd'",
+        expect![[r#"
+        warning[KQL0503]: a text between two columns is missing: nothing says where the first one ends
+          --> query:1:37
+          1 | Process | parse FileName with 'a' b c 'd'
+            |                                     ^
+          help: put the text that stands between them
+    "#]],
+    );
+    check(
+        "let f = (T: (User: string)) { T | extend p = Port | where User == 'a' }; f(Logon)",
+        expect![[r#"
+        warning[KQL0503]: `Port` is no column that the parameter declares
+          --> query:1:46
+          1 | let f = (T: (User: string)) { T | extend p = Port | where User == 'a' }; f(Logon)
+            |                                              ^^^^
+          help: declare it: `(Port: …)`, or take any table: `(*)`
+    "#]],
+    );
+    check(
+        "let f = (T: (User: string)) { T | extend Port = 1 | where Port == 1 }; Logon | invoke f()",
+        expect![[""]],
+    );
+    check(
+        "Logon | make-series count() on Timestamp from ago(1d) to (-1h) step 1h",
+        expect![[r#"
+        error[KQL0301]: an axis of instants goes to an instant, and this is a timespan
+          --> query:1:58
+          1 | Logon | make-series count() on Timestamp from ago(1d) to (-1h) step 1h
+            |                                                          ^^^^^
+          help: count from the present: `ago(7d)`, `now() - 1h`
+    "#]],
     );
 }

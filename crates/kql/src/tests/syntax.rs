@@ -326,7 +326,7 @@ fn recovery() {
 #[test]
 fn unsupported_operators_keep_their_tokens() {
     check(
-        "T | facet (where x > 1 | take 1) (count) | count",
+        "T | macro-expand (where x > 1 | take 1) (count) | count",
         expect![[r#"
             Root
               Query
@@ -335,7 +335,7 @@ fn unsupported_operators_keep_their_tokens() {
                     Word T
                   Pipe |
                   OpaqueOperator
-                    Word facet
+                    Word macro-expand
                     OpenParen (
                     Word where
                     Word x

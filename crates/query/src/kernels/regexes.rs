@@ -304,6 +304,10 @@ fn indexof_regex(call: &Call<'_>, pattern: &Pattern<'_>) -> Result<ArrayRef> {
         let occurrence = call.optional(4).map_or(Some(1), |arg| arg.long(row))?;
         let nth = usize::try_from(occurrence.checked_sub(1)?).ok()?;
         let regex = pattern.at(row)?;
+        // Unlike `indexof`, it does not count from the end.
+        if call.optional(2).is_some_and(|arg| arg.long(row) < Some(0)) {
+            return None;
+        }
         let window = window(call, &text, row, 2)?;
         let mut places = regex.find_iter(&text).map(|m| m.start());
         Some(char_position(
