@@ -71,10 +71,8 @@ impl Lists {
     ) -> Result<()> {
         self.counts.resize(total.max(self.counts.len()), 0);
         self.values.of(column, &mut self.numbers)?;
-        let skipped = match has_nulls(column) && !self.of.nulls {
-            true => Some(self.values.null()?),
-            false => None,
-        };
+        let skips = has_nulls(column) && !self.of.nulls;
+        let skipped = skips.then(|| self.values.null()).transpose()?;
         for (row, (group, number)) in groups.iter().zip(&self.numbers).enumerate() {
             if Some(*number) == skipped || filter.is_some_and(|f| !f.value(row)) {
                 continue;

@@ -220,9 +220,8 @@ impl Rounds {
                     exec.counted.add(&exec.reads);
                 }
                 let rows_max = self.context.session_config().batch_size();
-                let batches = in_portions(batch, rows_max).map(move |batch| {
+                let batches = in_portions(batch, rows_max).inspect(move |_| {
                     let _held = &memory;
-                    batch
                 });
                 return Ok(Some(futures::stream::iter(batches).boxed()));
             }

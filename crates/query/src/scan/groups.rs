@@ -349,8 +349,10 @@ impl Group {
         mut out: impl FnMut(RecordBatch) -> bool,
     ) -> Result<()> {
         job.check()?;
-        let Some(rows) = self.still_wanted(job)? else {
-            return Ok(());
+        let rows = match self.still_wanted(job)? {
+            RowGroupAccess::Skip => return Ok(()),
+            RowGroupAccess::Scan => None,
+            RowGroupAccess::Selection(rows) => Some(rows),
         };
         let failure = Failure::default();
         let Some(predicates) = self.predicates(job, &failure)? else {
@@ -381,25 +383,22 @@ impl Group {
         Ok(())
     }
 
-    /// The rows that may still be wanted, since other groups were read; `None` if there are none.
-    fn still_wanted(&self, job: &Job) -> Result<Option<Option<RowSelection>>> {
-        if job.known()?.is_empty() {
-            return Ok(Some(self.selection.clone()));
-        }
-        let mut access = vec![RowGroupAccess::Skip; self.file.metadata.num_row_groups()];
+    /// The rows that may still be wanted, since other groups were read.
+    fn still_wanted(&self, job: &Job) -> Result<RowGroupAccess> {
         let own = match self.selection.clone() {
             None => RowGroupAccess::Scan,
             Some(rows) => RowGroupAccess::Selection(rows),
         };
+        if job.known()?.is_empty() {
+            return Ok(own);
+        }
+        let mut access = vec![RowGroupAccess::Skip; self.file.metadata.num_row_groups()];
         if let Some(group) = access.get_mut(self.at) {
             *group = own;
         }
         let left = self.file.pruned(ParquetAccessPlan::new(access), job)?;
-        Ok(match left.into_inner().into_iter().nth(self.at) {
-            Some(RowGroupAccess::Scan) => Some(None),
-            Some(RowGroupAccess::Selection(rows)) => Some(Some(rows)),
-            Some(RowGroupAccess::Skip) | None => None,
-        })
+        let own = left.into_inner().into_iter().nth(self.at);
+        Ok(own.unwrap_or(RowGroupAccess::Skip))
     }
 
     /// Reads of the group what is asked for.
