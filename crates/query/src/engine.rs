@@ -238,6 +238,8 @@ impl Engine {
         options.execution.collect_statistics = false;
         // It would take rows out of an order that the planner does not know of: that of a window.
         options.optimizer.enable_round_robin_repartition = false;
+        // Parts of a union stay as they are: what we put in their place later is not parted by hashes.
+        options.optimizer.prefer_existing_union = true;
         // The check compares nullability, which the planner's own rewrites of `in` lists change.
         options.execution.skip_physical_aggregate_schema_check = true;
         Ok(SessionStateBuilder::new()

@@ -394,8 +394,6 @@ fn others_of_top_nested() {
             shared 0:
               source Logon
               project $t0 = User#1, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
-            shared 1:
-              shared 0
               summarize count() by $t0#0
               project level_0 = summary_0#0, level_1 = summary_1#1
               sort level_1#1 desc nulls last
@@ -403,10 +401,11 @@ fn others_of_top_nested() {
               filter <=($n#2, 2)
               project level_0#0, level_1#1
               project level_0#0, level_1#1
-              shared 1
+              shared 0
               project level_0#0, level_1#1, part = 0
+                source Logon
+                project $t0 = User#1, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
                 shared 0
-                shared 1
               join LeftAnti on $t0#0 = level_0#0
               summarize count(), count() by 
               filter >(summary_1#1, 0)
@@ -425,8 +424,6 @@ fn others_of_top_nested() {
             shared 0:
               source Logon
               project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
-            shared 1:
-              shared 0
               summarize count() by $t0#0
               project level_0 = summary_0#0, level_1 = summary_1#1
               sort level_1#1 desc nulls last
@@ -434,10 +431,11 @@ fn others_of_top_nested() {
               filter <=($n#2, 2)
               project level_0#0, level_1#1
               project level_0#0, level_1#1
-            shared 2:
-                shared 1
+            shared 1:
+                shared 0
+                  source Logon
+                  project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
                   shared 0
-                  shared 1
                 join LeftSemi on $t0#0 = level_0#0
                 summarize sum(Bytes#7) by $t0#0, $t1#1
                 project level_0 = summary_0#0, level_1 = summary_1#1, level_2 = summary_2#2
@@ -447,23 +445,25 @@ fn others_of_top_nested() {
                 project level_0#0, level_1#1, level_2#2
               join Inner on level_0#0 = level_0#0
               project level_0#0, level_1#1, $r1#3, $r2#4
-            shared 3:
-                shared 2
-                  shared 0
-                  shared 2
+            shared 2:
+                shared 1
+                  source Logon
+                  project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
+                  shared 1
                 join LeftSemi on $t0#0 = level_0#0, $t1#1 = $r1#2
                 summarize max(Port#6) by $t0#0, $t1#1, $t2#2
                 project level_0 = summary_0#0, level_1 = summary_1#1, level_2 = summary_2#2, level_3 = summary_3#3
                 sort level_0#0 asc nulls first, level_1#1 asc nulls first, level_3#3 desc nulls last
               join Inner on level_0#0 = level_0#0, $r1#2 = level_1#1
               project level_0#0, level_1#1, $r1#2, $r2#3, $r2#6, $r3#7
-              shared 3
+              shared 2
               project level_0#0, level_1#1, level_2 = $r1#2, level_3 = $r2#3, level_4 = $r2#4, level_5 = $r3#5, part = 0
-                shared 1
+                shared 0
+                    source Logon
+                    project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
                     shared 0
-                    shared 1
                   join LeftSemi on $t0#0 = level_0#0
-                  shared 2
+                  shared 1
                 join LeftAnti on $t0#0 = level_0#0, $t1#1 = $r1#2
                 summarize max(Port#6), count() by $t0#0
                 filter >(summary_2#2, 0)
@@ -471,8 +471,9 @@ fn others_of_top_nested() {
               join Inner on level_0#0 = $o#0
               project level_0#0, level_1#1, $r1#3, $r2#4, $r3#5, $r4#6
               project level_0#0, level_1#1, level_2 = $r1#2, level_3 = $r2#3, level_4 = $r3#4, level_5 = $r4#5, part = 1
+                source Logon
+                project $t0 = User#1, $t1 = Port#3, $t2 = Result#2, Timestamp#0, User#1, Result#2, Port#3, Bytes#4, Extra#5
                 shared 0
-                shared 1
               join LeftAnti on $t0#0 = level_0#0
               summarize count(), max(Port#6), count() by 
               filter >(summary_2#2, 0)

@@ -180,7 +180,7 @@ fn a_query_with_errors_lists_them() {
         panic!("{error:?}")
     };
     assert_eq!(diagnostics[0].code, "KQL0207");
-    let refused = prepare("print bin_auto(1)", Schema::hunting(), now());
+    let refused = prepare("print current_principal()", Schema::hunting(), now());
     assert!(refused.resolved.is_none());
     assert_eq!(refused.diagnostics[0].code, "KQL0402");
 }
