@@ -1,5 +1,5 @@
-//! What is gathered of each group: rows counted, distinct values counted, or what a library or
-//! Kusto aggregate keeps.
+//! What is gathered of each group: rows counted, distinct values counted, values put into lists, or
+//! what a library or Kusto aggregate keeps.
 
 use std::sync::Arc;
 

@@ -29,8 +29,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
-/// Parts of a summary, at most. With fewer than that in memory at once the library's operator, which
-/// has files, is no worse.
+/// LIMIT: parts of a summary, at most; each costs a scan. One that needs more is refused.
 pub(super) const PARTS_MAX: u64 = 64;
 /// Parts that are made of a part that outgrew its memory.
 const SPLIT: u64 = 4;
